@@ -55,6 +55,9 @@ class CommitLog {
   // at all.
   virtual Buffer& also(ShardId shard, uint64_t index) = 0;
   virtual Append end(CommitWaiter& waiter) = 0;
+  // Hands on what has been appended so far. Whatever other reactors append after being told of it (a shard given back to its
+  // owner) comes behind it in the log. Otherwise this happens by itself at the end of the turn.
+  virtual void hand_over() = 0;
   // Can an append that was admitted still come back as kRefused? If so, what was done ahead of the commit must be undoable.
   [[nodiscard]] virtual bool can_refuse() const = 0;
 };

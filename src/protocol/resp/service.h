@@ -1,0 +1,148 @@
+// The kv service of one node: what its connections share.
+//
+// What belongs to one reactor (its sessions, its copy of the settings, its counters) stands in a Local and is touched on that reactor
+// alone; what spans reactors goes by message. Commands find everything they need here.
+#pragma once
+
+#include <cstdint>
+#include <atomic>
+#include <functional>
+#include <map>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "base/result.h"
+#include "base/task.h"
+#include "env/env.h"
+#include "env/network.h"
+#include "env/reactor.h"
+#include "protocol/resp/config.h"
+#include "shard/runtime.h"
+
+namespace keelson::net {
+class TlsContext;
+}
+
+namespace keelson::resp {
+
+class CommandStats;
+class LatencyMonitor;
+class MonitorFeed;
+class PubSub;
+class Session;
+class ShardAgent;
+class Slowlog;
+
+// Counters of one reactor, for INFO's "stats" and "clients".
+struct LocalCounters {
+  uint64_t connections_received = 0;
+  uint64_t connections_rejected = 0;
+  uint64_t commands_processed = 0;
+  uint64_t input_bytes = 0;
+  uint64_t output_bytes = 0;
+  uint64_t keyspace_hits = 0;
+  uint64_t keyspace_misses = 0;
+  uint64_t expired_keys = 0;
+  uint64_t evicted_keys = 0;
+  uint64_t error_replies = 0;
+  uint64_t protocol_errors = 0;
+  uint64_t output_limit_disconnections = 0;
+  uint64_t blocked_clients = 0;     // at present
+  uint64_t total_pushes = 0;
+};
+
+// One reactor's part of the service.
+struct Local {
+  explicit Local(env::Reactor& on);
+  ~Local();
+
+  env::Reactor& reactor;
+  KvConfig config;
+  LocalCounters counters;
+  // By client id, so that CLIENT LIST is in order.
+  std::map<uint64_t, Session*> sessions;
+  std::unique_ptr<CommandStats> stats;
+  // Until this monotonic time commands wait (CLIENT PAUSE): all of them, or only writes.
+  int64_t paused_until_ns = 0;
+  bool pause_writes_only = false;
+  // Connections with MONITOR on, on any reactor; sessions feed them when it is not 0.
+  uint32_t monitor_count = 0;
+  // The error-reply counts by code word ("WRONGTYPE"), for INFO errorstats.
+  std::map<std::string, uint64_t, std::less<>> errors_by_code;
+  env::TaskScope tasks;
+};
+
+// What the program around the service does for it.
+struct Host {
+  std::function<void(bool with_checkpoint)> shutdown;        // reactor 0
+  std::function<Status(const KvConfig&)> rewrite_config;     // writes the settings file; an error if there is none
+  std::function<Status(log::Durability)> set_durability;
+  std::string config_file;                                   // empty: none
+  std::string executable;
+  std::string data_folder;
+  std::string version;                                       // Keelson's
+  std::string node_id;                                       // 40 hex digits, also INFO's run_id
+  uint16_t port = 0;
+  std::string bind;
+};
+
+class KvService {
+ public:
+  KvService(shard::Runtime& runtime, KvConfig config, Host host);
+  ~KvService();
+
+  // Reactor 0.
+  Status listen(const env::Address& at, net::TlsContext* tls);
+  // The ports that listen() got.
+  [[nodiscard]] const std::vector<env::Address>& addresses() const { return addresses_; }
+  // Takes no more connections, lets those that are there finish the commands they have read, and ends them.
+  Task<void> stop();
+
+  // Any thread.
+  [[nodiscard]] shard::Runtime& runtime() { return runtime_; }
+  [[nodiscard]] const shard::Router& router() const { return runtime_.router(); }
+  [[nodiscard]] unsigned reactor_count() const { return router().reactor_count(); }
+  [[nodiscard]] env::Reactor& reactor(unsigned index) { return runtime_.reactor(index); }
+  [[nodiscard]] const Host& host() const { return host_; }
+  [[nodiscard]] int64_t started_wall_ms() const { return started_wall_ms_; }
+  [[nodiscard]] uint64_t next_client_id();
+
+  // That reactor's thread.
+  [[nodiscard]] Local& local(unsigned reactor_index) { return *locals_[reactor_index]; }
+  // The shard's owner, or its borrower.
+  [[nodiscard]] ShardAgent& agent(shard::ShardId id) { return *agents_[id]; }
+
+  // From a coroutine on `here`: runs `visit` on every reactor, each with its Local, one after the other in order; resumes on `here`.
+  Task<void> on_each_reactor(env::Reactor& here, std::function<void(Local&)> visit);
+  // Gives every reactor the new settings, and the shards' engines theirs.
+  Task<void> set_config(env::Reactor& here, KvConfig config);
+  // Finds the session with this id on whichever reactor it lives and runs `visit` there; false if there is none.
+  Task<bool> on_session(env::Reactor& here, uint64_t client_id, std::function<void(Session&)> visit);
+
+  // Self-synchronised parts.
+  [[nodiscard]] PubSub& pubsub() { return *pubsub_; }
+  // These live on reactor 0; others reach them through Runtime::reactor(0).post().
+  [[nodiscard]] Slowlog& slowlog() { return *slowlog_; }
+  [[nodiscard]] LatencyMonitor& latency() { return *latency_; }
+
+ private:
+  Task<void> accept_loop(env::Listener& listener, net::TlsContext* tls);
+  void adopt(unsigned reactor_index, std::unique_ptr<env::Stream> stream, net::TlsContext* tls);
+
+  shard::Runtime& runtime_;
+  Host host_;
+  int64_t started_wall_ms_;
+  std::atomic<uint64_t> next_client_id_{1};
+  std::atomic<uint32_t> connected_{0};
+  std::vector<std::unique_ptr<Local>> locals_;
+  std::vector<std::unique_ptr<ShardAgent>> agents_;
+  std::unique_ptr<PubSub> pubsub_;
+  std::unique_ptr<Slowlog> slowlog_;
+  std::unique_ptr<LatencyMonitor> latency_;
+  std::vector<std::unique_ptr<env::Listener>> listeners_;
+  std::vector<env::Address> addresses_;
+  std::unique_ptr<env::TaskScope> accepting_;
+};
+
+}  // namespace keelson::resp

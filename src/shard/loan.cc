@@ -1,0 +1,153 @@
+#include "shard/loan.h"
+
+#include <algorithm>
+#include <coroutine>
+#include <utility>
+
+#include "base/check.h"
+#include "env/reactor.h"
+#include "shard/record.h"
+
+namespace keelson::shard {
+
+namespace {
+
+// Asks one shard's owner for it and resumes the borrower on its own reactor.
+class TakeOne final : public LoanRequest {
+ public:
+  TakeOne(Runtime& runtime, env::Reactor& here, ShardId id) : runtime_(runtime), here_(here), id_(id) {}
+
+  bool await_ready() {
+    return runtime_.router().reactor_of(id_) == here_.index() && runtime_.shard(id_).try_lend();
+  }
+  void await_suspend(std::coroutine_handle<> waiter) {
+    waiter_ = waiter;
+    runtime_.reactor_of(id_).post([this] { runtime_.shard(id_).lend(*this); });
+  }
+  void await_resume() const noexcept {}
+  void granted(Shard& shard) override {
+    here_.post([this] { waiter_.resume(); });
+  }
+
+ private:
+  Runtime& runtime_;
+  env::Reactor& here_;
+  const ShardId id_;
+  std::coroutine_handle<> waiter_;
+};
+
+class CommitAwaiter final : public log::CommitWaiter {
+ public:
+  bool await_ready() const noexcept { return is_done_; }
+  void await_suspend(std::coroutine_handle<> waiter) noexcept { waiter_ = waiter; }
+  LogErrc await_resume() const noexcept { return outcome_; }
+  void committed(LogErrc outcome) override {
+    outcome_ = outcome;
+    is_done_ = true;
+    if (waiter_) std::exchange(waiter_, {}).resume();
+  }
+  void finish_at_once() { is_done_ = true; }
+
+ private:
+  bool is_done_ = false;
+  LogErrc outcome_ = LogErrc::kOk;
+  std::coroutine_handle<> waiter_;
+};
+
+}  // namespace
+
+Loan::Loan(Loan&& other) noexcept
+    : runtime_(std::exchange(other.runtime_, nullptr)),
+      here_(other.here_),
+      shards_(std::move(other.shards_)),
+      time_ms_(other.time_ms_) {}
+
+Loan::~Loan() { give_back(); }
+
+Task<Loan> Loan::take(Runtime& runtime, env::Reactor& here, std::vector<ShardId> shards) {
+  KEELSON_CHECK(std::is_sorted(shards.begin(), shards.end()), "shards are taken in ascending order");
+  for (ShardId id : shards) co_await TakeOne(runtime, here, id);
+  Loan loan;
+  loan.runtime_ = &runtime;
+  loan.here_ = &here;
+  loan.shards_ = std::move(shards);
+  loan.after_taken();
+  co_return loan;
+}
+
+Loan Loan::try_take(Runtime& runtime, env::Reactor& here, std::span<const ShardId> shards) {
+  Loan loan;
+  for (ShardId id : shards) {
+    if (runtime.router().reactor_of(id) != here.index() || !runtime.shard(id).is_idle()) return loan;
+  }
+  for (ShardId id : shards) {
+    const bool is_lent = runtime.shard(id).try_lend();
+    KEELSON_CHECK(is_lent, "an idle shard can be lent");
+  }
+  loan.runtime_ = &runtime;
+  loan.here_ = &here;
+  loan.shards_.assign(shards.begin(), shards.end());
+  loan.after_taken();
+  return loan;
+}
+
+void Loan::after_taken() {
+  LogClock& clock = runtime_->clock(here_->index());
+  time_ms_ = clock.refresh();
+  for (ShardId id : shards_) time_ms_ = std::max(time_ms_, runtime_->shard(id).last_time_ms());
+}
+
+Shard& Loan::shard(ShardId id) {
+  KEELSON_CHECK(std::binary_search(shards_.begin(), shards_.end(), id), "a shard that was not taken");
+  return runtime_->shard(id);
+}
+
+const std::string* Loan::damage() const {
+  for (ShardId id : shards_) {
+    if (const auto& why = runtime_->shard(id).damage()) return &*why;
+  }
+  return nullptr;
+}
+
+log::LogErrc Loan::admit(size_t payload_bytes) { return runtime_->log(here_->index()).admit(payload_bytes); }
+
+Task<LogErrc> Loan::commit(std::span<const Part> parts) {
+  KEELSON_CHECK(!parts.empty(), "a record has at least one part");
+  log::CommitLog& log = runtime_->log(here_->index());
+  std::vector<size_t> bytes;
+  bytes.reserve(parts.size());
+  bool is_first = true;
+  for (const Part& part : parts) {
+    Shard& target = shard(part.shard);
+    Buffer& payload = is_first ? log.begin(part.shard, target.next_index(), time_ms_)
+                               : log.also(part.shard, target.next_index());
+    is_first = false;
+    const size_t before = payload.size();
+    encode_commands(part.commands, payload);
+    bytes.push_back(payload.size() - before);
+  }
+  CommitAwaiter waiter;
+  if (log.end(waiter) == log::Append::kCommitted) waiter.finish_at_once();
+  const LogErrc outcome = co_await waiter;
+  if (outcome == LogErrc::kOk) {
+    for (size_t i = 0; i < parts.size(); ++i) shard(parts[i].shard).borrower_committed(time_ms_, bytes[i]);
+  }
+  co_return outcome;
+}
+
+void Loan::give_back() {
+  if (runtime_ == nullptr) return;
+  Runtime& runtime = *std::exchange(runtime_, nullptr);
+  // A foreign owner must not append its next record before the log has ours.
+  const auto is_here = [&](ShardId id) { return runtime.router().reactor_of(id) == here_->index(); };
+  if (!std::all_of(shards_.begin(), shards_.end(), is_here)) runtime.log(here_->index()).hand_over();
+  for (ShardId id : shards_) {
+    if (is_here(id)) {
+      runtime.shard(id).give_back();
+    } else {
+      runtime.reactor_of(id).post([&runtime, id] { runtime.shard(id).give_back(); });
+    }
+  }
+}
+
+}  // namespace keelson::shard

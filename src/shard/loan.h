@@ -1,0 +1,65 @@
+// Several shards lent to one coroutine: how commands on keys of several shards are atomic on one node.
+//
+// The borrower is alone with the shards' engines, on its own thread, whichever reactors own them. It changes the engines, then
+// commits one atomic record of what each shard must log, and gives the shards back. Shards are taken in ascending order, so
+// two borrowers never wait for one another in a ring.
+//
+//   Loan loan = co_await Loan::take(runtime, here, {shards});
+//   ... change loan.engine(s), collect each shard's commands ...
+//   LogErrc outcome = co_await loan.commit(parts);
+#pragma once
+
+#include <memory>
+#include <span>
+#include <vector>
+
+#include "base/task.h"
+#include "shard/runtime.h"
+#include "shard/shard.h"
+
+namespace keelson::shard {
+
+// Owned by a coroutine on the reactor that took it; gives back when destroyed.
+class Loan {
+ public:
+  // `shards` ascending, without duplicates.
+  static Task<Loan> take(Runtime& runtime, env::Reactor& here, std::vector<ShardId> shards);
+  // Without waiting: only if every shard belongs to `here` and is idle. Check is_held().
+  static Loan try_take(Runtime& runtime, env::Reactor& here, std::span<const ShardId> shards);
+
+  Loan(Loan&&) noexcept;
+  Loan& operator=(Loan&&) noexcept = delete;
+  ~Loan();
+
+  [[nodiscard]] bool is_held() const { return runtime_ != nullptr; }
+  [[nodiscard]] std::span<const ShardId> shards() const { return shards_; }
+  [[nodiscard]] Shard& shard(ShardId id);
+  // Why a shard of these cannot be used, or null.
+  [[nodiscard]] const std::string* damage() const;
+
+  // Log time for everything done under this loan: not before any of its shards' last records.
+  [[nodiscard]] int64_t time_ms() const { return time_ms_; }
+
+  // What one shard logs.
+  struct Part {
+    ShardId shard = 0;
+    std::span<const engine::Command> commands;
+  };
+  // Room for this much? Ask before changing the engines, with an upper bound.
+  [[nodiscard]] log::LogErrc admit(size_t payload_bytes);
+  // Appends all parts (at least one, each shard at most once, all of this loan) as one record and waits until it is committed. On kRefused nothing is logged, and the
+  // caller undoes what it changed before it gives the shards back.
+  [[nodiscard]] Task<LogErrc> commit(std::span<const Part> parts);
+  void give_back();
+
+ private:
+  Loan() = default;
+  void after_taken();
+
+  Runtime* runtime_ = nullptr;
+  env::Reactor* here_ = nullptr;
+  std::vector<ShardId> shards_;
+  int64_t time_ms_ = 0;
+};
+
+}  // namespace keelson::shard

@@ -1,0 +1,117 @@
+// The shards of one node on its reactors: recovery, running, checkpoints, stopping.
+//
+// Made and started on reactor 0, which is the home of the log. Every reactor owns the shards that the router gives it, a log
+// clock and a log port. Knows engines only by their contract.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "base/result.h"
+#include "base/task.h"
+#include "env/env.h"
+#include "env/reactor.h"
+#include "log/commit_log.h"
+#include "log/local_log.h"
+#include "shard/log_clock.h"
+#include "shard/router.h"
+#include "shard/shard.h"
+
+namespace keelson::shard {
+
+struct CheckpointOptions {
+  // A shard is written down when its log since the last checkpoint is at least this and at least as large as that checkpoint.
+  uint64_t log_bytes_min = uint64_t{64} << 20;
+  // Part of a reactor's time that checkpoints may take, in percent.
+  unsigned cpu_percent_max = 25;
+};
+
+struct RuntimeOptions {
+  uint16_t shard_count = 16;
+  std::string folder;   // holds log/ and checkpoints/
+  std::string engine_name;   // stands in checkpoints: "kv"
+  uint32_t engine_version = 1;
+  log::LocalLogOptions log;
+  CheckpointOptions checkpoint;
+  std::function<std::unique_ptr<engine::Engine>(ShardId)> make_engine;
+  // Swallows the answers of replayed commands.
+  engine::ReplySink* replay_sink = nullptr;
+  // Set: takes the place of the local log (a replicated log; a test's). One for each reactor; nothing is recovered then.
+  std::function<std::unique_ptr<log::CommitLog>(env::Reactor&)> make_log;
+};
+
+struct CheckpointProgress {
+  bool is_running = false;
+  uint64_t shards_done = 0;
+  uint64_t shards_total = 0;
+  uint64_t bytes_written = 0;
+  uint64_t completed = 0;       // shards' checkpoints since start
+  uint64_t failed = 0;
+  int64_t last_completed_wall_ms = 0;
+  int64_t last_duration_ms = 0;
+  std::string last_error;
+};
+
+struct RecoveryReport {
+  uint64_t records_replayed = 0;
+  uint64_t checkpoint_bytes = 0;
+  int64_t duration_ms = 0;
+};
+
+class Runtime {
+ public:
+  Runtime(env::Env& env, RuntimeOptions options);
+  ~Runtime();
+
+  // Recovers every shard (checkpoint, then log) and begins to serve. Shards that are damaged stop alone and say so in
+  // Shard::damage(). An error means that the node cannot run.
+  Task<Status> start();
+  // Syncs the log and, if asked, writes every changed shard down first. No operation may be under way.
+  Task<Status> stop(bool with_checkpoint);
+
+  // Any thread, once started.
+  [[nodiscard]] env::Env& env() { return env_; }
+  [[nodiscard]] const Router& router() const { return router_; }
+  [[nodiscard]] env::Reactor& reactor(unsigned index) { return env_.reactor(index); }
+  [[nodiscard]] env::Reactor& reactor_of(ShardId id) { return env_.reactor(router_.reactor_of(id)); }
+  [[nodiscard]] const RecoveryReport& recovery() const { return recovery_; }
+
+  // For the owner's thread (or, while it is lent, the borrower's).
+  [[nodiscard]] Shard& shard(ShardId id) { return *shards_[id]; }
+  [[nodiscard]] uint16_t shard_count() const { return router_.shard_count(); }
+
+  // For that reactor's thread.
+  [[nodiscard]] LogClock& clock(unsigned reactor_index) { return *clocks_[reactor_index]; }
+  [[nodiscard]] log::CommitLog& log(unsigned reactor_index) { return *logs_[reactor_index]; }
+
+  // Reactor 0. Null with make_log.
+  [[nodiscard]] log::LocalLog* local_log() { return local_log_.get(); }
+  // Reactor 0. Writes every shard that changed since its last checkpoint down, one after another, then trims the log. A second call
+  // while one is under way waits for it and starts anew.
+  Task<Status> checkpoint_all();
+  [[nodiscard]] const CheckpointProgress& checkpoint_progress() const { return progress_; }
+
+ private:
+  friend class Recovery;
+  struct Background;
+
+  Task<Status> checkpoint_shard(ShardId id);
+  Task<Status> recover();
+  Task<void> watch_log();
+
+  env::Env& env_;
+  RuntimeOptions options_;
+  Router router_;
+  std::vector<std::unique_ptr<LogClock>> clocks_;
+  std::unique_ptr<log::LocalLog> local_log_;
+  std::vector<std::unique_ptr<log::CommitLog>> logs_;
+  std::vector<std::unique_ptr<Shard>> shards_;
+  RecoveryReport recovery_;
+  CheckpointProgress progress_;
+  std::unique_ptr<Background> background_;
+};
+
+}  // namespace keelson::shard
