@@ -100,6 +100,8 @@ class Effects {
  public:
   virtual ~Effects() = default;
   virtual void log(std::string_view key, uint16_t code, uint16_t database, Args args) = 0;
+  // For Home::kAllShards: every shard logs the same command (FLUSHALL, SWAPDB).
+  virtual void log_everywhere(uint16_t code, uint16_t database, Args args) = 0;
 };
 
 // Finds the keyspace that holds a key when a command runs with several shards.
