@@ -1,16 +1,16 @@
 // Every handler of the kv engine, by group; command_table.cc refers to them by these names.
 //
 // A handler answers exactly once through context.out, with Redis 7.0's replies and error texts. It is a deterministic
-// function of the keyspace, the arguments, the time and the seed. args[0] is the command's name and is never looked at; a
-// subcommand's handler sees the container's name in args[0] and its own in args[1] (OBJECT ENCODING key: the key is
+// function of the keyspace, the arguments, the time and the seed. args[0] is the command's name and is never looked at;
+// a subcommand's handler sees the container's name in args[0] and its own in args[1] (OBJECT ENCODING key: the key is
 // args[2]). The table has checked the arity.
 //
-// Queries (context.is_query) change nothing: a key whose time has passed is just not seen. A write that meets such a key
-// removes it first, with the event "expired".
+// Queries (context.is_query) change nothing: a key whose time has passed is just not seen. A write that meets such a
+// key removes it first, with the event "expired".
 //
-// Handlers of several keys find each key's keyspace with context.at(key). When the keyspaces are several (context.effects
-// is set), every change is told to it as a command that is complete for that key's shard; on one shard the command itself
-// stands in the log and effects is null.
+// Handlers of several keys find each key's keyspace with context.at(key). When the keyspaces are several
+// (context.effects is set), every change is told to it as a command that is complete for that key's shard; on one shard
+// the command itself stands in the log and effects is null.
 #pragma once
 
 #include "engine/kv/command.h"
@@ -187,16 +187,16 @@ void cmd_scan(CommandContext& context);
 void cmd_sscan(CommandContext& context);
 void cmd_zscan(CommandContext& context);
 
-// What tools ask of single keys or the whole: cmd_debug.cc. MEMORY USAGE is a command of its own; the others are reached
-// through DEBUG, by internal names (below).
-void cmd_memory_usage(CommandContext& context);          // MEMORY USAGE key [SAMPLES n]
+// What tools ask of single keys or the whole: cmd_debug.cc. MEMORY USAGE is a command of its own; the others are
+// reached through DEBUG, by internal names (below).
+void cmd_memory_usage(CommandContext& context);           // MEMORY USAGE key [SAMPLES n]
 void cmd_internal_debug_object(CommandContext& context);  // _DEBUGOBJECT key
 void cmd_internal_digest(CommandContext& context);        // _DIGEST, all: 40 hex digits over every database
 void cmd_internal_digest_value(CommandContext& context);  // _DIGESTVALUE key: 40 hex digits, zeros if there is no key
 
 // Internal commands (cmd_internal.cc): no client can send them; they stand in logs as what was decided once. Each is a
-// write of one key, answers an integer (1: something changed), and may stand in a log beside any state: where it no longer
-// applies it changes nothing.
+// write of one key, answers an integer (1: something changed), and may stand in a log beside any state: where it no
+// longer applies it changes nothing.
 void cmd_internal_expire(CommandContext& context);  // _EXPIRE key: removes the key if its time is over; event "expired"
 void cmd_internal_evict(CommandContext& context);   // _EVICT key: removes the key; event "evicted"
 // _PUT key expire_at_ms payload: whatever the key held, it now holds the value of a DUMP payload and expires then (0:
