@@ -1,7 +1,7 @@
 // A growable run of bytes that is written at its end and read from its start.
 //
-// Unlike std::string it does not clear what it grows by, and consuming from the front does not move the rest until there
-// is need. Views into it hold until the next call that is not const.
+// Unlike std::string it does not clear what it grows by, and consuming from the front does not move the rest until
+// there is need. Views into it hold until the next call that is not const.
 #pragma once
 
 #include <cstddef>

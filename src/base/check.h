@@ -10,7 +10,5 @@ namespace keelson {
 
 }  // namespace keelson
 
-#define KEELSON_CHECK(condition, why)                                    \
-  (static_cast<bool>(condition)                                          \
-       ? static_cast<void>(0)                                            \
-       : ::keelson::check_failed(#condition, __FILE__, __LINE__, why))
+#define KEELSON_CHECK(condition, why) \
+  (static_cast<bool>(condition) ? static_cast<void>(0) : ::keelson::check_failed(#condition, __FILE__, __LINE__, why))

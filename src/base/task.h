@@ -1,9 +1,9 @@
 // Task<T>: a lazily started coroutine, light enough to stand in every header.
 //
 // A Task runs when it is awaited, on the thread that awaits it, and resumes its awaiter by symmetric transfer. Whoever
-// holds the Task owns the coroutine's frame: destroying a suspended Task destroys the frame and everything in it, which is
-// how a simulated crash drops a whole node. Parameters of a coroutine are values or references that outlive it; coroutine
-// lambdas do not capture (the captures would die first).
+// holds the Task owns the coroutine's frame: destroying a suspended Task destroys the frame and everything in it, which
+// is how a simulated crash drops a whole node. Parameters of a coroutine are values or references that outlive it;
+// coroutine lambdas do not capture (the captures would die first).
 //
 // No exception crosses a Task: one that escapes its body ends the program.
 #pragma once
