@@ -1,11 +1,10 @@
 // Reading a command's arguments the way Redis does, and the error texts that several handlers share.
 //
 // The functions that take a CommandContext answer with Redis's error text when they fail and then return false: the
-// handler just returns. The others answer nothing.
+// handler just returns. (Numbers as text are base/numbers.h.)
 #pragma once
 
 #include <cstdint>
-#include <string>
 #include <string_view>
 
 #include "engine/kv/command.h"
@@ -37,23 +36,6 @@ inline constexpr uint64_t kStringBytesMax = uint64_t{512} << 20;
   }
   return true;
 }
-
-// Redis's string2ll: decimal, no blanks, no plus, no leading zeros, within int64.
-[[nodiscard]] bool parse_int64(std::string_view text, int64_t& value);
-// Redis's string2d: what strtod takes (inf, hex and exponents included), all of it, no blank in front; not NaN; no
-// overflow.
-[[nodiscard]] bool parse_double(std::string_view text, double& value);
-// The same for long double (INCRBYFLOAT counts in it).
-[[nodiscard]] bool parse_long_double(std::string_view text, long double& value);
-
-// Room for the decimal digits of any int64 with its sign.
-inline constexpr size_t kInt64DigitsMax = 21;
-// Writes the decimal form to `into` (at least kInt64DigitsMax bytes); a view of what was written.
-std::string_view format_int64(int64_t value, char* into);
-// Redis's ld2string in its human form: 17 digits behind the point, trailing zeros cut.
-[[nodiscard]] std::string format_long_double(long double value);
-// Redis's shortest round trip form (%.17g when no shorter one), as RESP2 shows scores: "3", "0.5", "inf".
-[[nodiscard]] std::string format_double(double value);
 
 // Argument `index` as a number.
 [[nodiscard]] bool int_arg(CommandContext& context, size_t index, int64_t& value,
