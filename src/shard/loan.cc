@@ -12,27 +12,46 @@ namespace keelson::shard {
 
 namespace {
 
-// Asks one shard's owner for it and resumes the borrower on its own reactor.
-class TakeOne final : public LoanRequest {
+// Asks one reactor for its shards of a loan, one after another, and resumes the borrower on its own reactor.
+class TakeFromReactor final : public LoanRequest {
  public:
-  TakeOne(Runtime& runtime, env::Reactor& here, ShardId id) : runtime_(runtime), here_(here), id_(id) {}
+  TakeFromReactor(Runtime& runtime, env::Reactor& here, std::span<const ShardId> shards)
+      : runtime_(runtime), here_(here), shards_(shards) {}
 
   bool await_ready() {
-    return runtime_.router().reactor_of(id_) == here_.index() && runtime_.shard(id_).try_lend();
+    if (runtime_.router().reactor_of(shards_[0]) != here_.index()) return false;
+    while (next_ < shards_.size() && runtime_.shard(shards_[next_]).try_lend()) ++next_;
+    return next_ == shards_.size();
   }
   void await_suspend(std::coroutine_handle<> waiter) {
     waiter_ = waiter;
-    runtime_.reactor_of(id_).post([this] { runtime_.shard(id_).lend(*this); });
+    runtime_.reactor_of(shards_[0]).post([this] { ask(); });
   }
   void await_resume() const noexcept {}
   void granted(Shard& shard) override {
-    here_.post([this] { waiter_.resume(); });
+    ++next_;
+    if (!is_asking_) ask();
   }
 
  private:
+  void ask() {
+    is_asking_ = true;
+    while (next_ < shards_.size()) {
+      const size_t before = next_;
+      runtime_.shard(shards_[next_]).lend(*this);
+      if (next_ == before) {
+        is_asking_ = false;
+        return;
+      }
+    }
+    here_.post([this] { waiter_.resume(); });
+  }
+
   Runtime& runtime_;
   env::Reactor& here_;
-  const ShardId id_;
+  const std::span<const ShardId> shards_;
+  size_t next_ = 0;
+  bool is_asking_ = false;
   std::coroutine_handle<> waiter_;
 };
 
@@ -65,8 +84,17 @@ Loan::Loan(Loan&& other) noexcept
 Loan::~Loan() { give_back(); }
 
 Task<Loan> Loan::take(Runtime& runtime, env::Reactor& here, std::vector<ShardId> shards) {
-  KEELSON_CHECK(std::is_sorted(shards.begin(), shards.end()), "shards are taken in ascending order");
-  for (ShardId id : shards) co_await TakeOne(runtime, here, id);
+  KEELSON_CHECK(std::is_sorted(shards.begin(), shards.end()), "the shards of a loan are sorted");
+  // By reactor, then by number: one order for every borrower, and one message for each reactor.
+  std::vector<ShardId> order;
+  order.reserve(shards.size());
+  for (unsigned reactor = 0; reactor < runtime.router().reactor_count(); ++reactor) {
+    const size_t begin = order.size();
+    for (ShardId id : shards) {
+      if (runtime.router().reactor_of(id) == reactor) order.push_back(id);
+    }
+    if (order.size() > begin) co_await TakeFromReactor(runtime, here, std::span(order).subspan(begin));
+  }
   Loan loan;
   loan.runtime_ = &runtime;
   loan.here_ = &here;

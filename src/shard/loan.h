@@ -1,8 +1,8 @@
 // Several shards lent to one coroutine: how commands on keys of several shards are atomic on one node.
 //
 // The borrower is alone with the shards' engines, on its own thread, whichever reactors own them. It changes the engines, then
-// commits one atomic record of what each shard must log, and gives the shards back. Shards are taken in ascending order, so
-// two borrowers never wait for one another in a ring.
+// commits one atomic record of what each shard must log, and gives the shards back. Shards are taken in one order by every
+// borrower (by reactor, then by number), so two borrowers never wait for one another in a ring.
 //
 //   Loan loan = co_await Loan::take(runtime, here, {shards});
 //   ... change loan.engine(s), collect each shard's commands ...
