@@ -5,6 +5,7 @@
 #include <cstring>
 
 #include "base/check.h"
+#include "base/numbers.h"
 
 namespace keelson::resp {
 
@@ -61,27 +62,6 @@ size_t quick_bulk_head(uint64_t word, uint64_t& bytes) {
            ((digits >> 16) & 0x000000ff000000ff) * 0x0000271000000001) >>
           32;
   return static_cast<size_t>(cr_bit >> 3) + 2;
-}
-
-// A decimal number exactly as Redis's string2ll() takes it: no leading zeros, no plus sign, no blanks, in range.
-bool parse_number(const char* at, const char* end, int64_t& value) {
-  const bool is_negative = at != end && *at == '-';
-  if (is_negative) ++at;
-  const ptrdiff_t digits = end - at;
-  if (digits < 1 || digits > 19) return false;
-  if (*at == '0') {
-    value = 0;
-    return digits == 1 && !is_negative;
-  }
-  uint64_t number = 0;
-  for (; at != end; ++at) {
-    if (!is_digit(*at)) return false;
-    number = number * 10 + static_cast<uint8_t>(*at - '0');
-  }
-  // 19 digits stay below 2^64.
-  if (number > uint64_t{INT64_MAX} + (is_negative ? 1 : 0)) return false;
-  value = is_negative ? static_cast<int64_t>(-number) : static_cast<int64_t>(number);
-  return true;
 }
 
 // C's isspace() in the "C" locale.
@@ -235,10 +215,11 @@ Parsed RequestParser::parse_array_head(const char*& at, const char* end, int64_t
   const Line line = find_line(at, end, '\r', line_end);
   if (line == Line::kTooLong) return fail("too big mbulk count string");
   if (line == Line::kNeedMore) return Parsed::kNeedMore;
-  if (!parse_number(at + 1, line_end, count) || count > kRequestArgsMax) return fail("invalid multibulk length");
-  if (count > kUnauthenticatedArgsMax && !limits_.is_authenticated) return fail("unauthenticated multibulk length");
+  const std::optional<int64_t> number = parse_int64({at + 1, line_end});
+  if (!number || *number > kRequestArgsMax) return fail("invalid multibulk length");
+  if (*number > kUnauthenticatedArgsMax && !limits_.is_authenticated) return fail("unauthenticated multibulk length");
   // A negative count is an empty command, as in Redis.
-  count = std::max<int64_t>(count, 0);
+  count = std::max<int64_t>(*number, 0);
   at = line_end + 2;
   return Parsed::kCommand;
 }
@@ -249,14 +230,13 @@ Parsed RequestParser::parse_bulk_head(const char*& at, const char* end) {
   if (line == Line::kTooLong) return fail("too big bulk count string");
   if (line == Line::kNeedMore) return Parsed::kNeedMore;
   if (*at != '$') return fail(std::string("expected '$', got '") + *at + "'");
-  int64_t bytes = 0;
-  if (!parse_number(at + 1, line_end, bytes) || bytes < 0 || static_cast<uint64_t>(bytes) > limits_.bulk_bytes_max) {
+  const std::optional<int64_t> bytes = parse_int64({at + 1, line_end});
+  if (!bytes || *bytes < 0 || static_cast<uint64_t>(*bytes) > limits_.bulk_bytes_max)
     return fail("invalid bulk length");
-  }
-  if (static_cast<uint64_t>(bytes) > kUnauthenticatedBulkBytesMax && !limits_.is_authenticated) {
+  if (static_cast<uint64_t>(*bytes) > kUnauthenticatedBulkBytesMax && !limits_.is_authenticated) {
     return fail("unauthenticated bulk length");
   }
-  bulk_bytes_ = static_cast<uint64_t>(bytes);
+  bulk_bytes_ = static_cast<uint64_t>(*bytes);
   at = line_end + 2;
   return Parsed::kCommand;
 }

@@ -1,8 +1,8 @@
 #include "protocol/resp/writer.h"
 
 #include <algorithm>
-#include <charconv>
-#include <cmath>
+
+#include "base/numbers.h"
 
 namespace keelson::resp {
 
@@ -93,23 +93,6 @@ char* write_integer(char* to, int64_t value) {
   return write_unsigned(to, magnitude);
 }
 
-char* write_real(char* to, double value) {
-  // "%.17g" prints whole numbers below 10^17 without an exponent.
-  if (value == std::trunc(value) && std::fabs(value) < 1e17 && (value != 0 || !std::signbit(value))) {
-    return write_integer(to, static_cast<int64_t>(value));
-  }
-  if (std::isnan(value)) {
-    std::memcpy(to, "nan", 3);
-    return to + 3;
-  }
-  if (std::isinf(value)) {
-    if (value < 0) *to++ = '-';
-    std::memcpy(to, "inf", 3);
-    return to + 3;
-  }
-  return std::to_chars(to, to + 32, value, std::chars_format::general, 17).ptr;
-}
-
 void RespWriter::head(char kind, uint64_t number) {
   char* const begin = target_->reserve(kHeadBytesMax);
   *begin = kind;
@@ -187,8 +170,8 @@ void RespWriter::set(size_t count) { is_resp3_ ? head('~', count) : array(count)
 void RespWriter::push(size_t count) { is_resp3_ ? head('>', count) : array(count); }
 
 void RespWriter::real(double value) {
-  char text[32];
-  const std::string_view digits(text, static_cast<size_t>(write_real(text, value) - text));
+  const DoubleText text = format_double(value);
+  const std::string_view digits = text;
   if (!is_resp3_) return bulk(digits);
   char* const begin = target_->reserve(digits.size() + 3);
   *begin = ',';

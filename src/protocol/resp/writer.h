@@ -1,6 +1,7 @@
 // Writes answers as RESP2 or RESP3 (Redis serialization protocol specification) at the end of a Buffer.
 //
-// A pure codec: no I/O, no clock. Numbers look as Redis 7.0 prints them. Belongs to one thread at a time.
+// A pure codec: no I/O, no clock. Numbers look as Redis 7.0 prints them (base/numbers.h). Belongs to one thread at a
+// time.
 #pragma once
 
 #include <array>
@@ -17,8 +18,6 @@ namespace keelson::resp {
 // Writes the decimal form of `value` at `to` (20 bytes of room are enough) and returns its end.
 char* write_integer(char* to, int64_t value);
 char* write_unsigned(char* to, uint64_t value);
-// As printf's "%.17g", with "inf", "-inf" and "nan": how Redis 7.0 shows a double. 32 bytes of room are enough.
-char* write_real(char* to, double value);
 
 class RespWriter final : public kv::ReplySink {
  public:
