@@ -1,0 +1,267 @@
+// Keyspace: the databases of one shard. Finds keys and hands out typed handles, keeps times to live, clocks and sizes,
+// and writes and loads checkpoints. Command handlers stand on this and the *_value.h headers.
+//
+//   cmd_hset:   auto hash = keyspace.write_or_create<HashValue>(db, key, now_ms);
+//               if (hash.wrong_type()) return out.error(kErrWrongType);
+//               added += hash->set(field, value);
+//               keyspace.changed(db, key, EventClass::kHash, "hset");
+//   cmd_hdel:   auto hash = keyspace.write<HashValue>(db, key, now_ms);
+//               ... hash->erase(field) ...
+//               keyspace.changed(db, key, EventClass::kHash, "hdel");
+//               if (keyspace.erase_if_empty(*hash)) keyspace.changed(db, key, EventClass::kGeneric, "del");
+//   cmd_get:    auto string = keyspace.read<StringValue>(db, key, now_ms);
+//
+// How long handles and views last: value.h. `database` must be below options().databases.
+//
+// Time. `now_ms` is log time. A key whose time has come (expires_at_ms <= now_ms) is not seen by anybody; a write that
+// meets one removes it, with the event "expired". Queries change nothing but access clocks, which are not replicated
+// state.
+//
+// Events. Who: a handler calls changed() once for each key it changed, with Redis's event. By itself the keyspace only
+// announces expiry ("expired") and keys that a blocked client may wait for (Observer::key_ready, whenever a list or
+// sorted set comes to stand under a key that was missing or had another type or another value).
+//
+// Memory. Nothing large is freed at once: values and databases that are dropped go to a list that lazy_free_step()
+// works off in slices; the shard calls it until it says that nothing is left.
+//
+// Determinism. The same calls give the same state. Addresses and the allocator never matter; the hash's secret sets the
+// order of scans.
+//
+// Threads: one at a time.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/function_ref.h"
+#include "base/result.h"
+#include "engine/engine.h"
+#include "engine/kv/events.h"
+#include "engine/kv/hash_value.h"
+#include "engine/kv/keyspace_options.h"
+#include "engine/kv/list_value.h"
+#include "engine/kv/set_value.h"
+#include "engine/kv/sorted_set_value.h"
+#include "engine/kv/string_value.h"
+#include "engine/kv/value.h"
+
+namespace keelson::kv {
+
+class Checkpoint;
+class Database;
+class LazyFree;
+
+// Does an access count for idle time and frequency? (OBJECT, TTL, TYPE, EXISTS ... do not, as in Redis.)
+enum class Touch : uint8_t { kYes, kNo };
+
+struct SetOptions {
+  bool keep_expiry = false;           // the key's own, if it has one (SET ... KEEPTTL)
+  int64_t expires_at_ms = kNoExpiry;  // if not keep_expiry
+};
+
+// A value without a key, for moving within one keyspace. Frees what it holds if it is not put somewhere.
+class DetachedValue {
+ public:
+  DetachedValue() = default;
+  DetachedValue(DetachedValue&& other) noexcept : keyspace_(other.keyspace_), entry_(other.entry_) {
+    other.entry_ = nullptr;
+  }
+  DetachedValue& operator=(DetachedValue&& other) noexcept;
+  ~DetachedValue();
+
+  [[nodiscard]] explicit operator bool() const { return entry_ != nullptr; }
+  [[nodiscard]] Type type() const { return entry_->type(); }
+  [[nodiscard]] int64_t expires_at_ms() const { return entry_->has_expiry() ? entry_->expires_at_ms() : kNoExpiry; }
+
+ private:
+  friend class Keyspace;
+  DetachedValue(Keyspace& keyspace, Entry* entry) : keyspace_(&keyspace), entry_(entry) {}
+
+  Keyspace* keyspace_ = nullptr;
+  Entry* entry_ = nullptr;
+};
+
+struct Victim {
+  uint16_t database = 0;
+  std::string key;
+};
+
+class Keyspace {
+ public:
+  explicit Keyspace(const KeyspaceOptions& options);
+  ~Keyspace();
+  Keyspace(const Keyspace&) = delete;
+  Keyspace& operator=(const Keyspace&) = delete;
+
+  // Thresholds may be changed here (CONFIG SET); the fixed part may not.
+  [[nodiscard]] KeyspaceOptions& options() { return options_; }
+  [[nodiscard]] const KeyspaceOptions& options() const { return options_; }
+  // Outlives the keyspace or is set back to null.
+  void set_observer(Observer* observer) { observer_ = observer; }
+  [[nodiscard]] Observer* observer() const { return observer_; }
+
+  // ---- Finding
+
+  // For a reader: any type.
+  [[nodiscard]] Value find(uint16_t database, std::string_view key, int64_t now_ms, Touch touch = Touch::kYes);
+  // For a writer: removes the key first if its time has come.
+  [[nodiscard]] Value find_for_write(uint16_t database, std::string_view key, int64_t now_ms,
+                                     Touch touch = Touch::kYes);
+  template <class View>
+  [[nodiscard]] Found<View> read(uint16_t database, std::string_view key, int64_t now_ms, Touch touch = Touch::kYes) {
+    return Found<View>(find(database, key, now_ms, touch));
+  }
+  template <class View>
+  [[nodiscard]] Found<View> write(uint16_t database, std::string_view key, int64_t now_ms) {
+    return Found<View>(find_for_write(database, key, now_ms));
+  }
+  // Makes an empty value if the key is missing: put something into it, or erase it again.
+  template <class View>
+  [[nodiscard]] Found<View> write_or_create(uint16_t database, std::string_view key, int64_t now_ms) {
+    Value value = find_for_write(database, key, now_ms);
+    return Found<View>(value ? value : create_value(database, key, View::kType));
+  }
+  // The key is missing (find_for_write() said so, or it was just erased). Not for strings.
+  template <class View>
+  [[nodiscard]] View create(uint16_t database, std::string_view key) {
+    return View(create_value(database, key, View::kType));
+  }
+  // Brings what a look-up will touch into the cache: first for all keys of a batch of commands, then run them.
+  void prefetch(uint16_t database, std::string_view key) const;
+
+  // ---- Changing
+
+  // The key is this string afterwards, whatever it was before. Strings that are the text of an int64 are kept as
+  // numbers.
+  Value set_string(uint16_t database, std::string_view key, std::string_view bytes, const SetOptions& options = {});
+  Value set_integer(uint16_t database, std::string_view key, int64_t value, const SetOptions& options = {});
+  // The handle's key is gone afterwards.
+  void erase(Value& value);
+  // False if there is no such key (one whose time has come counts as none, and is removed).
+  bool erase(uint16_t database, std::string_view key, int64_t now_ms);
+  // Erases the collection if it holds nothing.
+  bool erase_if_empty(Value& value);
+  // An absolute time, also one in the past (the key is then as good as gone); kNoExpiry: none.
+  void set_expiry(Value& value, int64_t expires_at_ms);
+
+  // Takes the value off its key (the key is gone), for put().
+  [[nodiscard]] DetachedValue take(Value& value);
+  // Puts it under a key, which loses what it had. The time to live comes along, as do the clocks. Only values that this
+  // keyspace gave out: between shards a value travels as a DUMP payload (rdb.h).
+  Value put(uint16_t database, std::string_view key, DetachedValue&& value);
+  // Copies value and time to live to another key, which loses what it had. `from` stays good unless it is that key.
+  Value copy(const Value& from, uint16_t database, std::string_view key);
+
+  // All keys of one database or of all, at once; their memory is freed in slices. Tells the observer.
+  void flush(uint16_t database);
+  void flush_all();
+  // SWAPDB. Tells the observer, including of keys that are ready in the databases' new places.
+  void swap(uint16_t one, uint16_t other);
+
+  // To be called by the handler once for each key that it changed: for WATCH and for keyspace notifications. changed()
+  // with no event: only WATCH.
+  void changed(uint16_t database, std::string_view key) {
+    if (observer_ != nullptr) observer_->key_changed(database, key);
+  }
+  void changed(uint16_t database, std::string_view key, EventClass event_class, std::string_view event) {
+    if (observer_ == nullptr) return;
+    observer_->key_changed(database, key);
+    notify(database, key, event_class, event);
+  }
+  // A further event of the same change ("rename_from", "rename_to"; "expire" behind "set").
+  void notify(uint16_t database, std::string_view key, EventClass event_class, std::string_view event) {
+    if (observer_ != nullptr && (observer_->notify_classes() & static_cast<uint16_t>(event_class)) != 0) {
+      observer_->notify(event_class, event, database, key);
+    }
+  }
+
+  // ---- Sizes, walks, chance
+
+  // Keys, those whose time has come but that are not removed yet included.
+  [[nodiscard]] size_t size(uint16_t database) const;
+  [[nodiscard]] size_t expiring_count(uint16_t database) const;
+  // Of all keys with a time to live, estimated from a sample (INFO keyspace).
+  [[nodiscard]] int64_t average_ttl_ms(uint16_t database, int64_t now_ms) const;
+  // A key that is alive at now_ms; no handle if there is none (or none was found among many that are due).
+  [[nodiscard]] Value random(uint16_t database, uint64_t seed, int64_t now_ms);
+  // SCAN: visits about `count` entries; the result is the next cursor (below 2^48), 0 at the end. Keys that are there
+  // from the first call to the last are visited exactly once, however the table grows or shrinks meanwhile. Visits keys
+  // that are due as well: look at expires_at_ms(). Do not change the keyspace in `visit`.
+  [[nodiscard]] uint64_t scan(uint16_t database, uint64_t cursor, size_t count, FunctionRef<void(const Value&)> visit);
+
+  // ---- Time to live
+
+  // The earliest expiry of any key in any database, or kNoExpiry.
+  [[nodiscard]] int64_t next_expiry_ms() const;
+  // Up to `limit` keys with expires_at_ms <= now_ms, the earliest first within each database. Do not change the
+  // keyspace in `visit`: collect, then log and apply the expiries.
+  void due_keys(int64_t now_ms, size_t limit, FunctionRef<void(uint16_t database, std::string_view key)> visit) const;
+  // Removes the key if it is due, with the event "expired". False if it is not (any more).
+  bool expire_if_due(uint16_t database, std::string_view key, int64_t now_ms);
+
+  // ---- Idle time, frequency, eviction
+
+  [[nodiscard]] int64_t idle_ms(const Value& value, int64_t now_ms) const;    // OBJECT IDLETIME
+  [[nodiscard]] uint8_t frequency(const Value& value, int64_t now_ms) const;  // OBJECT FREQ
+  void set_idle(Value& value, int64_t idle_ms_value, int64_t now_ms);         // RESTORE ... IDLETIME
+  void set_frequency(Value& value, uint8_t count, int64_t now_ms);            // RESTORE ... FREQ
+  // The key to evict next under the policy in options(): the best of what repeated samples of `samples` keys have found
+  // (a pool is kept from call to call, as Redis does). None if the policy leaves nothing.
+  [[nodiscard]] std::optional<Victim> pick_victim(unsigned samples, uint64_t seed, int64_t now_ms);
+
+  // ---- Memory
+
+  // Frees about `budget` elements' worth (a thousand cost well under 1 ms) of what was dropped; false when nothing is
+  // left.
+  bool lazy_free_step(size_t budget);
+  // Objects (values, databases) that wait to be freed, for INFO's lazyfree_pending_objects.
+  [[nodiscard]] size_t lazy_free_pending() const;
+  // What the main tables, their directories and the expiry indexes take (INFO memory's overhead).
+  [[nodiscard]] size_t overhead_bytes() const;
+
+  // ---- Checkpoints (checkpoint.h has the format)
+
+  [[nodiscard]] std::unique_ptr<engine::CheckpointSource> begin_checkpoint();
+  [[nodiscard]] Status load_checkpoint(std::string_view piece);
+  // Back to how it was made; frees at once.
+  void reset();
+
+  // ---- For the value types and the checkpoint; handlers have no use for these.
+
+  [[nodiscard]] Database& database(uint16_t number) { return *databases_[number]; }
+  [[nodiscard]] const Database& database(uint16_t number) const { return *databases_[number]; }
+  // The entry has moved from one address to another.
+  void entry_moved(uint16_t database, Entry* from, Entry* to);
+  // Frees the object, at once if it is small.
+  void drop(BigObject* object);
+  [[nodiscard]] Checkpoint* checkpoint() const { return checkpoint_; }
+  void checkpoint_ended() { checkpoint_ = nullptr; }
+
+ private:
+  friend class DetachedValue;
+  struct Pool;
+
+  Value create_value(uint16_t database, std::string_view key, Type type);
+  Entry* find_entry(uint16_t database, std::string_view key, uint64_t& hash) const;
+  void touch(Entry& entry, int64_t now_ms);
+  void free_entry(Entry* entry);
+  // Removes the entry from the table and the index; it is the caller's.
+  void unlink(uint16_t database, Entry* entry, uint64_t hash);
+  void link(uint16_t database, Entry* entry, uint64_t hash);
+  void announce_ready(uint16_t database, const Entry& entry);
+
+  KeyspaceOptions options_;
+  Observer* observer_ = nullptr;
+  std::vector<std::unique_ptr<Database>> databases_;
+  std::unique_ptr<LazyFree> lazy_free_;
+  std::unique_ptr<Pool> pool_;
+  Checkpoint* checkpoint_ = nullptr;  // owned by whoever called begin_checkpoint()
+  std::unique_ptr<class CheckpointLoader> loader_;
+  uint64_t chance_ = 0;  // for LFU counters alone: not replicated state
+};
+
+}  // namespace keelson::kv
