@@ -33,6 +33,7 @@ class PubSub;
 class Session;
 class ShardAgent;
 class Slowlog;
+struct SessionBatch;
 
 // Counters of one reactor, for INFO's "stats" and "clients".
 struct LocalCounters {
@@ -68,8 +69,12 @@ struct Local {
   bool pause_writes_only = false;
   // Connections with MONITOR on, on any reactor; sessions feed them when it is not 0.
   uint32_t monitor_count = 0;
+  // Those of them that live here (MONITOR and leave_monitor() keep it).
+  std::vector<Session*> monitors;
   // The error-reply counts by code word ("WRONGTYPE"), for INFO errorstats.
   std::map<std::string, uint64_t, std::less<>> errors_by_code;
+  // Working memory of commands under way, for the next session that needs it.
+  std::vector<std::unique_ptr<SessionBatch>> idle_batches;
   env::TaskScope tasks;
 };
 
@@ -78,6 +83,7 @@ struct Host {
   std::function<void(bool with_checkpoint)> shutdown;        // reactor 0
   std::function<Status(const KvConfig&)> rewrite_config;     // writes the settings file; an error if there is none
   std::function<Status(log::Durability)> set_durability;
+  std::function<log::Durability()> durability;               // the present one, for CONFIG GET and INFO; any thread
   std::string config_file;                                   // empty: none
   std::string executable;
   std::string data_folder;
