@@ -24,11 +24,11 @@ enum class DiskErrc : uint8_t {
   kOk = 0,
   kNotFound,
   kExists,
-  kFull,        // no space or quota: may pass
-  kReadOnly,    // the file system or folder may not be written to
-  kLocked,      // another process holds the lock
-  kIo,          // the device failed; after a failed sync nothing written since the last good one may be counted on
-  kInvalid,     // everything else
+  kFull,      // no space or quota: may pass
+  kReadOnly,  // the file system or folder may not be written to
+  kLocked,    // another process holds the lock
+  kIo,        // the device failed; after a failed sync nothing written since the last good one may be counted on
+  kInvalid,   // everything else
 };
 std::error_code make_error_code(DiskErrc code);
 
@@ -43,7 +43,8 @@ class File {
   // Makes everything written to this file before the call durable, its size too. Several may be under way; `on` is the
   // reactor that calls and is resumed. The file lives until it ends.
   virtual Task<Status> sync(Reactor& on) = 0;
-  // Makes sure that the first `size` bytes have room on the disk; new ones read as zero. The size grows to at least `size`.
+  // Makes sure that the first `size` bytes have room on the disk; new ones read as zero. The size grows to at least
+  // `size`.
   virtual Status preallocate(uint64_t size) = 0;
   virtual Status truncate(uint64_t size) = 0;
   [[nodiscard]] virtual Result<uint64_t> size() const = 0;
@@ -51,8 +52,8 @@ class File {
 
 enum class OpenMode : uint8_t {
   kRead,
-  kReadWrite,     // must exist
-  kCreate,        // must not exist; durable only after sync_directory() of its folder
+  kReadWrite,  // must exist
+  kCreate,     // must not exist; durable only after sync_directory() of its folder
 };
 
 // Held until destroyed or the process dies.
@@ -71,7 +72,7 @@ class Disk {
   virtual Status remove(const std::string& path) = 0;
   // Names, without the folder, sorted. "." and ".." are left out.
   virtual Result<std::vector<std::string>> list(const std::string& folder) = 0;
-  // Parents included; no error if it is there.
+  // Parents included; no error if it is there. Durable when it returns.
   virtual Status make_folder(const std::string& folder) = 0;
   // Makes creations, renames and removals in the folder durable.
   virtual Task<Status> sync_folder(const std::string& folder, Reactor& on) = 0;

@@ -1,8 +1,8 @@
 // A reactor: one thread that runs callbacks, timers and coroutines in turns.
 //
 // Everything that belongs to a reactor (its connections, shards, timers) is touched on its thread alone. Other threads
-// reach it through post(). In simulation all reactors of all nodes share one real thread and virtual time, and the rules
-// are the same.
+// reach it through post(). In simulation all reactors of all nodes share one real thread and virtual time, and the
+// rules are the same.
 #pragma once
 
 #include <coroutine>
@@ -26,14 +26,14 @@ class Reactor {
  public:
   virtual ~Reactor() = default;
 
-  // Runs `callback` on this reactor in a later turn. From any thread. What one thread posts runs in its order, and a post
-  // that happens before another (in the C++ memory model's sense) runs before it.
+  // Runs `callback` on this reactor in a later turn. From any thread. What one thread posts runs in its order, and a
+  // post that happens before another (in the C++ memory model's sense) runs before it.
   virtual void post(Callback callback) = 0;
 
   // The rest are for the reactor's own thread.
 
-  // Runs `callback` once at the end of the present turn, after everything that is ready has run: the place where what the
-  // turn gathered (log records, replies) goes out in one write.
+  // Runs `callback` once at the end of the present turn, after everything that is ready has run: the place where what
+  // the turn gathered (log records, replies) goes out in one write.
   virtual void at_turn_end(Callback callback) = 0;
   [[nodiscard]] virtual bool is_current() const = 0;
   // 0 .. count-1 within the node.
@@ -60,11 +60,13 @@ class Timer {
   void arm_at(int64_t at_ns) { reactor_.arm(*this, at_ns); }
   void disarm() { reactor_.disarm(*this); }
 
-  // For reactors alone: where the timer stands in their queue (at_ns with a sequence number that breaks ties), and the call.
+  // For reactors alone: where the timer stands in their queue (at_ns with a sequence number that breaks ties), and the
+  // call.
   struct Place {
     int64_t at_ns = 0;
     uint64_t sequence = 0;
     bool armed = false;
+    size_t slot = 0;  // free for the reactor's use
   };
   Place place;
   void fire() { on_fire_(); }
@@ -74,7 +76,8 @@ class Timer {
   Callback on_fire_;
 };
 
-// co_await sleep_for(reactor, 5'000'000): suspends the coroutine for that long. Destroying the coroutine meanwhile is safe.
+// co_await sleep_for(reactor, 5'000'000): suspends the coroutine for that long. Destroying the coroutine meanwhile is
+// safe.
 class SleepAwaiter {
  public:
   SleepAwaiter(Reactor& reactor, int64_t delay_ns)
@@ -95,9 +98,9 @@ inline SleepAwaiter sleep_for(Reactor& reactor, int64_t delay_ns) { return {reac
 
 // Owns coroutines that run beside their owner (a connection's loop, a background task) on one reactor.
 //
-// spawn() starts one at once, up to its first suspension; its frame is freed soon after it ends. join() waits until all have ended: a
-// service stops by asking its tasks to end and then joining. Destroying a scope destroys the frames that are left, wherever
-// they are suspended.
+// spawn() starts one at once, up to its first suspension; its frame is freed soon after it ends. join() waits until all
+// have ended: a service stops by asking its tasks to end and then joining. Destroying a scope destroys the frames that
+// are left, wherever they are suspended.
 class TaskScope {
  public:
   explicit TaskScope(Reactor& reactor);
