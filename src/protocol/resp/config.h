@@ -11,16 +11,7 @@
 
 namespace keelson::resp {
 
-enum class EvictionPolicy : uint8_t {
-  kNoEviction,
-  kAllKeysLru,
-  kAllKeysLfu,
-  kAllKeysRandom,
-  kVolatileLru,
-  kVolatileLfu,
-  kVolatileRandom,
-  kVolatileTtl,
-};
+using kv::EvictionPolicy;
 
 // client-output-buffer-limit of one class: past `hard_bytes`, or past `soft_bytes` for `soft_seconds`, the connection ends. 0: no limit.
 struct OutputLimit {

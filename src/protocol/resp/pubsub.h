@@ -41,8 +41,8 @@ class PubSub {
   // task ends.
   Task<bool> subscribe(Session& session, ChannelKind kind, std::string name);
   Task<bool> unsubscribe(Session& session, ChannelKind kind, std::string name);
-  // The session ends, or RESETs: forgets all its subscriptions, without waiting.
-  void forget(Session& session);
+  // The session ends, or RESETs: forgets all its subscriptions.
+  Task<void> forget(Session& session);
 
   // From a coroutine on `here`: how many received it (once more for each matching pattern).
   Task<size_t> publish(env::Reactor& here, ChannelKind kind, std::string channel, std::string message);

@@ -74,15 +74,32 @@ struct Local {
   // The error-reply counts by code word ("WRONGTYPE"), for INFO errorstats.
   std::map<std::string, uint64_t, std::less<>> errors_by_code;
   // Working memory of commands under way, for the next session that needs it.
+  std::vector<uint32_t> key_indexes;
   std::vector<std::unique_ptr<SessionBatch>> idle_batches;
   env::TaskScope tasks;
 };
 
-// What the program around the service does for it.
+// What the process takes of the machine, for INFO and MEMORY. What is 0 or empty is not known, and not shown.
+struct ProcessFigures {
+  uint64_t process_id = 0;
+  uint64_t resident_bytes = 0;
+  uint64_t user_cpu_us = 0;
+  uint64_t system_cpu_us = 0;
+  uint64_t machine_memory_bytes = 0;
+  std::string operating_system;
+  std::string allocator;
+  uint64_t allocator_allocated_bytes = 0;
+  uint64_t allocator_active_bytes = 0;
+  uint64_t allocator_resident_bytes = 0;
+};
+
+// What the program around the service does for it. A function that is null is not supported; clients are told so.
 struct Host {
   std::function<void(bool with_checkpoint)> shutdown;        // reactor 0
   std::function<Status(const KvConfig&)> rewrite_config;     // writes the settings file; an error if there is none
   std::function<Status(log::Durability)> set_durability;
+  std::function<ProcessFigures()> process_figures;           // any thread
+  std::function<void()> purge_memory;                        // any thread
   std::function<log::Durability()> durability;               // the present one, for CONFIG GET and INFO; any thread
   std::string config_file;                                   // empty: none
   std::string executable;
