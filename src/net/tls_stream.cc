@@ -551,6 +551,7 @@ struct TlsContext::State {
   bool is_server = false;
   TlsServerOptions server;
   TlsClientOptions client;
+  // tidy: shared_ptr, because reload() swaps it while other threads make streams of it.
   std::atomic<std::shared_ptr<SSL_CTX>> context;
 };
 
@@ -561,6 +562,7 @@ Result<std::unique_ptr<TlsContext>> TlsContext::server(env::Disk& disk, const Tl
   auto state = std::make_unique<State>();
   state->is_server = true;
   state->server = options;
+  // tidy: naked new, because the constructor is private.
   std::unique_ptr<TlsContext> made(new TlsContext(std::move(state)));
   if (Status done = made->reload(disk); !done.ok()) return forward_error(done);
   return made;
@@ -569,6 +571,7 @@ Result<std::unique_ptr<TlsContext>> TlsContext::server(env::Disk& disk, const Tl
 Result<std::unique_ptr<TlsContext>> TlsContext::client(env::Disk& disk, const TlsClientOptions& options) {
   auto state = std::make_unique<State>();
   state->client = options;
+  // tidy: naked new, because the constructor is private.
   std::unique_ptr<TlsContext> made(new TlsContext(std::move(state)));
   if (Status done = made->reload(disk); !done.ok()) return forward_error(done);
   return made;
@@ -578,7 +581,7 @@ Status TlsContext::reload(env::Disk& disk) {
   Result<Owned<SSL_CTX>> made =
       state_->is_server ? make_server_context(disk, state_->server) : make_client_context(disk, state_->client);
   if (!made.ok()) return forward_error(made);
-  state_->context.store(std::shared_ptr<SSL_CTX>(std::move(*made)));
+  state_->context.store(std::move(*made));
   return {};
 }
 

@@ -1,0 +1,200 @@
+// The one table of settings. Flags, variables, the default file, `config check` and docs/configuration.md are made from
+// it.
+#include <algorithm>
+
+#include "server/settings.h"
+
+namespace keelson::server {
+
+namespace {
+
+using enum SettingType;
+
+constexpr bool kStatic = false;
+constexpr bool kDynamic = true;
+constexpr int64_t kKiB = 1024;
+constexpr int64_t kMiB = 1024 * kKiB;
+constexpr int64_t kGiB = 1024 * kMiB;
+constexpr int64_t kTiB = 1024 * kGiB;
+constexpr int64_t kMinuteMs = 60'000;
+
+constexpr SettingSpec text(std::string_view key, SettingType type, std::string_view default_text, bool is_dynamic,
+                           std::string_view description) {
+  return {.key = key, .type = type, .default_text = default_text, .is_dynamic = is_dynamic, .description = description};
+}
+
+constexpr SettingSpec number(std::string_view key, SettingType type, std::string_view default_text, int64_t least,
+                             int64_t most, std::string_view unit, bool is_dynamic, std::string_view description) {
+  return {.key = key,
+          .type = type,
+          .default_text = default_text,
+          .least = least,
+          .most = most,
+          .unit = unit,
+          .is_dynamic = is_dynamic,
+          .description = description};
+}
+
+constexpr SettingSpec choice(std::string_view key, std::string_view default_text, std::string_view choices,
+                             bool is_dynamic, std::string_view description) {
+  return {.key = key,
+          .type = kChoice,
+          .default_text = default_text,
+          .choices = choices,
+          .is_dynamic = is_dynamic,
+          .description = description};
+}
+
+constexpr SettingSpec kTable[] = {
+    // The node.
+    text("data-dir", kPath, "data", kStatic,
+         "Folder that holds everything the server keeps. One server at a time uses it."),
+    number(
+        "reactors", kInteger, "0", 0, 256, "threads", kStatic,
+        "Threads that serve, each with its own connections and shards. 0: one for each core that the process may use."),
+
+    // kv: listening.
+    text("kv.listen", kAddresses, "127.0.0.1:6379", kStatic,
+         "Where Redis clients connect. Several addresses stand in an array, or behind one another with commas. Port 0 "
+         "picks a free "
+         "one. Addresses other than loopback need a password. Empty: none (with kv.tls.listen)."),
+    text("kv.password", kSecret, "", kDynamic,
+         "What AUTH and HELLO must give, as user \"default\". Empty: no authentication, and only loopback addresses "
+         "are listened on. "
+         "On a command line others can see it: use kv.password-file there."),
+    text("kv.password-file", kPath, "", kStatic,
+         "File that holds the password, alone on its first line. Instead of kv.password."),
+
+    // kv: durability.
+    choice("kv.durability", "interval", "always|interval|never", kDynamic,
+           "When a write is safe from a crash of the machine. \"always\": before it is answered. \"interval\": within "
+           "kv.sync-interval. \"never\": when the operating system gets to it. A crash of the server alone loses "
+           "nothing under any."),
+    number("kv.sync-interval", kDuration, "1s", 1, 10 * kMinuteMs, "", kStatic,
+           "How often \"interval\" syncs the log."),
+
+    // kv: the keyspace.
+    number(
+        "kv.shards", kInteger, "16", 1, 1024, "shards", kStatic,
+        "Parts that the keyspace is cut into; each belongs to one reactor. Fixed when the data folder is first used."),
+    number("kv.databases", kInteger, "16", 1, 65'534, "databases", kStatic,
+           "How many databases SELECT knows. Must not become less than what the data folder has seen."),
+    number("kv.maxmemory", kBytes, "0", 0, 1024 * kTiB, "bytes", kDynamic,
+           "Memory that data may take; past it kv.maxmemory-policy decides. 0: no limit."),
+    choice("kv.maxmemory-policy", "noeviction",
+           "noeviction|allkeys-lru|allkeys-lfu|allkeys-random|volatile-lru|volatile-lfu|volatile-random|volatile-ttl",
+           kDynamic,
+           "Which keys go when kv.maxmemory is reached. \"noeviction\": writes that need memory are refused."),
+    number("kv.maxmemory-samples", kInteger, "5", 1, 64, "keys", kDynamic,
+           "Keys looked at for each eviction; more come closer to true LRU."),
+    number("kv.active-expire-effort", kInteger, "1", 1, 10, "", kDynamic,
+           "How hard keys whose time has passed are looked for. Each step costs more time and leaves fewer of them in "
+           "memory."),
+    text("kv.notify-keyspace-events", kText, "", kDynamic,
+         "Keyspace events that are published, by Redis's letters (\"KEA\": all). Empty: none."),
+
+    // kv: clients.
+    number("kv.maxclients", kInteger, "10000", 1, 1'000'000, "clients", kDynamic,
+           "Connections at a time; more are refused."),
+    number("kv.timeout", kInteger, "0", 0, 2'147'483, "seconds", kDynamic,
+           "A connection idle for so long is closed. 0: never."),
+    number("kv.tcp-keepalive", kInteger, "300", 0, 2'147'483, "seconds", kDynamic,
+           "How often the peer of an idle connection is probed. 0: never."),
+    number("kv.proto-max-bulk-len", kBytes, "512mb", kMiB, 512 * kMiB, "bytes", kDynamic,
+           "The largest argument that is taken."),
+    text("kv.client-output-buffer-limit-normal", kText, "0 0 0", kDynamic,
+         "When a client that does not read its replies is cut off: at so many bytes, or at so many bytes for so many "
+         "seconds "
+         "(\"256mb 64mb 60\"). 0: no limit."),
+    text("kv.client-output-buffer-limit-pubsub", kText, "32mb 8mb 60", kDynamic,
+         "The same for clients that subscribe."),
+
+    // kv: watching.
+    number("kv.slowlog-log-slower-than", kInteger, "10000", -1, 3'600'000'000, "microseconds", kDynamic,
+           "Commands that take longer stand in SLOWLOG. 0: all. -1: none."),
+    number("kv.slowlog-max-len", kInteger, "128", 0, 1'000'000, "entries", kDynamic, "Entries that SLOWLOG keeps."),
+    number("kv.latency-monitor-threshold", kInteger, "0", 0, 3'600'000, "milliseconds", kDynamic,
+           "Events that take longer stand in LATENCY. 0: none."),
+
+    // kv: encodings.
+    number("kv.hash-max-listpack-entries", kInteger, "128", 0, 4096, "fields", kDynamic,
+           "Hashes up to this size are kept packed: slower to search, much smaller."),
+    number("kv.hash-max-listpack-value", kInteger, "64", 0, 8192, "bytes", kDynamic,
+           "The longest field or value of a packed hash."),
+    number("kv.set-max-intset-entries", kInteger, "512", 0, 4096, "members", kDynamic,
+           "Sets of integers up to this size are kept packed."),
+    number("kv.set-max-listpack-entries", kInteger, "128", 0, 4096, "members", kDynamic,
+           "Sets up to this size are kept packed."),
+    number("kv.set-max-listpack-value", kInteger, "64", 0, 8192, "bytes", kDynamic,
+           "The longest member of a packed set."),
+    number("kv.zset-max-listpack-entries", kInteger, "128", 0, 4096, "members", kDynamic,
+           "Sorted sets up to this size are kept packed."),
+    number("kv.zset-max-listpack-value", kInteger, "64", 0, 8192, "bytes", kDynamic,
+           "The longest member of a packed sorted set."),
+    number("kv.list-max-listpack-size", kInteger, "-2", -5, 4096, "", kDynamic,
+           "Size of a list's chunks. -1 to -5: 4, 8, 16, 32, 64 KiB. Above 0: so many elements."),
+    number("kv.lfu-log-factor", kInteger, "10", 0, 255, "", kDynamic,
+           "How slowly the counters of the LFU policies grow."),
+    number("kv.lfu-decay-time", kInteger, "1", 0, 65'535, "minutes", kDynamic,
+           "How long until a counter that is not touched shrinks by one."),
+
+    // kv: TLS.
+    text("kv.tls.listen", kAddresses, "", kStatic,
+         "Where Redis clients connect with TLS. Needs kv.tls.cert and kv.tls.key."),
+    text("kv.tls.cert", kPath, "", kStatic, "PEM file with the server's certificate, then its chain."),
+    text("kv.tls.key", kPath, "", kStatic, "PEM file with the certificate's private key, without a passphrase."),
+    text("kv.tls.ca", kPath, "", kStatic,
+         "PEM file with the certificates that client certificates are checked against."),
+    choice("kv.tls.auth-clients", "no", "no|optional|yes", kStatic,
+           "Whether clients must show a certificate that kv.tls.ca has signed. \"optional\": one that is shown must be "
+           "good."),
+    choice("kv.tls.protocol-min", "1.2", "1.2|1.3", kStatic, "Oldest version of TLS that is spoken."),
+    text("kv.tls.ciphers", kText, "", kStatic, "Ciphers of TLS 1.2, in OpenSSL's notation. Empty: OpenSSL's default."),
+    text("kv.tls.cipher-suites", kText, "", kStatic, "Cipher suites of TLS 1.3. Empty: OpenSSL's default."),
+
+    // The log and its checkpoints.
+    number("log.segment-size", kBytes, "64mb", kMiB, 4 * kGiB, "bytes", kStatic,
+           "Size of a log file. The room is taken ahead."),
+    number("log.spare-segments", kInteger, "1", 0, 16, "files", kStatic, "Log files that are kept ready ahead."),
+    number("checkpoint.log-min", kBytes, "64mb", kMiB, kTiB, "bytes", kStatic,
+           "A shard is written down when its log since the last time is at least this large, and at least as large as "
+           "its checkpoint."),
+    number("checkpoint.cpu-max", kInteger, "25", 1, 100, "percent", kStatic,
+           "Part of a reactor's time that checkpoints may take."),
+    text("checkpoint.at-stop", kBool, "yes", kStatic,
+         "Write every changed shard down when the server stops, so that the next start is quick. Nothing is lost "
+         "without."),
+
+    // http.
+    text("http.listen", kAddresses, "127.0.0.1:8080", kStatic,
+         "Where /healthz, /readyz, /metrics and /admin are served. Addresses other than loopback need a password. "
+         "Empty: nowhere."),
+    text("http.password", kSecret, "", kStatic,
+         "What clients of /metrics and /admin must give (HTTP Basic, any user name). Empty: the kv password, if there "
+         "is one."),
+    text("http.password-file", kPath, "", kStatic,
+         "File that holds the password, alone on its first line. Instead of http.password."),
+    number("http.max-connections", kInteger, "256", 1, 65'536, "connections", kStatic,
+           "Connections at a time; more are answered 503."),
+    text("http.tls.cert", kPath, "", kStatic,
+         "PEM file with the server's certificate and chain. With http.tls.key: HTTPS instead of HTTP."),
+    text("http.tls.key", kPath, "", kStatic, "PEM file with the certificate's private key, without a passphrase."),
+
+    // Log lines.
+    choice("logging.level", "info", "debug|info|warning|error", kStatic,
+           "The least important lines that are written to standard error."),
+    choice("logging.format", "auto", "auto|text|json", kStatic,
+           "\"auto\": text on a terminal, one JSON object for each line otherwise."),
+};
+
+}  // namespace
+
+std::span<const SettingSpec> setting_table() { return kTable; }
+
+const SettingSpec* find_setting(std::string_view key) {
+  const auto* found =
+      std::find_if(std::begin(kTable), std::end(kTable), [&](const SettingSpec& spec) { return spec.key == key; });
+  return found != std::end(kTable) ? found : nullptr;
+}
+
+}  // namespace keelson::server

@@ -1,0 +1,233 @@
+// The TOML side of settings: reading a file with the line of every key, and changing one in place.
+#include "server/settings.h"
+
+#define TOML_EXCEPTIONS 0
+#define TOML_ENABLE_FORMATTERS 0
+#define TOML_HEADER_ONLY 1
+#include <toml++/toml.h>
+
+#include <algorithm>
+#include <optional>
+
+namespace keelson::server {
+
+namespace {
+
+// What a key's value was in the file, as a flag would take it; an error says which kind is wanted.
+Result<std::string> as_text(const SettingSpec& spec, const toml::node& node);
+
+std::string_view kind_of(const toml::node& node) {
+  switch (node.type()) {
+    case toml::node_type::table:
+      return "a table";
+    case toml::node_type::array:
+      return "an array";
+    case toml::node_type::string:
+      return "a string";
+    case toml::node_type::integer:
+      return "a whole number";
+    case toml::node_type::floating_point:
+      return "a number with a fraction";
+    case toml::node_type::boolean:
+      return "true or false";
+    default:
+      return "a date or time";
+  }
+}
+
+std::unexpected<Error> wants(std::string_view wanted, const toml::node& node) {
+  return fail(SettingErrc::kBadValue, "this wants " + std::string(wanted) + ", not " + std::string(kind_of(node)));
+}
+
+Result<std::string> addresses_text(const toml::node& node) {
+  if (const auto* text = node.as_string()) return text->get();
+  const toml::array* array = node.as_array();
+  if (array == nullptr) return wants("a string, or an array of strings", node);
+  std::string joined;
+  for (const toml::node& element : *array) {
+    const auto* text = element.as_string();
+    if (text == nullptr) return wants("a string, or an array of strings", element);
+    if (text->get().empty()) return fail(SettingErrc::kBadValue, "an address is empty");
+    joined.append(joined.empty() ? "" : ",").append(text->get());
+  }
+  return joined;
+}
+
+Result<std::string> as_text(const SettingSpec& spec, const toml::node& node) {
+  switch (spec.type) {
+    case SettingType::kAddresses:
+      return addresses_text(node);
+    case SettingType::kBool:
+      if (const auto* value = node.as_boolean()) return std::string(value->get() ? "yes" : "no");
+      return wants("true or false", node);
+    case SettingType::kInteger:
+      if (const auto* value = node.as_integer()) return std::to_string(value->get());
+      return wants("a whole number", node);
+    case SettingType::kBytes:
+    case SettingType::kDuration:
+      if (const auto* value = node.as_integer()) return std::to_string(value->get());
+      if (const auto* value = node.as_string()) return value->get();
+      return wants(spec.type == SettingType::kBytes ? "a size such as \"64mb\"" : "a time such as \"1s\"", node);
+    default:
+      if (const auto* value = node.as_string()) return value->get();
+      return wants("a string", node);
+  }
+}
+
+// Is there a setting below this name ("kv.tls")?
+bool is_group(std::string_view name) {
+  const auto table = setting_table();
+  return std::any_of(table.begin(), table.end(), [&](const SettingSpec& spec) {
+    return spec.key.size() > name.size() && spec.key.starts_with(name) && spec.key[name.size()] == '.';
+  });
+}
+
+void read_table(const std::string& file_name, const toml::table& table, const std::string& prefix, Settings& settings,
+                std::vector<SettingError>& errors) {
+  for (const auto& [toml_key, node] : table) {
+    const std::string key = prefix + std::string(toml_key.str());
+    const Origin origin{Origin::Kind::kFile, file_name, toml_key.source().begin.line};
+    const SettingSpec* spec = find_setting(key);
+    if (spec == nullptr) {
+      const toml::table* inner = node.as_table();
+      if (inner != nullptr && is_group(key)) {
+        read_table(file_name, *inner, key + ".", settings, errors);
+      } else {
+        errors.push_back({origin, key, unknown_setting(key)});
+      }
+      continue;
+    }
+    Result<std::string> text = as_text(*spec, node);
+    Result<SettingValue> value = text.ok() ? parse_setting(*spec, *text) : Result<SettingValue>(forward_error(text));
+    if (!value.ok()) {
+      const bool may_show = spec->type != SettingType::kSecret || !text.ok();
+      errors.push_back({origin, key, may_show ? value.error().message() : "the value cannot be used"});
+      continue;
+    }
+    value->origin = origin;
+    settings.set(*spec, std::move(*value));
+  }
+}
+
+// A TOML basic string; control characters do not get this far (parse_setting).
+std::string toml_string(std::string_view text) {
+  std::string quoted = "\"";
+  for (char c : text) {
+    if (c == '"' || c == '\\') quoted.push_back('\\');
+    quoted.push_back(c);
+  }
+  return quoted + "\"";
+}
+
+std::string toml_value(const SettingSpec& spec, const SettingValue& value) {
+  if (spec.type == SettingType::kInteger) return value.text;
+  if (spec.type == SettingType::kBool) return value.number != 0 ? "true" : "false";
+  return toml_string(value.text);
+}
+
+const toml::node* find_node(const toml::table& root, std::string_view key) {
+  const toml::table* table = &root;
+  while (true) {
+    const size_t dot = key.find('.');
+    const toml::node* node = table->get(key.substr(0, dot));
+    if (node == nullptr || dot == std::string_view::npos) return node;
+    table = node->as_table();
+    if (table == nullptr) return nullptr;
+    key.remove_prefix(dot + 1);
+  }
+}
+
+// The byte where a place of toml++ (line and column from 1, columns in code points) stands.
+std::optional<size_t> offset_of(std::string_view text, toml::source_position place) {
+  size_t at = 0;
+  for (toml::source_index line = 1; line < place.line; ++line) {
+    const size_t end = text.find('\n', at);
+    if (end == std::string_view::npos) return std::nullopt;
+    at = end + 1;
+  }
+  for (toml::source_index column = 1; column < place.column; ++column) {
+    if (at >= text.size()) return std::nullopt;
+    ++at;
+    while (at < text.size() && (static_cast<unsigned char>(text[at]) & 0xc0) == 0x80) ++at;
+  }
+  return at;
+}
+
+// Where the text of a new key goes, and what it is: behind the header of its table, or in a new table at the end.
+void add_key(std::string& text, const SettingSpec& spec, const std::string& value) {
+  const size_t dot = spec.key.rfind('.');
+  if (dot == std::string_view::npos) {
+    text.insert(0, std::string(spec.key) + " = " + value + "\n");
+    return;
+  }
+  const std::string header = "[" + std::string(spec.key.substr(0, dot)) + "]";
+  const std::string line = std::string(spec.key.substr(dot + 1)) + " = " + value + "\n";
+  for (size_t at = 0; at < text.size();) {
+    const size_t end = std::min(text.find('\n', at), text.size());
+    std::string_view one = std::string_view(text).substr(at, end - at);
+    while (!one.empty() && (one.front() == ' ' || one.front() == '\t')) one.remove_prefix(1);
+    if (one.starts_with(header)) {
+      if (end == text.size()) text.push_back('\n');
+      text.insert(end + 1, line);
+      return;
+    }
+    at = end + 1;
+  }
+  if (!text.empty() && text.back() != '\n') text.push_back('\n');
+  text.append("\n").append(header).append("\n").append(line);
+}
+
+}  // namespace
+
+void read_toml(const std::string& file_name, std::string_view text, Settings& settings,
+               std::vector<SettingError>& errors) {
+  const toml::parse_result parsed = toml::parse(text);
+  if (!parsed) {
+    const toml::parse_error& error = parsed.error();
+    errors.push_back({Origin{Origin::Kind::kFile, file_name, error.source().begin.line}, "",
+                      "this is not TOML: " + std::string(error.description())});
+    return;
+  }
+  read_table(file_name, parsed.table(), "", settings, errors);
+}
+
+Result<std::string> rewrite_toml(const std::string& file_name, std::string_view text, const Pairs& changes) {
+  std::string result(text);
+  for (const auto& [key, new_text] : changes) {
+    const SettingSpec* spec = find_setting(key);
+    if (spec == nullptr) return fail(SettingErrc::kBadValue, key + ": " + unknown_setting(key));
+    Result<SettingValue> value = parse_setting(*spec, new_text);
+    if (!value.ok()) return fail(SettingErrc::kBadValue, key + ": " + value.error().message());
+    const toml::parse_result parsed = toml::parse(result);
+    if (!parsed) {
+      return fail(SettingErrc::kBadFile, file_name + ":" + std::to_string(parsed.error().source().begin.line) +
+                                             ": this is not TOML: " + std::string(parsed.error().description()));
+    }
+    const toml::node* node = find_node(parsed.table(), key);
+    if (node == nullptr) {
+      add_key(result, *spec, toml_value(*spec, *value));
+      continue;
+    }
+    const std::optional<size_t> begin = offset_of(result, node->source().begin);
+    const std::optional<size_t> end = offset_of(result, node->source().end);
+    if (!begin || !end || *end < *begin) {
+      return fail(SettingErrc::kBadFile, file_name + ": cannot find where the value of " + key + " stands");
+    }
+    result.replace(*begin, *end - *begin, toml_value(*spec, *value));
+  }
+
+  // Only what reads back as wanted is handed out.
+  Settings read_back;
+  std::vector<SettingError> errors;
+  read_toml(file_name, result, read_back, errors);
+  if (!errors.empty())
+    return fail(SettingErrc::kBadFile, "the changed file would not be valid: " + errors.front().text());
+  for (const auto& [key, new_text] : changes) {
+    if (read_back.text(key) != parse_setting(*find_setting(key), new_text)->text) {
+      return fail(SettingErrc::kBadFile, file_name + ": " + key + " cannot be changed in this file; edit it by hand");
+    }
+  }
+  return result;
+}
+
+}  // namespace keelson::server
