@@ -1,0 +1,42 @@
+// The internal commands: what was decided once, as it stands in logs (handlers.h says when).
+#include "base/numbers.h"
+#include "engine/kv/args.h"
+#include "engine/kv/handlers.h"
+#include "engine/kv/keyspace.h"
+#include "engine/kv/lookup.h"
+#include "engine/kv/rdb.h"
+
+namespace keelson::kv {
+
+void cmd_internal_expire(CommandContext& context) {
+  const std::string_view key = context.arg(1);
+  context.out.integer(context.at(key).expire_if_due(context.database, key, context.now_ms) ? 1 : 0);
+}
+
+void cmd_internal_evict(CommandContext& context) {
+  const std::string_view key = context.arg(1);
+  Value value = find(context, key);
+  if (!value) return context.out.integer(0);
+  Keyspace& keyspace = context.at(key);
+  keyspace.erase(value);
+  keyspace.changed(context.database, key, EventClass::kEvicted, "evicted");
+  context.out.integer(1);
+}
+
+void cmd_internal_put(CommandContext& context) {
+  const std::string_view key = context.arg(1);
+  int64_t expires_at_ms = 0;
+  if (!int_arg(context, 2, expires_at_ms)) return;
+  Keyspace& keyspace = context.at(key);
+  // Whether the old value was due does not matter: nobody sees the difference.
+  Value value = keyspace.find(context.database, key, kNeverDue, Touch::kNo);
+  if (value) keyspace.erase(value);
+  if (restore_value(keyspace, context.database, key, context.arg(3), value) != RestoreError::kOk) {
+    return context.out.error("ERR Bad data format");
+  }
+  if (expires_at_ms != 0) keyspace.set_expiry(value, expires_at_ms);
+  keyspace.changed(context.database, key);
+  context.out.integer(1);
+}
+
+}  // namespace keelson::kv

@@ -1,0 +1,78 @@
+#include "engine/kv/kv_engine.h"
+
+#include <string>
+
+#include "engine/kv/keyspace.h"
+
+namespace keelson::kv {
+
+namespace {
+
+// A log of a newer version may hold what this one does not know; a damaged one is found long before.
+void reply_unknown(const engine::Command& command, ReplySink& reply) {
+  reply.error("ERR command code " + std::to_string(command.code) + " is not known to this version");
+}
+
+void run(CommandContext& context, const engine::Command& command, uint16_t databases) {
+  const CommandSpec* spec = command_by_code(command.code);
+  if (spec == nullptr || spec->handler == nullptr) return reply_unknown(command, context.out);
+  if (command.space >= databases) return context.out.error("ERR DB index is out of range");
+  spec->handler(context);
+}
+
+KeyspaceOptions keyspace_options(const KvOptions& options) {
+  KeyspaceOptions result;
+  result.databases = options.databases;
+  result.hash_secret = options.hash_secret;
+  return result;
+}
+
+}  // namespace
+
+KvEngine::KvEngine(const KvOptions& options)
+    : options_(options), keyspace_(std::make_unique<Keyspace>(keyspace_options(options))) {}
+
+KvEngine::~KvEngine() = default;
+
+void KvEngine::apply(const engine::ApplyContext& context, const engine::Command& command, engine::ReplySink& reply) {
+  CommandContext command_context{.args = command.args,
+                                 .out = static_cast<ReplySink&>(reply),
+                                 .now_ms = context.time_ms,
+                                 .seed = context.seed,
+                                 .database = command.space,
+                                 .is_query = false,
+                                 .only = keyspace_.get()};
+  run(command_context, command, options_.databases);
+}
+
+void KvEngine::query(const engine::ApplyContext& context, const engine::Command& command, engine::ReplySink& reply) {
+  CommandContext command_context{.args = command.args,
+                                 .out = static_cast<ReplySink&>(reply),
+                                 .now_ms = context.time_ms,
+                                 .seed = context.seed,
+                                 .database = command.space,
+                                 .is_query = true,
+                                 .only = keyspace_.get()};
+  run(command_context, command, options_.databases);
+}
+
+std::unique_ptr<engine::CheckpointSource> KvEngine::begin_checkpoint() { return keyspace_->begin_checkpoint(); }
+
+Status KvEngine::load_checkpoint(std::string_view piece) { return keyspace_->load_checkpoint(piece); }
+
+void KvEngine::reset() { keyspace_->reset(); }
+
+void run_across(KeyspaceMap& map, Effects* effects, const engine::ApplyContext& context, const engine::Command& command,
+                ReplySink& reply) {
+  CommandContext command_context{.args = command.args,
+                                 .out = reply,
+                                 .now_ms = context.time_ms,
+                                 .seed = context.seed,
+                                 .database = command.space,
+                                 .is_query = effects == nullptr,
+                                 .map = &map,
+                                 .effects = effects};
+  run(command_context, command, map.all()[0]->options().databases);
+}
+
+}  // namespace keelson::kv

@@ -1,0 +1,256 @@
+// The fixture of test_support.h, and tests of the fixture itself. (Named *_test.cc so that it goes into the test
+// alone.)
+#include "engine/kv/test_support.h"
+
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <cstdio>
+#include <map>
+#include <utility>
+
+#include "base/check.h"
+#include "base/crc16.h"
+#include "base/hash.h"
+#include "base/numbers.h"
+#include "engine/kv/keyspace.h"
+
+namespace keelson::kv {
+
+std::string quoted(std::string_view bytes) {
+  std::string text = "\"";
+  for (const char c : bytes) {
+    const auto byte = static_cast<unsigned char>(c);
+    if (c == '\\' || c == '"') {
+      text += '\\';
+      text += c;
+    } else if (c == '\n') {
+      text += "\\n";
+    } else if (byte < 0x20 || byte >= 0x7f) {
+      char escape[5];
+      std::snprintf(escape, sizeof(escape), "\\x%02x", byte);
+      text += escape;
+    } else {
+      text += c;
+    }
+  }
+  return text + "\"";
+}
+
+std::vector<std::string> split_line(std::string_view line) {
+  std::vector<std::string> words;
+  size_t at = 0;
+  while (true) {
+    while (at < line.size() && line[at] == ' ') ++at;
+    if (at == line.size()) return words;
+    std::string word;
+    bool in_quotes = false;
+    for (; at < line.size() && (in_quotes || line[at] != ' '); ++at) {
+      if (line[at] == '"') {
+        in_quotes = !in_quotes;
+      } else if (in_quotes && line[at] == '\\') {
+        const char escape = line[++at];
+        if (escape == 'x') {
+          word += static_cast<char>(std::stoi(std::string(line.substr(at + 1, 2)), nullptr, 16));
+          at += 2;
+        } else {
+          word += escape == 'n' ? '\n' : escape;
+        }
+      } else {
+        word += line[at];
+      }
+    }
+    words.push_back(std::move(word));
+  }
+}
+
+void TextReply::real(double value) { element((is_resp3_ ? "," : "") + quoted(format_double(value).view())); }
+
+void TextReply::verbatim(std::string_view format, std::string_view text) {
+  element((is_resp3_ ? std::string(format) + ":" : "") + quoted(text));
+}
+
+std::string TextReply::text() const {
+  if (!levels_.empty() || replies_ == 0) return text_ + "(incomplete)";
+  return replies_ == 1 ? text_ : text_ + "(too much)";
+}
+
+void TextReply::element(std::string text) {
+  if (!levels_.empty() && levels_.back().given > 0) {
+    const Level& level = levels_.back();
+    text_ += level.is_map && level.given % 2 == 1 ? ": " : ", ";
+  }
+  text_ += text;
+  ended();
+}
+
+void TextReply::open(std::string_view opening, std::string_view closing, size_t count, bool is_map) {
+  if (count == 0) {
+    element(std::string(opening) + std::string(closing));
+    return;
+  }
+  if (!levels_.empty() && levels_.back().given > 0) {
+    const Level& level = levels_.back();
+    text_ += level.is_map && level.given % 2 == 1 ? ": " : ", ";
+  }
+  text_ += opening;
+  levels_.push_back({std::string(closing), count, is_map});
+}
+
+void TextReply::ended() {
+  while (!levels_.empty()) {
+    ++levels_.back().given;
+    if (--levels_.back().left != 0) return;
+    text_ += levels_.back().close;
+    levels_.pop_back();
+  }
+  ++replies_;
+}
+
+class TestNode::Map final : public KeyspaceMap {
+ public:
+  explicit Map(TestNode& node) : node_(node) {
+    for (unsigned shard = 0; shard < node.shard_count(); ++shard) all_.push_back(&node.keyspace(shard));
+  }
+  Keyspace& at(std::string_view key) override { return node_.keyspace(node_.shard_of(key)); }
+  std::span<Keyspace* const> all() override { return all_; }
+
+ private:
+  TestNode& node_;
+  std::vector<Keyspace*> all_;
+};
+
+// Takes down what the keyspaces tell.
+class TestNode::Recorder final : public Observer {
+ public:
+  Recorder() { set_notify_classes(0xffff); }
+  void key_changed(uint16_t number, std::string_view key) override { add(changed, {}, number, key); }
+  void notify(EventClass, std::string_view event, uint16_t number, std::string_view key) override {
+    add(events, event, number, key);
+  }
+  void key_ready(uint16_t number, std::string_view key) override { add(ready, {}, number, key); }
+  void database_changed(uint16_t number) override {
+    add(changed, "database:", 0, number == kAllDatabases ? "all" : format_int64(number).view());
+  }
+
+  std::string events, changed, ready;
+
+ private:
+  static void add(std::string& to, std::string_view event, uint16_t number, std::string_view key) {
+    if (!to.empty()) to += ' ';
+    to += event;
+    if (!event.empty() && event.back() != ':') to += ':';
+    to += key;
+    if (number != 0) to += "@" + std::to_string(number);
+  }
+};
+
+class TestNode::EffectLog final : public Effects {
+ public:
+  EffectLog(TestNode& node, engine::ApplyContext context) : node_(node), context_(context) {}
+  void log(std::string_view key, uint16_t code, uint16_t number, Args args) override {
+    add(node_.shard_of(key), code, number, args);
+  }
+  void log_everywhere(uint16_t code, uint16_t number, Args args) override {
+    for (unsigned shard = 0; shard < node_.shard_count(); ++shard) add(shard, code, number, args);
+  }
+
+ private:
+  void add(unsigned shard, uint16_t code, uint16_t number, Args args) {
+    engine::ApplyContext context = node_.next_context(shard);
+    context.time_ms = context_.time_ms;
+    node_.log_.push_back({shard, code, number, {args.begin(), args.end()}, context});
+  }
+
+  TestNode& node_;
+  engine::ApplyContext context_;
+};
+
+TestNode::TestNode(unsigned shard_count) : recorder_(std::make_unique<Recorder>()), last_index_(shard_count) {
+  for (unsigned shard = 0; shard < shard_count; ++shard) {
+    KvOptions options;
+    options.hash_secret = 0x5eed + shard;
+    engines_.push_back(std::make_unique<KvEngine>(options));
+    keyspace(shard).set_observer(recorder_.get());
+  }
+}
+
+TestNode::~TestNode() = default;
+
+Keyspace& TestNode::keyspace(unsigned shard) { return engines_[shard]->keyspace(); }
+
+unsigned TestNode::shard_of(std::string_view key) const {
+  return static_cast<unsigned>(uint64_t{key_slot(key)} * shard_count() / kSlotCount);
+}
+
+engine::ApplyContext TestNode::next_context(unsigned shard) {
+  engine::ApplyContext context;
+  context.index = ++last_index_[shard];
+  context.time_ms = now_ms;
+  context.seed = mix64(context.index * 1000 + shard);
+  return context;
+}
+
+std::string TestNode::run(const std::vector<std::string>& args) {
+  TextReply reply(is_resp3);
+  std::vector<std::string_view> views(args.begin(), args.end());
+  const CommandSpec* spec = find_command(views[0]);
+  if (spec != nullptr && views.size() > 1) {
+    if (const CommandSpec* sub = find_subcommand(*spec, views[1]); sub != nullptr) spec = sub;
+  }
+  if (spec == nullptr) return "(error) ERR unknown command";
+  if (!arity_fits(*spec, views.size())) return "(error) ERR wrong number of arguments";
+  run_on(*spec, views, reply);
+  return reply.text();
+}
+
+void TestNode::run_on(const CommandSpec& spec, const std::vector<std::string_view>& args, ReplySink& reply) {
+  std::vector<uint32_t> keys;
+  static_cast<void>(keys_of(spec, args, keys));
+  unsigned shard = keys.empty() ? 0 : shard_of(args[keys[0]]);
+  bool is_across = spec.home == Home::kAllShards && shard_count() > 1;
+  for (const uint32_t key : keys) is_across = is_across || shard_of(args[key]) != shard;
+  const engine::Command command{spec.code, database, args};
+  if ((spec.flags & kWrite) == 0) {
+    const engine::ApplyContext context{0, now_ms, 42};
+    if (!is_across) return engines_[shard]->query(context, command, reply);
+    Map map(*this);
+    return run_across(map, nullptr, context, command, reply);
+  }
+  if (is_across) {
+    Map map(*this);
+    const engine::ApplyContext context{0, now_ms, mix64(last_index_[shard])};
+    EffectLog effects(*this, context);
+    return run_across(map, &effects, context, command, reply);
+  }
+  const engine::ApplyContext context = next_context(shard);
+  log_.push_back({shard, spec.code, database, {args.begin(), args.end()}, context});
+  engines_[shard]->apply(context, command, reply);
+}
+
+std::string TestNode::take_events() { return std::exchange(recorder_->events, {}); }
+std::string TestNode::take_changed() { return std::exchange(recorder_->changed, {}); }
+std::string TestNode::take_ready() { return std::exchange(recorder_->ready, {}); }
+
+std::string TestNode::take_logged() {
+  std::string text;
+  for (; log_taken_ < log_.size(); ++log_taken_) {
+    if (!text.empty()) text += " | ";
+    const LoggedCommand& logged = log_[log_taken_];
+    const CommandSpec* spec = command_by_code(logged.code);
+    text += spec == nullptr ? "?" : spec->name;
+    for (size_t i = 1; i < logged.args.size(); ++i) text += " " + logged.args[i];
+  }
+  return text;
+}
+
+void TestNode::replay_into(TestNode& other) const {
+  KEELSON_CHECK(other.shard_count() == shard_count(), "a replay needs as many shards");
+  NullReply nobody;
+  for (const LoggedCommand& logged : log_) {
+    const std::vector<std::string_view> args(logged.args.begin(), logged.args.end());
+    other.engine(logged.shard).apply(logged.context, {logged.code, logged.database, args}, nobody);
+  }
+}
+
+}  // namespace keelson::kv
