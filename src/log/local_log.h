@@ -38,6 +38,8 @@ struct LocalLogOptions {
   uint64_t segment_bytes = uint64_t{64} << 20;
   // Segments kept ready ahead of the one that is written: preallocated, or recycled from trimmed ones.
   unsigned spare_segments = 1;
+  // Trimmed segments beyond this many spare ones are removed.
+  unsigned spare_segments_max = 4;
   // While the disk is full: how long until room is asked for again.
   int64_t full_retry_ms = 100;
   LogFaults faults;
