@@ -16,6 +16,8 @@ COMMANDS_PER_SEED = 1500
 
 UNORDERED = {b"SMEMBERS", b"SINTER", b"SUNION", b"SDIFF", b"HKEYS", b"HVALS", b"KEYS"}
 PICKS = {b"SRANDMEMBER", b"HRANDFIELD", b"ZRANDMEMBER", b"RANDOMKEY"}
+# Small sets and lists are packed as in later versions of Redis.
+OTHER_ENCODINGS = {(b"hashtable", b"listpack"), (b"quicklist", b"listpack")}
 TIMES = {b"TTL": 1, b"PTTL": 1000, b"EXPIRETIME": 1, b"PEXPIRETIME": 1000}
 
 
@@ -93,6 +95,8 @@ class Duel:
         expected, got = self.redis.call(*command), self.keelson.call(*command)
         if name in TIMES and isinstance(expected, int) and isinstance(got, int) and expected > 0:
             assert abs(expected - got) <= TIMES[name], self.explain(command, expected, got)
+        elif (expected, got) in OTHER_ENCODINGS:
+            pass
         elif name in PICKS:
             assert shape(expected) == shape(got), self.explain(command, expected, got)
         else:

@@ -270,8 +270,8 @@ def test_keyspace_notifications(client):
 @pytest.mark.skipif(AGAINST_REDIS, reason="the fixture starts no TLS listener of redis-server")
 @pytest.mark.parametrize("protocol", [2, 3])
 def test_over_tls(launch, certificates, protocol):
-    server = launch.keelson({"kv.tls_listen": "127.0.0.1:0", "tls.certificate": certificates / "server.crt",
-                             "tls.key": certificates / "server.key"})
+    server = launch.keelson({"kv.tls.listen": "127.0.0.1:0", "kv.tls.cert": certificates / "server.crt",
+                             "kv.tls.key": certificates / "server.key"})
     with redis.Redis(port=server.tls_port, ssl=True, ssl_ca_certs=str(certificates / "ca.crt"), ssl_check_hostname=False,
                      protocol=protocol) as client:
         value = b"0123456789abcdef" * 100_000

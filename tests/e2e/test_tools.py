@@ -52,8 +52,8 @@ def test_redis_cli_looks_around(server, connection):
 
 @pytest.mark.skipif(AGAINST_REDIS, reason="the fixture starts no TLS listener of redis-server")
 def test_redis_cli_and_benchmark_over_tls(launch, certificates):
-    server = launch.keelson({"kv.tls_listen": "127.0.0.1:0", "tls.certificate": certificates / "server.crt",
-                             "tls.key": certificates / "server.key"})
+    server = launch.keelson({"kv.tls.listen": "127.0.0.1:0", "kv.tls.cert": certificates / "server.crt",
+                             "kv.tls.key": certificates / "server.key"})
     tls = ["-p", str(server.tls_port), "--tls", "--cacert", str(certificates / "ca.crt")]
     done = subprocess.run(["redis-cli", *tls, "SET", "k", "v"], capture_output=True, text=True, timeout=PATIENCE_S)
     assert done.stdout == "OK\n", done.stderr
@@ -76,8 +76,8 @@ def test_redis_benchmark_all_its_tests(server, connection, pipeline):
 def test_ioredis(launch, server, certificates):
     arguments = [str(server.port)]
     if not AGAINST_REDIS:
-        secure = launch.keelson({"kv.tls_listen": "127.0.0.1:0", "tls.certificate": certificates / "server.crt",
-                                 "tls.key": certificates / "server.key"})
+        secure = launch.keelson({"kv.tls.listen": "127.0.0.1:0", "kv.tls.cert": certificates / "server.crt",
+                                 "kv.tls.key": certificates / "server.key"})
         arguments += [str(secure.tls_port), str(certificates / "ca.crt")]
     done = subprocess.run(["node", str(ROOT / "tests" / "e2e" / "ioredis_suite.mjs"), *arguments], capture_output=True, text=True, timeout=120,
                           env={**os.environ, "KEELSON_NODE_FOLDER": str(ROOT / "build" / "node")})
