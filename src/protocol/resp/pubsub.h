@@ -54,7 +54,7 @@ class PubSub {
   void publish_event(env::Reactor& here, const KvConfig& config, kv::EventClass event_class, std::string_view event,
                      uint16_t database, std::string_view key);
 
-  // For PUBSUB. The names are sorted.
+  // For PUBSUB. Channels in use that match `glob` (empty: all), sorted; not for patterns.
   Task<std::vector<std::string>> names(env::Reactor& here, ChannelKind kind, std::string glob);
   Task<size_t> subscriber_count(env::Reactor& here, ChannelKind kind, std::string name);
   // Different patterns in use; any reactor's thread.
@@ -67,10 +67,11 @@ class PubSub {
   struct Delivery;
 
   [[nodiscard]] unsigned home_of(std::string_view channel) const;
-  void count_at_home(unsigned home, unsigned from, ChannelKind kind, const std::string& name, int change);
+  void remove_subscriber(Session& session, ChannelKind kind, std::string_view name);
+  // On reactor `at`: reactor `from` has gained or lost a subscriber.
+  void count(unsigned at, unsigned from, ChannelKind kind, const std::string& name, int change);
   Task<void> tell(env::Reactor& here, ChannelKind kind, std::string name, int change);
-  void tell_later(unsigned from, ChannelKind kind, const std::string& name, int change);
-  size_t route(unsigned home, ChannelKind kind, std::string channel, std::string message);
+  size_t route(unsigned home, Delivery delivery);
   void deliver(unsigned reactor_index, const Delivery& delivery);
 
   KvService& service_;
