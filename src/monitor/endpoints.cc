@@ -1,0 +1,105 @@
+#include "monitor/endpoints.h"
+
+#include <algorithm>
+#include <utility>
+
+namespace keelson::monitor {
+
+namespace {
+
+constexpr std::string_view kPlain = "text/plain; charset=utf-8";
+
+int base64_value(char c) {
+  if (c >= 'A' && c <= 'Z') return c - 'A';
+  if (c >= 'a' && c <= 'z') return c - 'a' + 26;
+  if (c >= '0' && c <= '9') return c - '0' + 52;
+  if (c == '+') return 62;
+  if (c == '/') return 63;
+  return -1;
+}
+
+bool base64_decode(std::string_view text, std::string& into) {
+  while (!text.empty() && text.back() == '=') text.remove_suffix(1);
+  unsigned bits = 0;
+  int count = 0;
+  for (char c : text) {
+    const int value = base64_value(c);
+    if (value < 0) return false;
+    bits = (bits << 6) | static_cast<unsigned>(value);
+    count += 6;
+    if (count >= 8) {
+      count -= 8;
+      into.push_back(static_cast<char>((bits >> count) & 0xff));
+    }
+  }
+  return true;
+}
+
+}  // namespace
+
+bool equal_secrets(std::string_view given, std::string_view secret) {
+  unsigned difference = given.size() == secret.size() ? 0 : 1;
+  for (size_t i = 0; i < given.size(); ++i) {
+    const char other = secret.empty() ? '\0' : secret[i % secret.size()];
+    difference |= static_cast<unsigned>(static_cast<unsigned char>(given[i] ^ other));
+  }
+  return difference == 0;
+}
+
+bool basic_password(const net::http::Fields& fields, std::string& password) {
+  constexpr std::string_view kScheme = "Basic ";
+  const std::string* field = fields.find("Authorization");
+  if (field == nullptr || !net::http::equal_ignoring_case(std::string_view(*field).substr(0, kScheme.size()), kScheme))
+    return false;
+  std::string pair;
+  if (!base64_decode(std::string_view(*field).substr(kScheme.size()), pair)) return false;
+  const size_t colon = pair.find(':');
+  if (colon == std::string::npos) return false;
+  password = pair.substr(colon + 1);
+  return true;
+}
+
+bool Endpoints::is_allowed(const net::http::Exchange& exchange) const {
+  if (password_.empty()) return true;
+  std::string given;
+  return basic_password(exchange.request().fields, given) && equal_secrets(given, password_);
+}
+
+std::string Endpoints::index() const {
+  std::string text = "Keelson\n\n";
+  for (const Endpoint& endpoint : endpoints_) {
+    text.append(endpoint.method).append(" ").append(endpoint.path).append("  ").append(endpoint.summary).append("\n");
+  }
+  return text;
+}
+
+Task<void> Endpoints::handle(net::http::Exchange& exchange) {
+  const net::http::RequestHead& request = exchange.request();
+  const std::string_view method = request.method == "HEAD" ? std::string_view("GET") : std::string_view(request.method);
+  std::string methods;
+  const Endpoint* found = nullptr;
+  for (const Endpoint& endpoint : endpoints_) {
+    if (endpoint.path != request.path) continue;
+    if (endpoint.method == method) found = &endpoint;
+    methods.append(methods.empty() ? "" : ", ").append(endpoint.method == "GET" ? "GET, HEAD" : endpoint.method);
+  }
+  if (found == nullptr && methods.empty() && request.path == "/" && method == "GET") {
+    (void)co_await exchange.respond(200, std::string(kPlain), index());
+    co_return;
+  }
+  if (found == nullptr) {
+    if (!methods.empty()) exchange.add_field("Allow", methods);
+    std::string why =
+        methods.empty() ? "there is nothing at " + request.path + "; see /\n" : "this takes " + methods + "\n";
+    (void)co_await exchange.respond(methods.empty() ? 404 : 405, std::string(kPlain), std::move(why));
+    co_return;
+  }
+  if (found->access == Access::kPassword && !is_allowed(exchange)) {
+    exchange.add_field("WWW-Authenticate", "Basic realm=\"keelson\", charset=\"UTF-8\"");
+    (void)co_await exchange.respond(401, std::string(kPlain), "a password is needed (HTTP Basic, any user name)\n");
+    co_return;
+  }
+  co_await found->handler(exchange);
+}
+
+}  // namespace keelson::monitor
