@@ -34,6 +34,7 @@ class Loan {
   [[nodiscard]] bool is_held() const { return runtime_ != nullptr; }
   [[nodiscard]] std::span<const ShardId> shards() const { return shards_; }
   [[nodiscard]] Shard& shard(ShardId id);
+  [[nodiscard]] env::Reactor& here() { return *here_; }
   // Why a shard of these cannot be used, or null.
   [[nodiscard]] const std::string* damage() const;
 
@@ -45,6 +46,8 @@ class Loan {
     ShardId shard = 0;
     std::span<const engine::Command> commands;
   };
+  // The log of the reactor that took the loan.
+  [[nodiscard]] log::CommitLog& log() { return runtime_->log(here_->index()); }
   // Room for this much? Ask before changing the engines, with an upper bound.
   [[nodiscard]] log::LogErrc admit(size_t payload_bytes);
   // Appends all parts (at least one, each shard at most once, all of this loan) as one record and waits until it is committed. On kRefused nothing is logged, and the

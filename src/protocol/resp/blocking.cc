@@ -56,14 +56,13 @@ engine::ReplySink& BlockedKey::open_reply() {
 void BlockedKey::finished(shard::LogErrc outcome) {
   const bool is_content = outcome != shard::LogErrc::kOk || !wait_.sink().found_nothing();
   if (outcome != shard::LogErrc::kOk) wait_.writer().error(refusal_text(outcome));
-  // The agent first: the session may end the wait, and with it this key, as soon as it hears of it.
-  BlockedWait& wait = wait_;
-  agent_.served(*this, is_content);
   if (is_content) {
-    wait.finish();
+    wait_.finish();
   } else {
-    wait.unclaim();
+    wait_.unclaim();
   }
+  // Still there: the session takes this key out of the queue, on this thread, before it goes.
+  agent_.served(*this, is_content);
 }
 
 BlockedWait::BlockedWait(env::Reactor& home, WaitsFor waits_for, ServedShape shape, bool is_resp3, bool session_pops)
@@ -106,7 +105,9 @@ void BlockedWait::cancel(Wake why) {
 void BlockedWait::try_cancel() {
   if (!is_cancel_asked_) return;
   State expected = State::kWaiting;
-  if (state_.compare_exchange_strong(expected, State::kOver)) wake(cancel_why_);
+  if (!state_.compare_exchange_strong(expected, State::kOver)) return;
+  // In a later turn: the session may end the scope in which the caller stands.
+  home_.post([this] { wake(cancel_why_); });
 }
 
 void BlockedWait::wake(Wake why) {

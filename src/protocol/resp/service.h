@@ -76,6 +76,11 @@ struct Local {
   // Working memory of commands under way, for the next session that needs it.
   std::vector<uint32_t> key_indexes;
   std::vector<std::unique_ptr<SessionBatch>> idle_batches;
+  // Sessions whose answers go out at the end of this turn, behind the turn's log records.
+  std::vector<Session*> flush_due;
+  // Expires keys, frees memory, looks at limits.
+  std::unique_ptr<env::Timer> tick;
+  uint64_t ticks = 0;
   env::TaskScope tasks;
 };
 
@@ -142,6 +147,9 @@ class KvService {
   Task<void> set_config(env::Reactor& here, KvConfig config);
   // Finds the session with this id on whichever reactor it lives and runs `visit` there; false if there is none.
   Task<bool> on_session(env::Reactor& here, uint64_t client_id, std::function<void(Session&)> visit);
+  // For a command that needs memory: true if it may run, after evicting what the policy allows if maxmemory is passed.
+  // That reactor's thread.
+  bool make_room(Local& local);
 
   // Self-synchronised parts.
   [[nodiscard]] PubSub& pubsub() { return *pubsub_; }
@@ -151,7 +159,10 @@ class KvService {
 
  private:
   Task<void> accept_loop(env::Listener& listener, net::TlsContext* tls);
-  void adopt(unsigned reactor_index, std::unique_ptr<env::Stream> stream, net::TlsContext* tls);
+  Task<void> serve(Local& local, std::unique_ptr<env::Stream> stream, net::TlsContext* tls);
+  void tick(Local& local);
+  bool tick_shards(Local& local);
+  Task<size_t> session_count();
 
   shard::Runtime& runtime_;
   Host host_;
@@ -166,6 +177,10 @@ class KvService {
   std::vector<std::unique_ptr<env::Listener>> listeners_;
   std::vector<env::Address> addresses_;
   std::unique_ptr<env::TaskScope> accepting_;
+  bool is_stopping_ = false;
+  unsigned next_reactor_ = 0;   // takes the next connection
+  // Of each reactor: its shards have something that could be evicted, as far as it knows.
+  std::unique_ptr<std::atomic<bool>[]> can_evict_;
 };
 
 }  // namespace keelson::resp

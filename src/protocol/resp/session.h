@@ -12,6 +12,7 @@
 #include <cstdint>
 #include <deque>
 #include <memory>
+#include <optional>
 #include <set>
 #include <string>
 #include <string_view>
@@ -30,7 +31,9 @@
 namespace keelson::resp {
 
 class BlockedWait;
+class LentCommands;
 class Session;
+struct SessionBatch;
 
 // Of the shape `Task<void> cmd_client(Session& session, kv::Args args)`; args[0] is the command's name.
 using SessionHandler = Task<void> (*)(Session&, kv::Args);
@@ -63,12 +66,14 @@ struct TransactionState {
     std::vector<std::string> args;
   };
   struct Watched {
+    shard::ShardId shard;
     uint16_t database;
     std::string key;
-    uint64_t version;
-    shard::ShardId shard;
+    uint64_t version;   // ShardAgent::Watch
+    bool exists;
   };
   bool is_open = false;
+  bool needs_memory = false; // a command is queued that may not run when memory is short
   bool is_aborted = false;   // a command was refused while queueing: EXEC answers EXECABORT
   std::vector<Queued> queue;
   std::vector<Watched> watched;
@@ -112,32 +117,74 @@ class Session {
   // Ends the connection as soon as the answer under way is sent; `now` does not wait for that.
   void close_after_reply() { is_closing_ = true; }
   void kill();
+  // The server stops: ends it after the commands that have been read, at once if there are none.
+  void end_when_idle();
+  // Sends what is ready to go, as far as the connection takes it.
+  void flush();
+  // Ends it if it has been idle, or over its soft output limit, for too long. Called about once a second.
+  void check_limits(int64_t now_ns);
   // CLIENT UNBLOCK: true if the client was blocked. With `as_error` it gets -UNBLOCKED, otherwise the answer of a time-out.
   bool unblock(bool as_error);
   [[nodiscard]] bool is_blocked() const { return blocked_ != nullptr; }
 
-  // Runs one command whose home is the engine (any number of shards) and waits for it; the answer goes to out() or to `reply`. For EXEC,
-  // and for session commands that need keys (MEMORY USAGE, OBJECT). `args` include the name.
-  Task<void> run_keyed(const kv::CommandSpec& spec, kv::Args args, kv::ReplySink& reply);
+  // Runs one command whose home is kEngine or kAllShards and waits for it; the answer goes to `reply` (out(), or another).
+  // `args` include the name. For session commands that need keys.
+  Task<void> run_keyed(const kv::CommandSpec& spec, kv::Args args, RespWriter& reply);
+  // The same for a command that changes nothing.
+  Task<void> query_keyed(const kv::CommandSpec& spec, kv::Args args, kv::ReplySink& reply);
+  // A command for one shard that names no key (_SCAN, _DIGEST).
+  Task<void> query_shard(shard::ShardId id, const kv::CommandSpec& spec, kv::Args args, kv::ReplySink& reply);
+  // EXEC: while set, keyed commands of session handlers run on the shards that the transaction holds.
+  void set_held(LentCommands* held) { held_ = held; }
   // Forgets MULTI and WATCH.
-  Task<void> reset_transaction();
+  void reset_transaction();
 
  private:
-  friend class KeyedOperation;
-  friend class BlockedWait;
-  struct Batching;
+  friend class SessionOperation;
+  friend class BlockedScope;
 
+  // What the commands that have been read wait for.
+  enum class Next : uint8_t {
+    kInput,   // more bytes
+    kBatch,   // commands under way on shards
+    kAlone,   // alone_: a command that runs by itself
+    kPause,   // CLIENT PAUSE
+    kDrain,   // the client to read its answers
+    kEnd,     // nothing: the connection ends
+  };
+
+  // session.cc
   Task<bool> fill_input();
-  Task<void> run_input();
-  bool take_command(kv::Args args);
-  bool refuse(const kv::CommandSpec& spec, kv::Args args);
-  void enqueue_in_transaction(const kv::CommandSpec& spec, kv::Args args);
-  Task<void> finish_batch();
-  Task<void> run_alone(const kv::CommandSpec& spec, kv::Args args);
-  Task<void> drain_output();
-  void flush();
-  void check_output_limit();
+  Task<void> wait_drained(size_t bytes_max);
   Task<void> send_rest();
+  Task<void> send_last();
+  Task<void> read_ahead();
+  void wake_drained();
+  void flush_at_turn_end();
+  bool is_over_output_limit();
+
+  // dispatch.cc
+  Next run_input();
+  Next take(kv::Args args);
+  Next take_keyed(const kv::CommandSpec& spec, kv::Args args);
+  Next take_alone(const kv::CommandSpec& spec, kv::Args args);
+  std::optional<shard::ShardId> single_shard_of(const kv::CommandSpec& spec, kv::Args args);
+  bool is_batch_under_way();
+  void acquire_batch();
+  void batch_ended();
+  Task<void> run_alone();
+  bool is_paused(const kv::CommandSpec& spec) const;
+  Task<void> wait_for_pause();
+  void note_call(const kv::CommandSpec& spec, kv::Args args, int64_t duration_ns);
+  void count_error(const kv::CommandSpec& spec, std::string_view code);
+  void count_error_code(std::string_view code);
+
+  // admission.cc
+  bool refuse(const kv::CommandSpec* spec, kv::Args args);
+  void reject(const kv::CommandSpec* spec, std::string_view error);
+
+  // transaction.cc
+  void enqueue_in_transaction(const kv::CommandSpec& spec, kv::Args args);
 
   KvService& service_;
   Local& local_;
@@ -147,17 +194,28 @@ class Session {
   Subscriptions subscriptions_;
 
   Buffer input_;
+  Buffer ahead_;     // what came while a blocked command was waiting
   RequestParser parser_;
+  size_t read_bytes_ = 0;   // how much the next read makes room for
   Buffer output_;    // answers, not yet handed to the stream
   Buffer sending_;   // being written by send_rest()
   RespWriter writer_;
+  Buffer pushes_;    // messages that came while a handler was at work
+  bool is_in_handler_ = false;
   bool is_sending_ = false;
+  bool is_flush_due_ = false;
   bool is_closing_ = false;
+  bool is_reading_ = false;   // suspended until bytes come
   bool is_killed_ = false;
   int64_t over_soft_limit_since_ns_ = 0;
   std::coroutine_handle<> drained_waiter_;
   BlockedWait* blocked_ = nullptr;
-  std::unique_ptr<Batching> batching_;
+  kv::Args retry_args_;   // a command that could not be taken yet
+  const kv::CommandSpec* alone_ = nullptr;
+  kv::Args alone_args_;
+  int64_t turn_ns_ = 0;   // the clock as of the last command's end
+  LentCommands* held_ = nullptr;
+  std::unique_ptr<SessionBatch> batch_;
   env::TaskScope tasks_;
 };
 

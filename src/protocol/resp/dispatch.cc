@@ -1,0 +1,346 @@
+// How a session takes the commands that it has read: which run at once, which wait, which are refused.
+
+#include <algorithm>
+#include <utility>
+
+#include "protocol/resp/command_stats.h"
+#include "protocol/resp/lent_commands.h"
+#include "protocol/resp/monitor_feed.h"
+#include "protocol/resp/refusals.h"
+#include "protocol/resp/session.h"
+#include "protocol/resp/session_batch.h"
+#include "protocol/resp/slowlog.h"
+
+namespace keelson::resp {
+
+namespace {
+// Commands under way at once for one connection.
+constexpr size_t kBatchOperationsMax = 1024;
+// With this many bytes of answers unread, a client's further commands wait.
+constexpr size_t kOutputPauseBytes = size_t{64} << 20;
+constexpr int64_t kPausePollNs = 5'000'000;
+constexpr size_t kSideBufferBytesKept = size_t{256} << 10;
+// Different error codes that INFO errorstats keeps.
+constexpr size_t kErrorCodesMax = 128;
+
+// What is not queued while MULTI is open.
+bool runs_inside_transaction(const kv::CommandSpec& spec) {
+  const std::string_view name = spec.name;
+  return name == "EXEC" || name == "DISCARD" || name == "MULTI" || name == "WATCH" || name == "QUIT" || name == "RESET";
+}
+}  // namespace
+
+void SessionOperation::prepare(Session& session, const kv::CommandSpec& spec, uint16_t database, kv::Args args,
+                               bool is_direct) {
+  session_ = &session;
+  spec_ = &spec;
+  command_ = {spec.code, database, args};
+  commands = {&command_, 1};
+  is_write = kv::is_write(spec);
+  // The connection's own writes may still wait for their commit.
+  is_ordered = !is_direct;
+  is_direct_ = is_direct;
+  is_inline = is_direct;
+  is_finished_ = false;
+  is_muted = false;
+}
+
+engine::ReplySink& SessionOperation::open_reply() {
+  if (!is_inline) begun_ns_ = session_->service_.reactor(reactor_index()).clock().monotonic_ns();
+  if (is_direct_) {
+    errors_before_ = session_->writer_.error_count();
+    return session_->writer_;
+  }
+  SessionBatch::Side& side = *session_->batch_->sides[reactor_index()];
+  offset_ = side.bytes.size();
+  return side.writer;
+}
+
+void SessionOperation::finished(shard::LogErrc outcome) {
+  if (outcome != shard::LogErrc::kOk) static_cast<kv::ReplySink&>(open_reply()).error(refusal_text(outcome));
+  if (!is_inline) duration_ns_ = session_->service_.reactor(reactor_index()).clock().monotonic_ns() - begun_ns_;
+  if (!is_direct_) {
+    size_ = session_->batch_->sides[reactor_index()]->bytes.size() - offset_;
+  } else if (const RespWriter& writer = session_->writer_; writer.error_count() != errors_before_) {
+    session_->count_error(*spec_, writer.last_error_code());
+  }
+  is_finished_ = true;
+  done();
+}
+
+std::string_view SessionOperation::answer() const {
+  if (is_direct_) return {};
+  return session_->batch_->sides[reactor_index()]->bytes.view().substr(offset_, size_);
+}
+
+SessionBatch::SessionBatch(shard::Runtime& runtime, env::Reactor& here) : batch(runtime, here) {
+  for (unsigned i = 0; i < runtime.router().reactor_count(); ++i) sides.push_back(std::make_unique<Side>());
+}
+
+Session::Next Session::run_input() {
+  service_.runtime().clock(reactor().index()).refresh();
+  turn_ns_ = reactor().clock().monotonic_ns();
+  client_.last_command_ns = turn_ns_;
+  while (!is_closing_ && !is_killed_) {
+    if (output_buffered_bytes() > kOutputPauseBytes) return Next::kDrain;
+    kv::Args args = std::exchange(retry_args_, {});
+    if (args.empty()) {
+      const Parsed parsed = parser_.next(input_.view());
+      if (parsed != Parsed::kCommand) {
+        if (is_batch_under_way()) return Next::kBatch;
+        if (parsed == Parsed::kNeedMore) return Next::kInput;
+        ++local_.counters.protocol_errors;
+        writer_.error(parser_.error());
+        is_closing_ = true;
+        break;
+      }
+      args = parser_.args();
+    }
+    const Next next = take(args);
+    if (next != Next::kInput) return next;
+  }
+  return Next::kEnd;
+}
+
+bool Session::is_batch_under_way() {
+  if (batch_ == nullptr) return false;
+  if (!batch_->batch.run()) return true;
+  batch_ended();
+  return false;
+}
+
+// Looks at one command. kInput: it has been dealt with, or added to the batch, and the next one can be taken.
+Session::Next Session::take(kv::Args args) {
+  const kv::CommandSpec* spec = kv::find_command(args[0]);
+  const bool is_plain = spec != nullptr && spec->home == kv::Home::kEngine && !transaction_.is_open &&
+                        client_.is_authenticated && subscriptions_.count() == 0 && local_.paused_until_ns == 0 &&
+                        (config().maxmemory_bytes == 0 || (spec->flags & kv::kDenyOom) == 0) &&
+                        local_.monitor_count == 0;
+  if (is_plain && kv::arity_fits(*spec, args.size()) && !kv::is_internal(*spec)) return take_keyed(*spec, args);
+
+  // Everything else is answered by itself, after what came before.
+  if (is_batch_under_way()) {
+    retry_args_ = args;
+    return Next::kBatch;
+  }
+  if (spec != nullptr && args.size() > 1) {
+    if (const kv::CommandSpec* sub = kv::find_subcommand(*spec, args[1])) spec = sub;
+  }
+  if (refuse(spec, args)) return Next::kInput;
+  if (is_paused(*spec)) {
+    retry_args_ = args;
+    return Next::kPause;
+  }
+  if (local_.monitor_count != 0) feed_monitors(*this, *spec, args);
+  if (transaction_.is_open && !runs_inside_transaction(*spec)) {
+    enqueue_in_transaction(*spec, args);
+    return Next::kInput;
+  }
+  if (spec->home == kv::Home::kEngine) return take_keyed(*spec, args);
+  return take_alone(*spec, args);
+}
+
+Session::Next Session::take_alone(const kv::CommandSpec& spec, kv::Args args) {
+  if (is_batch_under_way()) {
+    retry_args_ = args;
+    return Next::kBatch;
+  }
+  alone_ = &spec;
+  alone_args_ = args;
+  return Next::kAlone;
+}
+
+// The one shard of all keys; of no keys, or malformed ones, the first shard, whose handler answers with the error.
+std::optional<shard::ShardId> Session::single_shard_of(const kv::CommandSpec& spec, kv::Args args) {
+  const shard::Router& router = service_.router();
+  if (kv::has_single_key(spec)) return router.shard_of(args[static_cast<size_t>(spec.keys.first)]);
+  std::vector<uint32_t>& keys = local_.key_indexes;
+  if (!kv::keys_of(spec, args, keys) || keys.empty()) return shard::ShardId{0};
+  const shard::ShardId first = router.shard_of(args[keys[0]]);
+  for (size_t i = 1; i < keys.size(); ++i) {
+    if (router.shard_of(args[keys[i]]) != first) return std::nullopt;
+  }
+  return first;
+}
+
+Session::Next Session::take_keyed(const kv::CommandSpec& spec, kv::Args args) {
+  const std::optional<shard::ShardId> shard = single_shard_of(spec, args);
+  if (!shard) return take_alone(spec, args);
+  if (batch_ == nullptr) acquire_batch();
+  SessionBatch& batch = *batch_;
+  const bool is_direct = batch.batch.is_done() && client_.reply_mode == ReplyMode::kOn;
+  if (batch.used == batch.operations.size()) batch.operations.emplace_back();
+  SessionOperation& operation = batch.operations[batch.used];
+  operation.prepare(*this, spec, client_.database, args, is_direct);
+  operation.is_muted = client_.reply_mode == ReplyMode::kOff || client_.reply_mode == ReplyMode::kSkipping;
+  ++client_.commands;
+  client_.last_command = &spec;
+  batch.batch.add(operation, *shard);
+  if (is_direct && operation.is_finished()) {
+    const int64_t now_ns = reactor().clock().monotonic_ns();
+    note_call(spec, args, now_ns - turn_ns_);
+    turn_ns_ = now_ns;
+    return Next::kInput;
+  }
+  operation.is_inline = false;
+  if (client_.reply_mode == ReplyMode::kSkipping) client_.reply_mode = ReplyMode::kOn;
+  ++batch.used;
+  return batch.used == kBatchOperationsMax ? Next::kBatch : Next::kInput;
+}
+
+// Puts the answers that were written aside behind those that were not.
+void Session::batch_ended() {
+  SessionBatch& batch = *batch_;
+  for (size_t i = 0; i < batch.used; ++i) {
+    const SessionOperation& operation = batch.operations[i];
+    const std::string_view answer = operation.answer();
+    if (answer.starts_with('-')) count_error(operation.spec(), answer.substr(1, answer.find(' ') - 1));
+    if (!operation.is_muted) output_.append(answer);
+    note_call(operation.spec(), operation.args(), operation.duration_ns());
+  }
+  batch.used = 0;
+  for (auto& side : batch.sides) {
+    side->bytes.clear();
+    side->bytes.shrink_if_empty(kSideBufferBytesKept);
+  }
+  turn_ns_ = reactor().clock().monotonic_ns();
+  local_.idle_batches.push_back(std::move(batch_));
+}
+
+void Session::acquire_batch() {
+  if (local_.idle_batches.empty()) {
+    batch_ = std::make_unique<SessionBatch>(service_.runtime(), reactor());
+  } else {
+    batch_ = std::move(local_.idle_batches.back());
+    local_.idle_batches.pop_back();
+  }
+  for (auto& side : batch_->sides) side->writer.set_resp3(writer_.is_resp3());
+}
+
+void Session::note_call(const kv::CommandSpec& spec, kv::Args args, int64_t duration_ns) {
+  ++local_.counters.commands_processed;
+  local_.stats->called(spec.code, static_cast<uint64_t>(std::max<int64_t>(duration_ns, 0)));
+  if ((spec.flags & kv::kSkipSlowlog) == 0) report_slow_command(*this, args, duration_ns);
+}
+
+void Session::count_error(const kv::CommandSpec& spec, std::string_view code) {
+  local_.stats->failed(spec.code);
+  ++local_.counters.error_replies;
+  count_error_code(code);
+}
+
+void Session::count_error_code(std::string_view code) {
+  const auto found = local_.errors_by_code.find(code);
+  if (found != local_.errors_by_code.end()) {
+    ++found->second;
+  } else if (local_.errors_by_code.size() < kErrorCodesMax) {
+    local_.errors_by_code.emplace(code, 1);
+  }
+}
+
+bool Session::is_paused(const kv::CommandSpec& spec) const {
+  if (local_.paused_until_ns == 0 || local_.reactor.clock().monotonic_ns() >= local_.paused_until_ns) return false;
+  if (!local_.pause_writes_only) return spec.name != "CLIENT|UNPAUSE";
+  return (spec.flags & (kv::kWrite | kv::kMayReplicate)) != 0 || spec.name == "EXEC";
+}
+
+Task<void> Session::wait_for_pause() {
+  flush();
+  const int64_t left_ns = local_.paused_until_ns - reactor().clock().monotonic_ns();
+  if (left_ns > 0) co_await env::sleep_for(reactor(), std::min(left_ns, kPausePollNs));
+}
+
+Task<void> Session::run_alone() {
+  const kv::CommandSpec& spec = *std::exchange(alone_, nullptr);
+  const kv::Args args = std::exchange(alone_args_, {});
+  ++client_.commands;
+  client_.last_command = &spec;
+  const uint64_t errors_before = writer_.error_count();
+  // Not cut off afterwards: part of it may have been sent by then.
+  Buffer unwanted;
+  const bool is_muted = client_.reply_mode == ReplyMode::kOff || client_.reply_mode == ReplyMode::kSkipping;
+  const bool ends_skip = client_.reply_mode == ReplyMode::kSkipping;
+  if (is_muted) writer_.set_target(unwanted);
+  is_in_handler_ = true;
+  if (spec.home == kv::Home::kSession) {
+    co_await session_handler(spec.code)(*this, args);
+  } else {
+    co_await run_keyed(spec, args, writer_);
+  }
+  is_in_handler_ = false;
+  writer_.set_target(output_);
+  if (ends_skip) {
+    client_.reply_mode = ReplyMode::kOn;
+  } else if (client_.reply_mode == ReplyMode::kSkipNext) {
+    client_.reply_mode = ReplyMode::kSkipping;
+  }
+  if (writer_.error_count() != errors_before) count_error(spec, writer_.last_error_code());
+  if (!pushes_.empty()) {
+    output_.append(pushes_.view());
+    pushes_ = Buffer();
+  }
+  const int64_t now_ns = reactor().clock().monotonic_ns();
+  const bool waits_for_others = (spec.flags & kv::kBlocking) != 0;
+  note_call(spec, args, waits_for_others ? 0 : now_ns - turn_ns_);
+  turn_ns_ = now_ns;
+}
+
+Task<void> Session::run_keyed(const kv::CommandSpec& spec, kv::Args args, RespWriter& reply) {
+  if (held_ != nullptr) {
+    held_->run(spec, client_.database, args, reply);
+    co_return;
+  }
+  if (!kv::is_write(spec)) {
+    co_await query_keyed(spec, args, reply);
+    co_return;
+  }
+  shard::Loan loan = co_await lend(service_, reactor(), shards_of(service_.router(), spec, args));
+  LentCommands commands(service_, loan);
+  // Nobody is told before the write is committed.
+  Buffer held;
+  RespWriter writer(held, reply.is_resp3());
+  shard::LogErrc outcome = commands.admit(spec, client_.database, args);
+  if (outcome == shard::LogErrc::kOk) {
+    commands.run(spec, client_.database, args, writer);
+    outcome = co_await commands.commit();
+  }
+  if (outcome != shard::LogErrc::kOk) {
+    reply.error(refusal_text(outcome));
+  } else if (held.view().starts_with('-')) {
+    // Through error(), which counts it.
+    reply.error(held.view().substr(1, held.size() - 3));
+  } else {
+    reply.raw(held.view());
+  }
+}
+
+Task<void> Session::query_keyed(const kv::CommandSpec& spec, kv::Args args, kv::ReplySink& reply) {
+  if (held_ != nullptr) {
+    held_->run(spec, client_.database, args, reply);
+    co_return;
+  }
+  shard::Loan loan = co_await lend(service_, reactor(), shards_of(service_.router(), spec, args));
+  LentCommands commands(service_, loan);
+  const shard::LogErrc outcome = commands.admit(spec, client_.database, args);
+  if (outcome == shard::LogErrc::kOk) {
+    commands.run(spec, client_.database, args, reply);
+  } else {
+    reply.error(refusal_text(outcome));
+  }
+}
+
+Task<void> Session::query_shard(shard::ShardId id, const kv::CommandSpec& spec, kv::Args args, kv::ReplySink& reply) {
+  if (held_ != nullptr) {
+    held_->query_on(id, spec, client_.database, args, reply);
+    co_return;
+  }
+  shard::Loan loan = co_await lend(service_, reactor(), {id});
+  LentCommands commands(service_, loan);
+  if (loan.damage() != nullptr) {
+    reply.error(refusal_text(shard::LogErrc::kDamaged));
+  } else {
+    commands.query_on(id, spec, client_.database, args, reply);
+  }
+}
+
+}  // namespace keelson::resp

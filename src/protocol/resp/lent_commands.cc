@@ -1,0 +1,176 @@
+#include "protocol/resp/lent_commands.h"
+
+#include <algorithm>
+#include <cstring>
+#include <utility>
+
+#include "engine/kv/keyspace.h"
+#include "engine/kv/rdb.h"
+#include "protocol/resp/shard_agent.h"
+#include "shard/record.h"
+
+namespace keelson::resp {
+
+namespace {
+
+// Elements of a large value that are looked at to tell its size.
+constexpr size_t kMemorySamples = 5;
+
+// A write without keys that concerns every key: each shard applies and logs it for itself (FLUSHALL, SWAPDB).
+bool is_for_each_shard(const kv::CommandSpec& spec) {
+  return spec.home == kv::Home::kAllShards && kv::is_write(spec) && spec.keys.first == 0 && !spec.keys.custom;
+}
+
+}  // namespace
+
+std::vector<shard::ShardId> shards_of(const shard::Router& router, const kv::CommandSpec& spec, kv::Args args) {
+  std::vector<shard::ShardId> shards;
+  if (spec.home == kv::Home::kAllShards) {
+    for (shard::ShardId id = 0; id < router.shard_count(); ++id) shards.push_back(id);
+    return shards;
+  }
+  std::vector<uint32_t> keys;
+  if (kv::keys_of(spec, args, keys)) {
+    for (uint32_t key : keys) shards.push_back(router.shard_of(args[key]));
+  }
+  if (shards.empty()) shards.push_back(0);
+  std::sort(shards.begin(), shards.end());
+  shards.erase(std::unique(shards.begin(), shards.end()), shards.end());
+  return shards;
+}
+
+Task<shard::Loan> lend(KvService& service, env::Reactor& here, std::vector<shard::ShardId> shards) {
+  shard::Loan loan = shard::Loan::try_take(service.runtime(), here, shards);
+  if (loan.is_held()) co_return loan;
+  co_return co_await shard::Loan::take(service.runtime(), here, std::move(shards));
+}
+
+LentCommands::LentCommands(KvService& service, shard::Loan& loan)
+    : service_(service), loan_(loan), can_refuse_(loan.log().can_refuse()), logged_(loan.shards().size()) {}
+
+kv::KvEngine& LentCommands::engine(shard::ShardId id) { return service_.agent(id).engine(); }
+
+std::vector<engine::Command>& LentCommands::commands_of(shard::ShardId id) {
+  const auto shards = loan_.shards();
+  const auto found = std::lower_bound(shards.begin(), shards.end(), id);
+  KEELSON_CHECK(found != shards.end() && *found == id, "a command touches a shard that was not taken");
+  return logged_[static_cast<size_t>(found - shards.begin())];
+}
+
+kv::Keyspace& LentCommands::at(std::string_view key) {
+  return engine(loan_.shard(service_.router().shard_of(key)).id()).keyspace();
+}
+
+std::span<kv::Keyspace* const> LentCommands::all() {
+  if (keyspaces_.empty()) {
+    for (shard::ShardId id : loan_.shards()) keyspaces_.push_back(&engine(id).keyspace());
+  }
+  return keyspaces_;
+}
+
+void LentCommands::log(std::string_view key, uint16_t code, uint16_t database, kv::Args args) {
+  auto* copies = static_cast<std::string_view*>(
+      arena_.allocate(args.size() * sizeof(std::string_view), alignof(std::string_view)));
+  for (size_t i = 0; i < args.size(); ++i) {
+    auto* bytes = static_cast<char*>(arena_.allocate(args[i].size() + 1, 1));
+    std::memcpy(bytes, args[i].data(), args[i].size());
+    new (&copies[i]) std::string_view(bytes, args[i].size());
+  }
+  commands_of(service_.router().shard_of(key)).push_back({code, database, {copies, args.size()}});
+}
+
+// Room for the arguments, and for the values that commands like SUNIONSTORE and RENAME carry from shard to shard.
+shard::LogErrc LentCommands::admit(const kv::CommandSpec& spec, uint16_t database, kv::Args args) {
+  if (loan_.damage() != nullptr) return shard::LogErrc::kDamaged;
+  if (!kv::is_write(spec)) return shard::LogErrc::kOk;
+  // What cannot be undone is not begun.
+  if (can_refuse_ && is_for_each_shard(spec)) return shard::LogErrc::kRefused;
+  for (std::string_view arg : args) admitted_bytes_ += arg.size() + 2 * sizeof(uint64_t);
+  if (is_for_each_shard(spec)) admitted_bytes_ *= loan_.shards().size();
+  if (kv::keys_of(spec, args, keys_) && keys_.size() > 1) {
+    for (uint32_t key : keys_) {
+      const kv::Value value = at(args[key]).find(database, args[key], loan_.time_ms(), kv::Touch::kNo);
+      if (value) admitted_bytes_ += value.memory_bytes(kMemorySamples);
+    }
+  }
+  return loan_.admit(admitted_bytes_);
+}
+
+void LentCommands::run(const kv::CommandSpec& spec, uint16_t database, kv::Args args, kv::ReplySink& reply) {
+  if (is_for_each_shard(spec)) {
+    kv::NullReply unheard;
+    bool is_first = true;
+    for (shard::ShardId id : loan_.shards()) {
+      run_on(id, spec, database, args, std::exchange(is_first, false) ? reply : unheard);
+    }
+    return;
+  }
+  if (can_refuse_ && kv::is_write(spec) && kv::keys_of(spec, args, keys_)) save_before(database, args);
+  const std::vector<shard::ShardId> shards = shards_of(service_.router(), spec, args);
+  if (shards.size() == 1) {
+    run_on(shards[0], spec, database, args, reply);
+    return;
+  }
+  const shard::Shard& first = loan_.shard(shards[0]);
+  const uint64_t seed = shard::seed_of(shards[0], first.next_index(), commands_of(shards[0]).size());
+  kv::run_across(*this, kv::is_write(spec) ? this : nullptr, {0, loan_.time_ms(), seed}, {spec.code, database, args},
+                 reply);
+}
+
+void LentCommands::run_on(shard::ShardId id, const kv::CommandSpec& spec, uint16_t database, kv::Args args,
+                          kv::ReplySink& reply) {
+  if (!kv::is_write(spec)) {
+    query_on(id, spec, database, args, reply);
+    return;
+  }
+  const uint64_t index = loan_.shard(id).next_index();
+  const engine::Command command{spec.code, database, args};
+  std::vector<engine::Command>& logged = commands_of(id);
+  // The same chance that a replay will have.
+  engine(id).apply({index, loan_.time_ms(), shard::seed_of(id, index, logged.size())}, command, reply);
+  logged.push_back(command);
+}
+
+void LentCommands::query_on(shard::ShardId id, const kv::CommandSpec& spec, uint16_t database, kv::Args args,
+                            kv::ReplySink& reply) {
+  const uint64_t seed = service_.local(loan_.here().index()).reactor.random().next();
+  engine(id).query({0, loan_.time_ms(), seed}, {spec.code, database, args}, reply);
+}
+
+void LentCommands::save_before(uint16_t database, kv::Args args) {
+  for (uint32_t key : keys_) {
+    const shard::ShardId id = service_.router().shard_of(args[key]);
+    const kv::Value value = at(args[key]).find(database, args[key], loan_.time_ms(), kv::Touch::kNo);
+    before_.push_back({id, database, std::string(args[key]), value ? kv::dump_value(value) : std::string(),
+                       value ? value.expires_at_ms() : kv::kNoExpiry});
+  }
+}
+
+void LentCommands::undo() {
+  // The oldest picture of a key is the one to end with.
+  for (auto before = before_.rbegin(); before != before_.rend(); ++before) {
+    kv::Keyspace& keyspace = engine(before->shard).keyspace();
+    keyspace.erase(before->database, before->key, loan_.time_ms());
+    if (!before->payload.empty()) {
+      kv::Value restored;
+      const kv::RestoreError error =
+          kv::restore_value(keyspace, before->database, before->key, before->payload, restored);
+      KEELSON_CHECK(error == kv::RestoreError::kOk, "a payload that was just made can be restored");
+      if (before->expires_at_ms != kv::kNoExpiry) keyspace.set_expiry(restored, before->expires_at_ms);
+    }
+    keyspace.changed(before->database, before->key);
+  }
+}
+
+Task<shard::LogErrc> LentCommands::commit() {
+  std::vector<shard::Loan::Part> parts;
+  for (size_t i = 0; i < logged_.size(); ++i) {
+    if (!logged_[i].empty()) parts.push_back({loan_.shards()[i], logged_[i]});
+  }
+  if (parts.empty()) co_return shard::LogErrc::kOk;
+  const shard::LogErrc outcome = co_await loan_.commit(parts);
+  if (outcome != shard::LogErrc::kOk && can_refuse_) undo();
+  co_return outcome;
+}
+
+}  // namespace keelson::resp

@@ -1,0 +1,241 @@
+#include "protocol/resp/service.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "base/logging.h"
+#include "engine/kv/keyspace.h"
+#include "net/tls_stream.h"
+#include "protocol/resp/command_stats.h"
+#include "protocol/resp/latency.h"
+#include "protocol/resp/pubsub.h"
+#include "protocol/resp/session.h"
+#include "protocol/resp/session_batch.h"
+#include "protocol/resp/shard_agent.h"
+#include "protocol/resp/slowlog.h"
+#include "shard/call_on.h"
+#include "shard/visit.h"
+
+namespace keelson::resp {
+
+namespace {
+
+constexpr int64_t kNsPerMs = 1'000'000;
+// Ten times a second, as Redis's hz; sooner while there is work left over.
+constexpr int64_t kTickNs = 100 * kNsPerMs;
+constexpr int64_t kBusyTickNs = 1 * kNsPerMs;
+constexpr uint64_t kTicksPerLimitCheck = 10;
+// Keys of one shard that one tick expires: well under a millisecond.
+constexpr size_t kExpiresPerTick = 200;
+// Keys that one command may evict before it runs, and one tick.
+constexpr size_t kEvictionsPerCommand = 32;
+constexpr size_t kEvictionsPerTick = 128;
+// Out of file descriptors, say.
+constexpr int64_t kAcceptRetryNs = 100 * kNsPerMs;
+// How long stop() waits for clients to take their last answers.
+constexpr int64_t kStopGraceNs = 5'000 * kNsPerMs;
+constexpr int64_t kStopPollNs = 5 * kNsPerMs;
+
+uint16_t notify_classes_of(const KvConfig& config) {
+  return config.notify_keyspace || config.notify_keyevent ? config.notify_classes : uint16_t{0};
+}
+
+// What CONFIG SET may change; the rest of the options is the keyspace's own.
+void apply_encodings(kv::KeyspaceOptions& to, const KvConfig& config) {
+  kv::KeyspaceOptions options = config.encodings;
+  options.databases = to.databases;
+  options.hash_secret = to.hash_secret;
+  options.eviction_policy = config.maxmemory_policy;
+  to = options;
+}
+
+}  // namespace
+
+Local::Local(env::Reactor& on) : reactor(on), stats(std::make_unique<CommandStats>()), tasks(on) {}
+Local::~Local() = default;
+
+KvService::KvService(shard::Runtime& runtime, KvConfig config, Host host)
+    : runtime_(runtime),
+      host_(std::move(host)),
+      started_wall_ms_(runtime.env().clock().wall_ms()),
+      slowlog_(std::make_unique<Slowlog>()),
+      latency_(std::make_unique<LatencyMonitor>()),
+      accepting_(std::make_unique<env::TaskScope>(runtime.reactor(0))),
+      can_evict_(std::make_unique<std::atomic<bool>[]>(reactor_count())) {
+  for (unsigned i = 0; i < reactor_count(); ++i) {
+    locals_.push_back(std::make_unique<Local>(reactor(i)));
+    locals_[i]->config = config;
+    can_evict_[i] = true;
+  }
+  pubsub_ = std::make_unique<PubSub>(*this);
+  for (shard::ShardId id = 0; id < runtime.shard_count(); ++id) {
+    agents_.push_back(std::make_unique<ShardAgent>(*this, runtime.shard(id)));
+    agents_[id]->set_notify_classes(notify_classes_of(config));
+    apply_encodings(agents_[id]->keyspace().options(), config);
+  }
+  for (unsigned i = 0; i < reactor_count(); ++i) {
+    reactor(i).post([this, i] {
+      Local& here = local(i);
+      here.tick = std::make_unique<env::Timer>(here.reactor, [this, &here] { tick(here); });
+      here.tick->arm_after(kTickNs);
+    });
+  }
+}
+
+KvService::~KvService() = default;
+
+uint64_t KvService::next_client_id() { return next_client_id_.fetch_add(1, std::memory_order_relaxed); }
+
+Status KvService::listen(const env::Address& at, net::TlsContext* tls) {
+  auto listener = runtime_.env().network().listen(reactor(0), at);
+  if (!listener.ok()) return forward_error(listener);
+  listeners_.push_back(std::move(*listener));
+  addresses_.push_back(listeners_.back()->local());
+  accepting_->spawn(accept_loop(*listeners_.back(), tls));
+  return {};
+}
+
+Task<void> KvService::accept_loop(env::Listener& listener, net::TlsContext* tls) {
+  while (!is_stopping_) {
+    Local& owner = local(next_reactor_);
+    next_reactor_ = (next_reactor_ + 1) % reactor_count();
+    auto stream = co_await listener.accept(owner.reactor);
+    if (stream.ok()) {
+      owner.reactor.post([this, &owner, tls, accepted = std::move(*stream)]() mutable {
+        owner.tasks.spawn(serve(owner, std::move(accepted), tls));
+      });
+    } else if (stream.error().code() == env::make_error_code(env::NetErrc::kClosed)) {
+      co_return;
+    } else {
+      log_warn("kv", "a connection could not be accepted", {{"why", stream.error().message()}});
+      co_await env::sleep_for(reactor(0), kAcceptRetryNs);
+    }
+  }
+}
+
+Task<void> KvService::serve(Local& local, std::unique_ptr<env::Stream> stream, net::TlsContext* tls) {
+  const bool is_tls = tls != nullptr;
+  if (connected_.fetch_add(1, std::memory_order_relaxed) >= local.config.maxclients) {
+    ++local.counters.connections_rejected;
+    // As much as Redis does: one try, and none through TLS.
+    if (!is_tls) static_cast<void>(stream->try_write("-ERR max number of clients reached\r\n"));
+    stream->close();
+  } else {
+    ++local.counters.connections_received;
+    if (is_tls) stream = tls->wrap(std::move(stream));
+    Session session(*this, local, std::move(stream), is_tls);
+    co_await session.run();
+  }
+  connected_.fetch_sub(1, std::memory_order_relaxed);
+}
+
+void KvService::tick(Local& local) {
+  ++local.ticks;
+  const bool has_more = tick_shards(local);
+  const int64_t now_ns = local.reactor.clock().monotonic_ns();
+  if (local.paused_until_ns != 0 && now_ns >= local.paused_until_ns) local.paused_until_ns = 0;
+  if (local.ticks % kTicksPerLimitCheck == 0) {
+    // A session that is killed ends in a later turn, so the map stays as it is.
+    for (auto& [id, session] : local.sessions) session->check_limits(now_ns);
+  }
+  local.tick->arm_after(has_more ? kBusyTickNs : kTickNs);
+}
+
+bool KvService::tick_shards(Local& local) {
+  const KvConfig& config = local.config;
+  const bool must_evict = config.maxmemory_bytes != 0 && config.maxmemory_policy != EvictionPolicy::kNoEviction &&
+                          runtime_.env().memory_used_bytes() > config.maxmemory_bytes;
+  bool has_more = false;
+  size_t evicted = 0;
+  const int64_t began_ns = local.reactor.clock().monotonic_ns();
+  for (unsigned id = local.reactor.index(); id < runtime_.shard_count(); id += reactor_count()) {
+    ShardAgent& shard_agent = agent(static_cast<shard::ShardId>(id));
+    if (config.active_expire) has_more |= shard_agent.expire_due_keys(kExpiresPerTick * config.active_expire_effort);
+    if (must_evict) evicted += shard_agent.evict_keys(config, kEvictionsPerTick);
+    has_more |= shard_agent.free_lazily();
+  }
+  if (must_evict) can_evict_[local.reactor.index()].store(evicted != 0, std::memory_order_relaxed);
+  if (has_more) report_latency(*this, local, "expire-cycle", local.reactor.clock().monotonic_ns() - began_ns);
+  return has_more || evicted != 0;
+}
+
+bool KvService::make_room(Local& local) {
+  const KvConfig& config = local.config;
+  const env::Env& env = runtime_.env();
+  if (config.maxmemory_bytes == 0 || env.memory_used_bytes() <= config.maxmemory_bytes) return true;
+  if (config.maxmemory_policy == EvictionPolicy::kNoEviction) return false;
+  size_t evicted = 0;
+  const size_t shards_here = (runtime_.shard_count() + reactor_count() - 1) / reactor_count();
+  const size_t share = std::max<size_t>(kEvictionsPerCommand / shards_here, 1);
+  for (unsigned id = local.reactor.index(); id < runtime_.shard_count() && evicted < kEvictionsPerCommand;
+       id += reactor_count()) {
+    evicted += agent(static_cast<shard::ShardId>(id)).evict_keys(config, share);
+    if (env.memory_used_bytes() <= config.maxmemory_bytes) break;
+  }
+  if (evicted != 0) return true;
+  can_evict_[local.reactor.index()].store(false, std::memory_order_relaxed);
+  // The other reactors' ticks evict too.
+  for (unsigned i = 0; i < reactor_count(); ++i) {
+    if (can_evict_[i].load(std::memory_order_relaxed)) return true;
+  }
+  return false;
+}
+
+Task<void> KvService::on_each_reactor(env::Reactor& here, std::function<void(Local&)> visit) {
+  for (unsigned i = 0; i < reactor_count(); ++i) {
+    co_await shard::call_on(here, reactor(i), [&] { visit(local(i)); });
+  }
+}
+
+Task<void> KvService::set_config(env::Reactor& here, KvConfig config) {
+  co_await on_each_reactor(here, [&](Local& local) { local.config = config; });
+  for (unsigned i = 0; i < reactor_count(); ++i) can_evict_[i].store(true, std::memory_order_relaxed);
+  for (shard::ShardId id = 0; id < runtime_.shard_count(); ++id) {
+    co_await shard::visit(runtime_, here, id, [&](shard::Shard&) {
+      agent(id).set_notify_classes(notify_classes_of(config));
+      apply_encodings(agent(id).keyspace().options(), config);
+    });
+  }
+}
+
+Task<bool> KvService::on_session(env::Reactor& here, uint64_t client_id, std::function<void(Session&)> visit) {
+  for (unsigned i = 0; i < reactor_count(); ++i) {
+    const bool found = co_await shard::call_on(here, reactor(i), [&] {
+      const auto session = local(i).sessions.find(client_id);
+      if (session == local(i).sessions.end()) return false;
+      visit(*session->second);
+      return true;
+    });
+    if (found) co_return true;
+  }
+  co_return false;
+}
+
+Task<size_t> KvService::session_count() {
+  size_t count = 0;
+  co_await on_each_reactor(reactor(0), [&](Local& local) { count += local.tasks.count(); });
+  co_return count;
+}
+
+Task<void> KvService::stop() {
+  is_stopping_ = true;
+  for (auto& listener : listeners_) listener->close();
+  co_await accepting_->join();
+  co_await on_each_reactor(reactor(0), [](Local& local) {
+    local.tick.reset();
+    for (auto& [id, session] : local.sessions) session->end_when_idle();
+  });
+  const int64_t deadline_ns = reactor(0).clock().monotonic_ns() + kStopGraceNs;
+  bool is_killed = false;
+  while (co_await session_count() != 0) {
+    if (!is_killed && reactor(0).clock().monotonic_ns() > deadline_ns) {
+      is_killed = true;
+      co_await on_each_reactor(reactor(0), [](Local& local) {
+        for (auto& [id, session] : local.sessions) session->kill();
+      });
+    }
+    co_await env::sleep_for(reactor(0), kStopPollNs);
+  }
+}
+
+}  // namespace keelson::resp

@@ -1,0 +1,237 @@
+#include "protocol/resp/shard_agent.h"
+
+#include <algorithm>
+#include <memory>
+
+#include "base/check.h"
+#include "engine/kv/keyspace.h"
+#include "protocol/resp/blocking.h"
+#include "protocol/resp/pubsub.h"
+#include "protocol/resp/service.h"
+
+namespace keelson::resp {
+
+namespace {
+// Elements freed in one slice of lazy freeing: well under a millisecond.
+constexpr size_t kLazyFreeBudget = 1000;
+}  // namespace
+
+// A command of the server's own: deletes keys whose time is over, or which had to make room. Frees itself.
+class InternalWrite final : public shard::Operation {
+ public:
+  InternalWrite(uint16_t code, uint16_t database) {
+    const kv::CommandSpec* spec = kv::command_by_code(code);
+    KEELSON_CHECK(spec != nullptr, "internal commands are in the table");
+    command_ = {spec->code, database, {}};
+    name_ = spec->name;
+    is_write = true;
+  }
+  void add_key(std::string_view key) { keys_.emplace_back(key); }
+  [[nodiscard]] size_t count() const { return keys_.size(); }
+  [[nodiscard]] uint16_t database() const { return command_.space; }
+  // Hands `self` to the shard.
+  static void submit(std::unique_ptr<InternalWrite> self, shard::Shard& shard) {
+    self->args_.push_back(self->name_);
+    for (const std::string& key : self->keys_) self->args_.push_back(key);
+    self->command_.args = self->args_;
+    self->commands = {&self->command_, 1};
+    shard.submit(*self.release());
+  }
+
+  engine::ReplySink& open_reply() override { return unheard_; }
+  void finished(shard::LogErrc) override { delete this; }
+
+ private:
+  engine::Command command_;
+  std::string_view name_;
+  std::deque<std::string> keys_;
+  std::vector<std::string_view> args_;
+  kv::NullReply unheard_;
+};
+
+ShardAgent::ShardAgent(KvService& service, shard::Shard& shard)
+    : service_(service), shard_(shard), engine_(static_cast<kv::KvEngine&>(shard.engine())) {
+  keyspace().set_observer(this);
+  shard.set_listener(this);
+}
+
+ShardAgent::~ShardAgent() {
+  shard_.set_listener(nullptr);
+  keyspace().set_observer(nullptr);
+}
+
+void ShardAgent::key_changed(uint16_t database, std::string_view key) {
+  if (watched_.empty()) return;
+  const auto found = watched_.find(KeyView{database, key});
+  if (found != watched_.end()) found->second.version = ++version_;
+}
+
+void ShardAgent::notify(kv::EventClass event_class, std::string_view event, uint16_t database, std::string_view key) {
+  events_.push_back({event_class, std::string(event), database, std::string(key)});
+}
+
+void ShardAgent::key_ready(uint16_t database, std::string_view key) {
+  if (blocked_.empty()) return;
+  if (blocked_.find(KeyView{database, key}) != blocked_.end()) ready_.push_back({database, std::string(key)});
+}
+
+void ShardAgent::database_changed(uint16_t database) {
+  for (auto& [name, watched] : watched_) {
+    if (database == kAllDatabases || name.database == database) watched.version = ++version_;
+  }
+}
+
+void ShardAgent::applied(shard::Shard& shard) {
+  if (!events_.empty()) {
+    Local& local = service_.local(service_.router().reactor_of(shard.id()));
+    const std::vector<Event> events = std::exchange(events_, {});
+    for (const Event& event : events) {
+      service_.pubsub().publish_event(local.reactor, local.config, event.event_class, event.event, event.database,
+                                      event.key);
+    }
+  }
+  if (!ready_.empty()) serve_ready();
+}
+
+void ShardAgent::serve_ready() {
+  // A command that serves one client may make further keys ready, and comes back here.
+  if (is_serving_ready_) return;
+  is_serving_ready_ = true;
+  while (!ready_.empty()) {
+    const std::vector<KeyName> ready = std::exchange(ready_, {});
+    for (const KeyName& name : ready) serve(name.database, name.key);
+  }
+  is_serving_ready_ = false;
+}
+
+void ShardAgent::serve(uint16_t database, const std::string& key) {
+  for (;;) {
+    const auto found = blocked_.find(KeyView{database, key});
+    if (found == blocked_.end() || found->second.serving != nullptr) return;
+    KeyQueue& queue = found->second;
+    const kv::Value value = keyspace().find(database, key, shard_.last_time_ms(), kv::Touch::kNo);
+    if (!value) return;
+    const bool is_list = value.type() == kv::Type::kList;
+    if (!is_list && value.type() != kv::Type::kSortedSet) return;
+    const WaitsFor kind = is_list ? WaitsFor::kList : WaitsFor::kSortedSet;
+    const auto next = std::find_if(queue.waiters.begin(), queue.waiters.end(),
+                                   [kind](BlockedKey* waiter) { return waiter->wait().waits_for() == kind; });
+    if (next == queue.waiters.end()) return;
+    BlockedKey& waiter = **next;
+    if (!waiter.wait().try_claim()) {
+      // Another key of the same command was first, or the wait is over.
+      waiter.is_queued = false;
+      queue.waiters.erase(next);
+      erase_if_unused(database, key);
+      continue;
+    }
+    queue.serving = &waiter;
+    if (waiter.wait().session_pops()) {
+      waiter.wait().hand_to_session(waiter);
+      return;
+    }
+    // May end within the call, and then serves the next one through served().
+    shard_.submit(waiter);
+    return;
+  }
+}
+
+void ShardAgent::served(BlockedKey& waiter, bool is_content) {
+  const auto found = blocked_.find(KeyView{waiter.database(), waiter.key()});
+  KEELSON_CHECK(found != blocked_.end() && found->second.serving == &waiter, "only the client being served is served");
+  KeyQueue& queue = found->second;
+  queue.serving = nullptr;
+  if (is_content) {
+    std::erase(queue.waiters, &waiter);
+    waiter.is_queued = false;
+  }
+  ready_.push_back({waiter.database(), waiter.key()});
+  erase_if_unused(waiter.database(), waiter.key());
+  serve_ready();
+}
+
+void ShardAgent::enqueue(BlockedKey& waiter) {
+  KeyQueue& queue = blocked_[KeyName{waiter.database(), waiter.key()}];
+  queue.waiters.push_back(&waiter);
+  waiter.is_queued = true;
+  // applied() follows, when the shard is given back.
+  ready_.push_back({waiter.database(), waiter.key()});
+}
+
+void ShardAgent::leave(BlockedKey& waiter) {
+  if (!waiter.is_queued) return;
+  const auto found = blocked_.find(KeyView{waiter.database(), waiter.key()});
+  KEELSON_CHECK(found != blocked_.end(), "a queued client is in its key's queue");
+  KEELSON_CHECK(found->second.serving != &waiter, "a client leaves while it is being served");
+  std::erase(found->second.waiters, &waiter);
+  waiter.is_queued = false;
+  erase_if_unused(waiter.database(), waiter.key());
+}
+
+void ShardAgent::erase_if_unused(uint16_t database, std::string_view key) {
+  const auto found = blocked_.find(KeyView{database, key});
+  if (found != blocked_.end() && found->second.waiters.empty() && found->second.serving == nullptr) {
+    blocked_.erase(found);
+  }
+}
+
+ShardAgent::Watch ShardAgent::watch(uint16_t database, std::string_view key, int64_t now_ms) {
+  auto found = watched_.find(KeyView{database, key});
+  if (found == watched_.end()) found = watched_.emplace(KeyName{database, std::string(key)}, WatchedKey{}).first;
+  ++found->second.watchers;
+  return {found->second.version, static_cast<bool>(keyspace().find(database, key, now_ms, kv::Touch::kNo))};
+}
+
+void ShardAgent::unwatch(uint16_t database, std::string_view key) {
+  const auto found = watched_.find(KeyView{database, key});
+  KEELSON_CHECK(found != watched_.end(), "only what is watched is given up");
+  if (--found->second.watchers == 0) watched_.erase(found);
+}
+
+bool ShardAgent::is_changed(uint16_t database, std::string_view key, Watch seen, int64_t now_ms) {
+  const auto found = watched_.find(KeyView{database, key});
+  KEELSON_CHECK(found != watched_.end(), "only what is watched is asked for");
+  if (found->second.version != seen.version) return true;
+  return seen.exists && !keyspace().find(database, key, now_ms, kv::Touch::kNo);
+}
+
+bool ShardAgent::expire_due_keys(size_t keys_max) {
+  if (!shard_.is_free() || shard_.damage()) return false;
+  const int64_t now_ms = shard_.clock().refresh();
+  if (const int64_t next = keyspace().next_expiry_ms(); next == kv::kNoExpiry || next > now_ms) return false;
+  std::vector<std::unique_ptr<InternalWrite>> writes;
+  size_t found = 0;
+  keyspace().due_keys(now_ms, keys_max, [&](uint16_t database, std::string_view key) {
+    if (writes.empty() || writes.back()->database() != database) {
+      writes.push_back(std::make_unique<InternalWrite>(kv::code::kExpire, database));
+    }
+    writes.back()->add_key(key);
+    ++found;
+  });
+  for (auto& write : writes) InternalWrite::submit(std::move(write), shard_);
+  service_.local(service_.router().reactor_of(shard_.id())).counters.expired_keys += found;
+  return found >= keys_max;
+}
+
+size_t ShardAgent::evict_keys(const KvConfig& config, size_t keys_max) {
+  if (!shard_.is_free() || shard_.damage()) return 0;
+  Local& local = service_.local(service_.router().reactor_of(shard_.id()));
+  size_t evicted = 0;
+  while (evicted < keys_max) {
+    const std::optional<kv::Victim> victim =
+        keyspace().pick_victim(config.maxmemory_samples, local.reactor.random().next(), shard_.clock().now_ms());
+    if (!victim) break;
+    auto write = std::make_unique<InternalWrite>(kv::code::kEvict, victim->database);
+    write->add_key(victim->key);
+    InternalWrite::submit(std::move(write), shard_);
+    ++evicted;
+  }
+  local.counters.evicted_keys += evicted;
+  return evicted;
+}
+
+bool ShardAgent::free_lazily() {
+  return shard_.is_free() && keyspace().lazy_free_pending() != 0 && keyspace().lazy_free_step(kLazyFreeBudget);
+}
+
+}  // namespace keelson::resp

@@ -1,0 +1,216 @@
+// MULTI, EXEC, DISCARD, WATCH, UNWATCH.
+//
+// EXEC borrows the shards of all queued commands and of all watched keys, looks whether a watched key has changed, runs
+// everything on the session's thread and logs it as one record.
+
+#include <algorithm>
+#include <utility>
+
+#include "protocol/resp/command_stats.h"
+#include "protocol/resp/keyed_commands.h"
+#include "protocol/resp/lent_commands.h"
+#include "protocol/resp/refusals.h"
+#include "protocol/resp/shard_agent.h"
+#include "shard/visit.h"
+
+namespace keelson::resp {
+
+namespace {
+
+// A key that nobody watches any more, on its way to its shard. Frees itself.
+class Unwatch final : public shard::LoanRequest {
+ public:
+  Unwatch(KvService& service, TransactionState::Watched watched) : service_(service), watched_(std::move(watched)) {}
+  void granted(shard::Shard& shard) override {
+    service_.agent(watched_.shard).unwatch(watched_.database, watched_.key);
+    shard.give_back();
+    delete this;
+  }
+  [[nodiscard]] shard::ShardId shard() const { return watched_.shard; }
+
+ private:
+  KvService& service_;
+  TransactionState::Watched watched_;
+};
+
+bool runs_on_shards(const kv::CommandSpec& spec) { return spec.handler != nullptr; }
+
+// A session command may ask for any key while it runs inside EXEC.
+bool may_need_any_shard(const kv::CommandSpec& spec) {
+  return spec.home == kv::Home::kSession && spec.handler == nullptr &&
+         (spec.flags & (kv::kReadonly | kv::kWrite)) != 0;
+}
+
+std::vector<std::string_view> views_of(const std::vector<std::string>& args) { return {args.begin(), args.end()}; }
+
+std::vector<shard::ShardId> shards_of_transaction(const shard::Router& router, const TransactionState& transaction) {
+  std::vector<shard::ShardId> shards;
+  for (const TransactionState::Watched& watched : transaction.watched) shards.push_back(watched.shard);
+  for (const TransactionState::Queued& queued : transaction.queue) {
+    if (runs_on_shards(*queued.spec)) {
+      const std::vector<std::string_view> args = views_of(queued.args);
+      const std::vector<shard::ShardId> more = shards_of(router, *queued.spec, args);
+      shards.insert(shards.end(), more.begin(), more.end());
+    } else if (may_need_any_shard(*queued.spec)) {
+      for (shard::ShardId id = 0; id < router.shard_count(); ++id) shards.push_back(id);
+    }
+  }
+  std::sort(shards.begin(), shards.end());
+  shards.erase(std::unique(shards.begin(), shards.end()), shards.end());
+  return shards;
+}
+
+bool is_watch_broken(KvService& service, const TransactionState& transaction, int64_t now_ms) {
+  for (const TransactionState::Watched& watched : transaction.watched) {
+    const ShardAgent::Watch seen{watched.version, watched.exists};
+    if (service.agent(watched.shard).is_changed(watched.database, watched.key, seen, now_ms)) return true;
+  }
+  return false;
+}
+
+// Runs the queue on the shards that are held; the answers go where out() points.
+Task<void> run_queue(Session& session, LentCommands& commands, std::vector<TransactionState::Queued>& queue,
+                     std::vector<std::vector<std::string_view>>& args) {
+  session.out().array(queue.size());
+  session.set_held(&commands);
+  for (size_t i = 0; i < queue.size(); ++i) {
+    const kv::CommandSpec& spec = *queue[i].spec;
+    const uint64_t errors_before = session.out().error_count();
+    if (runs_on_shards(spec)) {
+      commands.run(spec, session.client().database, args[i], session.out());
+    } else {
+      co_await session_handler(spec.code)(session, args[i]);
+    }
+    session.local().stats->called(spec.code, 0);
+    if (session.out().error_count() != errors_before) session.local().stats->failed(spec.code);
+  }
+  session.set_held(nullptr);
+}
+
+Task<void> execute(Session& session, TransactionState& transaction) {
+  KvService& service = session.service();
+  std::vector<shard::ShardId> shards = shards_of_transaction(service.router(), transaction);
+  if (shards.empty()) shards.push_back(0);
+  shard::Loan loan = co_await lend(service, session.reactor(), std::move(shards));
+  if (is_watch_broken(service, transaction, loan.time_ms())) {
+    session.out().null_array();
+    co_return;
+  }
+  LentCommands commands(service, loan);
+  std::vector<std::vector<std::string_view>> args;
+  shard::LogErrc outcome = shard::LogErrc::kOk;
+  uint16_t database = session.client().database;
+  for (const TransactionState::Queued& queued : transaction.queue) {
+    args.push_back(views_of(queued.args));
+    if (runs_on_shards(*queued.spec) && outcome == shard::LogErrc::kOk) {
+      outcome = commands.admit(*queued.spec, database, args.back());
+    }
+  }
+  // Nobody is told before all of it is committed.
+  Buffer held;
+  Buffer& answers = session.out().target();
+  if (outcome == shard::LogErrc::kOk) {
+    session.out().set_target(held);
+    co_await run_queue(session, commands, transaction.queue, args);
+    session.out().set_target(answers);
+    outcome = co_await commands.commit();
+  }
+  if (outcome == shard::LogErrc::kOk) {
+    session.out().raw(held.view());
+  } else {
+    session.out().error(refusal_text(outcome));
+  }
+}
+
+}  // namespace
+
+void Session::enqueue_in_transaction(const kv::CommandSpec& spec, kv::Args args) {
+  // It could wait for the very shards that the transaction holds.
+  if (spec.home == kv::Home::kSession && (spec.flags & kv::kAdmin) != 0) {
+    reject(&spec, "ERR Command not allowed inside a transaction");
+    return;
+  }
+  transaction_.queue.push_back({&spec, {args.begin(), args.end()}});
+  transaction_.needs_memory |= (spec.flags & kv::kDenyOom) != 0;
+  const ReplyMode mode = client_.reply_mode;
+  if (mode == ReplyMode::kSkipping) client_.reply_mode = ReplyMode::kOn;
+  if (mode != ReplyMode::kOff && mode != ReplyMode::kSkipping) writer_.status("QUEUED");
+}
+
+void Session::reset_transaction() {
+  for (TransactionState::Watched& watched : transaction_.watched) {
+    auto request = std::make_unique<Unwatch>(service_, std::move(watched));
+    env::Reactor& owner = service_.runtime().reactor_of(request->shard());
+    owner.post([&runtime = service_.runtime(), request = std::move(request)]() mutable {
+      const shard::ShardId id = request->shard();
+      runtime.shard(id).lend(*request.release());
+    });
+  }
+  transaction_ = {};
+}
+
+Task<void> cmd_multi(Session& session, kv::Args args) {
+  if (session.transaction().is_open) {
+    session.out().error("ERR MULTI calls can not be nested");
+    co_return;
+  }
+  session.transaction().is_open = true;
+  session.out().ok();
+}
+
+Task<void> cmd_exec(Session& session, kv::Args args) {
+  TransactionState& transaction = session.transaction();
+  if (!transaction.is_open) {
+    session.out().error("ERR EXEC without MULTI");
+  } else if (transaction.is_aborted) {
+    session.reset_transaction();
+    session.out().error("EXECABORT Transaction discarded because of previous errors.");
+  } else {
+    // Commands of the queue see no transaction.
+    transaction.is_open = false;
+    co_await execute(session, transaction);
+    session.reset_transaction();
+  }
+}
+
+Task<void> cmd_discard(Session& session, kv::Args args) {
+  if (!session.transaction().is_open) {
+    session.out().error("ERR DISCARD without MULTI");
+    co_return;
+  }
+  session.reset_transaction();
+  session.out().ok();
+}
+
+Task<void> cmd_watch(Session& session, kv::Args args) {
+  TransactionState& transaction = session.transaction();
+  if (transaction.is_open) {
+    session.out().error("ERR WATCH inside MULTI is not allowed");
+    co_return;
+  }
+  KvService& service = session.service();
+  const uint16_t database = session.client().database;
+  for (std::string_view key : args.subspan(1)) {
+    const bool is_known = std::any_of(transaction.watched.begin(), transaction.watched.end(), [&](const auto& watched) {
+      return watched.database == database && watched.key == key;
+    });
+    if (is_known) continue;
+    const shard::ShardId id = service.router().shard_of(key);
+    const ShardAgent::Watch seen =
+        co_await shard::visit(service.runtime(), session.reactor(), id, [&](shard::Shard& shard) {
+          shard.clock().refresh();
+          return service.agent(id).watch(database, key, shard.clock().now_ms());
+        });
+    transaction.watched.push_back({id, database, std::string(key), seen.version, seen.exists});
+  }
+  session.out().ok();
+}
+
+Task<void> cmd_unwatch(Session& session, kv::Args args) {
+  // Inside EXEC there is nothing left to forget, and EXEC forgets it all.
+  session.reset_transaction();
+  session.out().ok();
+  co_return;
+}
+
+}  // namespace keelson::resp
