@@ -8,6 +8,7 @@
 #include <string>
 #include <string_view>
 
+#include "base/result.h"
 #include "protocol/resp/config.h"
 
 namespace keelson::resp {
@@ -16,11 +17,13 @@ class KvService;
 
 struct ConfigParameter {
   std::string_view name;
-  std::string_view alias;  // the older name of the same parameter, or empty
+  std::string_view alias = {};  // the older name of the same parameter, or empty
   std::string (*get)(const KvConfig& config, const KvService& service);
   // Checks `value` and changes `config`; the reason in Redis's words if it is wrong ("argument must be a memory
   // value"). Null: fixed at start.
   std::optional<std::string> (*set)(KvConfig& config, std::string_view value) = nullptr;
+  // What else must happen, on reactor 0, once every parameter of the command is right. Null: nothing.
+  Status (*apply)(KvService& service, std::string_view value) = nullptr;
   // A password: SLOWLOG and MONITOR do not show it.
   bool is_secret = false;
 };
