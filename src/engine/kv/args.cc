@@ -1,5 +1,7 @@
 #include "engine/kv/args.h"
 
+#include <cmath>
+#include <limits>
 #include <optional>
 #include <string>
 
@@ -50,6 +52,24 @@ bool double_arg(CommandContext& context, size_t index, double& value, std::strin
 
 bool long_double_arg(CommandContext& context, size_t index, long double& value) {
   return take(context, parse_long_double(context.arg(index)), value, kErrNotFloat);
+}
+
+std::string_view parse_timeout(std::string_view text, int64_t now_ms, int64_t& timeout_ms) {
+  const std::optional<long double> seconds = parse_long_double(text);
+  if (!seconds) return "ERR timeout is not a float or out of range";
+  constexpr std::string_view kOutOfRange = "ERR timeout is out of range";
+  const long double milliseconds = std::ceil(*seconds * 1000);
+  if (milliseconds > static_cast<long double>(std::numeric_limits<int64_t>::max())) return kOutOfRange;
+  if (milliseconds < 0) return "ERR timeout is negative";
+  timeout_ms = static_cast<int64_t>(milliseconds);
+  return timeout_ms > std::numeric_limits<int64_t>::max() - now_ms ? kOutOfRange : std::string_view();
+}
+
+bool timeout_arg(CommandContext& context, size_t index) {
+  int64_t timeout_ms = 0;
+  const std::string_view error = parse_timeout(context.arg(index), context.now_ms, timeout_ms);
+  if (!error.empty()) context.out.error(error);
+  return error.empty();
 }
 
 void reply_invalid_expire(CommandContext& context, std::string_view lower_case_command) {

@@ -49,6 +49,11 @@ inline constexpr uint64_t kStringBytesMax = uint64_t{512} << 20;
                               std::string_view error = kErrNotFloat);
 [[nodiscard]] bool long_double_arg(CommandContext& context, size_t index, long double& value);
 
+// The timeout of a blocking command: seconds, maybe with a fraction, as milliseconds rounded up; 0 waits for ever. The
+// result is the error to answer, empty if there is none. (Sessions use it as well.)
+[[nodiscard]] std::string_view parse_timeout(std::string_view text, int64_t now_ms, int64_t& timeout_ms);
+[[nodiscard]] bool timeout_arg(CommandContext& context, size_t index);
+
 // "ERR invalid expire time in 'set' command".
 void reply_invalid_expire(CommandContext& context, std::string_view lower_case_command);
 
