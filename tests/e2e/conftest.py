@@ -28,16 +28,16 @@ class Launcher:
         self.processes: list[Process] = []
 
     def keelson(self, options=None, folder: str = "node", **more) -> Keelson:
-        return self._keep(Keelson(self.folder / folder, options, **more))
+        return self.keep(Keelson(self.folder / folder, options, **more))
 
     def server(self, folder: str = "node") -> Process:
         """What the tests of behaviour run against."""
         return self.redis(folder=folder) if AGAINST_REDIS else self.keelson(folder=folder)
 
     def redis(self, arguments=(), folder: str = "redis") -> Redis:
-        return self._keep(Redis(self.folder / folder, arguments))
+        return self.keep(Redis(self.folder / folder, arguments))
 
-    def _keep(self, process):
+    def keep(self, process):
         self.processes.append(process)
         return process
 

@@ -100,9 +100,12 @@ class Connection:
         assert not isinstance(reply, Error), f"{parts}: {reply}"
         return reply
 
+    def pipeline_send(self, commands) -> None:
+        self.send_raw(b"".join(encode(*command) for command in commands))
+
     def pipeline(self, commands) -> list:
         commands = list(commands)
-        self.send_raw(b"".join(encode(*command) for command in commands))
+        self.pipeline_send(commands)
         return [self.read() for _ in commands]
 
     def _fill(self) -> None:
