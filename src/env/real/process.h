@@ -19,7 +19,7 @@ struct ProcessStats {
 // Fields that the kernel does not tell stay 0.
 [[nodiscard]] ProcessStats process_stats();
 
-// Bytes of the machine's memory, and what of it the control group lets this process have (the smaller of the two).
+// Bytes of the machine's memory or, if less, what its control group lets this process have.
 [[nodiscard]] uint64_t machine_memory_bytes();
 [[nodiscard]] uint64_t process_id();
 // "Linux 6.1.0-18-amd64 x86_64", as INFO shows it.
