@@ -237,7 +237,7 @@ def steps() -> list[Step]:
         Step("unit", "unit tests", lambda log: ctest(log, RELEASE, ["-LE", "sim"], 900), ["build"]),
         Step("sim", f"simulation, {SIM_SEEDS} seeds", lambda log: sim(log, RELEASE, SIM_SEEDS, 900), ["build"]),
         Step("docs", "docs/kv.md tells what the server does",
-             lambda log: one(log.command([sys.executable, ROOT / "tools" / "kv_docs.py", "--check", RELEASE / "keelson"], 60)),
+             lambda log: one(log.command([sys.executable, ROOT / "tools" / "kv_docs.py", "--check", RELEASE / "tools" / "kv_docs"], 60)),
              ["build"]),
         Step("e2e", "real clients against the real program", lambda log: pytest(log, [e2e], RELEASE / "keelson", 1500),
              ["build"]),
