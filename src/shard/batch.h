@@ -1,8 +1,8 @@
 // The operations that one connection has read in one go, spread over the shards and their reactors.
 //
-// Operations on one reactor run in the order of add(); those of the batch's own reactor run within add(), the others leave
-// in one message for each reactor at run(). The batch, its operations and the bytes they refer to stay where they are until it is
-// done, so nothing is copied on the way.
+// Operations on one reactor run in the order of add(); those of the batch's own reactor run within add(), the others
+// leave in one message for each reactor at run(). The batch, its operations and the bytes they refer to stay where they
+// are until it is done, so nothing is copied on the way.
 //
 //   batch.add(operation, shard); ...
 //   if (!batch.run()) co_await batch.done();
@@ -71,7 +71,7 @@ class Batch {
   env::Reactor& here_;
   const unsigned here_index_;
   std::vector<Part> parts_;
-  size_t parts_left_ = 0;   // parts on other reactors that are under way
+  size_t parts_left_ = 0;  // parts on other reactors that are under way
   bool has_unsent_ = false;
   std::coroutine_handle<> waiter_;
 };

@@ -52,7 +52,8 @@ class CallOn {
   env::Reactor& here_;
   env::Reactor& there_;
   Function function_;
-  std::conditional_t<std::is_void_v<Value>, Nothing, std::optional<std::conditional_t<std::is_void_v<Value>, Nothing, Value>>>
+  std::conditional_t<std::is_void_v<Value>, Nothing,
+                     std::optional<std::conditional_t<std::is_void_v<Value>, Nothing, Value>>>
       value_;
   std::coroutine_handle<> waiter_;
 };

@@ -147,8 +147,8 @@ Task<LogErrc> Loan::commit(std::span<const Part> parts) {
   bool is_first = true;
   for (const Part& part : parts) {
     Shard& target = shard(part.shard);
-    Buffer& payload = is_first ? log.begin(part.shard, target.next_index(), time_ms_)
-                               : log.also(part.shard, target.next_index());
+    Buffer& payload =
+        is_first ? log.begin(part.shard, target.next_index(), time_ms_) : log.also(part.shard, target.next_index());
     is_first = false;
     const size_t before = payload.size();
     encode_commands(part.commands, payload);

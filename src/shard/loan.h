@@ -1,8 +1,8 @@
 // Several shards lent to one coroutine: how commands on keys of several shards are atomic on one node.
 //
-// The borrower is alone with the shards' engines, on its own thread, whichever reactors own them. It changes the engines, then
-// commits one atomic record of what each shard must log, and gives the shards back. Shards are taken in one order by every
-// borrower (by reactor, then by number), so two borrowers never wait for one another in a ring.
+// The borrower is alone with the shards' engines, on its own thread, whichever reactors own them. It changes the
+// engines, then commits one atomic record of what each shard must log, and gives the shards back. Shards are taken in
+// one order by every borrower (by reactor, then by number), so two borrowers never wait for one another in a ring.
 //
 //   Loan loan = co_await Loan::take(runtime, here, {shards});
 //   ... change loan.engine(s), collect each shard's commands ...
@@ -50,8 +50,8 @@ class Loan {
   [[nodiscard]] log::CommitLog& log() { return runtime_->log(here_->index()); }
   // Room for this much? Ask before changing the engines, with an upper bound.
   [[nodiscard]] log::LogErrc admit(size_t payload_bytes);
-  // Appends all parts (at least one, each shard at most once, all of this loan) as one record and waits until it is committed. On kRefused nothing is logged, and the
-  // caller undoes what it changed before it gives the shards back.
+  // Appends all parts (at least one, each shard at most once, all of this loan) as one record and waits until it is
+  // committed. On kRefused nothing is logged, and the caller undoes what it changed before it gives the shards back.
   [[nodiscard]] Task<LogErrc> commit(std::span<const Part> parts);
   void give_back();
 

@@ -1,8 +1,8 @@
 // Log time: the wall clock, made fit to stand in records.
 //
-// It never goes back. It follows the wall clock forward at once (an absolute expiry means wall time); when the wall clock
-// is set back, log time runs at half speed until the wall has caught up, so that times to live still pass.
-// One for each reactor, own thread only.
+// It never goes back. It follows the wall clock forward at once (an absolute expiry means wall time); when the wall
+// clock is set back, log time runs at half speed until the wall has caught up, so that times to live still pass. One
+// for each reactor, own thread only.
 #pragma once
 
 #include <algorithm>

@@ -1,7 +1,7 @@
 // How the commands of one record stand in its payload, and the chance that goes with them.
 //
-// Payload: count, then for each command: code, space, argument count, then for each argument its length and bytes. All numbers
-// are LEB128 varints (base/coding.h).
+// Payload: count, then for each command: code, space, argument count, then for each argument its length and bytes. All
+// numbers are LEB128 varints (base/coding.h).
 #pragma once
 
 #include <cstdint>

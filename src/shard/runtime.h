@@ -1,7 +1,7 @@
 // The shards of one node on its reactors: recovery, running, checkpoints, stopping.
 //
-// Made and started on reactor 0, which is the home of the log. Every reactor owns the shards that the router gives it, a log
-// clock and a log port. Knows engines only by their contract.
+// Made and started on reactor 0, which is the home of the log. Every reactor owns the shards that the router gives it,
+// a log clock and a log port. Knows engines only by their contract.
 #pragma once
 
 #include <cstdint>
@@ -17,29 +17,31 @@
 #include "log/commit_log.h"
 #include "log/local_log.h"
 #include "shard/log_clock.h"
+#include "shard/replay.h"
 #include "shard/router.h"
 #include "shard/shard.h"
 
 namespace keelson::shard {
 
 struct CheckpointOptions {
-  // A shard is written down when its log since the last checkpoint is at least this and at least as large as that checkpoint.
-  uint64_t log_bytes_min = uint64_t{64} << 20;
+  // Every changed shard is written down when the log holds at least this much and at least as much as the checkpoints.
+  uint64_t log_bytes_min = uint64_t{256} << 20;
   // Part of a reactor's time that checkpoints may take, in percent.
   unsigned cpu_percent_max = 25;
 };
 
 struct RuntimeOptions {
   uint16_t shard_count = 16;
-  std::string folder;   // holds log/ and checkpoints/
-  std::string engine_name;   // stands in checkpoints: "kv"
+  std::string folder;       // holds log/ and checkpoints/
+  std::string engine_name;  // stands in checkpoints: "kv"
   uint32_t engine_version = 1;
   log::LocalLogOptions log;
   CheckpointOptions checkpoint;
   std::function<std::unique_ptr<engine::Engine>(ShardId)> make_engine;
   // Swallows the answers of replayed commands.
   engine::ReplySink* replay_sink = nullptr;
-  // Set: takes the place of the local log (a replicated log; a test's). One for each reactor; nothing is recovered then.
+  // Set: takes the place of the local log (a replicated log; a test's). One for each reactor; nothing is recovered
+  // then.
   std::function<std::unique_ptr<log::CommitLog>(env::Reactor&)> make_log;
 };
 
@@ -48,11 +50,11 @@ struct CheckpointProgress {
   uint64_t shards_done = 0;
   uint64_t shards_total = 0;
   uint64_t bytes_written = 0;
-  uint64_t completed = 0;       // shards' checkpoints since start
+  uint64_t completed = 0;  // shards' checkpoints since start
   uint64_t failed = 0;
   int64_t last_completed_wall_ms = 0;
   int64_t last_duration_ms = 0;
-  std::string last_error;
+  std::string last_error;  // of the last run; empty if it went well
 };
 
 struct RecoveryReport {
@@ -89,18 +91,23 @@ class Runtime {
 
   // Reactor 0. Null with make_log.
   [[nodiscard]] log::LocalLog* local_log() { return local_log_.get(); }
-  // Reactor 0. Writes every shard that changed since its last checkpoint down, one after another, then trims the log. A second call
-  // while one is under way waits for it and starts anew.
-  Task<Status> checkpoint_all();
+  // Reactor 0. Writes every shard that changed since its last checkpoint down, one after another, then trims the log. A
+  // second call while one is under way waits for it and starts anew. `is_urgent`: without leaving time to others.
+  Task<Status> checkpoint_all(bool is_urgent = false);
   [[nodiscard]] const CheckpointProgress& checkpoint_progress() const { return progress_; }
 
  private:
-  friend class Recovery;
   struct Background;
 
+  Task<Status> recover(std::vector<Replay::Reached>& reached);
+  Task<Status> load_checkpoints();
+  void load_shard(ShardId id, const std::vector<std::string>& paths);
+  Status load_file(ShardId id, const std::string& path);
   Task<Status> checkpoint_shard(ShardId id);
-  Task<Status> recover();
+  Task<Status> write_pieces(ShardId id);
+  Task<Status> finish_file(ShardId id);
   Task<void> watch_log();
+  void trim_log();
 
   env::Env& env_;
   RuntimeOptions options_;

@@ -82,8 +82,8 @@ void Shard::on_committed(Operation& operation, LogErrc outcome) {
     run_committed();
     return;
   }
-  // The log tells a shard's outcomes in order, so the writes before this one have been applied and it is the first write
-  // left; queries before it have nothing left to wait for.
+  // The log tells a shard's outcomes in order, so the writes before this one have been applied and it is the first
+  // write left; queries before it have nothing left to wait for.
   run_committed();
   KEELSON_CHECK(!pending_.empty() && pending_.front() == &operation, "the log told outcomes out of order");
   pending_.pop_front();

@@ -1,11 +1,11 @@
 // One shard: one engine and its log, owned by one reactor.
 //
-// A write goes: admit, append, committed, apply, reply. With durability `interval` or `never` that is one call; with `always`
-// (and a replicated log) the operation waits in pending_ until its record is committed, in the order of appending. A query
-// runs at once on what has been applied; an ordered query waits for the writes appended before it.
+// A write goes: admit, append, committed, apply, reply. With durability `interval` or `never` that is one call; with
+// `always` (and a replicated log) the operation waits in pending_ until its record is committed, in the order of
+// appending. A query runs at once on what has been applied; an ordered query waits for the writes appended before it.
 //
-// A shard can be lent: whoever has it (one coroutine, maybe on another reactor) is alone with its engine and its log position
-// until it gives it back. Operations and further loans wait in queue_, first come, first served.
+// A shard can be lent: whoever has it (one coroutine, maybe on another reactor) is alone with its engine and its log
+// position until it gives it back. Operations and further loans wait in queue_, first come, first served.
 //
 // Everything here is for the owner's thread, except what says "borrower".
 #pragma once
@@ -90,6 +90,9 @@ class Shard {
   [[nodiscard]] bool is_free() const { return !is_lent_ && queue_.empty(); }
   // Nothing is waiting for a commit and nobody has the shard: its whole state is applied.
   [[nodiscard]] bool is_idle() const { return is_free() && pending_.empty(); }
+
+  // Somebody else is alone with the engine.
+  [[nodiscard]] bool is_lent() const { return is_lent_; }
 
   // Lends the shard as soon as everything before is done: request.granted() follows, maybe within the call.
   void lend(LoanRequest& request);

@@ -1,9 +1,10 @@
-// Runs a function alone with one shard, on the thread of its owner, after everything submitted before it has been applied.
+// Runs a function alone with one shard, on the thread of its owner, after everything submitted before it has been
+// applied.
 //
 //   size_t keys = co_await visit(runtime, here, id, [&](Shard& shard) { return ...; });
 //
-// While a shard is lent its owner must not touch it or what belongs to it: this is how one looks at it all the same. The
-// function must not wait. What it refers to lives in the waiting coroutine's frame.
+// While a shard is lent its owner must not touch it or what belongs to it: this is how one looks at it all the same.
+// The function must not wait. What it refers to lives in the waiting coroutine's frame.
 #pragma once
 
 #include <coroutine>

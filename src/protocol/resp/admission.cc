@@ -1,5 +1,5 @@
-// Which commands a session refuses before they run, and how it says so. The order of the checks and the texts are those of
-// Redis 7.0.
+// Which commands a session refuses before they run, and how it says so. The order of the checks and the texts are those
+// of Redis 7.0.
 
 #include <string>
 
@@ -22,8 +22,8 @@ std::string lower(std::string_view name) {
 }
 
 std::string unknown_command(kv::Args args) {
-  std::string text = "ERR unknown command '" + std::string(args[0].substr(0, kErrorNameBytesMax)) +
-                     "', with args beginning with: ";
+  std::string text =
+      "ERR unknown command '" + std::string(args[0].substr(0, kErrorNameBytesMax)) + "', with args beginning with: ";
   std::string shown;
   for (size_t i = 1; i < args.size() && shown.size() < kErrorNameBytesMax; ++i) {
     shown += "'" + std::string(args[i].substr(0, kErrorNameBytesMax - shown.size())) + "' ";
@@ -59,8 +59,8 @@ bool Session::refuse(const kv::CommandSpec* spec, kv::Args args) {
     reject(spec, "ERR Command not allowed inside a transaction");
     return true;
   }
-  const bool needs_memory =
-      (spec->flags & kv::kDenyOom) != 0 || (spec->name == "EXEC" && transaction_.needs_memory && !transaction_.is_aborted);
+  const bool needs_memory = (spec->flags & kv::kDenyOom) != 0 ||
+                            (spec->name == "EXEC" && transaction_.needs_memory && !transaction_.is_aborted);
   if (needs_memory && !service_.make_room(local_)) {
     reject(spec, "OOM command not allowed when used memory > 'maxmemory'.");
     return true;

@@ -1,9 +1,9 @@
 // Blocking commands: a client waits until a key it named holds something.
 //
-// The session makes one BlockedWait for the command and one BlockedKey for each key, in its coroutine's frame, and queues the keys
-// at their shards' agents in the order of the command. Whichever shard has something first claims the wait (a compare-and-
-// swap, since the shards may live on several reactors) and pops within the same turn as the push. Within a key, first come,
-// first served.
+// The session makes one BlockedWait for the command and one BlockedKey for each key, in its coroutine's frame, and
+// queues the keys at their shards' agents in the order of the command. Whichever shard has something first claims the
+// wait (a compare-and- swap, since the shards may live on several reactors) and pops within the same turn as the push.
+// Within a key, first come, first served.
 #pragma once
 
 #include <atomic>
@@ -29,9 +29,9 @@ enum class WaitsFor : uint8_t { kList, kSortedSet };
 
 // How the answer of the command that pops becomes the blocking command's answer.
 enum class ServedShape : uint8_t {
-  kAsIs,         // BLMOVE, BLMPOP, BZMPOP
-  kKeyFirst,     // BLPOP: LPOP's element becomes [key, element]
-  kKeyAndPair,   // BZPOPMIN: ZPOPMIN's [member, score] becomes [key, member, score]
+  kAsIs,        // BLMOVE, BLMPOP, BZMPOP
+  kKeyFirst,    // BLPOP: LPOP's element becomes [key, element]
+  kKeyAndPair,  // BZPOPMIN: ZPOPMIN's [member, score] becomes [key, member, score]
 };
 
 // Turns the popping command's answer into the client's, and notices when there was nothing to pop.
@@ -105,8 +105,8 @@ class BlockedWait {
 
   // What ended or interrupted the wait.
   enum class Wake : uint8_t {
-    kServed,     // reply() holds the answer
-    kReady,      // session_pops: claimed, run the command now, then call popped()
+    kServed,  // reply() holds the answer
+    kReady,   // session_pops: claimed, run the command now, then call popped()
     kTimedOut,
     kUnblocked,  // CLIENT UNBLOCK ERROR
     kGone,       // the connection ended

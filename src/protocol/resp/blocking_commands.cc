@@ -1,7 +1,7 @@
 // BLPOP, BRPOP, BLMPOP, BLMOVE, BRPOPLPUSH, BZPOPMIN, BZPOPMAX, BZMPOP.
 //
-// First the command's core runs, which takes what is there or answers null. After a null the session queues at every key's shard
-// and waits; see blocking.h.
+// First the command's core runs, which takes what is there or answers null. After a null the session queues at every
+// key's shard and waits; see blocking.h.
 
 #include <deque>
 #include <functional>
@@ -56,7 +56,7 @@ constexpr double kTimeoutSecondsMax = 1e9;
 struct Plan {
   WaitsFor waits_for = WaitsFor::kList;
   ServedShape shape = ServedShape::kAsIs;
-  std::string_view pop;   // the command that pops from one key
+  std::string_view pop;  // the command that pops from one key
   // Its arguments for a key.
   std::function<std::vector<std::string_view>(std::string_view key)> pop_args;
   std::string_view timeout;
@@ -87,7 +87,8 @@ class Blocked {
   Blocked(Session& session, const kv::CommandSpec& spec, kv::Args args, const Plan& plan)
       : session_(session),
         plan_(plan),
-        wait_(session.reactor(), plan.waits_for, plan.shape, session.out().is_resp3(), pops_across(session, args, plan)) {
+        wait_(session.reactor(), plan.waits_for, plan.shape, session.out().is_resp3(),
+              pops_across(session, args, plan)) {
     const kv::CommandSpec* pop = kv::find_command(plan.pop);
     KEELSON_CHECK(pop != nullptr, "the command that pops is in the table");
     pop_ = pop;
@@ -226,15 +227,13 @@ Task<void> cmd_blmove(Session& session, kv::Args args) {
 }
 
 Task<void> cmd_brpoplpush(Session& session, kv::Args args) {
-  co_await run_blocking(session, args,
-                        {.waits_for = WaitsFor::kList,
-                         .pop = "RPOPLPUSH",
-                         .pop_args =
-                             [args](std::string_view key) {
-                               return std::vector<std::string_view>{"RPOPLPUSH", key, args[2]};
-                             },
-                         .timeout = args.back(),
-                         .touches_destination = true});
+  co_await run_blocking(
+      session, args,
+      {.waits_for = WaitsFor::kList,
+       .pop = "RPOPLPUSH",
+       .pop_args = [args](std::string_view key) { return std::vector<std::string_view>{"RPOPLPUSH", key, args[2]}; },
+       .timeout = args.back(),
+       .touches_destination = true});
 }
 
 Task<void> cmd_blocking_mpop(Session& session, kv::Args args) {

@@ -1,5 +1,5 @@
-// Handlers of commands that the session runs because they span shards, wait, or change how commands are taken. They stand in the
-// table of session_commands.cc like the other session commands.
+// Handlers of commands that the session runs because they span shards, wait, or change how commands are taken. They
+// stand in the table of session_commands.cc like the other session commands.
 #pragma once
 
 #include "base/task.h"

@@ -16,7 +16,7 @@ namespace {
 // Elements of a large value that are looked at to tell its size.
 constexpr size_t kMemorySamples = 5;
 
-// A write without keys that concerns every key: each shard applies and logs it for itself (FLUSHALL, SWAPDB).
+// A write that concerns every key (FLUSHALL, SWAPDB).
 bool is_for_each_shard(const kv::CommandSpec& spec) {
   return spec.home == kv::Home::kAllShards && kv::is_write(spec) && spec.keys.first == 0 && !spec.keys.custom;
 }
@@ -68,7 +68,7 @@ std::span<kv::Keyspace* const> LentCommands::all() {
   return keyspaces_;
 }
 
-void LentCommands::log(std::string_view key, uint16_t code, uint16_t database, kv::Args args) {
+kv::Args LentCommands::keep(kv::Args args) {
   auto* copies = static_cast<std::string_view*>(
       arena_.allocate(args.size() * sizeof(std::string_view), alignof(std::string_view)));
   for (size_t i = 0; i < args.size(); ++i) {
@@ -76,7 +76,16 @@ void LentCommands::log(std::string_view key, uint16_t code, uint16_t database, k
     std::memcpy(bytes, args[i].data(), args[i].size());
     new (&copies[i]) std::string_view(bytes, args[i].size());
   }
-  commands_of(service_.router().shard_of(key)).push_back({code, database, {copies, args.size()}});
+  return {copies, args.size()};
+}
+
+void LentCommands::log(std::string_view key, uint16_t code, uint16_t database, kv::Args args) {
+  commands_of(service_.router().shard_of(key)).push_back({code, database, keep(args)});
+}
+
+void LentCommands::log_everywhere(uint16_t code, uint16_t database, kv::Args args) {
+  const engine::Command command{code, database, keep(args)};
+  for (std::vector<engine::Command>& logged : logged_) logged.push_back(command);
 }
 
 // Room for the arguments, and for the values that commands like SUNIONSTORE and RENAME carry from shard to shard.
@@ -97,17 +106,9 @@ shard::LogErrc LentCommands::admit(const kv::CommandSpec& spec, uint16_t databas
 }
 
 void LentCommands::run(const kv::CommandSpec& spec, uint16_t database, kv::Args args, kv::ReplySink& reply) {
-  if (is_for_each_shard(spec)) {
-    kv::NullReply unheard;
-    bool is_first = true;
-    for (shard::ShardId id : loan_.shards()) {
-      run_on(id, spec, database, args, std::exchange(is_first, false) ? reply : unheard);
-    }
-    return;
-  }
   if (can_refuse_ && kv::is_write(spec) && kv::keys_of(spec, args, keys_)) save_before(database, args);
   const std::vector<shard::ShardId> shards = shards_of(service_.router(), spec, args);
-  if (shards.size() == 1) {
+  if (shards.size() == 1 && spec.home != kv::Home::kAllShards) {
     run_on(shards[0], spec, database, args, reply);
     return;
   }

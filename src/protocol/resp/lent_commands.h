@@ -1,8 +1,8 @@
 // Commands run on shards that are lent to the session: MSET over several shards, EXEC, FLUSHALL and the like.
 //
-// They change the engines at once, on the session's thread; commit() then logs what each shard must replay as one record,
-// so that a crash leaves all of it or nothing. A log that can still refuse the record (a replicated one) is answered by
-// putting every changed key back as it was before.
+// They change the engines at once, on the session's thread; commit() then logs what each shard must replay as one
+// record, so that a crash leaves all of it or nothing. A log that can still refuse the record (a replicated one) is
+// answered by putting every changed key back as it was before.
 //
 //   shard::Loan loan = co_await lend(service, here, shards_of(router, spec, args));
 //   LentCommands commands(service, loan);
@@ -40,8 +40,8 @@ class LentCommands final : public kv::KeyspaceMap, public kv::Effects {
 
   // To be asked of every command before the first one runs. Not kOk: none of them can be logged.
   shard::LogErrc admit(const kv::CommandSpec& spec, uint16_t database, kv::Args args);
-  // Runs a command whose home is kEngine or kAllShards (or which blocks: its core that does not wait). All its shards are
-  // lent. `args` hold until commit().
+  // Runs a command whose home is kEngine or kAllShards (or which blocks: its core that does not wait). All its shards
+  // are lent. `args` hold until commit().
   void run(const kv::CommandSpec& spec, uint16_t database, kv::Args args, kv::ReplySink& reply);
   // A query on one shard of the loan.
   void query_on(shard::ShardId id, const kv::CommandSpec& spec, uint16_t database, kv::Args args, kv::ReplySink& reply);
@@ -52,18 +52,20 @@ class LentCommands final : public kv::KeyspaceMap, public kv::Effects {
   kv::Keyspace& at(std::string_view key) override;
   std::span<kv::Keyspace* const> all() override;
   void log(std::string_view key, uint16_t code, uint16_t database, kv::Args args) override;
+  void log_everywhere(uint16_t code, uint16_t database, kv::Args args) override;
 
  private:
   struct Before {
     shard::ShardId shard;
     uint16_t database;
     std::string key;
-    std::string payload;   // DUMP's; empty: there was no key
+    std::string payload;  // DUMP's; empty: there was no key
     int64_t expires_at_ms;
   };
 
   void save_before(uint16_t database, kv::Args args);
   void undo();
+  kv::Args keep(kv::Args args);
   void run_on(shard::ShardId id, const kv::CommandSpec& spec, uint16_t database, kv::Args args, kv::ReplySink& reply);
   kv::KvEngine& engine(shard::ShardId id);
   std::vector<engine::Command>& commands_of(shard::ShardId id);

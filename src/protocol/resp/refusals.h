@@ -13,7 +13,8 @@ inline std::string_view refusal_text(log::LogErrc outcome) {
     case log::LogErrc::kFull:
       return "MISCONF The disk of the data folder is full: writes are refused until there is room again, reads go on";
     case log::LogErrc::kFailed:
-      return "MISCONF Writing to the log failed, see the server's log: writes are refused until the server is restarted";
+      return "MISCONF Writing to the log failed, see the server's log: writes are refused until the server is "
+             "restarted";
     case log::LogErrc::kRefused:
       return "TRYAGAIN The write was not committed and has no effect";
     case log::LogErrc::kDamaged:

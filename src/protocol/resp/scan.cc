@@ -1,7 +1,7 @@
 // SCAN: walks the shards one after another.
 //
-// The client's cursor is shard << 48 | the shard's own cursor (below 2^48), so that 0 begins and ends the walk. A shard whose
-// own cursor is 0 has not been begun.
+// The client's cursor is shard << 48 | the shard's own cursor (below 2^48), so that 0 begins and ends the walk. A shard
+// whose own cursor is 0 has not been begun.
 
 #include <optional>
 #include <string>

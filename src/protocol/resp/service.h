@@ -1,11 +1,11 @@
 // The kv service of one node: what its connections share.
 //
-// What belongs to one reactor (its sessions, its copy of the settings, its counters) stands in a Local and is touched on that reactor
-// alone; what spans reactors goes by message. Commands find everything they need here.
+// What belongs to one reactor (its sessions, its copy of the settings, its counters) stands in a Local and is touched
+// on that reactor alone; what spans reactors goes by message. Commands find everything they need here.
 #pragma once
 
-#include <cstdint>
 #include <atomic>
+#include <cstdint>
 #include <functional>
 #include <map>
 #include <memory>
@@ -49,7 +49,7 @@ struct LocalCounters {
   uint64_t error_replies = 0;
   uint64_t protocol_errors = 0;
   uint64_t output_limit_disconnections = 0;
-  uint64_t blocked_clients = 0;     // at present
+  uint64_t blocked_clients = 0;  // at present
   uint64_t total_pushes = 0;
 };
 
@@ -100,17 +100,17 @@ struct ProcessFigures {
 
 // What the program around the service does for it. A function that is null is not supported; clients are told so.
 struct Host {
-  std::function<void(bool with_checkpoint)> shutdown;        // reactor 0
-  std::function<Status(const KvConfig&)> rewrite_config;     // writes the settings file; an error if there is none
+  std::function<void(bool with_checkpoint)> shutdown;     // reactor 0
+  std::function<Status(const KvConfig&)> rewrite_config;  // writes the settings file; an error if there is none
   std::function<Status(log::Durability)> set_durability;
-  std::function<ProcessFigures()> process_figures;           // any thread
-  std::function<void()> purge_memory;                        // any thread
-  std::function<log::Durability()> durability;               // the present one, for CONFIG GET and INFO; any thread
-  std::string config_file;                                   // empty: none
+  std::function<ProcessFigures()> process_figures;  // any thread
+  std::function<void()> purge_memory;               // any thread
+  std::function<log::Durability()> durability;      // the present one, for CONFIG GET and INFO; any thread
+  std::string config_file;                          // empty: none
   std::string executable;
   std::string data_folder;
-  std::string version;                                       // Keelson's
-  std::string node_id;                                       // 40 hex digits, also INFO's run_id
+  std::string version;  // Keelson's
+  std::string node_id;  // 40 hex digits, also INFO's run_id
   uint16_t port = 0;
   std::string bind;
 };
@@ -141,7 +141,8 @@ class KvService {
   // The shard's owner, or its borrower.
   [[nodiscard]] ShardAgent& agent(shard::ShardId id) { return *agents_[id]; }
 
-  // From a coroutine on `here`: runs `visit` on every reactor, each with its Local, one after the other in order; resumes on `here`.
+  // From a coroutine on `here`: runs `visit` on every reactor, each with its Local, one after the other in order;
+  // resumes on `here`.
   Task<void> on_each_reactor(env::Reactor& here, std::function<void(Local&)> visit);
   // Gives every reactor the new settings, and the shards' engines theirs.
   Task<void> set_config(env::Reactor& here, KvConfig config);
@@ -178,7 +179,7 @@ class KvService {
   std::vector<env::Address> addresses_;
   std::unique_ptr<env::TaskScope> accepting_;
   bool is_stopping_ = false;
-  unsigned next_reactor_ = 0;   // takes the next connection
+  unsigned next_reactor_ = 0;  // takes the next connection
   // Of each reactor: its shards have something that could be evicted, as far as it knows.
   std::unique_ptr<std::atomic<bool>[]> can_evict_;
 };

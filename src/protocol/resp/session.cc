@@ -69,7 +69,7 @@ Task<void> Session::run() {
     batch_ended();
   }
   leave_monitor(*this);
-  service_.pubsub().forget(*this);
+  co_await service_.pubsub().forget(*this);
   reset_transaction();
 }
 
@@ -208,8 +208,8 @@ void Session::check_limits(int64_t now_ns) {
     kill();
     return;
   }
-  const bool may_time_out = config().timeout_s != 0 && !client_.is_monitor && blocked_ == nullptr &&
-                            subscriptions_.count() == 0;
+  const bool may_time_out =
+      config().timeout_s != 0 && !client_.is_monitor && blocked_ == nullptr && subscriptions_.count() == 0;
   if (may_time_out && now_ns - client_.last_command_ns > int64_t{config().timeout_s} * 1'000'000'000) kill();
 }
 

@@ -1,10 +1,11 @@
 // One connection: reads commands, runs them, and answers in the order they came.
 //
-// Commands whose keys lie on one shard are gathered into a Batch and answered together; everything else (session commands,
-// keys of several shards, EXEC, blocking) runs alone, after what came before. Belongs to one reactor, like its stream.
+// Commands whose keys lie on one shard are gathered into a Batch and answered together; everything else (session
+// commands, keys of several shards, EXEC, blocking) runs alone, after what came before. Belongs to one reactor, like
+// its stream.
 //
-// A handler of a session command answers through out(), and may await: the arguments stay valid until it returns, and no
-// other command of this connection runs meanwhile.
+// A handler of a session command answers through out(), and may await: the arguments stay valid until it returns, and
+// no other command of this connection runs meanwhile.
 #pragma once
 
 #include <array>
@@ -69,12 +70,12 @@ struct TransactionState {
     shard::ShardId shard;
     uint16_t database;
     std::string key;
-    uint64_t version;   // ShardAgent::Watch
+    uint64_t version;  // ShardAgent::Watch
     bool exists;
   };
   bool is_open = false;
-  bool needs_memory = false; // a command is queued that may not run when memory is short
-  bool is_aborted = false;   // a command was refused while queueing: EXEC answers EXECABORT
+  bool needs_memory = false;  // a command is queued that may not run when memory is short
+  bool is_aborted = false;    // a command was refused while queueing: EXEC answers EXECABORT
   std::vector<Queued> queue;
   std::vector<Watched> watched;
 };
@@ -108,11 +109,10 @@ class Session {
     [[nodiscard]] size_t count() const { return channels.size() + patterns.size() + shard_channels.size(); }
   };
   [[nodiscard]] Subscriptions& subscriptions() { return subscriptions_; }
-  [[nodiscard]] ClientClass client_class() const {
-    return subscriptions_.count() != 0 ? kPubsubClient : kNormalClient;
-  }
+  [[nodiscard]] ClientClass client_class() const { return subscriptions_.count() != 0 ? kPubsubClient : kNormalClient; }
 
-  // Sends bytes that are no answer (a message, MONITOR's line), between answers. Past the client's output limit the connection ends.
+  // Sends bytes that are no answer (a message, MONITOR's line), between answers. Past the client's output limit the
+  // connection ends.
   void push(std::string_view encoded);
   // Ends the connection as soon as the answer under way is sent; `now` does not wait for that.
   void close_after_reply() { is_closing_ = true; }
@@ -123,12 +123,13 @@ class Session {
   void flush();
   // Ends it if it has been idle, or over its soft output limit, for too long. Called about once a second.
   void check_limits(int64_t now_ns);
-  // CLIENT UNBLOCK: true if the client was blocked. With `as_error` it gets -UNBLOCKED, otherwise the answer of a time-out.
+  // CLIENT UNBLOCK: true if the client was blocked. With `as_error` it gets -UNBLOCKED, otherwise the answer of a
+  // time-out.
   bool unblock(bool as_error);
   [[nodiscard]] bool is_blocked() const { return blocked_ != nullptr; }
 
-  // Runs one command whose home is kEngine or kAllShards and waits for it; the answer goes to `reply` (out(), or another).
-  // `args` include the name. For session commands that need keys.
+  // Runs one command whose home is kEngine or kAllShards and waits for it; the answer goes to `reply` (out(), or
+  // another). `args` include the name. For session commands that need keys.
   Task<void> run_keyed(const kv::CommandSpec& spec, kv::Args args, RespWriter& reply);
   // The same for a command that changes nothing.
   Task<void> query_keyed(const kv::CommandSpec& spec, kv::Args args, kv::ReplySink& reply);
@@ -145,12 +146,12 @@ class Session {
 
   // What the commands that have been read wait for.
   enum class Next : uint8_t {
-    kInput,   // more bytes
-    kBatch,   // commands under way on shards
-    kAlone,   // alone_: a command that runs by itself
-    kPause,   // CLIENT PAUSE
-    kDrain,   // the client to read its answers
-    kEnd,     // nothing: the connection ends
+    kInput,  // more bytes
+    kBatch,  // commands under way on shards
+    kAlone,  // alone_: a command that runs by itself
+    kPause,  // CLIENT PAUSE
+    kDrain,  // the client to read its answers
+    kEnd,    // nothing: the connection ends
   };
 
   // session.cc
@@ -194,26 +195,26 @@ class Session {
   Subscriptions subscriptions_;
 
   Buffer input_;
-  Buffer ahead_;     // what came while a blocked command was waiting
+  Buffer ahead_;  // what came while a blocked command was waiting
   RequestParser parser_;
-  size_t read_bytes_ = 0;   // how much the next read makes room for
-  Buffer output_;    // answers, not yet handed to the stream
-  Buffer sending_;   // being written by send_rest()
+  size_t read_bytes_ = 0;  // how much the next read makes room for
+  Buffer output_;          // answers, not yet handed to the stream
+  Buffer sending_;         // being written by send_rest()
   RespWriter writer_;
-  Buffer pushes_;    // messages that came while a handler was at work
+  Buffer pushes_;  // messages that came while a handler was at work
   bool is_in_handler_ = false;
   bool is_sending_ = false;
   bool is_flush_due_ = false;
   bool is_closing_ = false;
-  bool is_reading_ = false;   // suspended until bytes come
+  bool is_reading_ = false;  // suspended until bytes come
   bool is_killed_ = false;
   int64_t over_soft_limit_since_ns_ = 0;
   std::coroutine_handle<> drained_waiter_;
   BlockedWait* blocked_ = nullptr;
-  kv::Args retry_args_;   // a command that could not be taken yet
+  kv::Args retry_args_;  // a command that could not be taken yet
   const kv::CommandSpec* alone_ = nullptr;
   kv::Args alone_args_;
-  int64_t turn_ns_ = 0;   // the clock as of the last command's end
+  int64_t turn_ns_ = 0;  // the clock as of the last command's end
   LentCommands* held_ = nullptr;
   std::unique_ptr<SessionBatch> batch_;
   env::TaskScope tasks_;

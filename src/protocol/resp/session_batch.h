@@ -1,8 +1,8 @@
 // The single-shard commands that a session has read in one go, and their answers.
 //
-// A command that runs at once writes its answer straight to the session's output. From the first one that does not (its shard
-// lives on another reactor, or its record waits for a sync), answers go to a side buffer of the reactor that runs the command,
-// and are put in order at the end.
+// A command that runs at once writes its answer straight to the session's output. From the first one that does not (its
+// shard lives on another reactor, or its record waits for a sync), answers go to a side buffer of the reactor that runs
+// the command, and are put in order at the end.
 #pragma once
 
 #include <cstdint>
@@ -31,8 +31,8 @@ class SessionOperation final : public shard::BatchOperation {
   [[nodiscard]] bool is_finished() const { return is_finished_; }
   [[nodiscard]] std::string_view answer() const;
   [[nodiscard]] int64_t duration_ns() const { return duration_ns_; }
-  bool is_muted = false;    // CLIENT REPLY
-  bool is_inline = false;   // the session has just submitted it, and has looked at the clock
+  bool is_muted = false;   // CLIENT REPLY
+  bool is_inline = false;  // the session has just submitted it, and has looked at the clock
 
  private:
   Session* session_ = nullptr;
@@ -40,7 +40,7 @@ class SessionOperation final : public shard::BatchOperation {
   engine::Command command_;
   bool is_direct_ = false;
   bool is_finished_ = false;
-  size_t offset_ = 0;    // of the answer in its side buffer
+  size_t offset_ = 0;  // of the answer in its side buffer
   size_t size_ = 0;
   uint64_t errors_before_ = 0;
   int64_t begun_ns_ = 0;
@@ -59,7 +59,7 @@ struct SessionBatch {
   // The first `used` are in use; addresses never change.
   std::deque<SessionOperation> operations;
   size_t used = 0;
-  std::vector<std::unique_ptr<Side>> sides;   // one for each reactor
+  std::vector<std::unique_ptr<Side>> sides;  // one for each reactor
 };
 
 }  // namespace keelson::resp

@@ -1,7 +1,8 @@
-// What the kv service keeps beside a shard's engine: who waits for its keys, who watches them, and what happened to them
-// and must be told (keyspace notifications).
+// What the kv service keeps beside a shard's engine: who waits for its keys, who watches them, and what happened to
+// them and must be told (keyspace notifications).
 //
-// Used by one thread at a time: the shard's owner, or its borrower while the shard is lent. None of it outlives a restart.
+// Used by one thread at a time: the shard's owner, or its borrower while the shard is lent. None of it outlives a
+// restart.
 #pragma once
 
 #include <cstdint>

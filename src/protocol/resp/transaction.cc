@@ -37,8 +37,7 @@ bool runs_on_shards(const kv::CommandSpec& spec) { return spec.handler != nullpt
 
 // A session command may ask for any key while it runs inside EXEC.
 bool may_need_any_shard(const kv::CommandSpec& spec) {
-  return spec.home == kv::Home::kSession && spec.handler == nullptr &&
-         (spec.flags & (kv::kReadonly | kv::kWrite)) != 0;
+  return spec.home == kv::Home::kSession && spec.handler == nullptr && (spec.flags & (kv::kReadonly | kv::kWrite)) != 0;
 }
 
 std::vector<std::string_view> views_of(const std::vector<std::string>& args) { return {args.begin(), args.end()}; }

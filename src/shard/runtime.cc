@@ -1,0 +1,339 @@
+#include "shard/runtime.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "base/check.h"
+#include "base/logging.h"
+#include "env/disk.h"
+#include "log/checkpoint_file.h"
+#include "shard/call_on.h"
+#include "shard/replay.h"
+#include "shard/run_on.h"
+
+namespace keelson::shard {
+
+namespace {
+
+constexpr int64_t kNsPerMs = 1'000'000;
+constexpr int64_t kWatchEveryNs = 200 * kNsPerMs;
+// A failed checkpoint (a full disk, say) is tried again after this.
+constexpr int64_t kRetryAfterNs = 10'000 * kNsPerMs;
+// One slice of a checkpoint: bounded by time within the engine, by bytes here.
+constexpr size_t kSliceBytes = 128 << 10;
+constexpr int64_t kLentPollNs = 200'000;
+// Reading a checkpoint: the reactor is given back after so many pieces.
+constexpr int64_t kCheckpointWaitNs = 10 * kNsPerMs;
+
+}  // namespace
+
+// What checkpoints keep between their steps.
+struct Runtime::Background {
+  explicit Background(Runtime& runtime) : checkpoint_of(runtime.shard_count()) {
+    for (unsigned i = 0; i < runtime.router_.reactor_count(); ++i) {
+      scopes.push_back(std::make_unique<env::TaskScope>(runtime.reactor(i)));
+    }
+  }
+
+  // The last finished checkpoint of a shard (reactor 0), and the one under way (the owner).
+  struct Kept {
+    uint64_t index = 0;
+    uint64_t bytes = 0;
+    uint64_t next_index = 0;
+    int64_t next_time_ms = 0;
+    std::unique_ptr<engine::CheckpointSource> source;
+    std::unique_ptr<log::CheckpointWriter> writer;
+  };
+  std::vector<Kept> checkpoint_of;
+  std::vector<std::unique_ptr<env::TaskScope>> scopes;   // one for each reactor
+  std::vector<std::unique_ptr<engine::Engine>> engines;  // until the shards are made
+  std::vector<std::string> damage;                       // likewise
+  std::vector<int64_t> loaded_time_ms;
+  std::string folder;
+  uint64_t log_id = 0;
+  bool is_urgent = false;
+  bool is_stopping = false;
+  int64_t retry_at_ns = 0;
+};
+
+Runtime::Runtime(env::Env& env, RuntimeOptions options)
+    : env_(env), options_(std::move(options)), router_(options_.shard_count, env.reactor_count()) {
+  for (unsigned i = 0; i < router_.reactor_count(); ++i) clocks_.push_back(std::make_unique<LogClock>(env.clock()));
+  background_ = std::make_unique<Background>(*this);
+}
+
+Runtime::~Runtime() = default;
+
+Task<Status> Runtime::start() {
+  const int64_t began_ns = env_.clock().monotonic_ns();
+  Background& background = *background_;
+  background.damage.resize(shard_count());
+  background.loaded_time_ms.resize(shard_count());
+  for (ShardId id = 0; id < shard_count(); ++id) background.engines.push_back(options_.make_engine(id));
+  std::vector<Replay::Reached> reached(shard_count());
+  if (options_.make_log) {
+    for (unsigned i = 0; i < router_.reactor_count(); ++i) logs_.push_back(options_.make_log(reactor(i)));
+  } else {
+    Status recovered = co_await recover(reached);
+    if (!recovered.ok()) co_return forward_error(recovered);
+  }
+  for (ShardId id = 0; id < shard_count(); ++id) {
+    const unsigned owner = router_.reactor_of(id);
+    shards_.push_back(std::make_unique<Shard>(id, std::move(background.engines[id]), *logs_[owner], *clocks_[owner]));
+    const uint64_t index = std::max(background.checkpoint_of[id].index, reached[id].index);
+    shards_[id]->recovered_to(index, std::max(background.loaded_time_ms[id], reached[id].time_ms));
+    if (!background.damage[id].empty()) {
+      log_error("shard", "a shard is stopped because its data is damaged; the others go on",
+                {{"shard", id}, {"why", background.damage[id]}});
+      shards_[id]->stop_damaged(background.damage[id]);
+    }
+    recovery_.records_replayed += reached[id].records;
+    recovery_.checkpoint_bytes += background.checkpoint_of[id].bytes;
+  }
+  background.engines.clear();
+  recovery_.duration_ms = (env_.clock().monotonic_ns() - began_ns) / kNsPerMs;
+  if (local_log_ != nullptr) {
+    trim_log();
+    background.scopes[0]->spawn(watch_log());
+  }
+  co_return Status();
+}
+
+Task<Status> Runtime::recover(std::vector<Replay::Reached>& reached) {
+  Background& background = *background_;
+  background.folder = options_.folder + "/checkpoints";
+  if (Status made = env_.disk().make_folder(background.folder); !made.ok()) co_return forward_error(made);
+  if (Status removed = log::remove_unfinished_checkpoints(env_.disk(), background.folder); !removed.ok()) {
+    co_return forward_error(removed);
+  }
+  if (Status loaded = co_await load_checkpoints(); !loaded.ok()) co_return forward_error(loaded);
+  std::vector<uint64_t> first_index;
+  for (const Background::Kept& kept : background.checkpoint_of) first_index.push_back(kept.index + 1);
+  Replay replay(env_, reactor(0), router_, background.engines, *options_.replay_sink);
+  auto log =
+      co_await log::LocalLog::open(env_, reactor(0), options_.folder + "/log", options_.log, first_index, replay);
+  if (!log.ok()) co_return forward_error(log);
+  co_await replay.finish();
+  reached = replay.reached();
+  local_log_ = std::move(*log);
+  background.log_id = local_log_->log_id();
+  for (ShardId id = 0; id < shard_count(); ++id) {
+    if (background.damage[id].empty()) background.damage[id] = reached[id].damage;
+  }
+  for (const log::ShardDamage& damage : local_log_->recovery().damage) {
+    if (background.damage[damage.shard].empty()) background.damage[damage.shard] = damage.why;
+  }
+  for (unsigned i = 0; i < router_.reactor_count(); ++i) logs_.push_back(local_log_->make_port(reactor(i)));
+  co_return Status();
+}
+
+// Every shard's newest checkpoint, all reactors at the same time.
+Task<Status> Runtime::load_checkpoints() {
+  auto files = log::list_checkpoints(env_.disk(), background_->folder);
+  if (!files.ok()) co_return forward_error(files);
+  std::vector<std::vector<std::string>> paths(shard_count());
+  for (const log::CheckpointFile& file : *files) {
+    if (file.shard >= shard_count()) {
+      co_return fail(log::LogErrc::kDamaged, file.path + ": a checkpoint of shard " + std::to_string(file.shard) +
+                                                 ", but this node has " + std::to_string(shard_count()) +
+                                                 " shards: was kv.shards changed?");
+    }
+    paths[file.shard].push_back(file.path);
+  }
+  // One message to each other reactor, then this one's own share.
+  unsigned left = router_.reactor_count();
+  struct AllLoaded {
+    unsigned& left;
+    std::coroutine_handle<>& waiter;
+    bool await_ready() const noexcept { return left == 0; }
+    void await_suspend(std::coroutine_handle<> handle) const noexcept { waiter = handle; }
+    void await_resume() const noexcept {}
+  };
+  std::coroutine_handle<> waiter;
+  for (unsigned i = 0; i < router_.reactor_count(); ++i) {
+    reactor(i).post([this, i, &paths, &left, &waiter] {
+      for (unsigned id = i; id < shard_count(); id += router_.reactor_count()) {
+        load_shard(static_cast<ShardId>(id), paths[id]);
+      }
+      reactor(0).post([&left, &waiter] {
+        if (--left == 0 && waiter) waiter.resume();
+      });
+    });
+  }
+  co_await AllLoaded{left, waiter};
+  co_return Status();
+}
+
+// The newest that is whole; an older one will do if the log still has what follows it.
+void Runtime::load_shard(ShardId id, const std::vector<std::string>& paths) {
+  std::string why;
+  for (const std::string& path : paths) {
+    const Status loaded = load_file(id, path);
+    if (loaded.ok()) return;
+    log_error("shard", "a checkpoint cannot be used", {{"file", path}, {"why", loaded.error().message()}});
+    if (why.empty()) why = loaded.error().message();
+    background_->engines[id]->reset();
+  }
+  background_->damage[id] = why;
+}
+
+Status Runtime::load_file(ShardId id, const std::string& path) {
+  auto reader = log::CheckpointReader::open(env_.disk(), path, options_.log.faults);
+  if (!reader.ok()) return forward_error(reader);
+  const log::CheckpointHeader header = (*reader)->header();
+  if (header.shard != id || header.engine != options_.engine_name) {
+    return fail(log::LogErrc::kDamaged, path + ": holds shard " + std::to_string(header.shard) + " of " +
+                                            header.engine + ", not shard " + std::to_string(id) + " of " +
+                                            options_.engine_name);
+  }
+  if (header.engine_version > options_.engine_version) {
+    return fail(log::LogErrc::kDamaged, path + ": written by a newer version of Keelson (engine version " +
+                                            std::to_string(header.engine_version) + ", this one reads up to " +
+                                            std::to_string(options_.engine_version) + ")");
+  }
+  for (;;) {
+    auto piece = (*reader)->next();
+    if (!piece.ok()) return forward_error(piece);
+    if (!*piece) break;
+    Status loaded = background_->engines[id]->load_checkpoint(**piece);
+    if (!loaded.ok()) {
+      return fail(loaded.error().code(),
+                  path + ", before offset " + std::to_string((*reader)->offset()) + ": " + loaded.error().message());
+    }
+  }
+  Background::Kept& kept = background_->checkpoint_of[id];
+  kept.index = header.index;
+  kept.bytes = (*reader)->file_bytes();
+  background_->loaded_time_ms[id] = header.time_ms;
+  return {};
+}
+
+void Runtime::trim_log() {
+  std::vector<uint64_t> needed_from;
+  for (const Background::Kept& kept : background_->checkpoint_of) needed_from.push_back(kept.index + 1);
+  local_log_->trim(needed_from);
+}
+
+Task<void> Runtime::watch_log() {
+  while (!background_->is_stopping) {
+    co_await env::sleep_for(reactor(0), kWatchEveryNs);
+    uint64_t checkpoint_bytes = 0;
+    for (const Background::Kept& kept : background_->checkpoint_of) checkpoint_bytes += kept.bytes;
+    const uint64_t limit = std::max(options_.checkpoint.log_bytes_min, checkpoint_bytes);
+    if (background_->is_stopping || local_log_->bytes_held() < limit) continue;
+    if (progress_.is_running || env_.clock().monotonic_ns() < background_->retry_at_ns) continue;
+    const Status done = co_await checkpoint_all(false);
+    if (!done.ok()) background_->retry_at_ns = env_.clock().monotonic_ns() + kRetryAfterNs;
+  }
+}
+
+Task<Status> Runtime::checkpoint_all(bool is_urgent) {
+  if (local_log_ == nullptr) co_return fail(log::LogErrc::kStopped, "shard: this log keeps its own checkpoints");
+  while (progress_.is_running) co_await env::sleep_for(reactor(0), kCheckpointWaitNs);
+  const int64_t began_ns = env_.clock().monotonic_ns();
+  background_->is_urgent = is_urgent;
+  progress_.is_running = true;
+  progress_.shards_done = 0;
+  progress_.shards_total = shard_count();
+  progress_.bytes_written = 0;
+  Status outcome;
+  for (ShardId id = 0; id < shard_count() && outcome.ok(); ++id) {
+    outcome = co_await checkpoint_shard(id);
+    ++progress_.shards_done;
+  }
+  progress_.is_running = false;
+  progress_.last_duration_ms = (env_.clock().monotonic_ns() - began_ns) / kNsPerMs;
+  if (outcome.ok()) {
+    progress_.last_error.clear();
+    progress_.last_completed_wall_ms = env_.clock().wall_ms();
+  } else {
+    ++progress_.failed;
+    progress_.last_error = outcome.error().message();
+    log_error("shard", "a checkpoint failed; the log keeps what it would have replaced",
+              {{"why", outcome.error().message()}});
+  }
+  trim_log();
+  co_return outcome;
+}
+
+Task<Status> Runtime::checkpoint_shard(ShardId id) {
+  Background::Kept& kept = background_->checkpoint_of[id];
+  env::Reactor& home = reactor(0);
+  env::TaskScope& scope = *background_->scopes[router_.reactor_of(id)];
+  Status status = co_await run_on(home, scope, reactor_of(id), write_pieces(id));
+  if (status.ok() && kept.writer != nullptr) {
+    // The checkpoint must not be ahead of what the log can replay: its records are made durable first.
+    status = co_await local_log_->sync();
+    if (status.ok()) status = co_await run_on(home, scope, reactor_of(id), finish_file(id));
+    if (status.ok()) {
+      kept.index = kept.next_index;
+      progress_.bytes_written += kept.bytes;
+      ++progress_.completed;
+    }
+  }
+  co_await call_on(home, reactor_of(id), [&kept] {
+    kept.source.reset();
+    kept.writer.reset();
+  });
+  co_return status;
+}
+
+// On the owner. Leaves no writer if the shard has not changed since its last checkpoint (or is damaged).
+Task<Status> Runtime::write_pieces(ShardId id) {
+  Shard& target = shard(id);
+  Background::Kept& kept = background_->checkpoint_of[id];
+  env::Reactor& here = reactor_of(id);
+  while (target.is_lent()) co_await env::sleep_for(here, kLentPollNs);
+  if (target.damage() || target.applied_index() == kept.index) co_return Status();
+  kept.next_index = target.applied_index();
+  kept.next_time_ms = target.last_time_ms();
+  kept.source = target.engine().begin_checkpoint();
+  target.log().hand_over();
+  auto writer = log::CheckpointWriter::create(
+      env_.disk(), here, background_->folder,
+      {options_.engine_name, options_.engine_version, id, kept.next_index, kept.next_time_ms, background_->log_id},
+      {.faults = options_.log.faults});
+  if (!writer.ok()) co_return forward_error(writer);
+  kept.writer = std::move(*writer);
+  Buffer piece;
+  bool is_last = false;
+  while (!is_last) {
+    while (target.is_lent()) co_await env::sleep_for(here, kLentPollNs);
+    const int64_t began_ns = here.clock().monotonic_ns();
+    piece.clear();
+    is_last = kept.source->next(kSliceBytes, piece);
+    Status written = co_await kept.writer->append(piece.view());
+    if (!written.ok()) co_return forward_error(written);
+    const int64_t took_ns = here.clock().monotonic_ns() - began_ns;
+    const unsigned percent = background_->is_urgent ? 100 : std::clamp(options_.checkpoint.cpu_percent_max, 1U, 100U);
+    // Even when it is urgent, others get their turn.
+    co_await env::sleep_for(here, took_ns * (100 - percent) / percent);
+  }
+  kept.source.reset();
+  co_return Status();
+}
+
+Task<Status> Runtime::finish_file(ShardId id) {
+  Background::Kept& kept = background_->checkpoint_of[id];
+  Status finished = co_await kept.writer->finish();
+  if (!finished.ok()) co_return forward_error(finished);
+  kept.bytes = kept.writer->bytes_written();
+  co_return log::remove_older_checkpoints(env_.disk(), background_->folder, id, kept.next_index);
+}
+
+Task<Status> Runtime::stop(bool with_checkpoint) {
+  background_->is_stopping = true;
+  co_await background_->scopes[0]->join();
+  Status status;
+  if (local_log_ != nullptr) {
+    if (with_checkpoint) status = co_await checkpoint_all(true);
+    for (unsigned i = 0; i < router_.reactor_count(); ++i) {
+      co_await call_on(reactor(0), reactor(i), [&] { logs_[i]->hand_over(); });
+    }
+    const Status stopped = co_await local_log_->stop();
+    if (status.ok()) status = stopped;
+  }
+  co_return status;
+}
+
+}  // namespace keelson::shard
