@@ -113,7 +113,7 @@ Task<void> cmd_config_rewrite(Session& session, kv::Args) {
   }
   env::Reactor& here = session.reactor();
   co_await MoveTo{session.service().reactor(0)};
-  const Status written = host.rewrite_config(session.service().local(0).config);
+  const Status written = co_await host.rewrite_config(session.service().local(0).config);
   co_await MoveTo{here};
   if (written.ok()) {
     session.out().ok();

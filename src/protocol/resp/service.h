@@ -101,7 +101,8 @@ struct ProcessFigures {
 // What the program around the service does for it. A function that is null is not supported; clients are told so.
 struct Host {
   std::function<void(bool with_checkpoint)> shutdown;     // reactor 0
-  std::function<Status(const KvConfig&)> rewrite_config;  // writes the settings file; an error if there is none
+  // Reactor 0. Writes the settings file, so that it survives a crash; an error if there is none.
+  std::function<Task<Status>(KvConfig)> rewrite_config;
   std::function<Status(log::Durability)> set_durability;
   std::function<ProcessFigures()> process_figures;  // any thread
   std::function<void()> purge_memory;               // any thread
