@@ -1,0 +1,320 @@
+// COMMAND: the command table, as clients want to see it.
+#include <algorithm>
+#include <array>
+#include <cstdint>
+#include <functional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/glob.h"
+#include "protocol/resp/command_helpers.h"
+#include "protocol/resp/session.h"
+#include "protocol/resp/session_handlers.h"
+
+namespace keelson::resp {
+
+namespace {
+
+// "a b c" -> {"a", "b", "c"}
+std::vector<std::string_view> words(std::string_view text, char separator = ' ') {
+  std::vector<std::string_view> result;
+  while (!text.empty()) {
+    const size_t end = std::min(text.find(separator), text.size());
+    if (end != 0) result.push_back(text.substr(0, end));
+    text.remove_prefix(std::min(end + 1, text.size()));
+  }
+  return result;
+}
+
+// What COMMAND calls it: "get", "config|get".
+std::string shown_name(const kv::CommandSpec& spec) { return lower_case(spec.name); }
+
+// "get", "config|get", in any case. Null for what clients may not know.
+const kv::CommandSpec* find_by_shown_name(std::string_view name) {
+  const size_t bar = name.find('|');
+  const kv::CommandSpec* spec = kv::find_command(name.substr(0, bar));
+  if (spec != nullptr && bar != std::string_view::npos) spec = kv::find_subcommand(*spec, name.substr(bar + 1));
+  return spec != nullptr && !kv::is_internal(*spec) ? spec : nullptr;
+}
+
+// Commands and containers, without subcommands and internal ones.
+void for_each_command(const std::function<void(const kv::CommandSpec&)>& visit) {
+  for (const kv::CommandSpec& spec : kv::command_table()) {
+    if (!kv::is_internal(spec) && !kv::is_subcommand(spec)) visit(spec);
+  }
+}
+
+size_t command_count() {
+  size_t count = 0;
+  for_each_command([&count](const kv::CommandSpec&) { ++count; });
+  return count;
+}
+
+void reply_flags(RespWriter& out, const kv::CommandSpec& spec) {
+  std::vector<std::string_view> names;
+  for (const kv::CommandFlagName& row : kv::command_flag_names()) {
+    if ((spec.flags & row.flag) != 0) names.push_back(row.name);
+  }
+  out.set(names.size());
+  for (const std::string_view name : names) out.status(name);
+}
+
+void reply_words_as_set(RespWriter& out, std::string_view text, std::string_view prefix = {}) {
+  const std::vector<std::string_view> all = words(text);
+  out.set(all.size());
+  for (const std::string_view word : all) out.status(std::string(prefix) + std::string(word));
+}
+
+void reply_pair(RespWriter& out, std::string_view name, int64_t value) {
+  out.bulk(name);
+  out.integer(value);
+}
+
+void reply_begin_search(RespWriter& out, const kv::KeySpecView& view) {
+  out.bulk("begin_search");
+  out.map(2);
+  out.bulk("type");
+  switch (view.begin) {
+    case kv::KeySpecView::Begin::kIndex:
+      out.bulk("index");
+      out.bulk("spec");
+      out.map(1);
+      reply_pair(out, "index", view.index);
+      break;
+    case kv::KeySpecView::Begin::kKeyword:
+      out.bulk("keyword");
+      out.bulk("spec");
+      out.map(2);
+      out.bulk("keyword");
+      out.bulk(view.keyword);
+      reply_pair(out, "startfrom", view.start_from);
+      break;
+    case kv::KeySpecView::Begin::kUnknown:
+      out.bulk("unknown");
+      out.bulk("spec");
+      out.map(0);
+      break;
+  }
+}
+
+void reply_find_keys(RespWriter& out, const kv::KeySpecView& view) {
+  out.bulk("find_keys");
+  out.map(2);
+  out.bulk("type");
+  switch (view.find) {
+    case kv::KeySpecView::Find::kRange:
+      out.bulk("range");
+      out.bulk("spec");
+      out.map(3);
+      reply_pair(out, "lastkey", view.last_key);
+      reply_pair(out, "keystep", view.key_step);
+      reply_pair(out, "limit", view.limit);
+      break;
+    case kv::KeySpecView::Find::kKeynum:
+      out.bulk("keynum");
+      out.bulk("spec");
+      out.map(3);
+      reply_pair(out, "keynumidx", view.keynum_index);
+      reply_pair(out, "firstkey", view.first_key);
+      reply_pair(out, "keystep", view.key_step);
+      break;
+    case kv::KeySpecView::Find::kUnknown:
+      out.bulk("unknown");
+      out.bulk("spec");
+      out.map(0);
+      break;
+  }
+}
+
+void reply_key_specs(RespWriter& out, const kv::CommandSpec& spec) {
+  std::array<kv::KeySpecView, kv::kKeySpecsMax> views;
+  const size_t count = kv::key_specs_of(spec, views);
+  out.set(count);
+  for (const kv::KeySpecView& view : std::span(views).first(count)) {
+    out.map(3);
+    out.bulk("flags");
+    reply_words_as_set(out, view.flags);
+    reply_begin_search(out, view);
+    reply_find_keys(out, view);
+  }
+}
+
+// The three numbers of old: what the key specs say better. Redis shows numkeys commands without a fixed key as 0, 0, 0.
+void reply_key_positions(RespWriter& out, const kv::CommandSpec& spec) {
+  out.integer(spec.keys.first);
+  out.integer(spec.keys.last);
+  out.integer(spec.keys.first == 0 ? 0 : spec.keys.step);
+}
+
+void reply_info(RespWriter& out, const kv::CommandSpec* spec) {
+  if (spec == nullptr) {
+    out.null_array();
+    return;
+  }
+  out.array(10);
+  out.bulk(shown_name(*spec));
+  out.integer(spec->arity);
+  reply_flags(out, *spec);
+  reply_key_positions(out, *spec);
+  reply_words_as_set(out, spec->acl, "@");
+  const std::vector<std::string_view> tips = words(spec->tips);
+  out.array(tips.size());
+  for (const std::string_view tip : tips) out.bulk(tip);
+  reply_key_specs(out, *spec);
+  const std::span<const kv::CommandSpec> subcommands = kv::subcommands_of(*spec);
+  out.array(subcommands.size());
+  for (const kv::CommandSpec& subcommand : subcommands) reply_info(out, &subcommand);
+}
+
+void reply_docs(RespWriter& out, const kv::CommandSpec& spec) {
+  const std::span<const kv::CommandSpec> subcommands = kv::subcommands_of(spec);
+  const std::string_view module = spec.home == kv::Home::kUnsupported ? "keelson: not supported" : "";
+  out.bulk(shown_name(spec));
+  out.map(4 + (spec.doc_flags.empty() ? 0 : 1) + (spec.syntax.empty() ? 0 : 1) + (module.empty() ? 0 : 1) +
+          (subcommands.empty() ? 0 : 1));
+  const auto text = [&out](std::string_view name, std::string_view value) {
+    out.bulk(name);
+    out.bulk(value);
+  };
+  text("summary", spec.summary);
+  text("since", spec.since);
+  text("group", spec.group);
+  text("complexity", spec.complexity);
+  if (!spec.doc_flags.empty()) {
+    out.bulk("doc_flags");
+    reply_words_as_set(out, spec.doc_flags);
+  }
+  // Redis gives a tree of arguments here; the line it stands for is in the table, and is what is shown to people.
+  if (!spec.syntax.empty()) text("syntax", spec.syntax);
+  if (!module.empty()) text("note", module);
+  if (subcommands.empty()) return;
+  out.bulk("subcommands");
+  out.map(subcommands.size());
+  for (const kv::CommandSpec& subcommand : subcommands) reply_docs(out, subcommand);
+}
+
+// The command that `args` spell, or null once an error has been answered; its keys are then in `keys`.
+const kv::CommandSpec* keys_of_command(RespWriter& out, kv::Args args, std::vector<uint32_t>& keys) {
+  const kv::CommandSpec* spec = kv::find_command(args[0]);
+  if (spec != nullptr && args.size() > 1 && !kv::subcommands_of(*spec).empty()) {
+    spec = kv::find_subcommand(*spec, args[1]);
+  }
+  if (spec == nullptr || kv::is_internal(*spec)) {
+    out.error("ERR Invalid command specified");
+    return nullptr;
+  }
+  std::array<kv::KeySpecView, kv::kKeySpecsMax> views;
+  if (kv::key_specs_of(*spec, views) == 0) {
+    out.error("ERR The command has no key arguments");
+    return nullptr;
+  }
+  if (!kv::arity_fits(*spec, args.size())) {
+    out.error("ERR Invalid number of arguments specified for command");
+    return nullptr;
+  }
+  const bool is_well_formed = kv::keys_of(*spec, args, keys);
+  if (is_well_formed && (!keys.empty() || (spec->flags & kv::kNoMandatoryKeys) != 0)) return spec;
+  out.error("ERR Invalid arguments specified for command");
+  return nullptr;
+}
+
+// What a command does with the key at this place. The first spec is for all keys but those of a destination; a
+// command's last spec covers what has none of its own.
+std::string_view key_flags_at(const kv::CommandSpec& spec, uint32_t index) {
+  std::array<kv::KeySpecView, kv::kKeySpecsMax> views;
+  const size_t count = kv::key_specs_of(spec, views);
+  for (const kv::KeySpecView& view : std::span(views).first(count)) {
+    const bool starts_here = view.begin == kv::KeySpecView::Begin::kIndex && static_cast<int>(index) == view.index;
+    const bool is_one_key = view.find == kv::KeySpecView::Find::kRange && view.last_key == 0;
+    if (is_one_key ? starts_here
+                   : view.begin != kv::KeySpecView::Begin::kIndex || static_cast<int>(index) >= view.index) {
+      return view.flags;
+    }
+  }
+  return count == 0 ? std::string_view() : views[count - 1].flags;
+}
+
+}  // namespace
+
+Task<void> cmd_command(Session& session, kv::Args) {
+  session.out().array(command_count());
+  for_each_command([&session](const kv::CommandSpec& spec) { reply_info(session.out(), &spec); });
+  co_return;
+}
+
+Task<void> cmd_command_count(Session& session, kv::Args) {
+  session.out().integer(static_cast<int64_t>(command_count()));
+  co_return;
+}
+
+Task<void> cmd_command_info(Session& session, kv::Args args) {
+  if (args.size() == 2) co_return co_await cmd_command(session, args);
+  const kv::Args names = args.subspan(2);
+  session.out().array(names.size());
+  for (const std::string_view name : names) reply_info(session.out(), find_by_shown_name(name));
+}
+
+Task<void> cmd_command_docs(Session& session, kv::Args args) {
+  if (args.size() == 2) {
+    session.out().map(command_count());
+    for_each_command([&session](const kv::CommandSpec& spec) { reply_docs(session.out(), spec); });
+    co_return;
+  }
+  std::vector<const kv::CommandSpec*> found;
+  for (const std::string_view name : args.subspan(2)) {
+    if (const kv::CommandSpec* spec = find_by_shown_name(name)) found.push_back(spec);
+  }
+  session.out().map(found.size());
+  for (const kv::CommandSpec* spec : found) reply_docs(session.out(), *spec);
+}
+
+Task<void> cmd_command_list(Session& session, kv::Args args) {
+  RespWriter& out = session.out();
+  const bool is_filtered = args.size() == 5 && equals_ignoring_case(args[2], "FILTERBY");
+  const bool by_module = is_filtered && equals_ignoring_case(args[3], "MODULE");
+  const bool by_category = is_filtered && equals_ignoring_case(args[3], "ACLCAT");
+  const bool by_pattern = is_filtered && equals_ignoring_case(args[3], "PATTERN");
+  if (args.size() != 2 && !by_module && !by_category && !by_pattern) {
+    out.error(kErrSyntax);
+    co_return;
+  }
+  std::vector<std::string> names;
+  for (const kv::CommandSpec& spec : kv::command_table()) {
+    // Redis lists subcommands only when a filter finds them.
+    if (kv::is_internal(spec) || by_module || (!is_filtered && kv::is_subcommand(spec))) continue;
+    const std::string name = shown_name(spec);
+    if (by_pattern && !glob_match(args[4], name, GlobCase::kIgnore)) continue;
+    if (by_category) {
+      const std::vector<std::string_view> categories = words(spec.acl);
+      if (std::ranges::find(categories, lower_case(args[4])) == categories.end()) continue;
+    }
+    names.push_back(name);
+  }
+  out.array(names.size());
+  for (const std::string& name : names) out.bulk(name);
+}
+
+Task<void> cmd_command_getkeys(Session& session, kv::Args args) {
+  const kv::Args command = args.subspan(2);
+  std::vector<uint32_t> keys;
+  if (keys_of_command(session.out(), command, keys) == nullptr) co_return;
+  session.out().array(keys.size());
+  for (const uint32_t index : keys) session.out().bulk(command[index]);
+}
+
+Task<void> cmd_command_getkeysandflags(Session& session, kv::Args args) {
+  const kv::Args command = args.subspan(2);
+  std::vector<uint32_t> keys;
+  const kv::CommandSpec* spec = keys_of_command(session.out(), command, keys);
+  if (spec == nullptr) co_return;
+  session.out().array(keys.size());
+  for (const uint32_t index : keys) {
+    session.out().array(2);
+    session.out().bulk(command[index]);
+    reply_words_as_set(session.out(), key_flags_at(*spec, index));
+  }
+}
+
+}  // namespace keelson::resp
