@@ -18,6 +18,7 @@
 #include "env/network.h"
 #include "env/reactor.h"
 #include "protocol/resp/config.h"
+#include "protocol/resp/rates.h"
 #include "shard/runtime.h"
 
 namespace keelson::net {
@@ -81,6 +82,8 @@ struct Local {
   // Expires keys, frees memory, looks at limits.
   std::unique_ptr<env::Timer> tick;
   uint64_t ticks = 0;
+  // Sampled about once a second.
+  RateSampler rates;
   env::TaskScope tasks;
 };
 
