@@ -25,8 +25,8 @@
 namespace keelson::kv {
 
 // Redis's way to show any bytes (redis-cli): quotes, \n, \x00.
-std::string quoted(std::string_view bytes);
-// Splits a line at blanks; "..." may hold blanks and the escapes of quoted().
+std::string quote(std::string_view bytes);
+// Splits a line at blanks; "..." may hold blanks and the escapes of quote().
 std::vector<std::string> split_line(std::string_view line);
 
 // Checks also that containers get exactly as many elements as they announced.
@@ -37,10 +37,10 @@ class TextReply final : public ReplySink {
   void status(std::string_view text) override { element(std::string(text)); }
   void error(std::string_view text) override { element("(error) " + std::string(text)); }
   void integer(int64_t value) override { element(":" + std::to_string(value)); }
-  void bulk(std::string_view bytes) override { element(quoted(bytes)); }
+  void bulk(std::string_view bytes) override { element(quote(bytes)); }
   void null() override { element("nil"); }
   void null_array() override { element(is_resp3_ ? "nil" : "nil-array"); }
-  void array(size_t count) override { open(is_resp3_ ? "[" : "[", "]", count, false); }
+  void array(size_t count) override { open("[", "]", count, false); }
   void map(size_t pairs) override { open(is_resp3_ ? "{" : "[", is_resp3_ ? "}" : "]", pairs * 2, is_resp3_); }
   void set(size_t count) override { open(is_resp3_ ? "~[" : "[", "]", count, false); }
   void push(size_t count) override { open(">[", "]", count, false); }
@@ -49,23 +49,27 @@ class TextReply final : public ReplySink {
   void verbatim(std::string_view format, std::string_view text) override;
   [[nodiscard]] bool is_resp3() const override { return is_resp3_; }
 
+  // Sorts the elements of the outermost array before the answer is put together.
+  void sort_elements() { is_sorted_ = true; }
   // The answer; "(incomplete)" or "(too much)" at its end if it is not exactly one.
   [[nodiscard]] std::string text() const;
 
  private:
+  // A container that still gets elements.
   struct Level {
+    std::string open;
     std::string close;
     size_t left;
     bool is_map;
-    size_t given = 0;
+    std::vector<std::string> elements;
   };
   void element(std::string text);
   void open(std::string_view opening, std::string_view closing, size_t count, bool is_map);
-  void ended();
 
   const bool is_resp3_;
-  std::string text_;
+  bool is_sorted_ = false;
   std::vector<Level> levels_;
+  std::string text_;
   size_t replies_ = 0;
 };
 
@@ -90,7 +94,9 @@ class TestNode {
 
   // Runs a command as a session would: on its key's shard, or over several; checks the arity as a session does.
   std::string run(std::string_view line) { return run(split_line(line)); }
-  std::string run(const std::vector<std::string>& args);
+  std::string run(const std::vector<std::string>& args) { return run_sorted(args, false); }
+  // The elements of the answer sorted as text, if asked: for answers whose order means nothing.
+  std::string run_sorted(const std::vector<std::string>& args, bool is_sorted);
 
   // Keyspace events since the last call, blank separated: "set:key expire:key"; with a database other than 0
   // "set:key@1".

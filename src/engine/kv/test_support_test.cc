@@ -13,11 +13,12 @@
 #include "base/crc16.h"
 #include "base/hash.h"
 #include "base/numbers.h"
+#include "engine/kv/digest.h"
 #include "engine/kv/keyspace.h"
 
 namespace keelson::kv {
 
-std::string quoted(std::string_view bytes) {
+std::string quote(std::string_view bytes) {
   std::string text = "\"";
   for (const char c : bytes) {
     const auto byte = static_cast<unsigned char>(c);
@@ -64,10 +65,10 @@ std::vector<std::string> split_line(std::string_view line) {
   }
 }
 
-void TextReply::real(double value) { element((is_resp3_ ? "," : "") + quoted(format_double(value).view())); }
+void TextReply::real(double value) { element((is_resp3_ ? "," : "") + quote(format_double(value).view())); }
 
 void TextReply::verbatim(std::string_view format, std::string_view text) {
-  element((is_resp3_ ? std::string(format) + ":" : "") + quoted(text));
+  element((is_resp3_ ? std::string(format) + ":" : "") + quote(text));
 }
 
 std::string TextReply::text() const {
@@ -76,35 +77,26 @@ std::string TextReply::text() const {
 }
 
 void TextReply::element(std::string text) {
-  if (!levels_.empty() && levels_.back().given > 0) {
-    const Level& level = levels_.back();
-    text_ += level.is_map && level.given % 2 == 1 ? ": " : ", ";
+  while (!levels_.empty()) {
+    Level& level = levels_.back();
+    level.elements.push_back(std::move(text));
+    if (--level.left != 0) return;
+    if (is_sorted_ && levels_.size() == 1) std::sort(level.elements.begin(), level.elements.end());
+    text = level.open;
+    for (size_t i = 0; i < level.elements.size(); ++i) {
+      if (i != 0) text += level.is_map && i % 2 == 1 ? ": " : ", ";
+      text += level.elements[i];
+    }
+    text += level.close;
+    levels_.pop_back();
   }
   text_ += text;
-  ended();
+  ++replies_;
 }
 
 void TextReply::open(std::string_view opening, std::string_view closing, size_t count, bool is_map) {
-  if (count == 0) {
-    element(std::string(opening) + std::string(closing));
-    return;
-  }
-  if (!levels_.empty() && levels_.back().given > 0) {
-    const Level& level = levels_.back();
-    text_ += level.is_map && level.given % 2 == 1 ? ": " : ", ";
-  }
-  text_ += opening;
-  levels_.push_back({std::string(closing), count, is_map});
-}
-
-void TextReply::ended() {
-  while (!levels_.empty()) {
-    ++levels_.back().given;
-    if (--levels_.back().left != 0) return;
-    text_ += levels_.back().close;
-    levels_.pop_back();
-  }
-  ++replies_;
+  if (count == 0) return element(std::string(opening) + std::string(closing));
+  levels_.push_back({std::string(opening), std::string(closing), count, is_map, {}});
 }
 
 class TestNode::Map final : public KeyspaceMap {
@@ -123,7 +115,8 @@ class TestNode::Map final : public KeyspaceMap {
 // Takes down what the keyspaces tell.
 class TestNode::Recorder final : public Observer {
  public:
-  Recorder() { set_notify_classes(0xffff); }
+  // All classes that Redis's "A" stands for: no "new".
+  Recorder() { set_notify_classes(0xffff & ~static_cast<unsigned>(EventClass::kNew)); }
   void key_changed(uint16_t number, std::string_view key) override { add(changed, {}, number, key); }
   void notify(EventClass, std::string_view event, uint16_t number, std::string_view key) override {
     add(events, event, number, key);
@@ -191,15 +184,21 @@ engine::ApplyContext TestNode::next_context(unsigned shard) {
   return context;
 }
 
-std::string TestNode::run(const std::vector<std::string>& args) {
+std::string TestNode::run_sorted(const std::vector<std::string>& args, bool is_sorted) {
   TextReply reply(is_resp3);
+  if (is_sorted) reply.sort_elements();
   std::vector<std::string_view> views(args.begin(), args.end());
   const CommandSpec* spec = find_command(views[0]);
   if (spec != nullptr && views.size() > 1) {
     if (const CommandSpec* sub = find_subcommand(*spec, views[1]); sub != nullptr) spec = sub;
   }
   if (spec == nullptr) return "(error) ERR unknown command";
-  if (!arity_fits(*spec, views.size())) return "(error) ERR wrong number of arguments";
+  if (!arity_fits(*spec, views.size())) {
+    std::string name(spec->name);
+    for (char& c : name) c = c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
+    return "(error) ERR wrong number of arguments for '" + name + "' command";
+  }
+  if (spec->handler == nullptr) return "(error) the session handles " + std::string(spec->name);
   run_on(*spec, views, reply);
   return reply.text();
 }
@@ -244,7 +243,20 @@ std::string TestNode::take_logged() {
   return text;
 }
 
+std::string TestNode::digest() {
+  Digest digest{};
+  for (unsigned shard = 0; shard < shard_count(); ++shard) combine(digest, digest_keyspace(keyspace(shard), now_ms));
+  return to_hex(digest);
+}
+
+std::vector<std::string> TestNode::shard_digests() {
+  std::vector<std::string> digests;
+  for (unsigned shard = 0; shard < shard_count(); ++shard) digests.push_back(to_hex(digest_exact(keyspace(shard))));
+  return digests;
+}
+
 void TestNode::replay_into(TestNode& other) const {
+  other.now_ms = now_ms;
   KEELSON_CHECK(other.shard_count() == shard_count(), "a replay needs as many shards");
   NullReply nobody;
   for (const LoggedCommand& logged : log_) {
@@ -252,5 +264,34 @@ void TestNode::replay_into(TestNode& other) const {
     other.engine(logged.shard).apply(logged.context, {logged.code, logged.database, args}, nobody);
   }
 }
+
+namespace {
+
+TEST(TestSupport, LinesAndQuotesTurnIntoOneAnother) {
+  const std::string bytes("a \"b\\\n\x00\xff", 8);
+  EXPECT_EQ(quote(bytes), R"("a \"b\\\n\x00\xff")");
+  EXPECT_EQ(split_line("SET  k " + quote(bytes)), (std::vector<std::string>{"SET", "k", bytes}));
+  EXPECT_EQ(split_line(R"(a "" b)"), (std::vector<std::string>{"a", "", "b"}));
+}
+
+TEST(TestSupport, RepliesThatAnnounceTheWrongCountShow) {
+  TextReply nested;
+  nested.array(2);
+  nested.map(1);
+  nested.bulk("k");
+  nested.integer(1);
+  nested.null();
+  EXPECT_EQ(nested.text(), R"([["k", :1], nil])");
+  TextReply incomplete;
+  incomplete.array(2);
+  incomplete.integer(1);
+  EXPECT_EQ(incomplete.text(), "(incomplete)");
+  TextReply too_much;
+  too_much.integer(1);
+  too_much.integer(2);
+  EXPECT_EQ(too_much.text(), ":1:2(too much)");
+}
+
+}  // namespace
 
 }  // namespace keelson::kv
