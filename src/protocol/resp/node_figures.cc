@@ -1,0 +1,101 @@
+#include "protocol/resp/node_figures.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "engine/kv/keyspace.h"
+#include "protocol/resp/pubsub.h"
+#include "protocol/resp/session.h"
+#include "protocol/resp/shard_agent.h"
+#include "shard/loan.h"
+
+namespace keelson::resp {
+
+namespace {
+
+void add_counters(LocalCounters& to, const LocalCounters& from) {
+  to.connections_received += from.connections_received;
+  to.connections_rejected += from.connections_rejected;
+  to.commands_processed += from.commands_processed;
+  to.input_bytes += from.input_bytes;
+  to.output_bytes += from.output_bytes;
+  to.keyspace_hits += from.keyspace_hits;
+  to.keyspace_misses += from.keyspace_misses;
+  to.expired_keys += from.expired_keys;
+  to.evicted_keys += from.evicted_keys;
+  to.error_replies += from.error_replies;
+  to.protocol_errors += from.protocol_errors;
+  to.output_limit_disconnections += from.output_limit_disconnections;
+  to.blocked_clients += from.blocked_clients;
+  to.total_pushes += from.total_pushes;
+}
+
+void add_local(NodeFigures& figures, KvService& service, Local& local) {
+  add_counters(figures.counters, local.counters);
+  figures.clients += local.sessions.size();
+  figures.monitors += local.monitors.size();
+  for (const auto& [id, session] : local.sessions) {
+    if (session->subscriptions().count() != 0) ++figures.pubsub_clients;
+    const uint64_t input = session->input_capacity_bytes();
+    const uint64_t output = session->output_buffered_bytes();
+    figures.client_buffer_bytes += sizeof(Session) + input + output;
+    figures.input_buffer_bytes_max = std::max(figures.input_buffer_bytes_max, input);
+    figures.output_buffer_bytes_max = std::max(figures.output_buffer_bytes_max, output);
+  }
+  const PubSub& pubsub = service.pubsub();
+  figures.pubsub_channels += pubsub.home_channel_count(local.reactor, ChannelKind::kChannel);
+  figures.pubsub_shard_channels += pubsub.home_channel_count(local.reactor, ChannelKind::kShardChannel);
+  figures.commands_per_s += local.rates.commands_per_s();
+  figures.input_bytes_per_s += local.rates.input_bytes_per_s();
+  figures.output_bytes_per_s += local.rates.output_bytes_per_s();
+  figures.memory_peak_bytes = std::max(figures.memory_peak_bytes, local.rates.memory_peak_bytes());
+  for (const auto& [code, count] : local.errors_by_code) figures.errors_by_code[code] += count;
+  if (local.reactor.index() == 0) {
+    figures.pubsub_patterns = pubsub.pattern_count(local.reactor);
+    figures.checkpoint = service.runtime().checkpoint_progress();
+  }
+}
+
+}  // namespace
+
+Task<NodeFigures> gather_node_figures(KvService& service, env::Reactor& here) {
+  NodeFigures figures;
+  co_await service.on_each_reactor(here, [&](Local& local) { add_local(figures, service, local); });
+  figures.memory_used_bytes = service.runtime().env().memory_used_bytes();
+  figures.memory_peak_bytes = std::max(figures.memory_peak_bytes, figures.memory_used_bytes);
+  if (service.host().process_figures) figures.process = service.host().process_figures();
+  co_return figures;
+}
+
+Task<KeyspaceFigures> gather_keyspace_figures(KvService& service, env::Reactor& here) {
+  KeyspaceFigures figures;
+  figures.databases.resize(service.local(here.index()).config.databases);
+  for (shard::ShardId id = 0; id < service.runtime().shard_count(); ++id) {
+    std::vector<shard::ShardId> one(1, id);
+    shard::Loan loan = co_await shard::Loan::take(service.runtime(), here, std::move(one));
+    if (loan.damage() != nullptr) {
+      ++figures.damaged_shards;
+      continue;
+    }
+    const kv::Keyspace& keyspace = service.agent(id).keyspace();
+    figures.overhead_bytes += keyspace.overhead_bytes();
+    figures.lazy_free_pending += keyspace.lazy_free_pending();
+    for (uint16_t number = 0; number < figures.databases.size(); ++number) {
+      DatabaseFigures& database = figures.databases[number];
+      const uint64_t expires = keyspace.expiring_count(number);
+      if (expires != 0) {
+        // The mean of the shards' means, each by its weight.
+        const double weight = static_cast<double>(expires) / static_cast<double>(database.expires + expires);
+        const double ttl_ms = static_cast<double>(keyspace.average_ttl_ms(number, loan.time_ms()));
+        const double mean_ms = static_cast<double>(database.average_ttl_ms);
+        database.average_ttl_ms = static_cast<int64_t>(mean_ms + (ttl_ms - mean_ms) * weight);
+      }
+      database.keys += keyspace.size(number);
+      database.expires += expires;
+      figures.keys += keyspace.size(number);
+    }
+  }
+  co_return figures;
+}
+
+}  // namespace keelson::resp
