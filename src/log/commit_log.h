@@ -1,8 +1,8 @@
 // What a shard needs of its log, and the seam at which a replicated log takes the local one's place.
 //
-// A shard appends records, each with the shard's next index (from 1, without a gap); the log says when each is committed:
-// durable as configured on one node, agreed by a quorum in a cluster. Only then does the shard apply it. Outcomes come in
-// the order of the appends of a shard. A reactor uses its own CommitLog object, on its own thread.
+// A shard appends records, each with the shard's next index (from 1, without a gap); the log says when each is
+// committed: durable as configured on one node, agreed by a quorum in a cluster. Only then does the shard apply it.
+// Outcomes come in the order of the appends of a shard. A reactor uses its own CommitLog object, on its own thread.
 //
 //   Buffer& payload = log.begin(shard, index, time_ms);
 //   payload.append(...);
@@ -21,12 +21,12 @@ using ShardId = uint16_t;
 
 enum class LogErrc : uint8_t {
   kOk = 0,
-  kFull,       // no room on the disk: refused, may pass
-  kFailed,     // a write or sync failed: this log takes nothing more until the program starts anew
-  kRefused,    // not committed and never will be (a replicated log lost its leadership)
-  kDamaged,    // bytes on disk that were once good are not
-  kTooLarge,   // a record above the limit
-  kStopped,    // the log is shutting down
+  kFull,      // no room on the disk: refused, may pass
+  kFailed,    // a write or sync failed: this log takes nothing more until the program starts anew
+  kRefused,   // not committed and never will be (a replicated log lost its leadership)
+  kDamaged,   // bytes on disk that were once good are not
+  kTooLarge,  // a record above the limit
+  kStopped,   // the log is shutting down
 };
 std::error_code make_error_code(LogErrc code);
 
@@ -34,14 +34,15 @@ std::error_code make_error_code(LogErrc code);
 class CommitWaiter {
  public:
   virtual ~CommitWaiter() = default;
-  // kOk: committed. Anything else: it is not in the log, and what was appended behind it to the same shard is refused too.
+  // kOk: committed. Anything else: it is not in the log, and what was appended behind it to the same shard is refused
+  // too.
   virtual void committed(LogErrc outcome) = 0;
-  CommitWaiter* next = nullptr;   // for the log
+  CommitWaiter* next = nullptr;  // for the log
 };
 
 enum class Append : uint8_t {
-  kCommitted,   // already (durability `interval` or `never`): apply now; the waiter is not used
-  kPending,     // waiter.committed() follows in a later turn
+  kCommitted,  // already (durability `interval` or `never`): apply now; the waiter is not used
+  kPending,    // waiter.committed() follows in a later turn
 };
 
 class CommitLog {
@@ -49,16 +50,18 @@ class CommitLog {
   virtual ~CommitLog() = default;
   // Whether about `payload_bytes` more can be taken now. Ask before begin(); kOk is a promise for the present turn.
   virtual LogErrc admit(size_t payload_bytes) = 0;
-  // Opens a record of one shard. Append the payload to the buffer that is returned (do not touch what is in it), then end().
+  // Opens a record of one shard. Append the payload to the buffer that is returned (do not touch what is in it), then
+  // end().
   virtual Buffer& begin(ShardId shard, uint64_t index, int64_t time_ms) = 0;
   // Opens a further part, of another shard: all parts of one begin()..end() are committed and recovered together or not
   // at all.
   virtual Buffer& also(ShardId shard, uint64_t index) = 0;
   virtual Append end(CommitWaiter& waiter) = 0;
-  // Hands on what has been appended so far. Whatever other reactors append after being told of it (a shard given back to its
-  // owner) comes behind it in the log. Otherwise this happens by itself at the end of the turn.
+  // Hands on what has been appended so far. Whatever other reactors append after being told of it (a shard given back
+  // to its owner) comes behind it in the log. Otherwise this happens by itself at the end of the turn.
   virtual void hand_over() = 0;
-  // Can an append that was admitted still come back as kRefused? If so, what was done ahead of the commit must be undoable.
+  // Can an append that was admitted still come back as kRefused? If so, what was done ahead of the commit must be
+  // undoable.
   [[nodiscard]] virtual bool can_refuse() const = 0;
 };
 

@@ -107,9 +107,7 @@ bool is_part_header_valid(const char* from, uint32_t segment_seed, uint64_t offs
 
 uint64_t Mark::last_index(size_t shard) const { return get_u64(last_indexes.data() + shard * sizeof(uint64_t)); }
 
-size_t mark_bytes(size_t shard_count) {
-  return kPartHeaderBytes + kMarkFixedBytes + shard_count * sizeof(uint64_t);
-}
+size_t mark_bytes(size_t shard_count) { return kPartHeaderBytes + kMarkFixedBytes + shard_count * sizeof(uint64_t); }
 
 void append_mark(LogPlace synced, std::span<const uint64_t> last_indexes, int64_t time_ms, Buffer& out) {
   const size_t bytes = mark_bytes(last_indexes.size());

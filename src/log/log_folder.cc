@@ -11,7 +11,7 @@ namespace {
 
 struct Found {
   SegmentInfo info;
-  bool is_blank = false;   // never written, or holds the header of an earlier life under another name
+  bool is_blank = false;  // never written, or holds the header of an earlier life under another name
 };
 
 Result<Found> look_at(env::Disk& disk, std::string path, uint64_t number) {

@@ -1,8 +1,10 @@
-// Reads a whole log: finds its segments, follows their chain, tells torn tails from damage. Used by recovery and inspection.
+// Reads a whole log: finds its segments, follows their chain, tells torn tails from damage. Used by recovery and
+// inspection.
 //
-// How segments chain: a header names the segment before it and where that one ends. Numbers between the two belong to tails
-// that an earlier recovery cut away. What is older than the oldest file was trimmed; a number that is missing elsewhere, or
-// has no readable header, is a hole like any other: damage if a later mark vouches for it, else the end of the log.
+// How segments chain: a header names the segment before it and where that one ends. Numbers between the two belong to
+// tails that an earlier recovery cut away. What is older than the oldest file was trimmed; a number that is missing
+// elsewhere, or has no readable header, is a hole like any other: damage if a later mark vouches for it, else the end
+// of the log.
 #pragma once
 
 #include <cstdint>
@@ -30,9 +32,9 @@ struct SegmentInfo {
 struct LogFolder {
   bool has_log = false;
   uint64_t log_id = 0;
-  uint64_t highest_number = 0;           // of any segment file
-  std::vector<SegmentInfo> chain;        // the log, oldest first
-  std::vector<std::string> leftovers;    // paths: spare segments and tails that were cut away
+  uint64_t highest_number = 0;         // of any segment file
+  std::vector<SegmentInfo> chain;      // the log, oldest first
+  std::vector<std::string> leftovers;  // paths: spare segments and tails that were cut away
 };
 
 // Errors: the disk's, and kDamaged if segments are there but none has a readable header, or they are of several logs.
@@ -47,8 +49,8 @@ class LogVisitor {
   // A part of a record. The parts of one come together or not at all, unless the record was damaged.
   virtual void on_record(const SegmentInfo& segment, const Part& part) = 0;
   virtual void on_mark(const SegmentInfo& segment, const Part& part, const Mark& mark) = 0;
-  // Bytes from..to were once good and are not. `header` is that of the damaged part if it could be read, else null: then
-  // later indexes and marks tell whose records are gone.
+  // Bytes from..to were once good and are not. `header` is that of the damaged part if it could be read, else null:
+  // then later indexes and marks tell whose records are gone.
   virtual void on_damage(const SegmentInfo& segment, uint64_t from, uint64_t to, const PartHeader* header) = 0;
   // A segment's last record has been read.
   virtual void on_segment_end(const SegmentInfo& segment, uint64_t offset) {}
@@ -56,9 +58,9 @@ class LogVisitor {
 
 // Where the good part of the log ends.
 struct LogEnd {
-  size_t chain_size = 0;   // segments of the chain that are part of it
-  uint64_t offset = 0;     // in the last of them
-  bool is_torn = false;    // something had been written behind it
+  size_t chain_size = 0;  // segments of the chain that are part of it
+  uint64_t offset = 0;    // in the last of them
+  bool is_torn = false;   // something had been written behind it
 };
 
 class LogReader {
@@ -98,10 +100,10 @@ class LogReader {
 
   size_t chain_at_ = 0;
   uint64_t offset_ = 0;
-  std::unique_ptr<SegmentReader> reader_;   // of segment(); null before it is entered
-  uint64_t whole_until_ = 0;                // parts before this offset belong to a record that is known to be whole
-  bool is_broken_record_ = false;           // behind damage: take the parts of this record one by one
-  std::optional<LogPlace> vouched_until_;   // by the marks behind the first bad bytes; unset: not looked for yet
+  std::unique_ptr<SegmentReader> reader_;  // of segment(); null before it is entered
+  uint64_t whole_until_ = 0;               // parts before this offset belong to a record that is known to be whole
+  bool is_broken_record_ = false;          // behind damage: take the parts of this record one by one
+  std::optional<LogPlace> vouched_until_;  // by the marks behind the first bad bytes; unset: not looked for yet
   bool is_finished_ = false;
   LogEnd end_;
   uint64_t bytes_done_ = 0;

@@ -1,5 +1,5 @@
-// Builds records in a buffer: parts with their headers, back to back, complete but for the header CRC, which waits for the
-// place in a segment (seal_part()). Also the list of those who wait for records.
+// Builds records in a buffer: parts with their headers, back to back, complete but for the header CRC, which waits for
+// the place in a segment (seal_part()). Also the list of those who wait for records.
 #pragma once
 
 #include <cstddef>

@@ -46,7 +46,7 @@ class ShardTracker final : public LogVisitor {
   struct ShardState {
     uint64_t first_index = 1;
     uint64_t next_index = 1;
-    LogPlace last_place;   // of its last record
+    LogPlace last_place;  // of its last record
     bool is_damaged = false;
   };
   struct Hole {
@@ -108,6 +108,7 @@ void ShardTracker::on_mark(const SegmentInfo& segment, const Part& part, const M
 void ShardTracker::on_damage(const SegmentInfo& segment, uint64_t from, uint64_t to, const PartHeader* header) {
   log_warn("log", "damaged bytes in the log",
            {{"file", segment.path}, {"offset_bytes", from}, {"until_offset_bytes", to}});
+  recovered_.has_holes = true;
   holes_.push_back({{segment.number, from}, segment.path});
   if (header == nullptr || header->type != kTypeRecord || header->shard >= shards_.size()) return;
   const ShardState& shard = shards_[header->shard];
@@ -121,7 +122,8 @@ void ShardTracker::lose(ShardId id, const SegmentInfo& segment, uint64_t offset,
   shard.is_damaged = true;
   ShardDamage damage{.shard = id, .file = segment.path, .offset_bytes = offset, .why = {}};
   // What was seen first of it: the hole behind the shard's last good record.
-  const auto hole = std::find_if(holes_.begin(), holes_.end(), [&](const Hole& at) { return at.place > shard.last_place; });
+  const auto hole =
+      std::find_if(holes_.begin(), holes_.end(), [&](const Hole& at) { return at.place > shard.last_place; });
   if (hole != holes_.end()) {
     damage.file = hole->file;
     damage.offset_bytes = hole->place.offset;

@@ -17,17 +17,18 @@ struct RecoveredSegment {
   uint64_t number = 0;
   std::string path;
   uint64_t file_bytes = 0;
-  uint64_t end_offset = 0;            // behind its last record
+  uint64_t end_offset = 0;  // behind its last record
   bool has_records = false;
-  std::vector<uint64_t> last_index;   // of each shard, at its end
+  std::vector<uint64_t> last_index;  // of each shard, at its end
 };
 
 struct RecoveredLog {
   LogRecovery report;
   uint64_t log_id = 0;
   uint64_t highest_number = 0;
-  std::vector<RecoveredSegment> segments;   // oldest first
-  LogPlace synced;                          // as far as the marks that were read say
+  std::vector<RecoveredSegment> segments;  // oldest first
+  bool has_holes = false;                  // damaged bytes, whether or not a shard lost records by them
+  LogPlace synced;                         // as far as the marks that were read say
   // Not part of the log: spare segments, and tails that were cut now or before.
   std::vector<std::string> leftovers;
 };

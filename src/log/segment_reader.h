@@ -1,5 +1,5 @@
-// Reads the parts of one segment file. Bounded memory: a window of the file, as large as the largest part it has met, which
-// is never larger than the file.
+// Reads the parts of one segment file. Bounded memory: a window of the file, as large as the largest part it has met,
+// which is never larger than the file.
 #pragma once
 
 #include <cstdint>
@@ -18,14 +18,14 @@ namespace keelson::log {
 struct Part {
   PartHeader header;
   uint64_t offset = 0;
-  std::string_view payload;   // holds until the next call of the reader
+  std::string_view payload;  // holds until the next call of the reader
   [[nodiscard]] uint64_t end_offset() const { return offset + kPartHeaderBytes + payload.size(); }
 };
 
 enum class PartState : uint8_t {
   kGood,
-  kNoHeader,     // these bytes are no part header of this place
-  kBadPayload,   // the header is good, the payload is not what was written, or not all there
+  kNoHeader,    // these bytes are no part header of this place
+  kBadPayload,  // the header is good, the payload is not what was written, or not all there
 };
 
 class SegmentReader {

@@ -21,11 +21,11 @@ struct Segment {
   uint64_t number = 0;
   std::string path;
   uint64_t file_bytes = 0;
-  uint64_t used_bytes = 0;            // where the next byte goes, or where the last record ended
-  uint64_t end_position = 0;          // the log position (LogHome) behind its last record
-  bool is_dirty = false;              // written since its last sync began
-  std::vector<uint64_t> last_index;   // of each shard, at its end; once it is full
-  std::unique_ptr<env::File> file;    // null once it is full and synced
+  uint64_t used_bytes = 0;           // where the next byte goes, or where the last record ended
+  uint64_t end_position = 0;         // the log position (LogHome) behind its last record
+  bool is_dirty = false;             // written since its last sync began
+  std::vector<uint64_t> last_index;  // of each shard, at its end; once it is full
+  std::unique_ptr<env::File> file;   // null once it is full and synced
 };
 
 class SegmentStore {

@@ -1,0 +1,67 @@
+#include "log/log_port.h"
+
+#include <utility>
+
+namespace keelson::log {
+
+RemotePort::RemotePort(LogHome& home, env::Reactor& here) : home_(home), here_(here) {}
+
+RemotePort::~RemotePort() { delete spare_.load(std::memory_order_acquire); }
+
+HandedOver& RemotePort::gathering() {
+  if (gathering_ == nullptr) {
+    gathering_.reset(spare_.exchange(nullptr, std::memory_order_acquire));
+    if (gathering_ == nullptr) gathering_ = std::make_unique<HandedOver>();
+  }
+  return *gathering_;
+}
+
+LogErrc RemotePort::admit(size_t payload_bytes) {
+  LogShared& shared = home_.shared();
+  if (const LogErrc state = shared.state.load(std::memory_order_relaxed); state != LogErrc::kOk) return state;
+  if (payload_bytes > kRecordBytesMax) return LogErrc::kTooLarge;
+  const uint64_t need = gathering().records.bytes().size() + payload_bytes + home_.overhead_bytes();
+  if (need <= shared.room_bytes.load(std::memory_order_relaxed)) return LogErrc::kOk;
+  if (shared.is_full.load(std::memory_order_relaxed)) return LogErrc::kFull;
+  if (need <= home_.segment_bytes()) return LogErrc::kOk;
+  // The home makes a segment for it when it comes. If the disk turns out to be full just then, the record waits there
+  // for room: it has been promised.
+  Result<uint64_t> free_bytes = home_.disk().free_bytes(home_.folder());
+  return free_bytes.ok() && *free_bytes >= need + home_.segment_bytes() ? LogErrc::kOk : LogErrc::kFull;
+}
+
+Append RemotePort::end(CommitWaiter& waiter) {
+  gathering_->records.end();
+  if (!is_hand_over_scheduled_) {
+    is_hand_over_scheduled_ = true;
+    here_.at_turn_end([this] {
+      is_hand_over_scheduled_ = false;
+      hand_over();
+    });
+  }
+  LogShared& shared = home_.shared();
+  if (shared.durability.load(std::memory_order_relaxed) != Durability::kAlways &&
+      shared.state.load(std::memory_order_relaxed) == LogErrc::kOk) {
+    return Append::kCommitted;
+  }
+  gathering_->waiters.push(waiter);
+  return Append::kPending;
+}
+
+void RemotePort::hand_over() {
+  if (gathering_ == nullptr || gathering_->records.bytes().empty()) return;
+  home_.reactor().post([this, handed = std::exchange(gathering_, nullptr)]() mutable {
+    home_.receive(*this, *handed);
+    give_back(std::move(handed));
+  });
+}
+
+void RemotePort::give_back(std::unique_ptr<HandedOver> emptied) {
+  delete spare_.exchange(emptied.release(), std::memory_order_acq_rel);
+}
+
+void RemotePort::tell(WaiterList waiters, LogErrc outcome) {
+  here_.post([waiters, outcome]() mutable { waiters.tell(outcome); });
+}
+
+}  // namespace keelson::log
