@@ -78,6 +78,7 @@ class CheckpointWriter {
   CheckpointWriter(env::Disk& disk, env::Reactor& on, std::string folder, std::string name,
                    CheckpointWriterOptions options);
   Status write(std::string_view bytes);
+  [[nodiscard]] std::string unfinished_path() const;
 
   env::Disk& disk_;
   env::Reactor& on_;
@@ -85,7 +86,7 @@ class CheckpointWriter {
   const std::string name_;
   const CheckpointWriterOptions options_;
   std::unique_ptr<env::File> file_;
-  bool is_finished_ = false;
+  bool leaves_file_ = false;  // an unfinished file lies there
   uint32_t seed_ = 0;
   uint64_t blocks_ = 0;
   uint64_t payload_bytes_ = 0;
