@@ -11,7 +11,7 @@
 
 namespace keelson::kv {
 
-inline constexpr std::string_view kOk = "OK";
+inline constexpr std::string_view kReplyOk = "OK";
 inline constexpr std::string_view kErrWrongType = "WRONGTYPE Operation against a key holding the wrong kind of value";
 inline constexpr std::string_view kErrSyntax = "ERR syntax error";
 inline constexpr std::string_view kErrNoSuchKey = "ERR no such key";

@@ -36,7 +36,7 @@ void cmd_flushall(CommandContext& context) {
   for (Keyspace* keyspace : keyspaces(context)) keyspace->flush_all();
   static const uint16_t kFlushAll = code_of("FLUSHALL");
   log_everywhere(context, kFlushAll);
-  context.out.status(kOk);
+  context.out.status(kReplyOk);
 }
 
 void cmd_flushdb(CommandContext& context) {
@@ -44,7 +44,7 @@ void cmd_flushdb(CommandContext& context) {
   for (Keyspace* keyspace : keyspaces(context)) keyspace->flush(context.database);
   static const uint16_t kFlushDb = code_of("FLUSHDB");
   log_everywhere(context, kFlushDb);
-  context.out.status(kOk);
+  context.out.status(kReplyOk);
 }
 
 void cmd_swapdb(CommandContext& context) {
@@ -63,7 +63,7 @@ void cmd_swapdb(CommandContext& context) {
     static const uint16_t kSwapDb = code_of("SWAPDB");
     log_everywhere(context, kSwapDb);
   }
-  context.out.status(kOk);
+  context.out.status(kReplyOk);
 }
 
 void cmd_keys(CommandContext& context) {

@@ -99,12 +99,12 @@ void cmd_restore(CommandContext& context) {
   if (expires_at_ms != 0 && expires_at_ms <= context.now_ms) {
     keyspace.erase(value);
     if (had_old) keyspace.changed(context.database, key, EventClass::kGeneric, "del");
-    return context.out.status(kOk);
+    return context.out.status(kReplyOk);
   }
   if (expires_at_ms != 0) keyspace.set_expiry(value, expires_at_ms);
   set_clock(keyspace, value, options, context.now_ms);
   keyspace.changed(context.database, key, EventClass::kGeneric, "restore");
-  context.out.status(kOk);
+  context.out.status(kReplyOk);
 }
 
 }  // namespace keelson::kv

@@ -77,7 +77,7 @@ void rename(CommandContext& context, bool only_if_new) {
   if (only_if_new) {
     context.out.integer(1);
   } else {
-    context.out.status(kOk);
+    context.out.status(kReplyOk);
   }
 }
 

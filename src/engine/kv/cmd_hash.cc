@@ -108,7 +108,7 @@ void cmd_hset(CommandContext& context) {
 }
 
 void cmd_hmset(CommandContext& context) {
-  if (set_fields(context, "hmset") >= 0) context.out.status(kOk);
+  if (set_fields(context, "hmset") >= 0) context.out.status(kReplyOk);
 }
 
 void cmd_hsetnx(CommandContext& context) {

@@ -167,7 +167,7 @@ void cmd_lset(CommandContext& context) {
   if (!resolve_index(index, list->size(), at)) return context.out.error(kErrOutOfRange);
   list->set(at, context.arg(3));
   context.at(key).changed(context.database, key, EventClass::kList, "lset");
-  context.out.status(kOk);
+  context.out.status(kReplyOk);
 }
 
 void cmd_linsert(CommandContext& context) {
@@ -210,7 +210,7 @@ void cmd_ltrim(CommandContext& context) {
   const std::string_view key = context.arg(1);
   Found<ListValue> list = find_as<ListValue>(context, key);
   if (!check_type(context, list)) return;
-  if (list.missing()) return context.out.status(kOk);
+  if (list.missing()) return context.out.status(kReplyOk);
   const size_t size = list->size();
   if (clamp_range(start, stop, static_cast<int64_t>(size))) {
     list->erase(static_cast<size_t>(stop) + 1, size - static_cast<size_t>(stop) - 1);
@@ -221,7 +221,7 @@ void cmd_ltrim(CommandContext& context) {
   Keyspace& keyspace = context.at(key);
   keyspace.changed(context.database, key, EventClass::kList, "ltrim");
   if (keyspace.erase_if_empty(*list)) keyspace.notify(context.database, key, EventClass::kGeneric, "del");
-  context.out.status(kOk);
+  context.out.status(kReplyOk);
 }
 
 void cmd_lrem(CommandContext& context) {

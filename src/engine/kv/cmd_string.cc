@@ -114,7 +114,7 @@ void set_with_expiry(CommandContext& context, bool is_seconds, std::string_view 
   if (!take_expiry(context, 2, is_seconds, true, lower_case_command, options.expires_at_ms)) return;
   static_cast<void>(find(context, context.arg(1)));
   set_and_tell(context, context.arg(1), context.arg(3), options);
-  context.out.status(kOk);
+  context.out.status(kReplyOk);
 }
 
 void add_to_integer(CommandContext& context, int64_t increment) {
@@ -164,7 +164,7 @@ void cmd_set(CommandContext& context) {
     return;
   }
   set_and_tell(context, key, value, set_options);
-  if (!options.get) context.out.status(kOk);
+  if (!options.get) context.out.status(kReplyOk);
 }
 
 void cmd_setnx(CommandContext& context) {
@@ -248,7 +248,7 @@ void set_all(CommandContext& context) {
 void cmd_mset(CommandContext& context) {
   if (context.argc() % 2 == 0) return context.out.error("ERR wrong number of arguments for 'mset' command");
   set_all(context);
-  context.out.status(kOk);
+  context.out.status(kReplyOk);
 }
 
 void cmd_msetnx(CommandContext& context) {

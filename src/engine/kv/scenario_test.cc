@@ -91,8 +91,8 @@ TEST_P(Scenario, AnswersAsRedisAndReplaysToTheSameState) {
 
 INSTANTIATE_TEST_SUITE_P(Recorded, Scenario,
                          testing::Combine(testing::ValuesIn(scenario_names()), testing::Values(1U, 3U, 16U)),
-                         [](const auto& info) {
-                           return std::get<0>(info.param) + "_on_" + std::to_string(std::get<1>(info.param));
+                         [](const auto& chosen) {
+                           return std::get<0>(chosen.param) + "_on_" + std::to_string(std::get<1>(chosen.param));
                          });
 
 }  // namespace
