@@ -52,7 +52,9 @@
 namespace keelson::kv {
 
 class Checkpoint;
+class CheckpointLoader;
 class Database;
+class EvictionPool;
 class LazyFree;
 
 // Does an access count for idle time and frequency? (OBJECT, TTL, TYPE, EXISTS ... do not, as in Redis.)
@@ -100,6 +102,10 @@ class Keyspace {
   // Thresholds may be changed here (CONFIG SET); the fixed part may not.
   [[nodiscard]] KeyspaceOptions& options() { return options_; }
   [[nodiscard]] const KeyspaceOptions& options() const { return options_; }
+  // Log time, before each command: new entries' access clocks start from it (finding a key sets it as well).
+  void tick(int64_t now_ms) {
+    if (now_ms != clock_now_ms_) set_clock_time(now_ms);
+  }
   // Outlives the keyspace or is set back to null.
   void set_observer(Observer* observer) { observer_ = observer; }
   [[nodiscard]] Observer* observer() const { return observer_; }
@@ -159,7 +165,7 @@ class Keyspace {
   // All keys of one database or of all, at once; their memory is freed in slices. Tells the observer.
   void flush(uint16_t database);
   void flush_all();
-  // SWAPDB. Tells the observer, including of keys that are ready in the databases' new places.
+  // SWAPDB. Tells the observer that both have changed; it looks for keys that its waiters want by itself.
   void swap(uint16_t one, uint16_t other);
 
   // To be called by the handler once for each key that it changed: for WATCH and for keyspace notifications. changed()
@@ -227,6 +233,8 @@ class Keyspace {
 
   [[nodiscard]] std::unique_ptr<engine::CheckpointSource> begin_checkpoint();
   [[nodiscard]] Status load_checkpoint(std::string_view piece);
+  // One is being written; do not load or reset meanwhile.
+  [[nodiscard]] bool has_checkpoint() const { return checkpoint_ != nullptr; }
   // Back to how it was made; frees at once.
   void reset();
 
@@ -234,34 +242,55 @@ class Keyspace {
 
   [[nodiscard]] Database& database(uint16_t number) { return *databases_[number]; }
   [[nodiscard]] const Database& database(uint16_t number) const { return *databases_[number]; }
-  // The entry has moved from one address to another.
-  void entry_moved(uint16_t database, Entry* from, Entry* to);
-  // Frees the object, at once if it is small.
+  [[nodiscard]] LazyFree& lazy_free() { return *lazy_free_; }
+  // The entry has moved from one address (which may hold anything now) to another.
+  void entry_moved(uint16_t database, const Entry* from, Entry* to);
+  // The object has left its entry: freed at once if it is small, else in slices; by the checkpoint if that still writes
+  // it.
   void drop(BigObject* object);
-  [[nodiscard]] Checkpoint* checkpoint() const { return checkpoint_; }
+  [[nodiscard]] uint32_t epoch() const { return epoch_; }
   void checkpoint_ended() { checkpoint_ = nullptr; }
+  // Takes a loaded entry in; false if its key is there already.
+  bool link_loaded(uint16_t database, Entry* entry);
+  void reserve(uint16_t database, size_t keys);
 
  private:
   friend class DetachedValue;
-  struct Pool;
 
+  void set_clock_time(int64_t now_ms);
+  [[nodiscard]] uint32_t initial_clock() const;
+  void touch(Entry& entry);
   Value create_value(uint16_t database, std::string_view key, Type type);
-  Entry* find_entry(uint16_t database, std::string_view key, uint64_t& hash) const;
-  void touch(Entry& entry, int64_t now_ms);
+  Value put_string(uint16_t database, std::string_view key, Encoding encoding, std::string_view bytes,
+                   const SetOptions& options);
+  Entry* overwrite_string(Database& in, Entry* entry, uint64_t hash, Encoding encoding, std::string_view bytes,
+                          const SetOptions& options);
+  // Tells the checkpoint, if there is one, that something in this hash's segment is about to change.
+  void before_change(Database& in, uint64_t hash);
+  // Frees the entry and what it holds.
   void free_entry(Entry* entry);
-  // Removes the entry from the table and the index; it is the caller's.
-  void unlink(uint16_t database, Entry* entry, uint64_t hash);
+  // Out of the table and the expiry index; the entry is the caller's.
+  void unlink(Database& from, Entry* entry, uint64_t hash);
+  // Into both, as a new key: clock, events.
   void link(uint16_t database, Entry* entry, uint64_t hash);
-  void announce_ready(uint16_t database, const Entry& entry);
+  void expire(uint16_t database, Entry* entry, uint64_t hash);
+  std::unique_ptr<Database> exchange_for_empty(uint16_t database);
+  void sample_victims(uint16_t database, unsigned samples, uint64_t& chance, int64_t now_ms);
 
   KeyspaceOptions options_;
   Observer* observer_ = nullptr;
   std::vector<std::unique_ptr<Database>> databases_;
   std::unique_ptr<LazyFree> lazy_free_;
-  std::unique_ptr<Pool> pool_;
+  std::unique_ptr<EvictionPool> eviction_pool_;
+  std::unique_ptr<CheckpointLoader> loader_;
   Checkpoint* checkpoint_ = nullptr;  // owned by whoever called begin_checkpoint()
-  std::unique_ptr<class CheckpointLoader> loader_;
-  uint64_t chance_ = 0;  // for LFU counters alone: not replicated state
+  uint32_t epoch_ = 0;                // of the last checkpoint that was begun
+
+  // Access clocks; not replicated state.
+  int64_t clock_now_ms_ = -1;
+  uint32_t lru_now_ = 0;  // seconds, modulo 2^24
+  uint16_t lfu_now_ = 0;  // minutes, modulo 2^16
+  uint64_t clock_chance_ = 0;
 };
 
 }  // namespace keelson::kv
