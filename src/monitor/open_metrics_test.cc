@@ -36,12 +36,10 @@ TEST(OpenMetrics, HistogramBucketsCountWhatLiesBelowTheirBound) {
   std::mt19937_64 random(3);
   Histogram histogram;
   std::vector<uint64_t> values;
-  uint64_t sum = 0;
   for (int i = 0; i < 2000; ++i) {
     const uint64_t value = random() >> (24 + random() % 36);
     histogram.record(value);
     values.push_back(value);
-    sum += value;
   }
   OpenMetrics out;
   out.family("h", MetricType::kHistogram, "", "H.");

@@ -12,6 +12,7 @@ using enum SettingType;
 
 constexpr bool kStatic = false;
 constexpr bool kDynamic = true;
+constexpr int64_t kUint32Max = UINT32_MAX;
 constexpr int64_t kKiB = 1024;
 constexpr int64_t kMiB = 1024 * kKiB;
 constexpr int64_t kGiB = 1024 * kMiB;
@@ -79,13 +80,13 @@ constexpr SettingSpec kTable[] = {
         "Parts that the keyspace is cut into; each belongs to one reactor. Fixed when the data folder is first used."),
     number("kv.databases", kInteger, "16", 1, 65'534, "databases", kStatic,
            "How many databases SELECT knows. Must not become less than what the data folder has seen."),
-    number("kv.maxmemory", kBytes, "0", 0, 1024 * kTiB, "bytes", kDynamic,
+    number("kv.maxmemory", kBytes, "0", 0, INT64_MAX, "bytes", kDynamic,
            "Memory that data may take; past it kv.maxmemory-policy decides. 0: no limit."),
     choice("kv.maxmemory-policy", "noeviction",
            "noeviction|allkeys-lru|allkeys-lfu|allkeys-random|volatile-lru|volatile-lfu|volatile-random|volatile-ttl",
            kDynamic,
            "Which keys go when kv.maxmemory is reached. \"noeviction\": writes that need memory are refused."),
-    number("kv.maxmemory-samples", kInteger, "5", 1, 64, "keys", kDynamic,
+    number("kv.maxmemory-samples", kInteger, "5", 1, INT32_MAX, "keys", kDynamic,
            "Keys looked at for each eviction; more come closer to true LRU."),
     number("kv.active-expire-effort", kInteger, "1", 1, 10, "", kDynamic,
            "How hard keys whose time has passed are looked for. Each step costs more time and leaves fewer of them in "
@@ -94,11 +95,11 @@ constexpr SettingSpec kTable[] = {
          "Keyspace events that are published, by Redis's letters (\"KEA\": all). Empty: none."),
 
     // kv: clients.
-    number("kv.maxclients", kInteger, "10000", 1, 1'000'000, "clients", kDynamic,
+    number("kv.maxclients", kInteger, "10000", 1, kUint32Max, "clients", kDynamic,
            "Connections at a time; more are refused."),
-    number("kv.timeout", kInteger, "0", 0, 2'147'483, "seconds", kDynamic,
+    number("kv.timeout", kInteger, "0", 0, INT32_MAX, "seconds", kDynamic,
            "A connection idle for so long is closed. 0: never."),
-    number("kv.tcp-keepalive", kInteger, "300", 0, 2'147'483, "seconds", kDynamic,
+    number("kv.tcp-keepalive", kInteger, "300", 0, INT32_MAX, "seconds", kDynamic,
            "How often the peer of an idle connection is probed. 0: never."),
     number("kv.proto-max-bulk-len", kBytes, "512mb", kMiB, 512 * kMiB, "bytes", kDynamic,
            "The largest argument that is taken."),
@@ -110,32 +111,32 @@ constexpr SettingSpec kTable[] = {
          "The same for clients that subscribe."),
 
     // kv: watching.
-    number("kv.slowlog-log-slower-than", kInteger, "10000", -1, 3'600'000'000, "microseconds", kDynamic,
+    number("kv.slowlog-log-slower-than", kInteger, "10000", -1, INT64_MAX, "microseconds", kDynamic,
            "Commands that take longer stand in SLOWLOG. 0: all. -1: none."),
-    number("kv.slowlog-max-len", kInteger, "128", 0, 1'000'000, "entries", kDynamic, "Entries that SLOWLOG keeps."),
-    number("kv.latency-monitor-threshold", kInteger, "0", 0, 3'600'000, "milliseconds", kDynamic,
+    number("kv.slowlog-max-len", kInteger, "128", 0, kUint32Max, "entries", kDynamic, "Entries that SLOWLOG keeps."),
+    number("kv.latency-monitor-threshold", kInteger, "0", 0, kUint32Max, "milliseconds", kDynamic,
            "Events that take longer stand in LATENCY. 0: none."),
 
     // kv: encodings.
-    number("kv.hash-max-listpack-entries", kInteger, "128", 0, 4096, "fields", kDynamic,
+    number("kv.hash-max-listpack-entries", kInteger, "128", 0, kUint32Max, "fields", kDynamic,
            "Hashes up to this size are kept packed: slower to search, much smaller."),
-    number("kv.hash-max-listpack-value", kInteger, "64", 0, 8192, "bytes", kDynamic,
+    number("kv.hash-max-listpack-value", kInteger, "64", 0, kUint32Max, "bytes", kDynamic,
            "The longest field or value of a packed hash."),
-    number("kv.set-max-intset-entries", kInteger, "512", 0, 4096, "members", kDynamic,
+    number("kv.set-max-intset-entries", kInteger, "512", 0, kUint32Max, "members", kDynamic,
            "Sets of integers up to this size are kept packed."),
-    number("kv.set-max-listpack-entries", kInteger, "128", 0, 4096, "members", kDynamic,
+    number("kv.set-max-listpack-entries", kInteger, "128", 0, kUint32Max, "members", kDynamic,
            "Sets up to this size are kept packed."),
-    number("kv.set-max-listpack-value", kInteger, "64", 0, 8192, "bytes", kDynamic,
+    number("kv.set-max-listpack-value", kInteger, "64", 0, kUint32Max, "bytes", kDynamic,
            "The longest member of a packed set."),
-    number("kv.zset-max-listpack-entries", kInteger, "128", 0, 4096, "members", kDynamic,
+    number("kv.zset-max-listpack-entries", kInteger, "128", 0, kUint32Max, "members", kDynamic,
            "Sorted sets up to this size are kept packed."),
-    number("kv.zset-max-listpack-value", kInteger, "64", 0, 8192, "bytes", kDynamic,
+    number("kv.zset-max-listpack-value", kInteger, "64", 0, kUint32Max, "bytes", kDynamic,
            "The longest member of a packed sorted set."),
-    number("kv.list-max-listpack-size", kInteger, "-2", -5, 4096, "", kDynamic,
+    number("kv.list-max-listpack-size", kInteger, "-2", -5, INT32_MAX, "", kDynamic,
            "Size of a list's chunks. -1 to -5: 4, 8, 16, 32, 64 KiB. Above 0: so many elements."),
     number("kv.lfu-log-factor", kInteger, "10", 0, 255, "", kDynamic,
            "How slowly the counters of the LFU policies grow."),
-    number("kv.lfu-decay-time", kInteger, "1", 0, 65'535, "minutes", kDynamic,
+    number("kv.lfu-decay-time", kInteger, "1", 0, INT32_MAX, "minutes", kDynamic,
            "How long until a counter that is not touched shrinks by one."),
 
     // kv: TLS.

@@ -1,0 +1,77 @@
+// The data folder: who uses it, and what was fixed when it was first used.
+//
+//   LOCK          held by the server that runs on it
+//   node          text: the node's id, the number of shards, databases, the secret of the tables' hash, and a CRC32C;
+//   the last
+//                 file that a new or restored folder gets
+//   log/          segments (log/format.h)
+//   checkpoints/  (log/checkpoint_file.h)
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <system_error>
+
+#include "base/result.h"
+#include "base/task.h"
+#include "env/disk.h"
+#include "env/reactor.h"
+
+namespace keelson::server {
+
+enum class FolderErrc : uint8_t {
+  kOk = 0,
+  kInUse,     // another server runs on it
+  kUnusable,  // it cannot be made, read or written
+  kDamaged,   // `node` is not what was written
+  kMismatch,  // made with other fixed settings
+};
+std::error_code make_error_code(FolderErrc code);
+
+struct NodeFile {
+  std::string id;  // 40 hex digits
+  uint16_t shards = 0;
+  uint16_t databases = 0;
+  uint64_t hash_secret = 0;
+};
+std::string write_node_file(const NodeFile& node);
+Result<NodeFile> read_node_file(std::string_view text, const std::string& path);
+
+inline constexpr std::string_view kLockName = "LOCK";
+inline constexpr std::string_view kNodeName = "node";
+inline constexpr std::string_view kLogFolder = "log";
+inline constexpr std::string_view kCheckpointFolder = "checkpoints";
+
+struct FolderWish {
+  uint16_t shards = 16;
+  bool is_shards_explicit = false;  // somebody asked for this number: another one in the folder is an error
+  uint16_t databases = 16;
+};
+
+// An open data folder: locked until destroyed.
+class DataFolder {
+ public:
+  // Makes what is missing. The sentence of an error says what to do.
+  static Task<Result<std::unique_ptr<DataFolder>>> open(env::Disk& disk, env::Reactor& on, std::string path,
+                                                        FolderWish wish);
+
+  [[nodiscard]] const NodeFile& node() const { return node_; }
+  [[nodiscard]] const std::string& path() const { return path_; }
+
+ private:
+  DataFolder(std::string path, std::unique_ptr<env::FileLock> lock) : path_(std::move(path)), lock_(std::move(lock)) {}
+
+  std::string path_;
+  std::unique_ptr<env::FileLock> lock_;
+  NodeFile node_;
+};
+
+// For tools that work on a folder that no server may be using.
+Result<std::unique_ptr<env::FileLock>> lock_folder(env::Disk& disk, const std::string& path);
+
+}  // namespace keelson::server
+
+template <>
+struct std::is_error_code_enum<keelson::server::FolderErrc> : std::true_type {};

@@ -1,0 +1,29 @@
+// From settings to what the kv service and the shards take, and back for CONFIG REWRITE.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "log/local_log.h"
+#include "protocol/resp/config.h"
+#include "protocol/resp/service.h"
+#include "server/settings.h"
+#include "shard/runtime.h"
+
+namespace keelson::server {
+
+// The settings of kv that CONFIG can change. Values that Redis's rules refuse (an unknown letter among the keyspace
+// events) are appended to `errors`.
+resp::KvConfig make_kv_config(const Settings& settings, const std::string& password, std::vector<SettingError>& errors);
+
+log::Durability parse_durability(const Settings& settings);
+std::string_view durability_text(log::Durability durability);
+
+// Of log and checkpoints; the caller adds the folder, the engine and the sinks.
+shard::RuntimeOptions make_runtime_options(const Settings& settings);
+
+// What must be changed in a file whose settings are `in_file` so that a server that starts from it is as `live` is.
+Pairs changes_since(const resp::KvConfig& in_file, log::Durability durability_in_file, const resp::KvConfig& live,
+                    log::Durability durability, const resp::KvService& service);
+
+}  // namespace keelson::server
