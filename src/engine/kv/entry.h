@@ -91,6 +91,9 @@ class Entry {
            (inline_bytes >= kLongInline ? 4 : 0) + inline_bytes;
   }
 
+  // Are these the bytes of an entry, as far as lengths tell? The value is not looked at.
+  [[nodiscard]] static bool is_well_formed(std::string_view bytes);
+
   // Changes encoding and inline length; the entry stays in place if that keeps its size class, else it is moved: the
   // result is where it is now. The first bytes of the old value are kept as far as they fit.
   static Entry* resize(Entry* entry, Encoding encoding, size_t inline_bytes);

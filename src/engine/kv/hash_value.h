@@ -44,6 +44,8 @@ class HashValue final : public Value {
   [[nodiscard]] uint64_t scan(uint64_t cursor, size_t count, Visit visit) const;
 
  private:
+  void to_object();
+
   mutable IntegerText scratch_;
   mutable IntegerText second_scratch_;
 };

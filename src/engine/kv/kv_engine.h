@@ -13,7 +13,7 @@ namespace keelson::kv {
 
 struct KvOptions {
   uint16_t databases = 16;
-  uint64_t hash_secret = 0;   // for the main table; kept in the data folder so that a shard keeps its order
+  uint64_t hash_secret = 0;  // for the main table; kept in the data folder so that a shard keeps its order
 };
 
 class KvEngine final : public engine::Engine {
@@ -36,8 +36,8 @@ class KvEngine final : public engine::Engine {
   std::unique_ptr<Keyspace> keyspace_;
 };
 
-// Runs a command whose keys lie on several shards, all of them lent to the calling thread. A write changes them at once and
-// tells `effects` what each must log; `effects` is null for a query.
+// Runs a command whose keys lie on several shards, all of them lent to the calling thread. A write changes them at once
+// and tells `effects` what each must log; `effects` is null for a query.
 void run_across(KeyspaceMap& map, Effects* effects, const engine::ApplyContext& context, const engine::Command& command,
                 ReplySink& reply);
 

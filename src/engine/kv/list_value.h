@@ -48,6 +48,8 @@ class ListValue final : public Value {
   void for_range_reverse(size_t first, size_t count, Visit visit) const;
 
  private:
+  void leave_room(size_t bytes);
+
   mutable IntegerText scratch_;
 };
 

@@ -43,6 +43,12 @@ class SetValue final : public Value {
   [[nodiscard]] uint64_t scan(uint64_t cursor, size_t count, Visit visit) const;
 
  private:
+  bool add_integer(int64_t number);
+  void leave_integers(size_t member_bytes);
+  void to_object();
+  void erase_integer(size_t index);
+  void erase_packed(size_t at);
+
   mutable IntegerText scratch_;
 };
 

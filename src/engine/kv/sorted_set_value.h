@@ -17,6 +17,8 @@
 
 namespace keelson::kv {
 
+class PackedElement;
+
 // One end of ZRANGEBYSCORE: infinities allowed, never NaN.
 struct ScoreBound {
   double score = 0;
@@ -69,6 +71,10 @@ class SortedSetValue final : public Value {
   [[nodiscard]] uint64_t scan(uint64_t cursor, size_t count, Visit visit) const;
 
  private:
+  void erase_packed(size_t at, size_t bytes);
+  void insert_packed(const PackedElement& name, std::string_view member, double score);
+  void to_object();
+
   mutable IntegerText scratch_;
 };
 

@@ -16,6 +16,7 @@
 #include <cstdint>
 #include <string_view>
 
+#include "engine/kv/big_object.h"
 #include "engine/kv/entry.h"
 
 namespace keelson::kv {
@@ -54,9 +55,12 @@ class Value {
  protected:
   // Makes room for exactly `bytes` of inline value; what fits of the old value is kept. May move the entry.
   void resize_inline(size_t bytes);
+  // Replaces `erased` bytes of the inline value at `offset` by room for `added`; the result is where they go. May move
+  // the entry.
+  char* splice_inline(size_t offset, size_t erased, size_t added);
   // Replaces whatever value there is (its memory has been taken care of) by inline bytes or by an object.
   void become_inline(Encoding encoding, std::string_view bytes);
-  void become_object(Encoding encoding, BigObject* object);
+  void become_object(BigObject* object);
 
   Keyspace* keyspace_ = nullptr;
   Entry* entry_ = nullptr;

@@ -1,0 +1,137 @@
+#include "engine/kv/hash_value.h"
+
+#include <algorithm>
+#include <cstring>
+
+#include "engine/kv/keyspace.h"
+#include "engine/kv/member_object.h"
+#include "engine/kv/packed.h"
+
+namespace keelson::kv {
+namespace {
+
+MemberObject& object_of(const Entry& entry) { return *static_cast<MemberObject*>(entry.object()); }
+
+// Where the field stands in the blob; 0: nowhere.
+size_t find_field(std::string_view blob, const PackedElement& field) {
+  size_t left = packed_count(blob) / 2;
+  for (const char* at = blob.data() + kPackedHeaderBytes; left > 0; --left) {
+    if (packed_equals(at, field)) return static_cast<size_t>(at - blob.data());
+    at += packed_size_at(at);
+    at += packed_size_at(at);
+  }
+  return 0;
+}
+
+}  // namespace
+
+size_t HashValue::size() const {
+  return entry_->is_object() ? object_of(*entry_).size() : packed_count(entry_->inline_value()) / 2;
+}
+
+std::optional<std::string_view> HashValue::get(std::string_view field) const {
+  if (entry_->is_object()) {
+    const Member* member = object_of(*entry_).find(field);
+    if (member == nullptr) return std::nullopt;
+    return member->value();
+  }
+  const std::string_view blob = entry_->inline_value();
+  const size_t at = find_field(blob, PackedElement(field));
+  if (at == 0) return std::nullopt;
+  const char* value = blob.data() + at + packed_size_at(blob.data() + at);
+  return read_packed(value).text(scratch_);
+}
+
+bool HashValue::contains(std::string_view field) const {
+  if (entry_->is_object()) return object_of(*entry_).find(field) != nullptr;
+  return find_field(entry_->inline_value(), PackedElement(field)) != 0;
+}
+
+bool HashValue::set(std::string_view field, std::string_view value) {
+  if (entry_->is_object()) return object_of(*entry_).set(field, value);
+  const KeyspaceOptions& options = keyspace_->options();
+  const std::string_view blob = entry_->inline_value();
+  const PackedElement packed_field(field);
+  const PackedElement packed_value(value);
+  const size_t at = find_field(blob, packed_field);
+  const size_t fields = packed_count(blob) / 2;
+  const size_t grown = blob.size() + packed_field.size() + packed_value.size();
+  if (field.size() > options.hash_max_listpack_value || value.size() > options.hash_max_listpack_value ||
+      grown > kPackedBytesMax ||
+      (at == 0 && fields >= std::min<size_t>(options.hash_max_listpack_entries, kPackedEntriesMax))) {
+    to_object();
+    return object_of(*entry_).set(field, value);
+  }
+  if (at != 0) {
+    const size_t value_at = at + packed_size_at(blob.data() + at);
+    packed_value.write(splice_inline(value_at, packed_size_at(blob.data() + value_at), packed_value.size()));
+    return false;
+  }
+  const size_t header = blob.empty() ? kPackedHeaderBytes : 0;
+  char* to = splice_inline(blob.size(), 0, header + packed_field.size() + packed_value.size()) + header;
+  packed_value.write(packed_field.write(to));
+  put_u16(entry_->inline_data(), static_cast<uint16_t>(2 * (fields + 1)));
+  return true;
+}
+
+void HashValue::to_object() {
+  auto* object = new MemberObject(Type::kHash, keyspace_->options().hash_secret);
+  for_each([object](std::string_view field, std::string_view value) { object->set(field, value); });
+  become_object(object);
+}
+
+bool HashValue::erase(std::string_view field) {
+  if (entry_->is_object()) return object_of(*entry_).erase(field);
+  const std::string_view blob = entry_->inline_value();
+  const size_t at = find_field(blob, PackedElement(field));
+  if (at == 0) return false;
+  const size_t field_bytes = packed_size_at(blob.data() + at);
+  const size_t bytes = field_bytes + packed_size_at(blob.data() + at + field_bytes);
+  put_u16(entry_->inline_data(), static_cast<uint16_t>(packed_count(blob) - 2));
+  splice_inline(at, bytes, 0);
+  return true;
+}
+
+HashValue::Pair HashValue::at(size_t index) const {
+  if (entry_->is_object()) {
+    const Member& member = object_of(*entry_).at(index);
+    return {member.name(), member.value()};
+  }
+  const char* at = entry_->inline_value().data() + kPackedHeaderBytes;
+  for (; index > 0; --index) {
+    at += packed_size_at(at);
+    at += packed_size_at(at);
+  }
+  const PackedItem field = read_packed(at);
+  return {field.text(scratch_), read_packed(at + field.size).text(second_scratch_)};
+}
+
+void HashValue::for_each(Visit visit) const {
+  if (entry_->is_object()) {
+    const MemberObject& object = object_of(*entry_);
+    for (size_t i = 0; i < object.size(); ++i) visit(object.at(i).name(), object.at(i).value());
+    return;
+  }
+  IntegerText field_scratch;
+  IntegerText value_scratch;
+  const std::string_view blob = entry_->inline_value();
+  const char* at = blob.data() + kPackedHeaderBytes;
+  for (size_t left = packed_count(blob) / 2; left > 0; --left) {
+    const PackedItem field = read_packed(at);
+    at += field.size;
+    const PackedItem value = read_packed(at);
+    at += value.size;
+    visit(field.text(field_scratch), value.text(value_scratch));
+  }
+}
+
+uint64_t HashValue::scan(uint64_t cursor, size_t count, Visit visit) const {
+  if (!entry_->is_object()) {
+    for_each(visit);
+    return 0;
+  }
+  return object_of(*entry_).scan(cursor, count,
+                                 [&visit](const Member& member) { visit(member.name(), member.value()); });
+}
+
+}  // namespace keelson::kv
