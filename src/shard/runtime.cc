@@ -208,7 +208,20 @@ Status Runtime::load_file(ShardId id, const std::string& path) {
   return {};
 }
 
+void Runtime::release_files() {
+  if (files_held_.fetch_sub(1, std::memory_order_relaxed) != 1 || local_log_ == nullptr) return;
+  // What was kept for the holder alone goes now; what cannot be removed is removed behind the next checkpoint.
+  for (ShardId id = 0; id < shard_count(); ++id) {
+    const uint64_t index = background_->checkpoint_of[id].index;
+    if (index == 0) continue;
+    const Status removed = log::remove_older_checkpoints(env_.disk(), background_->folder, id, index);
+    if (!removed.ok()) log_warn("shard", "old checkpoints stay for now", {{"why", removed.error().message()}});
+  }
+  trim_log();
+}
+
 void Runtime::trim_log() {
+  if (files_held_.load(std::memory_order_relaxed) != 0) return;
   std::vector<uint64_t> needed_from;
   for (const Background::Kept& kept : background_->checkpoint_of) needed_from.push_back(kept.index + 1);
   local_log_->trim(needed_from);
@@ -318,6 +331,7 @@ Task<Status> Runtime::finish_file(ShardId id) {
   Status finished = co_await kept.writer->finish();
   if (!finished.ok()) co_return forward_error(finished);
   kept.bytes = kept.writer->bytes_written();
+  if (files_held_.load(std::memory_order_relaxed) != 0) co_return Status();
   co_return log::remove_older_checkpoints(env_.disk(), background_->folder, id, kept.next_index);
 }
 

@@ -4,6 +4,7 @@
 // a log clock and a log port. Knows engines only by their contract.
 #pragma once
 
+#include <atomic>
 #include <cstdint>
 #include <functional>
 #include <memory>
@@ -95,6 +96,10 @@ class Runtime {
   // second call while one is under way waits for it and starts anew. `is_urgent`: without leaving time to others.
   Task<Status> checkpoint_all(bool is_urgent = false);
   [[nodiscard]] const CheckpointProgress& checkpoint_progress() const { return progress_; }
+  // Reactor 0. Between the two, no checkpoint file is removed and no segment of the log is removed or used again, so that
+  // a backup can copy them. May be nested. Needs room: the log grows meanwhile.
+  void hold_files() { files_held_.fetch_add(1, std::memory_order_relaxed); }
+  void release_files();
 
  private:
   struct Background;
@@ -118,6 +123,7 @@ class Runtime {
   std::vector<std::unique_ptr<Shard>> shards_;
   RecoveryReport recovery_;
   CheckpointProgress progress_;
+  std::atomic<unsigned> files_held_{0};  // written on reactor 0
   std::unique_ptr<Background> background_;
 };
 
