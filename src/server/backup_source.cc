@@ -1,0 +1,185 @@
+#include "server/backup_source.h"
+
+#include <algorithm>
+#include <map>
+#include <utility>
+#include <vector>
+
+#include "base/buffer.h"
+#include "cli/backup_archive.h"
+#include "env/disk.h"
+#include "log/checkpoint_file.h"
+#include "log/local_log.h"
+#include "log/log_reader.h"
+#include "server/data_folder.h"
+
+namespace keelson::server {
+
+namespace {
+
+constexpr size_t kPieceBytes = 512 << 10;
+constexpr int64_t kProgressEveryNs = 500'000'000;
+constexpr int64_t kCheckpointPollNs = 10'000'000;
+constexpr std::string_view kContentType = "application/vnd.keelson.backup";
+
+struct Source {
+  std::string path;
+  std::string name;  // within the backup
+  uint64_t bytes = 0;
+};
+
+// Keeps the runtime from removing or reusing files.
+class FilesHold {
+ public:
+  explicit FilesHold(shard::Runtime& runtime) : runtime_(runtime) { runtime_.hold_files(); }
+  FilesHold(const FilesHold&) = delete;
+  FilesHold& operator=(const FilesHold&) = delete;
+  ~FilesHold() { runtime_.release_files(); }
+
+ private:
+  shard::Runtime& runtime_;
+};
+
+std::string name_of(const std::string& path) { return path.substr(path.rfind('/') + 1); }
+
+Result<Source> make_source(env::Disk& disk, const std::string& path, std::string_view folder) {
+  Result<std::unique_ptr<env::File>> file = disk.open(path, env::OpenMode::kRead);
+  if (!file.ok()) return forward_error(file);
+  Result<uint64_t> size = (*file)->size();
+  if (!size.ok()) return forward_error(size);
+  return Source{path, std::string(folder) + (folder.empty() ? "" : "/") + name_of(path), *size};
+}
+
+// In the order in which they are sent: checkpoints, the log from its newest file to its oldest, the node file.
+Result<std::vector<Source>> list_sources(env::Disk& disk, const std::string& folder) {
+  std::vector<std::pair<std::string, std::string_view>> paths;
+  Result<std::vector<log::CheckpointFile>> checkpoints =
+      log::list_checkpoints(disk, folder + "/" + std::string(kCheckpointFolder));
+  if (!checkpoints.ok()) return forward_error(checkpoints);
+  for (size_t i = 0; i < checkpoints->size(); ++i) {  // the newest of each shard stands first
+    if (i == 0 || (*checkpoints)[i].shard != (*checkpoints)[i - 1].shard)
+      paths.emplace_back((*checkpoints)[i].path, kCheckpointFolder);
+  }
+  Result<log::LogFolder> chain = log::scan_log_folder(disk, folder + "/" + std::string(kLogFolder));
+  if (!chain.ok()) return forward_error(chain);
+  for (auto segment = chain->chain.rbegin(); segment != chain->chain.rend(); ++segment) {
+    if (segment->exists) paths.emplace_back(segment->path, kLogFolder);
+  }
+  paths.emplace_back(folder + "/" + std::string(kNodeName), "");
+  std::vector<Source> sources;
+  for (const auto& [path, into] : paths) {
+    Result<Source> source = make_source(disk, path, into);
+    if (!source.ok()) return forward_error(source);
+    sources.push_back(std::move(*source));
+  }
+  return sources;
+}
+
+// The answer under way: gathers frames and sends them.
+class Sender {
+ public:
+  Sender(net::http::Exchange& exchange, std::function<bool()> may_go_on)
+      : exchange_(exchange), may_go_on_(std::move(may_go_on)), writer_(out_) {}
+
+  cli::BackupWriter& writer() { return writer_; }
+  Task<Status> flush() {
+    if (!may_go_on_()) co_return fail(cli::BackupErrc::kShort, "the server is stopping");
+    const bool is_sent = co_await exchange_.send(out_.view());
+    out_.clear();
+    if (!is_sent) co_return fail(cli::BackupErrc::kShort, "the client has gone");
+    co_return Status();
+  }
+
+ private:
+  net::http::Exchange& exchange_;
+  std::function<bool()> may_go_on_;
+  Buffer out_;
+  cli::BackupWriter writer_;
+};
+
+// Tells the client how far the checkpoints are, so that it sees that something goes on.
+Task<void> tell_progress(shard::Runtime& runtime, env::Reactor& home, Sender& sender, const bool& is_done,
+                         Status& outcome) {
+  while (!is_done) {
+    const shard::CheckpointProgress& progress = runtime.checkpoint_progress();
+    sender.writer().progress("writing shard " + std::to_string(progress.shards_done) + " of " +
+                             std::to_string(progress.shards_total));
+    outcome = co_await sender.flush();
+    if (!outcome.ok()) co_return;
+    co_await env::sleep_for(home, kProgressEveryNs);
+  }
+}
+
+Task<void> run_checkpoint(shard::Runtime& runtime, bool& is_done, Status& outcome) {
+  outcome = co_await runtime.checkpoint_all();
+  is_done = true;
+}
+
+// Writes every changed shard down while the client is told.
+Task<Status> checkpoint_first(shard::Runtime& runtime, env::Reactor& home, Sender& sender) {
+  bool is_done = false;
+  Status checkpointed;
+  Status told;
+  env::TaskScope scope(home);
+  scope.spawn(run_checkpoint(runtime, is_done, checkpointed));
+  scope.spawn(tell_progress(runtime, home, sender, is_done, told));
+  co_await scope.join();
+  if (!told.ok()) co_return told;
+  co_return checkpointed;
+}
+
+Task<Status> send_file(env::Disk& disk, const Source& source, Sender& sender) {
+  Result<std::unique_ptr<env::File>> file = disk.open(source.path, env::OpenMode::kRead);
+  if (!file.ok()) co_return forward_error(file);
+  sender.writer().file(source.name, source.bytes);
+  std::string piece;
+  for (uint64_t end = source.bytes; end > 0;) {
+    const uint64_t begin = end > kPieceBytes ? end - kPieceBytes : 0;
+    piece.resize(end - begin);
+    Result<size_t> count = (*file)->read_at(begin, piece);
+    if (!count.ok()) co_return forward_error(count);
+    if (*count != piece.size())
+      co_return fail(env::DiskErrc::kIo, source.path + " has become shorter while it was read");
+    sender.writer().data(begin, piece);
+    if (Status sent = co_await sender.flush(); !sent.ok()) co_return sent;
+    end = begin;
+  }
+  co_return Status();
+}
+
+}  // namespace
+
+Task<Status> send_backup(env::Env& env, shard::Runtime& runtime, std::string folder, std::string version,
+                         net::http::Exchange& exchange, std::function<bool()> may_go_on) {
+  exchange.add_field("Content-Disposition", "attachment; filename=\"keelson.backup\"");
+  if (!co_await exchange.begin(200, std::string(kContentType)))
+    co_return fail(cli::BackupErrc::kShort, "the client has gone");
+  // A failure from here on leaves the answer without its end, which tells the client.
+  Sender sender(exchange, std::move(may_go_on));
+  if (exchange.request().method == "HEAD") {
+    (void)co_await exchange.end();
+    co_return Status();
+  }
+  if (Status done = co_await checkpoint_first(runtime, env.reactor(0), sender); !done.ok()) co_return done;
+  if (Status synced = co_await runtime.local_log()->sync(); !synced.ok()) co_return synced;
+  // Nobody is about to remove a file at the moment of the hold.
+  while (runtime.checkpoint_progress().is_running) co_await env::sleep_for(env.reactor(0), kCheckpointPollNs);
+  const FilesHold hold(runtime);
+  Result<std::vector<Source>> sources = list_sources(env.disk(), folder);
+  if (!sources.ok()) co_return forward_error(sources);
+  cli::BackupHeader header;
+  header.files = sources->size();
+  for (const Source& source : *sources) header.bytes += source.bytes;
+  header.created_wall_ms = env.clock().wall_ms();
+  header.version = std::move(version);
+  sender.writer().header(header);
+  for (const Source& source : *sources) {
+    if (Status sent = co_await send_file(env.disk(), source, sender); !sent.ok()) co_return sent;
+  }
+  sender.writer().end();
+  if (Status sent = co_await sender.flush(); !sent.ok()) co_return sent;
+  if (!co_await exchange.end()) co_return fail(cli::BackupErrc::kShort, "the client has gone");
+  co_return Status();
+}
+
+}  // namespace keelson::server

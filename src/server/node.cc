@@ -1,0 +1,356 @@
+#include "server/node.h"
+
+#include <utility>
+
+#include "base/logging.h"
+#include "engine/kv/kv_engine.h"
+#include "engine/kv/reply.h"
+#include "log/local_log.h"
+#include "monitor/log_lines.h"
+#include "monitor/runtime_metrics.h"
+#include "net/http/server.h"
+#include "net/tls_stream.h"
+#include "server/backup_source.h"
+#include "server/kv_metrics.h"
+#include "server/kv_setup.h"
+#include "shard/runtime.h"
+
+namespace keelson::server {
+
+namespace {
+
+constexpr uint64_t kConfigBytesMax = 4 << 20;
+constexpr std::string_view kPlain = "text/plain; charset=utf-8";
+// Of what stands in checkpoints and records of kv.
+constexpr uint32_t kKvEngineVersion = 1;
+
+net::TlsServerOptions kv_tls_options(const Settings& settings) {
+  net::TlsServerOptions options;
+  options.certificate_file = settings.text("kv.tls.cert");
+  options.key_file = settings.text("kv.tls.key");
+  options.ca_file = settings.text("kv.tls.ca");
+  const std::string& clients = settings.text("kv.tls.auth-clients");
+  if (clients == "optional") options.client_certificate = net::ClientCertificate::kOptional;
+  if (clients == "yes") options.client_certificate = net::ClientCertificate::kRequired;
+  options.protocol_min = settings.text("kv.tls.protocol-min");
+  options.ciphers = settings.text("kv.tls.ciphers");
+  options.cipher_suites = settings.text("kv.tls.cipher-suites");
+  return options;
+}
+
+std::string join(const std::vector<env::Address>& addresses, std::string_view separator) {
+  std::string text;
+  for (const env::Address& address : addresses) text.append(text.empty() ? "" : separator).append(address.text());
+  return text;
+}
+
+// The sentence for an address that cannot be listened on, with the setting to change.
+std::unexpected<Error> cannot_listen(const env::Address& at, std::string_view key, const Error& error) {
+  std::string advice = "; see " + std::string(key);
+  if (error.code() == env::NetErrc::kAddressInUse) {
+    advice = ". Is another server running there? Stop it, or choose another address with --" + std::string(key) +
+             " (port 0 picks a free one)";
+  }
+  return fail(error.code(), "cannot listen on " + at.text() + ": " + error.message() + advice);
+}
+
+}  // namespace
+
+Node::Node(env::Env& env, NodeOptions options) : env_(env), home_(env.reactor(0)), options_(std::move(options)) {
+  add_endpoints();
+}
+
+Node::~Node() = default;
+
+Task<Status> Node::start() {
+  const Settings& settings = options_.settings;
+  std::vector<SettingError> errors;
+  resp::KvConfig config = make_kv_config(settings, options_.kv_password, errors);
+  if (!errors.empty()) co_return fail(SettingErrc::kBadValue, errors.front().text());
+  if (Status made = make_certificates(); !made.ok()) co_return forward_error(made);
+
+  FolderWish wish;
+  wish.shards = static_cast<uint16_t>(settings.number("kv.shards"));
+  wish.is_shards_explicit = settings.origin("kv.shards").kind != Origin::Kind::kDefault;
+  wish.databases = config.databases;
+  auto folder = co_await DataFolder::open(env_.disk(), home_, settings.text("data-dir"), wish);
+  if (!folder.ok()) co_return forward_error(folder);
+  folder_ = std::move(*folder);
+
+  if (Status started = start_http(); !started.ok()) co_return forward_error(started);
+  config.encodings.hash_secret = folder_->node().hash_secret;
+  if (Status started = co_await start_shards(config); !started.ok()) co_return forward_error(started);
+  if (Status started = start_kv(std::move(config)); !started.ok()) co_return forward_error(started);
+  state_ = State::kReady;
+  co_return Status();
+}
+
+Status Node::make_certificates() {
+  const Settings& settings = options_.settings;
+  if (!settings.text("kv.tls.cert").empty()) {
+    auto made = net::TlsContext::server(env_.disk(), kv_tls_options(settings));
+    if (!made.ok()) return forward_error(made);
+    kv_tls_ = std::move(*made);
+  }
+  if (!settings.text("http.tls.cert").empty()) {
+    net::TlsServerOptions options;
+    options.certificate_file = settings.text("http.tls.cert");
+    options.key_file = settings.text("http.tls.key");
+    auto made = net::TlsContext::server(env_.disk(), options);
+    if (!made.ok()) return forward_error(made);
+    http_tls_ = std::move(*made);
+  }
+  return {};
+}
+
+Status Node::reload_certificates() {
+  for (net::TlsContext* context : {kv_tls_.get(), http_tls_.get()}) {
+    if (context == nullptr) continue;
+    if (Status reloaded = context->reload(env_.disk()); !reloaded.ok()) return reloaded;
+  }
+  return {};
+}
+
+Status Node::start_http() {
+  const Settings& settings = options_.settings;
+  net::http::ServerOptions options;
+  options.connections_max = static_cast<uint32_t>(settings.number("http.max-connections"));
+  endpoints_.set_password(options_.http_password.empty() ? options_.kv_password : options_.http_password);
+  http_ = std::make_unique<net::http::Server>(
+      env_.network(), home_, options, [this](net::http::Exchange& exchange) { return endpoints_.handle(exchange); });
+  for (const env::Address& at : settings.addresses("http.listen")) {
+    if (Status listening = http_->listen(at, http_tls_.get()); !listening.ok()) {
+      return cannot_listen(at, "http.listen", listening.error());
+    }
+  }
+  addresses_.http = http_->addresses();
+  return {};
+}
+
+Task<Status> Node::start_shards(const resp::KvConfig& config) {
+  static kv::NullReply nobody;
+  shard::RuntimeOptions options = make_runtime_options(options_.settings);
+  options.shard_count = folder_->node().shards;
+  options.folder = folder_->path();
+  options.engine_version = kKvEngineVersion;
+  options.replay_sink = &nobody;
+  const kv::KvOptions engine_options{.databases = config.databases, .hash_secret = folder_->node().hash_secret};
+  options.make_engine = [engine_options](shard::ShardId) { return std::make_unique<kv::KvEngine>(engine_options); };
+  runtime_ = std::make_unique<shard::Runtime>(env_, std::move(options));
+  if (Status started = co_await runtime_->start(); !started.ok()) co_return forward_error(started);
+  const shard::RecoveryReport& recovery = runtime_->recovery();
+  log_info("server", "the data is recovered",
+           {{"records", recovery.records_replayed},
+            {"checkpoint_bytes", recovery.checkpoint_bytes},
+            {"took_ms", recovery.duration_ms}});
+  co_return Status();
+}
+
+Status Node::start_kv(resp::KvConfig config) {
+  kv_ = std::make_unique<resp::KvService>(*runtime_, std::move(config), make_host());
+  const auto listen = [this](std::string_view key, net::TlsContext* tls, std::vector<env::Address>& into) -> Status {
+    for (const env::Address& at : options_.settings.addresses(key)) {
+      if (Status listening = kv_->listen(at, tls); !listening.ok()) return cannot_listen(at, key, listening.error());
+      into.push_back(kv_->addresses().back());
+    }
+    return {};
+  };
+  if (Status done = listen("kv.listen", nullptr, addresses_.kv); !done.ok()) return done;
+  return listen("kv.tls.listen", kv_tls_.get(), addresses_.kv_tls);
+}
+
+resp::Host Node::make_host() {
+  resp::Host host;
+  host.shutdown = [this](bool with_checkpoint) {
+    if (options_.request_stop) options_.request_stop(with_checkpoint);
+  };
+  host.rewrite_config = [this](resp::KvConfig live) { return rewrite_config(std::move(live)); };
+  if (log::LocalLog* log = runtime_->local_log()) {
+    host.set_durability = [log](log::Durability durability) {
+      log->set_durability(durability);
+      return Status();
+    };
+    host.durability = [log] { return log->durability(); };
+  }
+  host.process_figures = options_.process_figures;
+  host.purge_memory = options_.purge_memory;
+  host.config_file = options_.config_file;
+  host.executable = options_.executable;
+  host.data_folder = folder_->path();
+  host.version = kVersion;
+  host.node_id = folder_->node().id;
+  const std::vector<env::Address>& kv = options_.settings.addresses("kv.listen");
+  if (!kv.empty()) {
+    host.port = kv.front().port;
+    host.bind = kv.front().host;
+  }
+  return host;
+}
+
+Task<Status> Node::rewrite_config(resp::KvConfig live) {
+  const std::string& path = options_.config_file;
+  Result<std::string> text = env::read_file(env_.disk(), path, kConfigBytesMax);
+  if (!text.ok()) co_return forward_error(text);
+  const LoadedSettings in_file = load_settings({.file_name = path, .file_text = *text, .variables = {}, .flags = {}});
+  if (!in_file.errors.empty()) co_return fail(SettingErrc::kBadFile, in_file.errors.front().text());
+  if (!options_.settings.text("kv.password-file").empty()) {
+    // The password's place is its own file: it is not copied into this one.
+    if (live.password != options_.kv_password) {
+      co_return fail(SettingErrc::kBadFile,
+                     "the password comes from " + options_.settings.text("kv.password-file") + "; change it there");
+    }
+    live.password = in_file.settings.text("kv.password");
+  }
+  std::vector<SettingError> errors;
+  const resp::KvConfig before = make_kv_config(in_file.settings, in_file.settings.text("kv.password"), errors);
+  if (!errors.empty()) co_return fail(SettingErrc::kBadFile, errors.front().text());
+  const log::Durability durability_before = parse_durability(in_file.settings);
+  const log::LocalLog* log = runtime_->local_log();
+  const Pairs changes =
+      changes_since(before, durability_before, live, log != nullptr ? log->durability() : durability_before, *kv_);
+  Result<std::string> changed = rewrite_toml(path, *text, changes);
+  if (!changed.ok()) co_return forward_error(changed);
+  const size_t slash = path.rfind('/');
+  const std::string folder = slash == std::string::npos ? "." : slash == 0 ? "/" : path.substr(0, slash);
+  const std::string name = slash == std::string::npos ? path : path.substr(slash + 1);
+  co_return co_await env::replace_file(env_.disk(), home_, folder, name, std::move(*changed));
+}
+
+Task<Status> Node::stop(bool with_checkpoint) {
+  state_ = State::kStopping;
+  if (kv_ != nullptr) co_await kv_->stop();
+  if (http_ != nullptr) co_await http_->stop();
+  Status stopped;
+  // Without a kv service the shards have not started, and there is nothing to write down.
+  if (kv_ != nullptr) stopped = co_await runtime_->stop(with_checkpoint);
+  kv_.reset();
+  co_return stopped;
+}
+
+void Node::add_endpoints() {
+  using monitor::Access;
+  endpoints_.add({"GET", "/healthz", Access::kOpen,
+                  [](net::http::Exchange& exchange) -> Task<void> {
+                    (void)co_await exchange.respond(200, std::string(kPlain), "ok\n");
+                  },
+                  "200 while the process runs"});
+  endpoints_.add({"GET", "/readyz", Access::kOpen,
+                  [this](net::http::Exchange& exchange) { return answer_ready(exchange); },
+                  "200 while it serves; 503 with the reason otherwise"});
+  endpoints_.add({"GET", "/metrics", Access::kPassword,
+                  [this](net::http::Exchange& exchange) { return answer_metrics(exchange); },
+                  "OpenMetrics, for Prometheus"});
+  endpoints_.add({"GET", "/admin/backup", Access::kPassword,
+                  [this](net::http::Exchange& exchange) { return answer_backup(exchange); },
+                  "a backup of the node (keelson backup)"});
+  endpoints_.add({"POST", "/admin/checkpoint", Access::kPassword,
+                  [this](net::http::Exchange& exchange) { return answer_checkpoint(exchange); },
+                  "writes every changed shard down, then answers"});
+}
+
+std::string Node::why_not_ready() const {
+  if (state_ == State::kStarting) return "the data is being recovered";
+  if (state_ == State::kStopping) return "the server is stopping";
+  const log::LocalLog* log = runtime_->local_log();
+  if (log != nullptr && log->failure() != nullptr) return "writes are refused: " + *log->failure();
+  return {};
+}
+
+Task<void> Node::answer_ready(net::http::Exchange& exchange) {
+  const std::string why = why_not_ready();
+  if (!why.empty()) {
+    (void)co_await exchange.respond(503, std::string(kPlain), why + "\n");
+    co_return;
+  }
+  std::string text = "ready\n";
+  const log::LocalLog* log = runtime_->local_log();
+  if (log != nullptr && log->stats().is_full.value() != 0)
+    text += "warning: the disk is full, writes are refused until there is room\n";
+  (void)co_await exchange.respond(200, std::string(kPlain), std::move(text));
+}
+
+Task<void> Node::answer_metrics(net::http::Exchange& exchange) {
+  monitor::OpenMetrics out;
+  out.family("keelson_build", monitor::MetricType::kInfo, "", "The program.");
+  out.sample({{"version", kVersion}}, uint64_t{1});
+  out.gauge("keelson_ready", "", "1 while the node serves.", int64_t{why_not_ready().empty()});
+  out.gauge("keelson_memory_used_bytes", "bytes", "Memory that the program holds from its allocator.",
+            static_cast<int64_t>(env_.memory_used_bytes()));
+  out.gauge("keelson_http_connections", "", "HTTP connections.", int64_t{http_->connection_count()});
+  out.counter("keelson_http_requests", "", "HTTP requests.", http_->request_count());
+  if (options_.process_metrics) options_.process_metrics(out);
+  if (state_ == State::kReady) {
+    monitor::write_runtime_metrics(*runtime_, out);
+    co_await write_kv_metrics(*kv_, home_, out);
+  }
+  (void)co_await exchange.respond(200, std::string(monitor::OpenMetrics::kContentType), out.finish());
+}
+
+Task<void> Node::answer_backup(net::http::Exchange& exchange) {
+  if (state_ != State::kReady || runtime_->local_log() == nullptr) {
+    (void)co_await exchange.respond(503, std::string(kPlain),
+                                    "there is nothing to back up yet: " + why_not_ready() + "\n");
+    co_return;
+  }
+  const std::string who = exchange.remote().text();
+  log_info("server", "a backup begins", {{"client", who}});
+  const Status sent = co_await send_backup(env_, *runtime_, folder_->path(), std::string(kVersion), exchange,
+                                           [this] { return state_ == State::kReady; });
+  if (sent.ok()) {
+    log_info("server", "a backup is done", {{"client", who}});
+  } else {
+    log_warn("server", "a backup failed", {{"client", who}, {"why", sent.error().message()}});
+  }
+}
+
+Task<void> Node::answer_checkpoint(net::http::Exchange& exchange) {
+  if (state_ != State::kReady) {
+    (void)co_await exchange.respond(503, std::string(kPlain), why_not_ready() + "\n");
+    co_return;
+  }
+  const Status done = co_await runtime_->checkpoint_all();
+  if (done.ok()) {
+    (void)co_await exchange.respond(200, std::string(kPlain), "done\n");
+  } else {
+    (void)co_await exchange.respond(500, std::string(kPlain), done.error().message() + "\n");
+  }
+}
+
+std::string Node::ready_line() const {
+  std::string line = "keelson " + std::string(kVersion) + " is ready:";
+  const auto add = [&](std::string_view name, const std::vector<env::Address>& addresses) {
+    if (!addresses.empty()) line.append(" ").append(name).append(" ").append(join(addresses, ",")).append(";");
+  };
+  add("kv", addresses_.kv);
+  add("kv-tls", addresses_.kv_tls);
+  add(http_tls_ != nullptr ? "https" : "http", addresses_.http);
+  return line.append(" data ").append(folder_->path());
+}
+
+std::string Node::ready_json(uint64_t process_id) const {
+  std::string json = "{\"version\":\"" + std::string(kVersion) + "\",\"pid\":" + std::to_string(process_id);
+  const auto add = [&](std::string_view name, std::string_view text) {
+    json.append(",\"").append(name).append("\":\"");
+    monitor::append_json(json, text);
+    json.append("\"");
+  };
+  const auto add_addresses = [&](const std::string& name, const std::vector<env::Address>& addresses) {
+    if (addresses.empty()) return;
+    add(name, addresses.front().text());
+    json.append(",\"").append(name).append("_all\":[");
+    for (size_t i = 0; i < addresses.size(); ++i) {
+      json.append(i == 0 ? "\"" : ",\"");
+      monitor::append_json(json, addresses[i].text());
+      json.append("\"");
+    }
+    json.append("]");
+  };
+  add_addresses("kv", addresses_.kv);
+  add_addresses("kv_tls", addresses_.kv_tls);
+  add_addresses("http", addresses_.http);
+  add("data_dir", folder_->path());
+  add("node_id", folder_->node().id);
+  return json.append("}\n");
+}
+
+}  // namespace keelson::server

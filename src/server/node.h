@@ -1,0 +1,105 @@
+// One node: everything that serves, wired together, from its start to its stop.
+//
+// Start: the data folder is locked; HTTP listens (so that /readyz can say what is going on); the shards are recovered;
+// the kv service listens. Stop: no new connections; clients finish what they have sent; shards are written down; the
+// log ends with a mark that vouches for all of it. Knows nothing of the process around it, so it runs in the simulator
+// as well.
+//
+// Belongs to reactor 0, on which it is made, used and destroyed.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "base/result.h"
+#include "base/task.h"
+#include "env/env.h"
+#include "env/network.h"
+#include "monitor/endpoints.h"
+#include "monitor/open_metrics.h"
+#include "protocol/resp/service.h"
+#include "server/data_folder.h"
+#include "server/settings.h"
+
+namespace keelson::net {
+class TlsContext;
+namespace http {
+class Server;
+}
+}  // namespace keelson::net
+
+namespace keelson::server {
+
+inline constexpr std::string_view kVersion = "0.1.0";
+
+struct NodeOptions {
+  Settings settings;
+  std::string kv_password;    // from the setting or its file
+  std::string http_password;  // likewise; empty: the kv password
+  std::string config_file;    // empty: none
+  std::string executable;
+  // The process around the node; null where there is none.
+  std::function<resp::ProcessFigures()> process_figures;
+  std::function<void()> purge_memory;
+  std::function<void(monitor::OpenMetrics&)> process_metrics;
+  // Asks for stop(): a client has sent SHUTDOWN.
+  std::function<void(bool with_checkpoint)> request_stop;
+};
+
+class Node {
+ public:
+  Node(env::Env& env, NodeOptions options);
+  ~Node();
+  Node(const Node&) = delete;
+  Node& operator=(const Node&) = delete;
+
+  // Once. After an error, call stop() and destroy it. The sentence of an error is for the person who started the
+  // program.
+  Task<Status> start();
+  // Once, also while start() has failed half-way.
+  Task<Status> stop(bool with_checkpoint);
+  // Reads certificates and keys again; new connections use them.
+  Status reload_certificates();
+
+  struct Addresses {
+    std::vector<env::Address> kv, kv_tls, http;
+  };
+  [[nodiscard]] const Addresses& addresses() const { return addresses_; }
+  // What start() has to tell: one line for people, one JSON object for programs.
+  [[nodiscard]] std::string ready_line() const;
+  [[nodiscard]] std::string ready_json(uint64_t process_id) const;
+
+ private:
+  enum class State : uint8_t { kStarting, kReady, kStopping };
+
+  Status make_certificates();
+  Status start_http();
+  Task<Status> start_shards(const resp::KvConfig& config);
+  Status start_kv(resp::KvConfig config);
+  resp::Host make_host();
+  Task<Status> rewrite_config(resp::KvConfig live);
+  void add_endpoints();
+  [[nodiscard]] std::string why_not_ready() const;
+  Task<void> answer_ready(net::http::Exchange& exchange);
+  Task<void> answer_metrics(net::http::Exchange& exchange);
+  Task<void> answer_backup(net::http::Exchange& exchange);
+  Task<void> answer_checkpoint(net::http::Exchange& exchange);
+
+  env::Env& env_;
+  env::Reactor& home_;
+  NodeOptions options_;
+  State state_ = State::kStarting;
+  Addresses addresses_;
+  std::unique_ptr<DataFolder> folder_;
+  std::unique_ptr<net::TlsContext> kv_tls_;
+  std::unique_ptr<net::TlsContext> http_tls_;
+  std::unique_ptr<shard::Runtime> runtime_;
+  std::unique_ptr<resp::KvService> kv_;
+  monitor::Endpoints endpoints_;
+  std::unique_ptr<net::http::Server> http_;
+};
+
+}  // namespace keelson::server
