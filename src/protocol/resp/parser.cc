@@ -194,19 +194,19 @@ Parsed RequestParser::fail(std::string_view text) {
 }
 
 RequestParser::Line RequestParser::find_line(const char* at, const char* end, char stop, const char*& line_end) {
-  const size_t size = static_cast<size_t>(end - at);
-  const void* found = std::memchr(at + scanned_, stop, size - scanned_);
+  // What an earlier call has scanned lies in this very line, or before it.
+  const char* const from = std::max(at, base_ + scanned_);
+  const void* found = std::memchr(from, stop, static_cast<size_t>(end - from));
   if (found == nullptr) {
-    scanned_ = size;
-    return size > kRequestLineBytesMax ? Line::kTooLong : Line::kNeedMore;
+    scanned_ = static_cast<size_t>(end - base_);
+    return static_cast<size_t>(end - at) > kRequestLineBytesMax ? Line::kTooLong : Line::kNeedMore;
   }
   line_end = static_cast<const char*>(found);
   // The '\n' behind a '\r' must have come as well.
   if (stop == '\r' && end - line_end < 2) {
-    scanned_ = size - 1;
+    scanned_ = static_cast<size_t>(line_end - base_);
     return Line::kNeedMore;
   }
-  scanned_ = 0;
   return Line::kFound;
 }
 
@@ -276,6 +276,7 @@ bool RequestParser::split_inline(std::string_view line) {
 size_t RequestParser::release() {
   const size_t taken = taken_;
   position_ -= taken;
+  scanned_ -= std::min(scanned_, taken);
   taken_ = 0;
   unquoted_.clear();
   if (blocks_.empty()) return taken;

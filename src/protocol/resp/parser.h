@@ -108,7 +108,7 @@ class RequestParser {
   // Offsets from the start of the input.
   size_t taken_ = 0;     // end of the last command handed out
   size_t position_ = 0;  // everything before has been parsed
-  size_t scanned_ = 0;   // of the line at position_, this much holds no end
+  size_t scanned_ = 0;   // the line at position_ holds no end before here
   const char* base_ = nullptr;
 
   // The command under way.
