@@ -1,5 +1,6 @@
 #include "engine/kv/args.h"
 
+#include <algorithm>
 #include <cmath>
 #include <limits>
 #include <optional>
@@ -55,14 +56,14 @@ bool long_double_arg(CommandContext& context, size_t index, long double& value) 
 }
 
 std::string_view parse_timeout(std::string_view text, int64_t now_ms, int64_t& timeout_ms) {
+  constexpr int64_t kMost = std::numeric_limits<int64_t>::max();
   const std::optional<long double> seconds = parse_long_double(text);
   if (!seconds) return "ERR timeout is not a float or out of range";
-  constexpr std::string_view kOutOfRange = "ERR timeout is out of range";
   const long double milliseconds = std::ceil(*seconds * 1000);
-  if (milliseconds > static_cast<long double>(std::numeric_limits<int64_t>::max())) return kOutOfRange;
-  if (milliseconds < 0) return "ERR timeout is negative";
-  timeout_ms = static_cast<int64_t>(milliseconds);
-  return timeout_ms > std::numeric_limits<int64_t>::max() - now_ms ? kOutOfRange : std::string_view();
+  // Redis 7.0 says so of what is far too large as well.
+  if (milliseconds < 0 || milliseconds > static_cast<long double>(kMost)) return "ERR timeout is negative";
+  timeout_ms = std::min(static_cast<int64_t>(milliseconds), kMost - now_ms);
+  return {};
 }
 
 bool timeout_arg(CommandContext& context, size_t index) {

@@ -83,7 +83,8 @@ bool take_position_options(CommandContext& context, PositionOptions& options) {
     const std::string_view option = context.arg(i);
     const bool has_next = i + 1 < context.argc();
     if (is_option(option, "RANK") && has_next) {
-      if (!int_arg_in(context, ++i, -kMost, kMost, options.rank)) return false;
+      if (!int_arg(context, ++i, options.rank)) return false;
+      if (options.rank < -kMost) options.rank = -1;  // as Redis's overflow has it
       if (options.rank == 0) {
         context.out.error(
             "ERR RANK can't be zero: use 1 to start from the first match, 2 from the second ... or use negative to "

@@ -1,4 +1,4 @@
-// What is known about keys: OBJECT, MEMORY USAGE, and the cores of DEBUG.
+// What is known about keys: OBJECT, MEMORY USAGE, and the cores of DEBUG. (OBJECT HELP is the session's.)
 #include <limits>
 #include <string>
 
@@ -18,24 +18,6 @@ Value look_at(const CommandContext& context, size_t key_index) {
   return context.at(key).find(context.database, key, context.now_ms, Touch::kNo);
 }
 
-constexpr std::string_view kHelp[] = {
-    "OBJECT <subcommand> [<arg> [value] [opt] ...]. Subcommands are:",
-    "ENCODING <key>",
-    "    Return the kind of internal representation used in order to store the value",
-    "    associated with a <key>.",
-    "FREQ <key>",
-    "    Return the access frequency index of the <key>. The returned integer is",
-    "    proportional to the logarithm of the recent access frequency of the key.",
-    "IDLETIME <key>",
-    "    Return the idle time of the <key>, that is the approximated number of",
-    "    seconds elapsed since the last access to the key.",
-    "REFCOUNT <key>",
-    "    Return the number of references of the value associated with the specified",
-    "    <key>.",
-    "HELP",
-    "    Prints this help.",
-};
-
 constexpr std::string_view kErrNotLfu =
     "ERR An LFU maxmemory policy is not selected, access frequency not tracked. Please note that when switching "
     "between "
@@ -45,11 +27,6 @@ constexpr std::string_view kErrIsLfu =
     "at runtime LRU and LFU data will take some time to adjust.";
 
 }  // namespace
-
-void cmd_object_help(CommandContext& context) {
-  context.out.array(std::size(kHelp));
-  for (const std::string_view line : kHelp) context.out.status(line);
-}
 
 void cmd_object_encoding(CommandContext& context) {
   const Value value = look_at(context, 2);

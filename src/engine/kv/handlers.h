@@ -63,7 +63,6 @@ void cmd_keys(CommandContext& context);      // all
 void cmd_move(CommandContext& context);
 void cmd_object_encoding(CommandContext& context);
 void cmd_object_freq(CommandContext& context);
-void cmd_object_help(CommandContext& context);  // no key: any shard
 void cmd_object_idletime(CommandContext& context);
 void cmd_object_refcount(CommandContext& context);
 void cmd_persist(CommandContext& context);

@@ -13,10 +13,20 @@ void reply_unknown(const engine::Command& command, ReplySink& reply) {
   reply.error("ERR command code " + std::to_string(command.code) + " is not known to this version");
 }
 
-void run(CommandContext& context, const engine::Command& command, uint16_t databases) {
+// Null, and an answer, if nothing here runs the command.
+const CommandSpec* handled(const engine::Command& command, ReplySink& reply) {
   const CommandSpec* spec = command_by_code(command.code);
-  if (spec == nullptr || spec->handler == nullptr) return reply_unknown(command, context.out);
-  if (command.space >= databases) return context.out.error("ERR DB index is out of range");
+  if (spec != nullptr && spec->handler != nullptr) return spec;
+  reply_unknown(command, reply);
+  return nullptr;
+}
+
+// On one shard.
+void run(CommandContext& context, const engine::Command& command) {
+  const CommandSpec* spec = handled(command, context.out);
+  if (spec == nullptr) return;
+  if (command.space >= context.only->options().databases) return context.out.error("ERR DB index is out of range");
+  context.only->tick(context.now_ms);
   spec->handler(context);
 }
 
@@ -42,7 +52,7 @@ void KvEngine::apply(const engine::ApplyContext& context, const engine::Command&
                                  .database = command.space,
                                  .is_query = false,
                                  .only = keyspace_.get()};
-  run(command_context, command, options_.databases);
+  run(command_context, command);
 }
 
 void KvEngine::query(const engine::ApplyContext& context, const engine::Command& command, engine::ReplySink& reply) {
@@ -53,7 +63,7 @@ void KvEngine::query(const engine::ApplyContext& context, const engine::Command&
                                  .database = command.space,
                                  .is_query = true,
                                  .only = keyspace_.get()};
-  run(command_context, command, options_.databases);
+  run(command_context, command);
 }
 
 std::unique_ptr<engine::CheckpointSource> KvEngine::begin_checkpoint() { return keyspace_->begin_checkpoint(); }
@@ -72,7 +82,7 @@ void run_across(KeyspaceMap& map, Effects* effects, const engine::ApplyContext& 
                                  .is_query = effects == nullptr,
                                  .map = &map,
                                  .effects = effects};
-  run(command_context, command, map.all()[0]->options().databases);
+  if (const CommandSpec* spec = handled(command, reply)) spec->handler(command_context);
 }
 
 }  // namespace keelson::kv

@@ -72,6 +72,7 @@ class Scenario : public testing::TestWithParam<std::tuple<std::string, unsigned>
 TEST_P(Scenario, AnswersAsRedisAndReplaysToTheSameState) {
   const auto& [name, shard_count] = GetParam();
   TestNode node(shard_count);
+  node.expires_before_reads = true;
   const std::vector<Step> steps = read_scenario(name);
   ASSERT_FALSE(steps.empty());
   for (const Step& step : steps) {

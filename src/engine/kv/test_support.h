@@ -91,6 +91,9 @@ class TestNode {
   int64_t now_ms = 1'700'000'000'000;
   uint16_t database = 0;
   bool is_resp3 = false;
+  // Log an _EXPIRE for a key that is due before it is read. Redis removes such a key on reading; here active expiry
+  // does, at its own time.
+  bool expires_before_reads = false;
 
   // Runs a command as a session would: on its key's shard, or over several; checks the arity as a session does.
   std::string run(std::string_view line) { return run(split_line(line)); }
@@ -127,6 +130,8 @@ class TestNode {
 
   engine::ApplyContext next_context(unsigned shard);
   void run_on(const CommandSpec& spec, const std::vector<std::string_view>& args, ReplySink& reply);
+  void run_logged(const CommandSpec& spec, unsigned shard, const std::vector<std::string_view>& args, ReplySink& reply);
+  void expire_due(const std::vector<std::string_view>& args, const std::vector<uint32_t>& keys);
 
   std::vector<std::unique_ptr<KvEngine>> engines_;
   std::unique_ptr<Recorder> recorder_;

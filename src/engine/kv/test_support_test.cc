@@ -211,6 +211,7 @@ void TestNode::run_on(const CommandSpec& spec, const std::vector<std::string_vie
   for (const uint32_t key : keys) is_across = is_across || shard_of(args[key]) != shard;
   const engine::Command command{spec.code, database, args};
   if ((spec.flags & kWrite) == 0) {
+    if (expires_before_reads) expire_due(args, keys);
     const engine::ApplyContext context{0, now_ms, 42};
     if (!is_across) return engines_[shard]->query(context, command, reply);
     Map map(*this);
@@ -222,9 +223,24 @@ void TestNode::run_on(const CommandSpec& spec, const std::vector<std::string_vie
     EffectLog effects(*this, context);
     return run_across(map, &effects, context, command, reply);
   }
+  run_logged(spec, shard, args, reply);
+}
+
+void TestNode::expire_due(const std::vector<std::string_view>& args, const std::vector<uint32_t>& keys) {
+  for (const uint32_t index : keys) {
+    const std::string_view key = args[index];
+    const unsigned shard = shard_of(key);
+    if (keyspace(shard).find(database, key, now_ms, Touch::kNo)) continue;
+    NullReply nobody;
+    run_logged(*command_by_code(code::kExpire), shard, std::vector<std::string_view>{"_EXPIRE", key}, nobody);
+  }
+}
+
+void TestNode::run_logged(const CommandSpec& spec, unsigned shard, const std::vector<std::string_view>& args,
+                          ReplySink& reply) {
   const engine::ApplyContext context = next_context(shard);
   log_.push_back({shard, spec.code, database, {args.begin(), args.end()}, context});
-  engines_[shard]->apply(context, command, reply);
+  engines_[shard]->apply(context, {spec.code, database, args}, reply);
 }
 
 std::string TestNode::take_events() { return std::exchange(recorder_->events, {}); }
