@@ -4,7 +4,6 @@
 #include <memory>
 #include <vector>
 
-#include "base/coding.h"
 #include "log/checkpoint_file.h"
 #include "log/log_reader.h"
 

@@ -29,6 +29,9 @@ Result<Found> look_at(env::Disk& disk, std::string path, uint64_t number) {
   found.info.exists = true;
   found.info.file_bytes = *size;
   found.info.header = parse_segment_start(start);
+  if (found.info.header && found.info.header->previous.segment >= found.info.header->number) {
+    found.info.header.reset();  // no segment of ours: nothing comes before itself
+  }
   if (found.info.header && found.info.header->number != number) {
     found.info.header.reset();
     found.is_blank = true;
