@@ -25,7 +25,7 @@
 
 #include "base/check.h"
 #include "base/logging.h"
-#include "env/real/hand_off.h"
+#include "env/hand_off.h"
 #include "env/real/memory.h"
 #include "env/real/real_reactor.h"
 #include "env/real/real_stream.h"

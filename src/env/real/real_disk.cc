@@ -15,7 +15,7 @@
 #include <cstring>
 #include <utility>
 
-#include "env/real/hand_off.h"
+#include "env/hand_off.h"
 #include "env/real/memory.h"
 
 namespace keelson::env {

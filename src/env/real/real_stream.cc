@@ -33,6 +33,9 @@ RealStream::RealStream(RealReactor& reactor, int fd, Address local, Address remo
 
 RealStream::~RealStream() {
   if (is_gone_ != nullptr) *is_gone_ = true;
+  // Coroutines that still wait are never resumed, and must not look for this stream when they are destroyed.
+  if (reading_ != nullptr) reading_->pending = false;
+  if (writing_ != nullptr) writing_->pending = false;
   if (is_watched_) reactor_.forget(*this);
   if (fd_ >= 0) ::close(fd_);
 }

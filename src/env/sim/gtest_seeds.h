@@ -19,11 +19,12 @@ inline void for_each_seed(uint64_t first, uint64_t count, const std::function<vo
   const auto* info = testing::UnitTest::GetInstance()->current_test_info();
   const std::string filter = std::string(info->test_suite_name()) + "." + info->name();
   const bool failed_before = testing::Test::HasFailure();
-  const auto failed = run_seeds(choose_seeds({first, count}), filter, [&](uint64_t seed) {
-    SCOPED_TRACE("seed " + std::to_string(seed));
-    run(seed);
-    return failed_before || !testing::Test::HasFailure();
-  });
+  const auto failed =
+      run_seeds(choose_seeds({first, count}, testing::internal::GetArgvs()), filter, [&](uint64_t seed) {
+        SCOPED_TRACE("seed " + std::to_string(seed));
+        run(seed);
+        return failed_before || !testing::Test::HasFailure();
+      });
   if (failed) ADD_FAILURE() << "seed " << *failed << " failed; again: " << replay_command(*failed, filter);
 }
 

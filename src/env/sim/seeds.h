@@ -9,6 +9,7 @@
 #include <functional>
 #include <optional>
 #include <string>
+#include <vector>
 
 namespace keelson::env::sim {
 
@@ -17,9 +18,9 @@ struct SeedRange {
   uint64_t count = 1;
 };
 
-// What the arguments or the environment ask for, else `otherwise`. Malformed: said on standard error, and the program
-// ends with status 2, since a test that silently ran other seeds than those asked for would be worse.
-[[nodiscard]] SeedRange choose_seeds(SeedRange otherwise);
+// What the program's arguments or the environment ask for, else `otherwise`. Malformed: said on standard error, and the
+// program ends with status 2, since a test that silently ran other seeds than those asked for would be worse.
+[[nodiscard]] SeedRange choose_seeds(SeedRange otherwise, const std::vector<std::string>& arguments);
 
 // "17" or "1000:500".
 [[nodiscard]] std::optional<SeedRange> parse_seeds(const std::string& text);
