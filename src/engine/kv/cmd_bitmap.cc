@@ -157,13 +157,13 @@ void cmd_bitop(CommandContext& context) {
   }
   const std::string result = combine_bits(operation, sources);
   Keyspace& keyspace = context.at(destination);
-  Value old = find_across(context, destination);
   if (!result.empty()) {
     static const uint16_t kSet = code_of("SET");
+    keyspace.tick(context.now_ms);
     keyspace.set_string(context.database, destination, result);
     keyspace.changed(context.database, destination, EventClass::kString, "set");
     context.log_effect(destination, kSet, {"SET", destination, result});
-  } else if (old) {
+  } else if (Value old = find_across(context, destination)) {
     keyspace.erase(old);
     keyspace.changed(context.database, destination, EventClass::kGeneric, "del");
     log_del(context, destination);

@@ -88,6 +88,7 @@ bool take_expiry(CommandContext& context, size_t amount_at, bool is_seconds, boo
 // Sets a string and tells the events; `expires_at_ms` may be kNoExpiry.
 void set_and_tell(CommandContext& context, std::string_view key, std::string_view value, const SetOptions& options) {
   Keyspace& keyspace = context.at(key);
+  keyspace.tick(context.now_ms);
   keyspace.set_string(context.database, key, value, options);
   keyspace.changed(context.database, key, EventClass::kString, "set");
   if (options.expires_at_ms != kNoExpiry && !options.keep_expiry) {
@@ -112,7 +113,6 @@ bool reply_old(CommandContext& context, Found<StringValue>& found) {
 void set_with_expiry(CommandContext& context, bool is_seconds, std::string_view lower_case_command) {
   SetOptions options;
   if (!take_expiry(context, 2, is_seconds, true, lower_case_command, options.expires_at_ms)) return;
-  static_cast<void>(find(context, context.arg(1)));
   set_and_tell(context, context.arg(1), context.arg(3), options);
   context.out.status(kReplyOk);
 }
@@ -157,11 +157,13 @@ void cmd_set(CommandContext& context) {
                                              set_options.expires_at_ms)) {
     return;
   }
-  Found<StringValue> old = find_as<StringValue>(context, key);
-  if (options.get && !reply_old(context, old)) return;
-  if ((options.if_missing && !old.missing()) || (options.if_present && old.missing())) {
-    if (!options.get) context.out.null();
-    return;
+  if (options.if_missing || options.if_present || options.get) {
+    Found<StringValue> old = find_as<StringValue>(context, key);
+    if (options.get && !reply_old(context, old)) return;
+    if ((options.if_missing && !old.missing()) || (options.if_present && old.missing())) {
+      if (!options.get) context.out.null();
+      return;
+    }
   }
   set_and_tell(context, key, value, set_options);
   if (!options.get) context.out.status(kReplyOk);
@@ -237,7 +239,6 @@ void set_all(CommandContext& context) {
   for (size_t i = 1; i < context.argc(); i += 2) {
     const std::string_view key = context.arg(i);
     const std::string_view value = context.arg(i + 1);
-    static_cast<void>(find_across(context, key));
     set_and_tell(context, key, value, {});
     context.log_effect(key, kSet, {"SET", key, value});
   }

@@ -198,6 +198,10 @@ Value Keyspace::put_string(uint16_t database, std::string_view key, Encoding enc
   Database& in = *databases_[database];
   const uint64_t hash = in.table.hash(key);
   Entry* entry = in.table.find(key, hash);
+  if (entry != nullptr && is_due(*entry, clock_now_ms_)) [[unlikely]] {
+    expire(database, entry, hash);
+    entry = nullptr;
+  }
   if (entry != nullptr) {
     before_change(in, hash);
     entry = overwrite_string(in, entry, hash, encoding, bytes, options);

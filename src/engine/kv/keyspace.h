@@ -141,8 +141,8 @@ class Keyspace {
 
   // ---- Changing
 
-  // The key is this string afterwards, whatever it was before. Strings that are the text of an int64 are kept as
-  // numbers.
+  // The key is this string afterwards, whatever it was before; if that was due (as of tick()), it expires first.
+  // Strings that are the text of an int64 are kept as numbers.
   Value set_string(uint16_t database, std::string_view key, std::string_view bytes, const SetOptions& options = {});
   Value set_integer(uint16_t database, std::string_view key, int64_t value, const SetOptions& options = {});
   // The handle's key is gone afterwards.
