@@ -28,7 +28,7 @@ SIM_SEEDS_SANITIZED = 40
 FUZZ_SECONDS = 60
 PROGRESS_S = 30
 # Every fuzz target that has to exist; what else fuzz/ builds is run too.
-FUZZERS = ("fuzz_resp", "fuzz_log_reader", "fuzz_checkpoint_reader", "fuzz_dump", "fuzz_config")
+FUZZERS = ("fuzz_resp_request", "fuzz_resp_reply", "fuzz_log_reader", "fuzz_checkpoint_reader", "fuzz_dump", "fuzz_config")
 
 SANITIZER_ENV = {
     "ASAN_OPTIONS": "detect_leaks=1:abort_on_error=1:allocator_may_return_null=1",

@@ -1,6 +1,7 @@
 """Starts and stops the programs under test, each on ports and in a folder of its own. Stops them by their process ids."""
 import json
 import os
+import resource
 import shutil
 import signal
 import socket
@@ -15,6 +16,13 @@ BINARY = Path(os.environ.get("KEELSON_BINARY", ROOT / "build" / "release" / "kee
 SANITIZED = bool(os.environ.get("KEELSON_SANITIZED"))
 # Sanitizers make everything several times slower.
 PATIENCE_S = 120 if SANITIZED else 30
+# A program that runs away ends alone instead of taking the machine with it. (Sanitizers map terabytes.)
+ADDRESS_SPACE_BYTES_MAX = None if SANITIZED else 8 << 30
+
+
+def limit_memory() -> None:
+    if ADDRESS_SPACE_BYTES_MAX:
+        resource.setrlimit(resource.RLIMIT_AS, (ADDRESS_SPACE_BYTES_MAX, ADDRESS_SPACE_BYTES_MAX))
 
 
 def wait_until(holds, limit_s: float = PATIENCE_S, what: str = "it"):
@@ -31,11 +39,11 @@ def wait_until(holds, limit_s: float = PATIENCE_S, what: str = "it"):
 class Process:
     """A program that runs until stop() or kill(); its output stands in `log`."""
 
-    def __init__(self, argv, log: Path, env=None, preexec=None):
+    def __init__(self, argv, log: Path, env=None):
         self.log = log
         self._file = open(log, "ab")
         self.popen = subprocess.Popen([str(part) for part in argv], stdin=subprocess.DEVNULL, stdout=self._file,
-                                      stderr=subprocess.STDOUT, env={**os.environ, **(env or {})}, preexec_fn=preexec)
+                                      stderr=subprocess.STDOUT, env={**os.environ, **(env or {})}, preexec_fn=limit_memory)
 
     @property
     def pid(self) -> int:
@@ -72,7 +80,7 @@ class Process:
 class Keelson(Process):
     """keelson serve. `options` are dotted flags: {"kv.durability": "always"}."""
 
-    def __init__(self, folder: Path, options=None, name: str = "keelson", wait: bool = True, env=None, preexec=None):
+    def __init__(self, folder: Path, options=None, name: str = "keelson", wait: bool = True, env=None):
         self.folder = Path(folder)
         self.folder.mkdir(parents=True, exist_ok=True)
         self.data = self.folder / "data"
@@ -82,7 +90,7 @@ class Keelson(Process):
         argv = [BINARY, "serve", "--data-dir", self.data, "--ready-file", self.ready_file]
         for key, value in settings.items():
             argv += [f"--{key}", value]
-        super().__init__(argv, self.folder / f"{name}.log", env, preexec)
+        super().__init__(argv, self.folder / f"{name}.log", env)
         if wait:
             self.wait_ready()
 

@@ -14,10 +14,9 @@ from resp import Error
 pytestmark = pytest.mark.keelson_only
 
 
-def serve_fails(*arguments, env=None, preexec=None, user=None) -> str:
+def serve_fails(*arguments) -> str:
     """`keelson serve` must end by itself with an error; gives what it said."""
-    done = subprocess.run([BINARY, "serve", *map(str, arguments)], capture_output=True, text=True, timeout=PATIENCE_S, stdin=subprocess.DEVNULL,
-                          env={**os.environ, **(env or {})}, preexec_fn=preexec, user=user)
+    done = subprocess.run([BINARY, "serve", *map(str, arguments)], capture_output=True, text=True, timeout=PATIENCE_S, stdin=subprocess.DEVNULL)
     assert done.returncode != 0 and done.returncode > 0, f"{done.returncode}\n{done.stdout}{done.stderr}"
     return done.stdout + done.stderr
 
@@ -116,7 +115,7 @@ def test_a_bad_configuration_file(tmp_path, name):
     said = serve_fails("--config", path, "--data-dir", tmp_path / "data")
     assert str(path) in said and word in said, said
     done = subprocess.run([BINARY, "config", "check", "--config", path], capture_output=True, text=True, timeout=PATIENCE_S)
-    assert done.returncode == 1 and word in done.stdout + done.stderr
+    assert done.returncode in (1, 2) and word in done.stdout + done.stderr
 
 
 @pytest.mark.sanitized
