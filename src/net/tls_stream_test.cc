@@ -118,7 +118,7 @@ class TlsTest : public testing::Test {
   }
   void TearDown() override {
     scope_.reset();
-    streams_.clear();
+    listener_.reset();
     contexts_.clear();
     world_.reset();
   }
@@ -214,7 +214,6 @@ class TlsTest : public testing::Test {
   std::vector<std::unique_ptr<TlsContext>> contexts_;
   std::unique_ptr<env::Listener> listener_;
   std::unique_ptr<env::TaskScope> scope_;
-  std::vector<std::unique_ptr<env::Stream>> streams_;
 };
 
 TEST_F(TlsTest, CarriesBytesBothWaysInAnyPieces) {

@@ -1,0 +1,315 @@
+#include "server/command_line.h"
+
+#include <CLI/CLI.hpp>
+#include <cstdio>
+#include <cstdlib>
+#include <memory>
+#include <utility>
+
+#include "cli/backup.h"
+#include "cli/prompt.h"
+#include "cli/run_env.h"
+#include "env/disk.h"
+#include "server/log_verbs.h"
+#include "server/node.h"
+#include "server/restore.h"
+#include "server/serve.h"
+#include "server/settings.h"
+
+namespace keelson::server {
+
+namespace {
+
+// The settings of one verb's command line.
+struct SettingFlags {
+  std::string config_file;
+  std::vector<std::unique_ptr<std::string>> values;
+  std::vector<CLI::Option*> options;
+};
+
+std::string value_name(const SettingSpec& spec) {
+  switch (spec.type) {
+    case SettingType::kPath:
+      return "PATH";
+    case SettingType::kBool:
+      return "yes|no";
+    case SettingType::kInteger:
+      return "NUMBER";
+    case SettingType::kBytes:
+      return "SIZE";
+    case SettingType::kDuration:
+      return "TIME";
+    case SettingType::kChoice:
+      return std::string(spec.choices);
+    case SettingType::kAddresses:
+      return "ADDRESS";
+    default:
+      return "TEXT";
+  }
+}
+
+void add_setting_flags(CLI::App& verb, SettingFlags& flags) {
+  verb.add_option("-c,--config", flags.config_file,
+                  "TOML file with settings; `keelson config default` prints one. Or KEELSON_CONFIG.")
+      ->type_name("FILE");
+  for (const SettingSpec& spec : setting_table()) {
+    flags.values.push_back(std::make_unique<std::string>());
+    CLI::Option* option =
+        verb.add_option("--" + std::string(spec.key), *flags.values.back(), std::string(spec.description));
+    option->multi_option_policy(CLI::MultiOptionPolicy::TakeLast)->type_name(value_name(spec));
+    const size_t dot = spec.key.rfind('.');
+    option->group(dot == std::string_view::npos ? "The node" : "[" + std::string(spec.key.substr(0, dot)) + "]");
+    if (!spec.default_text.empty()) option->default_str(std::string(spec.default_text));
+    flags.options.push_back(option);
+  }
+}
+
+bool gather(const SettingFlags& flags, SettingSources& sources) {
+  sources.variables = environment_variables();
+  std::string file = flags.config_file;
+  for (const auto& [name, value] : sources.variables) {
+    if (file.empty() && name == kConfigVariable) file = value;
+  }
+  if (!read_config_file(file, sources)) return false;
+  for (size_t i = 0; i < flags.options.size(); ++i) {
+    if (flags.options[i]->count() != 0) sources.flags.emplace_back(setting_table()[i].key, *flags.values[i]);
+  }
+  return true;
+}
+
+// How a verb reaches a server.
+struct TargetFlags {
+  cli::Target target;
+  std::string password_file;
+};
+
+void add_target_flags(CLI::App& verb, TargetFlags& flags) {
+  verb.add_option("--password-file", flags.password_file,
+                  "File with the password on its first line. Or KEELSON_PASSWORD.")
+      ->type_name("FILE");
+  verb.add_flag("--tls", flags.target.tls, "Speak TLS.");
+  verb.add_option("--cacert", flags.target.ca_file, "PEM file with the CA to trust, instead of the machine's.")
+      ->type_name("FILE");
+  verb.add_option("--cert", flags.target.certificate_file, "PEM file with a certificate to show.")->type_name("FILE");
+  verb.add_option("--key", flags.target.key_file, "PEM file with its key.")->type_name("FILE");
+  verb.add_option("--sni", flags.target.server_name, "Name that the server's certificate must carry.")
+      ->type_name("NAME");
+  verb.add_flag("--insecure", flags.target.insecure, "Do not check the server's certificate.");
+}
+
+// False: a line on standard error says why.
+bool take_password(TargetFlags& flags) {
+  if (const char* password = std::getenv(std::string(kPasswordVariable).c_str())) {
+    if (flags.target.password.empty()) flags.target.password = password;
+  }
+  if (flags.password_file.empty()) return true;
+  SettingSources source;
+  if (!read_config_file(flags.password_file, source)) return false;
+  flags.target.password = source.file_text.substr(0, source.file_text.find_first_of("\r\n"));
+  return true;
+}
+
+struct PromptFlags {
+  TargetFlags to;
+  cli::PromptOptions options;
+  std::string host = "127.0.0.1";
+  uint16_t port = 6379;
+  std::string socket;
+  bool resp2 = false;
+};
+
+void add_prompt_flags(CLI::App& verb, PromptFlags& flags) {
+  verb.set_help_flag("--help", "Show this.");
+  verb.add_option("-h,--host", flags.host, "Numeric address of the server.")
+      ->type_name("ADDRESS")
+      ->default_str("127.0.0.1");
+  verb.add_option("-p,--port", flags.port, "Its port.")->type_name("PORT")->default_str("6379");
+  verb.add_option("-s,--socket", flags.socket, "Its Unix socket, instead of host and port.")->type_name("PATH");
+  verb.add_option("-n,--database", flags.options.database, "Number of the database.")
+      ->type_name("NUMBER")
+      ->default_str("0");
+  verb.add_option("-a,--password", flags.to.target.password,
+                  "Password. Others on this machine can see it; see --password-file.")
+      ->type_name("TEXT");
+  verb.add_option("-u,--user", flags.options.user, "User name.")->type_name("NAME")->default_str("default");
+  add_target_flags(verb, flags.to);
+  verb.add_flag("-2", flags.resp2, "Speak RESP2.");
+  verb.add_flag("-x", flags.options.last_argument_from_input, "Take the last argument from standard input.");
+  verb.add_option("-r,--repeat", flags.options.repeat, "Run the command so many times.")
+      ->type_name("COUNT")
+      ->default_str("1");
+  verb.add_option("-i,--interval", flags.options.interval_s, "Seconds between repeats.")
+      ->type_name("SECONDS")
+      ->default_str("0");
+  verb.add_flag("--raw", flags.options.raw, "Show replies as they are; so it is done where the output is no terminal.");
+  verb.add_flag("--no-raw", flags.options.pretty, "Show replies for people, wherever they go.");
+  verb.prefix_command();
+}
+
+int run_prompt(PromptFlags& flags, std::vector<std::string> command) {
+  if (!take_password(flags.to)) return cli::kExitUsage;
+  flags.options.target = flags.to.target;
+  const bool is_v6 = flags.host.find(':') != std::string::npos && !flags.host.starts_with('[');
+  flags.options.target.address = !flags.socket.empty()
+                                     ? "unix:" + flags.socket
+                                     : (is_v6 ? "[" + flags.host + "]" : flags.host) + ":" + std::to_string(flags.port);
+  flags.options.resp3 = !flags.resp2;
+  if (!command.empty() && command.front() == "--") command.erase(command.begin());
+  flags.options.command = std::move(command);
+  return cli::prompt(std::move(flags.options));
+}
+
+// Every verb with its flags. Lives as long as the arguments are worked on.
+struct CommandLine {
+  CLI::App app{"Keelson: keys and values for Redis clients, in one program.", "keelson"};
+  SettingFlags serve_flags, check_flags;
+  std::string ready_file, shell, executable;
+  PromptFlags prompt;
+  TargetFlags backup_to;
+  cli::BackupOptions backup;
+  RestoreOptions restore;
+  LogVerbOptions log;
+  CLI::App *serve_verb = nullptr, *config_check = nullptr, *config_default = nullptr, *config_docs = nullptr,
+           *log_inspect = nullptr, *log_verify = nullptr, *backup_verb = nullptr, *restore_verb = nullptr,
+           *prompt_verb = nullptr, *completion = nullptr, *man = nullptr, *version = nullptr;
+
+  CommandLine();
+  void add_config_verbs();
+  void add_log_verbs();
+  void add_backup_verbs();
+  int run();
+};
+
+CommandLine::CommandLine() {
+  app.set_version_flag("-V,--version", "keelson " + std::string(kVersion), "Show the version.");
+  app.require_subcommand(1);
+  app.failure_message(CLI::FailureMessage::simple);
+  serve_verb = app.add_subcommand("serve", "Serve. Every setting is a flag; see also `keelson config default`.");
+  add_setting_flags(*serve_verb, serve_flags);
+  serve_verb->add_option("--ready-file", ready_file, "File that tells the ports as JSON, once it serves.")
+      ->type_name("FILE");
+  add_config_verbs();
+  prompt_verb = app.add_subcommand(
+      "cli", "Send commands to a kv server: a prompt, one command, or commands from standard input.");
+  add_prompt_flags(*prompt_verb, prompt);
+  add_backup_verbs();
+  add_log_verbs();
+  completion = app.add_subcommand("completion", "Print the completion script of a shell.");
+  completion->add_option("shell", shell, "bash, zsh or fish.")
+      ->required()
+      ->type_name("SHELL")
+      ->check(CLI::IsMember({"bash", "zsh", "fish"}));
+  man = app.add_subcommand("man", "Print the manual page (keelson man | man -l -).");
+  version = app.add_subcommand("version", "Print the version.");
+}
+
+void CommandLine::add_config_verbs() {
+  CLI::App* config = app.add_subcommand("config", "Check settings, or print the default file.");
+  config->require_subcommand(1);
+  config_check = config->add_subcommand(
+      "check", "Say whether a server would start with these settings; errors name file, line and key.");
+  add_setting_flags(*config_check, check_flags);
+  config_default = config->add_subcommand("default", "Print a file with every setting, its default and what it does.");
+  config_docs = config->add_subcommand("docs", "Print the settings as tables in Markdown.");
+}
+
+void CommandLine::add_backup_verbs() {
+  backup_verb = app.add_subcommand("backup", "Take a backup of a running server into a file.");
+  backup.target.address = "127.0.0.1:8080";
+  backup_verb->add_option("--http", backup.target.address, "HTTP address of the server (http.listen).")
+      ->type_name("ADDRESS")
+      ->default_str("127.0.0.1:8080");
+  add_target_flags(*backup_verb, backup_to);
+  backup_verb->add_flag("-q,--quiet", backup.quiet, "Show no progress.");
+  backup_verb->add_option("file", backup.file, "Where it goes; - is standard output.")->required()->type_name("FILE");
+  restore_verb = app.add_subcommand("restore", "Make a data folder from a backup.");
+  restore_verb->add_option("--data-dir", restore.data_dir, "The folder; new or empty.")->required()->type_name("PATH");
+  restore_verb->add_flag("-q,--quiet", restore.quiet, "Show no progress.");
+  restore_verb->add_option("file", restore.file, "The backup.")->required()->type_name("FILE");
+}
+
+void CommandLine::add_log_verbs() {
+  CLI::App* log_verb = app.add_subcommand("log", "Look at the log and the checkpoints of a stopped server.");
+  log_verb->require_subcommand(1);
+  log.data_dir = "data";
+  log_inspect = log_verb->add_subcommand("inspect", "Say what is there.");
+  log_inspect->add_flag("--records", log.with_records, "A line for each record.");
+  log_verify =
+      log_verb->add_subcommand("verify", "Read everything and check every CRC; exit code 1 if something is damaged.");
+  for (CLI::App* verb : {log_inspect, log_verify}) {
+    verb->add_option("--data-dir", log.data_dir, "The data folder.")->type_name("PATH")->default_str("data");
+  }
+}
+
+int CommandLine::run() {
+  SettingSources sources;
+  if (*serve_verb)
+    return gather(serve_flags, sources) ? serve({std::move(sources), ready_file, executable}) : cli::kExitUsage;
+  if (*config_check) return gather(check_flags, sources) ? check_config(sources) : cli::kExitUsage;
+  if (*prompt_verb) return run_prompt(prompt, prompt_verb->remaining());
+  if (*backup_verb) {
+    if (!take_password(backup_to)) return cli::kExitUsage;
+    const std::string address = backup.target.address;
+    backup.target = backup_to.target;
+    backup.target.address = address;
+    return cli::backup(std::move(backup));
+  }
+  if (*restore_verb) return server::restore(std::move(restore));
+  if (*log_inspect) return server::log_inspect(std::move(log));
+  if (*log_verify) return server::log_verify(std::move(log));
+  std::string text;
+  if (*config_default) text = default_settings_file();
+  if (*config_docs) text = settings_markdown();
+  if (*completion) text = shell_completion(shell);
+  if (*man) text = man_page();
+  if (*version) text = "keelson " + std::string(kVersion) + "\n";
+  return std::fwrite(text.data(), 1, text.size(), stdout) == text.size() && std::fflush(stdout) == 0 ? cli::kExitGood
+                                                                                                     : cli::kExitBad;
+}
+
+void add_verb_texts(const CLI::App& verb, const std::string& prefix, std::vector<VerbText>& texts) {
+  const std::vector<const CLI::App*> inner = verb.get_subcommands({});
+  const std::string name = prefix.empty() ? verb.get_name() : prefix + " " + verb.get_name();
+  if (inner.empty()) {
+    VerbText text{.name = name, .usage = "", .description = verb.get_description(), .flags = {}};
+    for (const CLI::Option* option : verb.get_options()) {
+      const std::string flags = option->get_name(false, true);
+      if (option->get_positional() || !flags.starts_with('-')) {
+        text.usage.append(" ").append(option->get_type_name());
+        continue;
+      }
+      const bool is_switch = option->get_expected_max() == 0;
+      text.flags.push_back(
+          {flags, is_switch ? "" : option->get_type_name(), option->get_group(), option->get_description()});
+    }
+    texts.push_back(std::move(text));
+  }
+  for (const CLI::App* one : inner) add_verb_texts(*one, name, texts);
+}
+
+}  // namespace
+
+std::vector<VerbText> verb_texts() {
+  const CommandLine line;
+  std::vector<VerbText> texts;
+  for (const CLI::App* verb : line.app.get_subcommands({})) add_verb_texts(*verb, "", texts);
+  return texts;
+}
+
+int run_command_line(int argc, char** argv) {
+  CommandLine line;
+  line.executable = argv[0];
+  if (argc == 1) {
+    std::printf("%s", line.app.help().c_str());
+    return cli::kExitUsage;
+  }
+  try {
+    line.app.parse(argc, argv);
+  } catch (const CLI::ParseError& error) {  // CLI11 says --help in this way too
+    const int code = line.app.exit(error);
+    return code == 0 ? cli::kExitGood : cli::kExitUsage;
+  }
+  return line.run();
+}
+
+}  // namespace keelson::server
