@@ -7,9 +7,9 @@
 #include "base/coding.h"
 #include "base/crc32c.h"
 #include "base/logging.h"
-#include "fuzz/memory_disk.h"
 #include "log/checkpoint_file.h"
 #include "log/inspect.h"
+#include "memory_disk.h"
 
 namespace keelson {
 namespace {

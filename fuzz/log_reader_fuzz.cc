@@ -15,10 +15,10 @@
 #include "base/check.h"
 #include "base/crc32c.h"
 #include "base/logging.h"
-#include "fuzz/memory_disk.h"
 #include "log/format.h"
 #include "log/inspect.h"
 #include "log/recovery.h"
+#include "memory_disk.h"
 
 namespace keelson {
 namespace {

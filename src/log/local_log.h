@@ -125,7 +125,8 @@ class LocalLog {
   // Takes effect when the interval that is running ends.
   void set_sync_interval_ms(int64_t interval_ms);
 
-  // Shard s needs records from needed_from[s] on: whole segments before those are recycled or removed.
+  // Shard s needs records from needed_from[s] on: whole segments before those are recycled or removed, one after
+  // another in the background.
   void trim(std::span<const uint64_t> needed_from);
 
   // Bytes of log that trimming could free at best: those written since the oldest segment began.

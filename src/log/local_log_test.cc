@@ -264,6 +264,7 @@ TEST(LocalLog, TrimFreesWhatNobodyNeedsAndRecyclesFiles) {
   const uint64_t held_before = h.log->bytes_held();
   // Shard 1 still needs its record, in the middle.
   h.world.run_on(h.node.reactor(0), [&] { h.log->trim(std::vector<uint64_t>{201, 1, 1}); });
+  h.world.run_for(kSecond);
   const size_t after = h.segments().size();
   EXPECT_LT(after, before - 2);
   EXPECT_GT(after, 2U);
@@ -284,6 +285,7 @@ TEST(LocalLog, TrimmedTooFarIsDamageNotSilence) {
   h.append(1, "other");
   ASSERT_TRUE(h.settle());
   h.world.run_on(h.node.reactor(0), [&] { h.log->trim(std::vector<uint64_t>{60, 1, 1}); });
+  h.world.run_for(kSecond);
   h.first_index = {10, 1, 1};  // but the checkpoint is older than that
   ASSERT_TRUE(h.reopen_after_crash().ok());
   ASSERT_EQ(h.log->recovery().damage.size(), 1U);

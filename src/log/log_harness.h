@@ -78,8 +78,8 @@ class LogHarness {
     return status;
   }
   void crash() {
-    close();
     node.crash();
+    close();
     node.restart();
   }
   Status reopen_after_crash() {

@@ -121,6 +121,9 @@ class LogHome {
   void adopt(RecoveredLog& recovered);
   void after_sync(LogPlace place, uint64_t position);
   void clean_up_recovered();
+  [[nodiscard]] bool may_trim(const Segment& segment) const;
+  Task<void> trim_row();
+  Task<bool> trim_front();
   void commit_groups(uint64_t position, LogErrc outcome);
   void arm_interval();
 
@@ -159,6 +162,8 @@ class LogHome {
   std::deque<CommitGroup> groups_;
   bool is_syncing_ = false;
   bool is_interval_armed_ = false;
+  std::vector<uint64_t> needed_from_;  // see trim()
+  bool is_trimming_ = false;
 
   std::string failure_;
   uint64_t full_wants_bytes_ = 0;  // the file size that could not be had

@@ -3,6 +3,7 @@
 #include <coroutine>
 #include <utility>
 
+#include "base/check.h"
 #include "base/logging.h"
 #include "log/log_home.h"
 #include "log/log_port.h"
@@ -230,6 +231,7 @@ Task<Status> LogHome::stop() {
     if (!has_failed()) co_await sync_once();
     if (has_failed()) status = keelson::fail(LogErrc::kFailed, failure_);
   }
+  co_await scope_.join();
   // Whoever waits may destroy the log: not from within one of its own calls.
   co_await env::sleep_for(reactor_, 0);
   co_return status;
@@ -238,25 +240,42 @@ Task<Status> LogHome::stop() {
 // Trimming.
 
 void LogHome::trim(std::span<const uint64_t> needed_from) {
-  const auto may_go = [&](const Segment& segment) {
-    if (&segment == active_ || segment.file != nullptr || segment.end_position > synced_position_) return false;
-    for (size_t i = 0; i < needed_from.size(); ++i) {
-      if (segment.last_index[i] >= needed_from[i]) return false;
-    }
-    return true;
-  };
-  bool trimmed = false;
-  while (store_.row().size() > 1 && may_go(store_.row().front())) {
-    store_.retire_front();
-    trimmed = true;
+  KEELSON_CHECK(needed_from.size() == last_index_.size(), "trim() is told of every shard");
+  needed_from_.assign(needed_from.begin(), needed_from.end());
+  if (is_trimming_ || has_failed()) return;
+  is_trimming_ = true;
+  scope_.spawn(trim_row());
+}
+
+bool LogHome::may_trim(const Segment& segment) const {
+  if (&segment == active_ || segment.file != nullptr || segment.end_position > synced_position_) return false;
+  for (size_t i = 0; i < needed_from_.size(); ++i) {
+    if (segment.last_index[i] >= needed_from_[i]) return false;
+  }
+  return true;
+}
+
+Task<void> LogHome::trim_row() {
+  while (store_.row().size() > 1 && may_trim(store_.row().front())) {
+    if (!co_await trim_front()) break;
   }
   if (options_.faults.trim_too_much && store_.row().size() > 1) {
-    if (Segment& next = store_.row().front(); next.file == nullptr && &next != active_) store_.retire_front();
+    const Segment& next = store_.row().front();
+    if (&next != active_ && next.file == nullptr) co_await trim_front();
   }
-  if (trimmed) {
-    keep_spares_ready();
-    publish_room();
-  }
+  is_trimming_ = false;
+}
+
+// One at a time, each durable before the next: so a crash never leaves a hole in the row with older segments before it.
+Task<bool> LogHome::trim_front() {
+  std::optional<std::string> spare_path = store_.retire_front();
+  Status status;
+  if (!options_.faults.skip_folder_sync) status = co_await disk_.sync_folder(store_.folder(), reactor_);
+  if (!status.ok()) fail("cannot sync the folder after trimming", status.error());
+  if (has_failed()) co_return false;
+  if (spare_path) store_.recycle(std::move(*spare_path));
+  publish_room();
+  co_return shared_.state.load(std::memory_order_relaxed) == LogErrc::kOk;
 }
 
 uint64_t LogHome::bytes_held() {

@@ -15,8 +15,12 @@ uint64_t SegmentStore::spare_bytes() const {
   return largest;
 }
 
+std::string SegmentStore::next_spare_path() {
+  return folder_ + "/" + std::to_string(++spares_named_) + std::string(kSpareSuffix);
+}
+
 Status SegmentStore::add_spare(uint64_t file_bytes) {
-  Spare spare{folder_ + "/" + std::to_string(++spares_named_) + std::string(kSpareSuffix), file_bytes};
+  Spare spare{next_spare_path(), file_bytes};
   Result<std::unique_ptr<env::File>> file = disk_.open(spare.path, env::OpenMode::kCreate);
   if (!file.ok()) return forward_error(file);
   is_folder_dirty = true;
@@ -52,24 +56,23 @@ Result<Segment*> SegmentStore::activate(uint64_t number, uint64_t file_bytes) {
   return &row_.back();
 }
 
-void SegmentStore::retire_front() {
-  Segment& segment = row_.front();
-  segment.file.reset();
-  const bool fits = segment.file_bytes == options_.segment_bytes && spares_.size() < options_.spare_segments_max;
-  if (fits) {
-    Spare spare{folder_ + "/" + std::to_string(++spares_named_) + std::string(kSpareSuffix), segment.file_bytes};
-    if (Status status = disk_.rename(segment.path, spare.path); status.ok()) {
-      spares_.push_back(std::move(spare));
-      stats_.segments_recycled.add();
-      is_folder_dirty = true;
-    } else {
-      log_warn("log", "cannot recycle a segment", {{"file", segment.path}, {"error", status.error().message()}});
-    }
-  } else {
-    remove(segment.path);
-    stats_.segments_removed.add();
-  }
+std::optional<std::string> SegmentStore::retire_front() {
+  Segment segment = std::move(row_.front());
   row_.pop_front();
+  publish_sizes();
+  if (segment.file_bytes == options_.segment_bytes && spares_.size() < options_.spare_segments_max) {
+    std::string spare_path = next_spare_path();
+    is_folder_dirty = true;
+    if (Status status = disk_.rename(segment.path, spare_path); status.ok()) return spare_path;
+  }
+  remove(segment.path);
+  stats_.segments_removed.add();
+  return std::nullopt;
+}
+
+void SegmentStore::recycle(std::string spare_path) {
+  spares_.push_back({std::move(spare_path), options_.segment_bytes});
+  stats_.segments_recycled.add();
   publish_sizes();
 }
 

@@ -7,6 +7,7 @@
 #include <cstdint>
 #include <deque>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -44,8 +45,11 @@ class SegmentStore {
   Status add_spare(uint64_t file_bytes);
   // Turns the smallest spare of at least `file_bytes` (there is one) into the row's next segment.
   Result<Segment*> activate(uint64_t number, uint64_t file_bytes);
-  // Takes the oldest segment out of the row: its file becomes a spare or is removed.
-  void retire_front();
+  // Takes the oldest segment out of the row: its file is removed, or gets the name of a spare, which is the result. It
+  // may be used (recycle()) once the folder has been synced: else a crash could bring back its old name with new
+  // content.
+  std::optional<std::string> retire_front();
+  void recycle(std::string spare_path);
   // Files of another run of the program that are not part of the log.
   void adopt(Segment segment) { row_.push_back(std::move(segment)); }
   void remove(const std::string& path);
@@ -59,6 +63,8 @@ class SegmentStore {
     std::string path;
     uint64_t file_bytes = 0;
   };
+
+  std::string next_spare_path();
 
   env::Disk& disk_;
   const std::string folder_;
