@@ -63,7 +63,7 @@ configure() {
   mkdir -p "$folder"
   log=$folder/configure.log
   say "configuring build/$1"
-  (cd "$root" && cmake --preset "$1" -DCMAKE_C_COMPILER=clang-19 -DCMAKE_CXX_COMPILER=clang++-19) >"$log" 2>&1 || {
+  (cd "$root" && cmake --preset "$1" -DCMAKE_CXX_COMPILER=clang++-19) >"$log" 2>&1 || {
     tail -n 30 "$log" >&2
     die "cmake could not configure build/$1 (whole log: $log)"
   }
