@@ -5,6 +5,7 @@
 
 #include "base/check.h"
 #include "protocol/resp/command_helpers.h"
+#include "protocol/resp/keyed_commands.h"
 #include "protocol/resp/session.h"
 #include "protocol/resp/session_handlers.h"
 
@@ -26,6 +27,14 @@ constexpr Row kRows[] = {
     {"AUTH", cmd_auth},
     {"BGREWRITEAOF", cmd_bgrewriteaof},
     {"BGSAVE", cmd_bgsave},
+    {"BLMOVE", cmd_blmove},
+    {"BLMPOP", cmd_blocking_mpop},
+    {"BLPOP", cmd_blocking_pop},
+    {"BRPOP", cmd_blocking_pop},
+    {"BRPOPLPUSH", cmd_brpoplpush},
+    {"BZMPOP", cmd_blocking_mpop},
+    {"BZPOPMAX", cmd_blocking_zpop},
+    {"BZPOPMIN", cmd_blocking_zpop},
     {"CLIENT|GETNAME", cmd_client_getname},
     {"CLIENT|HELP", cmd_help},
     {"CLIENT|ID", cmd_client_id},
@@ -56,7 +65,9 @@ constexpr Row kRows[] = {
     {"CONFIG|REWRITE", cmd_config_rewrite},
     {"CONFIG|SET", cmd_config_set},
     {"DEBUG", cmd_debug},
+    {"DISCARD", cmd_discard},
     {"ECHO", cmd_echo},
+    {"EXEC", cmd_exec},
     {"HELLO", cmd_hello},
     {"INFO", cmd_info},
     {"LASTSAVE", cmd_lastsave},
@@ -74,6 +85,7 @@ constexpr Row kRows[] = {
     {"MEMORY|PURGE", cmd_memory_purge},
     {"MEMORY|STATS", cmd_memory_stats},
     {"MONITOR", cmd_monitor},
+    {"MULTI", cmd_multi},
     {"OBJECT|HELP", cmd_help},
     {"PING", cmd_ping},
     {"PSUBSCRIBE", cmd_psubscribe},
@@ -90,6 +102,7 @@ constexpr Row kRows[] = {
     {"RESET", cmd_reset},
     {"ROLE", cmd_role},
     {"SAVE", cmd_save},
+    {"SCAN", cmd_scan},
     {"SELECT", cmd_select},
     {"SHUTDOWN", cmd_shutdown},
     {"SLAVEOF", cmd_replicaof},
@@ -103,7 +116,9 @@ constexpr Row kRows[] = {
     {"SUNSUBSCRIBE", cmd_sunsubscribe},
     {"TIME", cmd_time},
     {"UNSUBSCRIBE", cmd_unsubscribe},
+    {"UNWATCH", cmd_unwatch},
     {"WAIT", cmd_wait},
+    {"WATCH", cmd_watch},
 };
 
 using ByCode = std::array<SessionHandler, kv::kCommandCodesEnd>;
@@ -117,6 +132,11 @@ ByCode index_by_code() {
     KEELSON_CHECK(spec != nullptr && spec->home == kv::Home::kSession,
                   "a session command's row is not in the command table");
     by_code[spec->code] = row.handler;
+  }
+  for (const kv::CommandSpec& spec : kv::command_table()) {
+    const bool is_container = !kv::subcommands_of(spec).empty() && spec.arity < -1;
+    KEELSON_CHECK(spec.home != kv::Home::kSession || is_container || by_code[spec.code] != nullptr,
+                  "a session command has no handler");
   }
   return by_code;
 }
