@@ -83,7 +83,7 @@ void run(const uint8_t* data, size_t size) {
   FuzzedDataProvider provider(data, size);
   RequestLimits limits;
   limits.is_authenticated = provider.ConsumeBool();
-  if (provider.ConsumeBool()) limits.bulk_bytes_max = provider.ConsumeIntegralInRange<uint64_t>(0, 100'000);
+  if (provider.ConsumeBool()) limits.bulk_bytes_max = provider.ConsumeIntegralInRange<uint64_t>(9, 100'000);
   const size_t piece = provider.ConsumeIntegralInRange<size_t>(1, 64);
   const std::string bytes = provider.ConsumeRemainingBytesAsString();
 

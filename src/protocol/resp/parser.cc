@@ -41,6 +41,9 @@ constexpr uint32_t kBulkOneDigit = pattern32('$', 0, '\r', '\n');
 
 bool is_digit(char c) { return static_cast<uint8_t>(c - '0') <= 9; }
 
+// "$123456\r\n"
+constexpr ptrdiff_t kQuickHeadBytesMax = 9;
+
 // Takes the head of a bulk string, "$16\r\n" with up to six digits, out of the first eight bytes in a dozen operations
 // without a branch for each digit. Returns its size, or 0 if it is something else, or wrong: then the careful way
 // decides.
@@ -149,7 +152,7 @@ Parsed RequestParser::next(std::string_view input) {
       if (end - at >= 5 && (load32(at) & ~kDigitHole) == kBulkOneDigit && is_digit(at[1])) [[likely]] {
         bulk_bytes_ = static_cast<uint64_t>(at[1] - '0');
         at += 4;
-      } else if (const size_t head = end - at >= 8 ? quick_bulk_head(load64(at), bulk_bytes_) : 0;
+      } else if (const size_t head = end - at >= kQuickHeadBytesMax ? quick_bulk_head(load64(at), bulk_bytes_) : 0;
                  head != 0 && bulk_bytes_ <= quick_bulk_bytes_max_) [[likely]] {
         at += head;
       } else {

@@ -25,7 +25,7 @@
 namespace keelson::resp {
 
 struct RequestLimits {
-  // proto-max-bulk-len: bytes of one argument.
+  // proto-max-bulk-len: bytes of one argument; at least 9.
   uint64_t bulk_bytes_max = uint64_t{512} << 20;
   // A client that has not shown its password may send only so much, as in Redis: enough for AUTH and HELLO.
   bool is_authenticated = true;

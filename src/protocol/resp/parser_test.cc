@@ -307,6 +307,21 @@ TEST(RequestParser, ClaimedLengthsCostNothing) {
   EXPECT_LT(parser.held_bytes(), 64U << 10);
 }
 
+TEST(RequestParser, WaitsForTheEndOfEveryHead) {
+  // Lengths of one to seven digits, cut at every byte of their head: the bytes behind the cut must not be taken for
+  // granted.
+  for (const std::string_view head : {"$7", "$77", "$777", "$7777", "$77777", "$777777", "$7777777"}) {
+    const std::string bytes = "*1\r\n" + std::string(head) + "\r\n";
+    for (size_t cut = 0; cut <= bytes.size(); ++cut) {
+      const std::unique_ptr<char[]> exact(new char[cut]);
+      std::copy_n(bytes.begin(), cut, exact.get());
+      RequestParser parser;
+      ASSERT_EQ(parser.next({exact.get(), cut}), Parsed::kNeedMore) << head << " " << cut;
+      ASSERT_EQ(parser.missing_bytes(cut) != 0, cut == bytes.size()) << head << " " << cut;
+    }
+  }
+}
+
 // Commands of every shape the fast way takes, and of those that it leaves to the careful way.
 std::string mixed_input() {
   std::string bytes;
