@@ -81,13 +81,13 @@ void cmd_internal_debug_object(CommandContext& context) {
 }
 
 void cmd_internal_digest(CommandContext& context) {
-  Digest digest{};
+  DatasetDigest digest;
   if (context.only != nullptr) {
-    digest = digest_keyspace(*context.only, context.now_ms);
+    digest.add(*context.only, context.now_ms);
   } else {
-    for (Keyspace* keyspace : context.map->all()) combine(digest, digest_keyspace(*keyspace, context.now_ms));
+    for (Keyspace* keyspace : context.map->all()) digest.add(*keyspace, context.now_ms);
   }
-  context.out.status(to_hex(digest));
+  context.out.status(to_hex(digest.finish()));
 }
 
 void cmd_internal_digest_value(CommandContext& context) {

@@ -61,7 +61,6 @@ constexpr std::string_view kTemplates[] = {
     "MOVE $k 1",
     "TOUCH $K",
     "DBSIZE",
-    "OBJECT ENCODING $k",
     "HSET $k $f $v",
     "HSET $k $f $v $f $v",
     "HSETNX $k $f $v",
