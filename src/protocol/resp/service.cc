@@ -82,7 +82,7 @@ KvService::KvService(shard::Runtime& runtime, KvConfig config, Host host)
   }
 }
 
-KvService::~KvService() = default;
+KvService::~KvService() { runtime_.abandon(); }
 
 uint64_t KvService::next_client_id() { return next_client_id_.fetch_add(1, std::memory_order_relaxed); }
 
@@ -91,6 +91,8 @@ Status KvService::listen(const env::Address& at, net::TlsContext* tls) {
   if (!listener.ok()) return forward_error(listener);
   listeners_.push_back(std::move(*listener));
   addresses_.push_back(listeners_.back()->local());
+  // INFO and CONFIG GET tell the port that was picked.
+  if (host_.port == 0 && tls == nullptr) host_.port = addresses_.back().port;
   accepting_->spawn(accept_loop(*listeners_.back(), tls));
   return {};
 }
