@@ -161,7 +161,7 @@ Task<Status> LogHome::start(RecoveredLog recovered, std::vector<uint64_t> first_
 }
 
 Task<Status> LogHome::sync_recovered(const RecoveredLog& recovered) {
-  // What was read, and will now be built upon, may have been in the page cache alone.
+  // What was read, and will now be built upon, may have been in the page cache alone; its names too.
   for (const RecoveredSegment& segment : recovered.segments) {
     if (segment.number < recovered.synced.segment || options_.faults.skip_sync) continue;
     Result<std::unique_ptr<env::File>> file = disk_.open(segment.path, env::OpenMode::kReadWrite);
@@ -169,7 +169,8 @@ Task<Status> LogHome::sync_recovered(const RecoveredLog& recovered) {
     Status status = co_await (*file)->sync(reactor_);
     if (!status.ok()) co_return status;
   }
-  co_return Status();
+  if (options_.faults.skip_folder_sync) co_return Status();
+  co_return co_await disk_.sync_folder(store_.folder(), reactor_);
 }
 
 void LogHome::adopt(RecoveredLog& recovered) {
