@@ -36,6 +36,11 @@ def wait_until(holds, limit_s: float = PATIENCE_S, what: str = "it"):
         time.sleep(0.01)
 
 
+def machine_environment() -> dict:
+    """Without the tests' own KEELSON_ variables, which the program would take for settings."""
+    return {name: value for name, value in os.environ.items() if not name.startswith("KEELSON_")}
+
+
 class Process:
     """A program that runs until stop() or kill(); its output stands in `log`."""
 
@@ -43,7 +48,7 @@ class Process:
         self.log = log
         self._file = open(log, "ab")
         self.popen = subprocess.Popen([str(part) for part in argv], stdin=subprocess.DEVNULL, stdout=self._file,
-                                      stderr=subprocess.STDOUT, env={**os.environ, **(env or {})}, preexec_fn=limit_memory)
+                                      stderr=subprocess.STDOUT, env={**machine_environment(), **(env or {})}, preexec_fn=limit_memory)
 
     @property
     def pid(self) -> int:
