@@ -400,7 +400,7 @@ Value Keyspace::random(uint16_t database, uint64_t seed, int64_t now_ms) {
   if (table.size() == 0) return {};
   constexpr int kTries = 100;
   for (int i = 0; i < kTries; ++i) {
-    Entry* entry = table.random(mix64(seed + static_cast<uint64_t>(i)));
+    Entry* entry = table.random(mix64(mix64(seed) + static_cast<uint64_t>(i)));
     if (!is_due(*entry, now_ms)) return {*this, database, entry};
   }
   return {};

@@ -420,7 +420,7 @@ size_t ListObject::remove_equal(const PackedElement& element, size_t count, bool
 }
 
 void ListObject::for_range(size_t first, size_t count, Visit visit) const {
-  if (first >= size_) return;
+  if (first >= size_ || count == 0) return;
   count = std::min(count, size_ - first);
   IntegerText scratch;
   const Position position = position_of(first);
@@ -437,7 +437,7 @@ void ListObject::for_range(size_t first, size_t count, Visit visit) const {
 }
 
 void ListObject::for_range_reverse(size_t first, size_t count, Visit visit) const {
-  if (first >= size_) return;
+  if (first >= size_ || count == 0) return;
   count = std::min(count, first + 1);
   IntegerText scratch;
   const Position position = position_of(first);

@@ -42,10 +42,10 @@ void StringValue::set_integer(int64_t value) {
 }
 
 void StringValue::set_bytes(std::string_view bytes) {
-  if (entry_->is_object()) keyspace_->drop(entry_->object());
   if (bytes.size() <= 20) {
     if (const auto number = parse_int64(bytes)) return set_integer(*number);
   }
+  if (entry_->is_object()) keyspace_->drop(entry_->object());
   if (bytes.size() <= kInlineStringBytesMax) {
     become_inline(Encoding::kInline, bytes);
   } else {
