@@ -202,7 +202,8 @@ void LogHome::flush() {
     if (!groups_.empty()) failed_timer_.arm_after(0);
     return;
   }
-  write_out();
+  // A mark that did not fit behind the last record stands first in the next segment.
+  if (write_out() && is_mark_due_ && active_ != nullptr) begin_segment(0);
   if (has_failed()) return;
   keep_spares_ready();
   publish_room();
@@ -258,7 +259,7 @@ void LogHome::note_record(const PartHeader& header) {
 
 void LogHome::seal_mark() {
   const size_t bytes = mark_bytes(last_index_.size());
-  if (sealed_bytes_ + bytes > active_room()) return;  // the next segment begins with one
+  if (sealed_bytes_ + bytes > active_room()) return;
   append_mark(synced_place_, last_index_, reactor_.clock().wall_ms(), batch_.bytes());
   seal_part(batch_.bytes().data() + sealed_bytes_, active_seed_, active_->used_bytes + sealed_bytes_);
   sealed_bytes_ += bytes;
