@@ -29,7 +29,7 @@ struct KeyspaceOptions {
   uint64_t hash_secret = 0;  // seed of the tables' hash; the order of SCAN depends on it
 
   // May change.
-  uint32_t hash_max_listpack_entries = 128;
+  uint32_t hash_max_listpack_entries = 512;
   uint32_t hash_max_listpack_value = 64;
   uint32_t set_max_intset_entries = 512;
   uint32_t set_max_listpack_entries = 128;

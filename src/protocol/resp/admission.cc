@@ -31,9 +31,21 @@ std::string unknown_command(kv::Args args) {
   return text + shown;
 }
 
+// What a browser would send first, of an HTTP request; Redis looks at the same words.
+bool is_http(std::string_view name) {
+  const std::string word = lower(name.substr(0, kErrorNameBytesMax));
+  return word == "post" || word == "host:";
+}
+
 }  // namespace
 
 bool Session::refuse(const kv::CommandSpec* spec, kv::Args args) {
+  if (spec == nullptr && is_http(args[0])) {
+    log_warn("kv", "client closed: it speaks HTTP; a web page may have been made to attack this server",
+             {{"client", client_.id}, {"address", remote().text()}});
+    kill();
+    return true;
+  }
   if (spec == nullptr || kv::is_internal(*spec)) {
     reject(nullptr, unknown_command(args));
     return true;
@@ -52,6 +64,10 @@ bool Session::refuse(const kv::CommandSpec* spec, kv::Args args) {
     return true;
   }
   if (spec->home == kv::Home::kUnsupported) {
+    if (spec->group == "cluster") {
+      reject(spec, "ERR This instance has cluster support disabled");
+      return true;
+    }
     reject(spec, "ERR not supported: Keelson does not have the command '" + lower(spec->name) + "' (yet)");
     return true;
   }

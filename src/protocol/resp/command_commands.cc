@@ -150,7 +150,7 @@ void reply_key_positions(RespWriter& out, const kv::CommandSpec& spec) {
 
 void reply_info(RespWriter& out, const kv::CommandSpec* spec) {
   if (spec == nullptr) {
-    out.null_array();
+    out.null();
     return;
   }
   out.array(10);
@@ -160,11 +160,11 @@ void reply_info(RespWriter& out, const kv::CommandSpec* spec) {
   reply_key_positions(out, *spec);
   reply_words_as_set(out, spec->acl, "@");
   const std::vector<std::string_view> tips = words(spec->tips);
-  out.array(tips.size());
+  out.set(tips.size());
   for (const std::string_view tip : tips) out.bulk(tip);
   reply_key_specs(out, *spec);
   const std::span<const kv::CommandSpec> subcommands = kv::subcommands_of(*spec);
-  out.array(subcommands.size());
+  out.set(subcommands.size());
   for (const kv::CommandSpec& subcommand : subcommands) reply_info(out, &subcommand);
 }
 
@@ -220,20 +220,26 @@ const kv::CommandSpec* keys_of_command(RespWriter& out, kv::Args args, std::vect
   return nullptr;
 }
 
-// What a command does with the key at this place. The first spec is for all keys but those of a destination; a
-// command's last spec covers what has none of its own.
+// What a command does with the key at this place: what the spec says that begins there; the last spec is for the keys
+// that none covers (SORT's destination).
 std::string_view key_flags_at(const kv::CommandSpec& spec, uint32_t index) {
   std::array<kv::KeySpecView, kv::kKeySpecsMax> views;
   const size_t count = kv::key_specs_of(spec, views);
+  const int at = static_cast<int>(index);
   for (const kv::KeySpecView& view : std::span(views).first(count)) {
-    const bool starts_here = view.begin == kv::KeySpecView::Begin::kIndex && static_cast<int>(index) == view.index;
+    if (view.begin != kv::KeySpecView::Begin::kIndex) continue;
     const bool is_one_key = view.find == kv::KeySpecView::Find::kRange && view.last_key == 0;
-    if (is_one_key ? starts_here
-                   : view.begin != kv::KeySpecView::Begin::kIndex || static_cast<int>(index) >= view.index) {
-      return view.flags;
-    }
+    if (is_one_key ? at == view.index : at >= view.index) return view.flags;
   }
   return count == 0 ? std::string_view() : views[count - 1].flags;
+}
+
+// Redis says of each key what the command will do with it: "variable_flags" is for specs alone.
+void reply_key_flags(RespWriter& out, std::string_view flags) {
+  std::vector<std::string_view> all = words(flags);
+  std::erase(all, "variable_flags");
+  out.set(all.size());
+  for (const std::string_view word : all) out.status(word);
 }
 
 }  // namespace
@@ -313,7 +319,7 @@ Task<void> cmd_command_getkeysandflags(Session& session, kv::Args args) {
   for (const uint32_t index : keys) {
     session.out().array(2);
     session.out().bulk(command[index]);
-    reply_words_as_set(session.out(), key_flags_at(*spec, index));
+    reply_key_flags(session.out(), key_flags_at(*spec, index));
   }
 }
 

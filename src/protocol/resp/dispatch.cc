@@ -81,6 +81,8 @@ Session::Next Session::run_input() {
   service_.runtime().clock(reactor().index()).refresh();
   turn_ns_ = reactor().clock().monotonic_ns();
   client_.last_command_ns = turn_ns_;
+  // AUTH and CONFIG SET run alone, so nothing is parsed under limits of before.
+  parser_.set_limits({.bulk_bytes_max = config().proto_max_bulk_bytes, .is_authenticated = client_.is_authenticated});
   while (!is_closing_ && !is_killed_) {
     if (output_buffered_bytes() > kOutputPauseBytes) return Next::kDrain;
     kv::Args args = std::exchange(retry_args_, {});
@@ -269,6 +271,8 @@ Task<void> Session::run_alone() {
   }
   is_in_handler_ = false;
   writer_.set_target(output_);
+  // CLIENT REPLY ON and RESET have turned answers on again, and theirs is the first.
+  if (is_muted && !ends_skip && client_.reply_mode == ReplyMode::kOn) output_.append(unwanted.view());
   if (ends_skip) {
     client_.reply_mode = ReplyMode::kOn;
   } else if (client_.reply_mode == ReplyMode::kSkipNext) {

@@ -69,7 +69,7 @@ Task<void> list_channels(Session& session, ChannelKind kind, kv::Args args) {
 
 Task<void> count_subscribers(Session& session, ChannelKind kind, kv::Args args) {
   const kv::Args names = args.subspan(2);
-  session.out().map(names.size());
+  session.out().array(names.size() * 2);
   for (const std::string_view name : names) {
     const size_t count =
         co_await session.service().pubsub().subscriber_count(session.reactor(), kind, std::string(name));

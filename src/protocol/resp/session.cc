@@ -19,6 +19,9 @@ constexpr size_t kReadBytesMax = 64 * 1024;
 constexpr size_t kReadAheadBytesMax = size_t{1} << 20;
 // With this many bytes of answers unread, a client's further commands wait.
 constexpr size_t kOutputPauseBytes = size_t{64} << 20;
+// Bytes of commands that have not come whole, of one client: Redis's client-query-buffer-limit. Past it the connection
+// ends.
+constexpr size_t kInputBytesMax = size_t{1} << 30;
 // Idle connections keep no larger buffers than this.
 constexpr size_t kIdleBufferBytes = 2 * kReadBytesMin;
 }  // namespace
@@ -83,6 +86,11 @@ Task<bool> Session::fill_input() {
     input_.append(ahead_.view());
     ahead_ = Buffer();
     co_return true;
+  }
+  if (input_.size() > kInputBytesMax) {
+    log_warn("kv", "client closed: its command is too large (client-query-buffer-limit)",
+             {{"client", client_.id}, {"address", remote().text()}, {"bytes", input_.size()}});
+    co_return false;
   }
   const size_t missing = parser_.missing_bytes(input_.size());
   const size_t wanted = std::max(read_bytes_, std::min(missing, kReadAheadBytesMax));
