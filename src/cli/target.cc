@@ -22,8 +22,7 @@ Task<Result<OpenTarget>> open_target(env::Env& env, Target target) {
   auto connected = co_await env.network().connect(env.reactor(0), *address);
   if (!connected.ok()) {
     std::string advice = connected.error().code() == env::NetErrc::kRefused ? ". Is the server running there?" : "";
-    co_return fail(connected.error().code(),
-                   "cannot connect to " + address->text() + ": " + connected.error().message() + advice);
+    co_return fail(connected.error().code(), connected.error().message() + advice);
   }
   open.stream = std::move(*connected);
   if (open.tls != nullptr) {

@@ -18,7 +18,7 @@ namespace keelson::server {
 namespace {
 
 constexpr size_t kPieceBytes = 512 << 10;
-constexpr int64_t kProgressEveryNs = 500'000'000;
+constexpr int64_t kProgressEveryNs = 100'000'000;
 constexpr int64_t kCheckpointPollNs = 10'000'000;
 constexpr std::string_view kContentType = "application/vnd.keelson.backup";
 

@@ -287,6 +287,40 @@ void add_verb_texts(const CLI::App& verb, const std::string& prefix, std::vector
   for (const CLI::App* one : inner) add_verb_texts(*one, name, texts);
 }
 
+// A sentence if the first word, or the second of a verb with verbs of its own, is none; else empty.
+std::string unknown_verb(const CLI::App& app, int argc, char** argv) {
+  const CLI::App* verb = &app;
+  std::string path = "keelson";
+  for (int i = 1; i < argc && !verb->get_subcommands({}).empty(); ++i) {
+    const std::string word = argv[i];
+    if (word.starts_with('-')) return {};
+    std::string known;
+    const CLI::App* next = nullptr;
+    for (const CLI::App* one : verb->get_subcommands({})) {
+      if (one->get_name() == word) next = one;
+      known.append(known.empty() ? "" : ", ").append(one->get_name());
+    }
+    if (next == nullptr) return "`" + path + "` has no verb \"" + word + "\"; it has " + known;
+    verb = next;
+    path.append(" ").append(word);
+  }
+  return {};
+}
+
+// Names the flag that does not exist, with the setting that was probably meant.
+std::string unknown_argument(int argc, char** argv, const std::string& otherwise) {
+  for (int i = 2; i < argc; ++i) {
+    const std::string word = argv[i];
+    const std::string name = word.substr(0, word.find('='));
+    const bool is_setting_verb = std::string(argv[1]) == "serve" || std::string(argv[1]) == "config";
+    if (!is_setting_verb || !name.starts_with("--") || name.size() < 3) continue;
+    if (name != "--config" && name != "--ready-file" && name != "--help" && find_setting(name.substr(2)) == nullptr) {
+      return name + ": " + unknown_setting(name.substr(2));
+    }
+  }
+  return otherwise;
+}
+
 }  // namespace
 
 std::vector<VerbText> verb_texts() {
@@ -303,8 +337,15 @@ int run_command_line(int argc, char** argv) {
     std::printf("%s", line.app.help().c_str());
     return cli::kExitUsage;
   }
+  if (const std::string why = unknown_verb(line.app, argc, argv); !why.empty()) {
+    cli::complain(why);
+    return cli::kExitUsage;
+  }
   try {
     line.app.parse(argc, argv);
+  } catch (const CLI::ExtrasError& error) {
+    cli::complain(unknown_argument(argc, argv, error.what()));
+    return cli::kExitUsage;
   } catch (const CLI::ParseError& error) {  // CLI11 says --help in this way too
     const int code = line.app.exit(error);
     return code == 0 ? cli::kExitGood : cli::kExitUsage;

@@ -51,7 +51,7 @@ std::unexpected<Error> cannot_listen(const env::Address& at, std::string_view ke
     advice = ". Is another server running there? Stop it, or choose another address with --" + std::string(key) +
              " (port 0 picks a free one)";
   }
-  return fail(error.code(), "cannot listen on " + at.text() + ": " + error.message() + advice);
+  return fail(error.code(), error.message() + advice);
 }
 
 }  // namespace

@@ -247,12 +247,12 @@ void Settings::set(const SettingSpec& spec, SettingValue value) {
 
 std::string unknown_setting(std::string_view key) {
   const SettingSpec* nearest = nullptr;
-  size_t nearest_distance = std::max<size_t>(3, key.size() / 3);
+  size_t nearest_distance = std::max<size_t>(3, key.size() / 3) + 1;
   if (key.size() <= 100) {
     for (const SettingSpec& spec : setting_table()) {
       size_t apart = distance(key, spec.key);
-      // "listen" for "kv.listen"
-      if (spec.key.ends_with(key) && key.size() > 2) apart = 1;
+      // "listen" for "kv.listen", "kv.maxmem" for "kv.maxmemory"
+      if ((spec.key.ends_with(key) || spec.key.starts_with(key)) && key.size() > 2) apart = 1;
       if (apart < nearest_distance) nearest = &spec, nearest_distance = apart;
     }
   }
