@@ -180,7 +180,9 @@ std::string joined(const std::vector<std::string>& args) {
 }
 
 void expect_same_state(TestNode& one, TestNode& many, const std::string& history) {
-  ASSERT_EQ(one.digest(), many.digest()) << history;
+  ASSERT_EQ(one.digest(), many.digest()) << history << "one shard:\n"
+                                         << one.describe() << "several:\n"
+                                         << many.describe();
   for (TestNode* node : {&one, &many}) {
     TestNode replica(node->shard_count());
     node->replay_into(replica);

@@ -109,9 +109,12 @@ class TestNode {
   // Keys told to be ready since the last call.
   std::string take_ready();
 
-  // Of everything, expiries included; equal states give equal digests however many shards hold them.
+  // Of everything that clients see; equal however many shards hold it. (The order of a set, which random picks go by,
+  // may depend on it: between shards a set of integers travels sorted.)
   [[nodiscard]] std::string digest();
-  // Digests shard by shard: where each key lies counts.
+  // Every key with its database, type, expiry and value, sorted: to see what differs.
+  [[nodiscard]] std::string describe();
+  // Digests shard by shard: exact, expiries and the order of sets included.
   [[nodiscard]] std::vector<std::string> shard_digests();
   // Applies this node's logs, shard by shard, to a node of as many shards.
   void replay_into(TestNode& other) const;

@@ -15,6 +15,7 @@
 #include "base/numbers.h"
 #include "engine/kv/digest.h"
 #include "engine/kv/keyspace.h"
+#include "engine/kv/rdb.h"
 
 namespace keelson::kv {
 
@@ -260,9 +261,31 @@ std::string TestNode::take_logged() {
 }
 
 std::string TestNode::digest() {
-  Digest digest{};
-  for (unsigned shard = 0; shard < shard_count(); ++shard) combine(digest, digest_exact(keyspace(shard)));
-  return to_hex(digest);
+  DatasetDigest digest;
+  for (unsigned shard = 0; shard < shard_count(); ++shard) digest.add(keyspace(shard), now_ms);
+  return to_hex(digest.finish());
+}
+
+std::string TestNode::describe() {
+  std::vector<std::string> lines;
+  for (unsigned shard = 0; shard < shard_count(); ++shard) {
+    for (uint16_t number = 0; number < keyspace(shard).options().databases; ++number) {
+      uint64_t cursor = 0;
+      do {
+        cursor = keyspace(shard).scan(number, cursor, 100, [&](const Value& value) {
+          const int64_t expires_at_ms = value.expires_at_ms();
+          const bool is_due = expires_at_ms != kNoExpiry && expires_at_ms <= now_ms;
+          lines.push_back(std::to_string(number) + " " + quote(value.key()) + " " + std::string(value.type_name()) +
+                          " expires " + std::to_string(expires_at_ms) + (is_due ? " (due) " : " ") +
+                          quote(dump_value(value)) + "\n");
+        });
+      } while (cursor != 0);
+    }
+  }
+  std::sort(lines.begin(), lines.end());
+  std::string text;
+  for (const std::string& line : lines) text += line;
+  return text;
 }
 
 std::vector<std::string> TestNode::shard_digests() {
