@@ -22,13 +22,13 @@ class Reactor;
 
 enum class NetErrc : uint8_t {
   kOk = 0,
-  kEof,           // the peer has finished sending
-  kReset,         // the connection broke
+  kEof,    // the peer has finished sending
+  kReset,  // the connection broke
   kRefused,
   kTimedOut,
-  kClosed,        // close() was called here
+  kClosed,  // close() was called here
   kAddressInUse,
-  kInvalid,       // an address that cannot be used, and everything else
+  kInvalid,  // an address that cannot be used, and everything else
 };
 std::error_code make_error_code(NetErrc code);
 
@@ -61,10 +61,10 @@ class IoOperation {
   }
   void resume() { waiter.resume(); }
 
-  std::span<char> into;        // for a read
-  std::string_view from;       // for a write
+  std::span<char> into;   // for a read
+  std::string_view from;  // for a write
   NetErrc error = NetErrc::kOk;
-  size_t count = 0;            // bytes moved
+  size_t count = 0;  // bytes moved
   bool pending = false;
   std::coroutine_handle<> waiter;
 
@@ -82,7 +82,8 @@ class Stream {
  public:
   virtual ~Stream() = default;
 
-  // co_await stream.read(into): at least one byte, or an error (kEof at the end). Runs on without suspending when bytes wait.
+  // co_await stream.read(into): at least one byte, or an error (kEof at the end). Runs on without suspending when bytes
+  // wait.
   auto read(std::span<char> into) { return Awaiter<&Stream::start_read>(*this, into, {}); }
   // co_await stream.write(from): all of it, or an error. `from` must hold until then.
   auto write(std::string_view from) { return Awaiter<&Stream::start_write>(*this, {}, from); }

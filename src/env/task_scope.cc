@@ -1,6 +1,5 @@
 #include <coroutine>
 #include <cstddef>
-#include <exception>
 #include <memory>
 #include <utility>
 #include <vector>
@@ -35,7 +34,7 @@ struct TaskScope::State {
       return Awaiter{};
     }
     void return_void() const noexcept {}
-    void unhandled_exception() const noexcept { std::terminate(); }
+    void unhandled_exception() const noexcept { KEELSON_CHECK(false, "an exception leaves a task"); }
   };
 
   struct Root {

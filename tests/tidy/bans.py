@@ -79,7 +79,7 @@ THIRD_PARTY = [
     ("spdlog/", r"src/monitor/.*|src/server/.*", "everybody else logs through base/logging.h"),
     ("toml", r"src/server/.*", "the configuration file is read by server/ alone"),
     ("CLI/", r"src/(server|cli)/.*", "the command line is read by server/ and cli/ alone"),
-    ("gtest/", r".*_test\.cc|tests/.*|.*(test_support|_harness|_fake|fake_\w+)\.h", "tests only"),
+    ("gtest/", r".*_test\.cc|tests/.*|.*(test_support|_harness|_fake|fake_\w+|gtest_\w+)\.h", "tests only"),
     ("gmock/", r"", "write an in-memory fake"),
     ("sys/", _SYSTEM, "the operating system is reached through env's seam"),
     ("netinet/", _SYSTEM, "env::Network"),

@@ -9,6 +9,7 @@
 #include <atomic>
 #include <boost/asio/basic_socket_acceptor.hpp>
 #include <boost/asio/executor_work_guard.hpp>
+#include <boost/asio/generic/stream_protocol.hpp>
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/ip/v6_only.hpp>
 #include <boost/asio/post.hpp>
@@ -37,6 +38,7 @@ namespace asio = boost::asio;
 
 namespace {
 
+using StreamProtocol = asio::generic::stream_protocol;
 using Acceptor = asio::basic_socket_acceptor<StreamProtocol>;
 using Socket = StreamProtocol::socket;
 using SystemError = boost::system::error_code;
@@ -45,6 +47,8 @@ constexpr int kBacklog = 4096;               // the kernel cuts it down to net.c
 constexpr unsigned kAcceptedAheadMax = 128;  // connections accepted that nobody has asked for yet
 constexpr auto kAcceptPause = std::chrono::milliseconds(100);
 constexpr auto kConnectTimeout = std::chrono::seconds(10);
+
+StreamProtocol::endpoint to_endpoint(const SocketName& name) { return {name.data(), name.size}; }
 
 // A connected socket on its way to a reactor.
 struct Connected {
@@ -129,7 +133,9 @@ class Porter : public std::enable_shared_from_this<Porter> {
     }
     was_refused_ = false;
     arrivals_->ahead.fetch_add(1);
-    on_.post([arrivals = arrivals_, connected = take_over(socket, from_endpoint(remote_))]() mutable {
+    on_.post([arrivals = arrivals_,
+              connected = take_over(
+                  socket, from_socket_name(remote_.data(), static_cast<socklen_t>(remote_.size())))]() mutable {
       if (arrivals->is_closed) return;
       arrivals->waiting.push_back(std::move(connected));
       wake(*arrivals);
@@ -216,10 +222,10 @@ void remove_stale_socket(const Address& at) {
   if (at.unix_path.empty() || ::stat(at.unix_path.c_str(), &status) != 0 || !S_ISSOCK(status.st_mode)) return;
   asio::io_context context;
   Socket probe(context);
-  Result<StreamProtocol::endpoint> endpoint = to_endpoint(at, false);
-  if (!endpoint.ok()) return;
+  Result<SocketName> name = to_socket_name(at, false);
+  if (!name.ok()) return;
   SystemError error;
-  probe.connect(*endpoint, error);
+  probe.connect(to_endpoint(*name), error);
   if (error == asio::error::connection_refused) ::unlink(at.unix_path.c_str());
 }
 
@@ -282,10 +288,10 @@ Result<std::unique_ptr<Listener>> Backstage::listen(Reactor& on, const Address& 
   SystemError error;
   for (const bool both : {true, false}) {
     if (both && !is_everywhere) continue;
-    Result<StreamProtocol::endpoint> endpoint = to_endpoint(at, both);
-    if (!endpoint.ok()) return forward_error(endpoint);
+    Result<SocketName> name = to_socket_name(at, both);
+    if (!name.ok()) return forward_error(name);
     Acceptor acceptor(state_->context);
-    error = bind_and_listen(acceptor, *endpoint, both);
+    error = bind_and_listen(acceptor, to_endpoint(*name), both);
     if (!error) {
       Address local = local_address(acceptor.native_handle());
       return std::make_unique<RealListener>(state_->context, on, std::move(acceptor), std::move(local));
@@ -293,30 +299,30 @@ Result<std::unique_ptr<Listener>> Backstage::listen(Reactor& on, const Address& 
     // A machine without IPv6 gets IPv4 alone.
     if (error == asio::error::address_in_use) break;
   }
-  return fail(to_net_errc(error), "cannot listen on " + at.text() + ": " + error.message());
+  return fail(to_net_errc(error.value()), "cannot listen on " + at.text() + ": " + error.message());
 }
 
 Task<Result<std::unique_ptr<Stream>>> Backstage::connect(Reactor& on, Address to) {
-  Result<StreamProtocol::endpoint> endpoint = to_endpoint(to, false);
-  if (!endpoint.ok()) co_return forward_error(endpoint);
+  Result<SocketName> name = to_socket_name(to, false);
+  if (!name.ok()) co_return forward_error(name);
   HandOff<Result<Connected>> result(on);
-  asio::post(state_->context,
-             [&context = state_->context, to, endpoint = *endpoint, deliver = result.deliverer()]() mutable {
-               auto connecting = std::make_shared<Connecting>(context);
-               connecting->deadline.expires_after(kConnectTimeout);
-               connecting->deadline.async_wait([connecting](const SystemError& error) {
-                 SystemError ignored;
-                 if (!error) connecting->socket.close(ignored);
-               });
-               connecting->socket.async_connect(
-                   endpoint, [connecting, to, deliver = std::move(deliver)](const SystemError& error) mutable {
-                     const bool is_late = connecting->deadline.cancel() == 0;
-                     if (!error) return deliver(take_over(connecting->socket, std::move(to)));
-                     const NetErrc code =
-                         is_late && error == asio::error::operation_aborted ? NetErrc::kTimedOut : to_net_errc(error);
-                     deliver(fail(code, "cannot connect to " + to.text() + ": " + make_error_code(code).message()));
-                   });
-             });
+  asio::post(state_->context, [&context = state_->context, to, endpoint = to_endpoint(*name),
+                               deliver = result.deliverer()]() mutable {
+    auto connecting = std::make_shared<Connecting>(context);
+    connecting->deadline.expires_after(kConnectTimeout);
+    connecting->deadline.async_wait([connecting](const SystemError& error) {
+      SystemError ignored;
+      if (!error) connecting->socket.close(ignored);
+    });
+    connecting->socket.async_connect(
+        endpoint, [connecting, to, deliver = std::move(deliver)](const SystemError& error) mutable {
+          const bool is_late = connecting->deadline.cancel() == 0;
+          if (!error) return deliver(take_over(connecting->socket, std::move(to)));
+          const NetErrc code =
+              is_late && error == asio::error::operation_aborted ? NetErrc::kTimedOut : to_net_errc(error.value());
+          deliver(fail(code, "cannot connect to " + to.text() + ": " + make_error_code(code).message()));
+        });
+  });
   Result<Connected> connected = co_await result;
   if (!connected.ok()) co_return forward_error(connected);
   co_return std::move(*connected).to_stream(on);

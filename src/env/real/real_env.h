@@ -37,7 +37,7 @@ struct ReactorCounts {
   uint64_t timers = 0;
   uint64_t bytes_received = 0;
   uint64_t bytes_sent = 0;
-  uint64_t longest_turn_ns = 0;  // without the wait; only of turns that did something
+  uint64_t longest_turn_ns = 0;  // without the wait in the kernel
 };
 
 class RealEnv : public Env {

@@ -90,6 +90,7 @@ void RealReactor::post(Callback callback) {
 
 void RealReactor::run() {
   thread_.store(pthread_self(), std::memory_order_relaxed);
+  ended_ns_ = clock_.monotonic_ns();
   while (!stop_.load(std::memory_order_relaxed)) turn();
   thread_.store(pthread_t{}, std::memory_order_relaxed);
 }
@@ -128,12 +129,15 @@ void RealReactor::forget(Watched& watched) {
 void RealReactor::turn() {
   const bool may_sleep = take_mail();
   wait(may_sleep);
+  const int64_t started_ns = clock_.monotonic_ns();
   tell_ready();
   tell_closed_ones();
   run_mail();
-  if (!timers_.empty()) timers_fired_.add(timers_.fire_due(clock_.monotonic_ns()));
+  if (!timers_.empty()) timers_fired_.add(timers_.fire_due(started_ns));
   run_turn_end();
+  ended_ns_ = clock_.monotonic_ns();
   turns_.add();
+  if (ended_ns_ - started_ns > longest_turn_ns_.value()) longest_turn_ns_.set(ended_ns_ - started_ns);
 }
 
 bool RealReactor::take_mail() {
@@ -151,7 +155,7 @@ void RealReactor::wait(bool may_sleep) {
     if (timers_.empty()) {
       timeout = nullptr;
     } else {
-      const int64_t left_ns = std::max<int64_t>(0, timers_.next_at_ns() - clock_.monotonic_ns());
+      const int64_t left_ns = std::max<int64_t>(0, timers_.next_at_ns() - ended_ns_);
       until.tv_sec = static_cast<time_t>(left_ns / kNanosecondsPerSecond);
       until.tv_nsec = static_cast<decltype(until.tv_nsec)>(left_ns % kNanosecondsPerSecond);
     }

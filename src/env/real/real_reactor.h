@@ -118,6 +118,7 @@ class RealReactor final : public Reactor {
   std::vector<Watched*> closed_;
   std::vector<Watched*> closed_running_;
   std::array<epoll_event, kEventsMax> events_;
+  int64_t ended_ns_ = 0;    // when the last turn ended: near enough to now for the next wait
   size_t event_count_ = 0;  // of the present turn
   size_t event_next_ = 0;   // the first that has not been told
 

@@ -1,23 +1,19 @@
 #include "env/real/sockets.h"
 
+#include <arpa/inet.h>
+#include <net/if.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <sys/ioctl.h>
-#include <sys/socket.h>
 #include <sys/un.h>
 
 #include <algorithm>
-#include <boost/asio/error.hpp>
-#include <boost/asio/ip/address.hpp>
-#include <boost/asio/ip/tcp.hpp>
-#include <boost/asio/local/stream_protocol.hpp>
+#include <cerrno>
 #include <cstddef>
 #include <cstring>
 #include <string>
 
 namespace keelson::env {
-
-namespace asio = boost::asio;
 
 namespace {
 
@@ -31,65 +27,117 @@ void set_option(int fd, int level, int name, int value) {
   (void)::setsockopt(fd, level, name, &value, sizeof(value));
 }
 
-}  // namespace
-
-Result<StreamProtocol::endpoint> to_endpoint(const Address& address, bool both) {
-  if (!address.unix_path.empty()) {
-    if (address.unix_path.size() >= sizeof(sockaddr_un::sun_path)) {
-      return fail(NetErrc::kInvalid, "the path of a Unix socket is too long: " + address.unix_path);
-    }
-    return StreamProtocol::endpoint(asio::local::stream_protocol::endpoint(address.unix_path));
-  }
-  if (address.host.empty()) {
-    return StreamProtocol::endpoint(
-        asio::ip::tcp::endpoint(both ? asio::ip::tcp::v6() : asio::ip::tcp::v4(), address.port));
-  }
-  boost::system::error_code error;
-  const asio::ip::address host = asio::ip::make_address(address.host, error);
-  if (error) return fail(NetErrc::kInvalid, "'" + address.host + "' is no numeric address");
-  return StreamProtocol::endpoint(asio::ip::tcp::endpoint(host, address.port));
+template <class Name>
+SocketName name_of(const Name& name, size_t size = sizeof(Name)) {
+  SocketName result;
+  std::memcpy(&result.storage, &name, sizeof(name));
+  result.size = static_cast<socklen_t>(size);
+  return result;
 }
 
-Address from_endpoint(const StreamProtocol::endpoint& endpoint) {
+Result<SocketName> unix_name(const std::string& path) {
+  sockaddr_un name{};
+  name.sun_family = AF_UNIX;
+  if (path.size() >= sizeof(name.sun_path))
+    return fail(NetErrc::kInvalid, "the path of a Unix socket is too long: " + path);
+  path.copy(name.sun_path, path.size());
+  return name_of(name, offsetof(sockaddr_un, sun_path) + path.size() + 1);
+}
+
+sockaddr_in ipv4_name(in_addr host, uint16_t port) {
+  sockaddr_in name{};
+  name.sin_family = AF_INET;
+  name.sin_addr = host;
+  name.sin_port = htons(port);
+  return name;
+}
+
+sockaddr_in6 ipv6_name(const in6_addr& host, uint16_t port) {
+  sockaddr_in6 name{};
+  name.sin6_family = AF_INET6;
+  name.sin6_addr = host;
+  name.sin6_port = htons(port);
+  return name;
+}
+
+std::string host_text(int family, const void* host) {
+  char text[INET6_ADDRSTRLEN] = {};
+  return ::inet_ntop(family, host, text, sizeof(text)) != nullptr ? text : "";
+}
+
+}  // namespace
+
+Result<SocketName> to_socket_name(const Address& address, bool of_ipv6) {
+  if (!address.unix_path.empty()) return unix_name(address.unix_path);
+  if (address.host.empty()) {
+    if (of_ipv6) return name_of(ipv6_name(in6addr_any, address.port));
+    return name_of(ipv4_name({.s_addr = htonl(INADDR_ANY)}, address.port));
+  }
+  in_addr v4{};
+  if (::inet_pton(AF_INET, address.host.c_str(), &v4) == 1) return name_of(ipv4_name(v4, address.port));
+  const size_t zone = address.host.find('%');
+  in6_addr v6{};
+  if (::inet_pton(AF_INET6, address.host.substr(0, zone).c_str(), &v6) != 1) {
+    return fail(NetErrc::kInvalid, "'" + address.host + "' is no numeric address");
+  }
+  sockaddr_in6 name = ipv6_name(v6, address.port);
+  if (zone != std::string::npos) name.sin6_scope_id = ::if_nametoindex(address.host.c_str() + zone + 1);
+  return name_of(name);
+}
+
+Address from_socket_name(const sockaddr* name, socklen_t size) {
   Address address;
-  const int family = endpoint.data()->sa_family;
-  if (family == AF_UNIX) {
-    sockaddr_un name{};
-    std::memcpy(&name, endpoint.data(), std::min(endpoint.size(), sizeof(name)));
-    const size_t path_bytes = endpoint.size() - std::min(endpoint.size(), offsetof(sockaddr_un, sun_path));
-    address.unix_path.assign(name.sun_path, ::strnlen(name.sun_path, path_bytes));
+  if (name->sa_family == AF_UNIX) {
+    sockaddr_un local{};
+    std::memcpy(&local, name, std::min<size_t>(size, sizeof(local)));
+    const size_t path_bytes = size > offsetof(sockaddr_un, sun_path) ? size - offsetof(sockaddr_un, sun_path) : 0;
+    address.unix_path.assign(local.sun_path, ::strnlen(local.sun_path, std::min(path_bytes, sizeof(local.sun_path))));
     // A client's socket has no name, but an Address without host and path would read as a port on every interface.
     if (address.unix_path.empty()) address.unix_path = "unnamed";
-    return address;
+  } else if (name->sa_family == AF_INET && size >= sizeof(sockaddr_in)) {
+    sockaddr_in v4{};
+    std::memcpy(&v4, name, sizeof(v4));
+    address.port = ntohs(v4.sin_port);
+    if (v4.sin_addr.s_addr != htonl(INADDR_ANY)) address.host = host_text(AF_INET, &v4.sin_addr);
+  } else if (name->sa_family == AF_INET6 && size >= sizeof(sockaddr_in6)) {
+    sockaddr_in6 v6{};
+    std::memcpy(&v6, name, sizeof(v6));
+    address.port = ntohs(v6.sin6_port);
+    if (IN6_IS_ADDR_V4MAPPED(&v6.sin6_addr)) {
+      address.host = host_text(AF_INET, &v6.sin6_addr.s6_addr[12]);
+    } else if (!IN6_IS_ADDR_UNSPECIFIED(&v6.sin6_addr)) {
+      address.host = host_text(AF_INET6, &v6.sin6_addr);
+    }
   }
-  asio::ip::tcp::endpoint tcp;
-  if (endpoint.size() > tcp.capacity()) return address;
-  std::memcpy(tcp.data(), endpoint.data(), endpoint.size());
-  tcp.resize(endpoint.size());
-  asio::ip::address host = tcp.address();
-  if (host.is_v6() && host.to_v6().is_v4_mapped()) host = asio::ip::make_address_v4(asio::ip::v4_mapped, host.to_v6());
-  address.host = host.is_unspecified() ? "" : host.to_string();
-  address.port = tcp.port();
   return address;
 }
 
-NetErrc to_net_errc(const boost::system::error_code& error) {
-  if (!error) return NetErrc::kOk;
-  if (error == asio::error::connection_refused) return NetErrc::kRefused;
-  if (error == boost::system::errc::no_such_file_or_directory) return NetErrc::kRefused;  // a Unix socket
-  if (error == asio::error::timed_out) return NetErrc::kTimedOut;
-  if (error == asio::error::address_in_use) return NetErrc::kAddressInUse;
-  if (error == asio::error::operation_aborted) return NetErrc::kClosed;
-  if (error == asio::error::connection_reset || error == asio::error::broken_pipe) return NetErrc::kReset;
-  return NetErrc::kInvalid;
+NetErrc to_net_errc(int error) {
+  switch (error) {
+    case 0:
+      return NetErrc::kOk;
+    case ECONNREFUSED:
+    case ENOENT:
+      return NetErrc::kRefused;  // the latter of a Unix socket
+    case ETIMEDOUT:
+      return NetErrc::kTimedOut;
+    case EADDRINUSE:
+      return NetErrc::kAddressInUse;
+    case ECANCELED:
+      return NetErrc::kClosed;
+    case ECONNRESET:
+    case EPIPE:
+      return NetErrc::kReset;
+    default:
+      return NetErrc::kInvalid;
+  }
 }
 
 Address local_address(int fd) {
-  StreamProtocol::endpoint endpoint;
-  auto size = static_cast<socklen_t>(endpoint.capacity());
-  if (::getsockname(fd, endpoint.data(), &size) != 0) return {};
-  endpoint.resize(size);
-  return from_endpoint(endpoint);
+  SocketName name;
+  name.size = sizeof(name.storage);
+  if (::getsockname(fd, reinterpret_cast<sockaddr*>(&name.storage), &name.size) != 0) return {};
+  return from_socket_name(name.data(), name.size);
 }
 
 void set_stream_options(int fd) {

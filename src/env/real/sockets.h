@@ -1,21 +1,25 @@
-// Socket addresses between Asio's form and ours, and the options that every stream gets. For env/real's .cc files
-// alone.
+// Socket addresses between the kernel's form and ours, and the options that every stream gets.
 #pragma once
 
-#include <boost/asio/generic/stream_protocol.hpp>
+#include <sys/socket.h>
 
 #include "base/result.h"
 #include "env/network.h"
 
 namespace keelson::env {
 
-using StreamProtocol = boost::asio::generic::stream_protocol;
+struct SocketName {
+  sockaddr_storage storage{};
+  socklen_t size = 0;
+  [[nodiscard]] const sockaddr* data() const { return reinterpret_cast<const sockaddr*>(&storage); }
+};
 
-// An empty host is every interface: of IPv6 and IPv4 if `both`, else of IPv4 alone.
-Result<StreamProtocol::endpoint> to_endpoint(const Address& address, bool both);
-Address from_endpoint(const StreamProtocol::endpoint& endpoint);
-[[nodiscard]] NetErrc to_net_errc(const boost::system::error_code& error);
-// What the other end and this one are called; empty if the kernel does not tell.
+// An empty host is every interface: of IPv6 (which may take IPv4 along) if `of_ipv6`, else of IPv4.
+Result<SocketName> to_socket_name(const Address& address, bool of_ipv6);
+Address from_socket_name(const sockaddr* name, socklen_t size);
+// From errno, as Asio's system errors carry it too.
+[[nodiscard]] NetErrc to_net_errc(int error);
+// What this end is called; empty if the kernel does not tell.
 [[nodiscard]] Address local_address(int fd);
 // TCP: small writes go out at once, dead peers are found out. Not inherited by child processes.
 void set_stream_options(int fd);
