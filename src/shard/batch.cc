@@ -1,10 +1,16 @@
 #include "shard/batch.h"
 
+#include <algorithm>
 #include <utility>
 
 #include "env/reactor.h"
 
 namespace keelson::shard {
+
+namespace {
+// Operations whose memory is fetched while those before them run.
+constexpr size_t kPrefetchAhead = 16;
+}  // namespace
 
 void BatchOperation::done() { batch_->operation_done(reactor_index_); }
 
@@ -44,9 +50,19 @@ void Batch::run_part(unsigned reactor_index) {
   // The last operation's end may end the batch and, on its own reactor, start the next: count on nothing afterwards.
   const size_t count = part.operations.size();
   ++part.left;
-  for (size_t i = 0; i < count; ++i) {
-    BatchOperation& operation = *part.operations[i];
-    runtime_.shard(operation.target_).submit(operation);
+  for (size_t begin = 0; begin < count; begin += kPrefetchAhead) {
+    const size_t end = std::min(begin + kPrefetchAhead, count);
+    for (unsigned step = 0; step < 2; ++step) {
+      for (size_t i = begin; i < end; ++i) {
+        BatchOperation& operation = *part.operations[i];
+        Shard& shard = runtime_.shard(operation.target_);
+        if (!shard.is_lent()) operation.prefetch(shard, step);
+      }
+    }
+    for (size_t i = begin; i < end; ++i) {
+      BatchOperation& operation = *part.operations[i];
+      runtime_.shard(operation.target_).submit(operation);
+    }
   }
   part.operations.clear();
   operation_done(reactor_index);

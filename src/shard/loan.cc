@@ -44,6 +44,9 @@ class TakeFromReactor final : public LoanRequest {
         return;
       }
     }
+    // What the owner has appended comes before what the borrower is going to append.
+    const unsigned owner = runtime_.router().reactor_of(shards_[0]);
+    if (owner != here_.index()) runtime_.log(owner).hand_over();
     here_.post([this] { waiter_.resume(); });
   }
 
@@ -166,6 +169,7 @@ Task<LogErrc> Loan::commit(std::span<const Part> parts) {
 void Loan::give_back() {
   if (runtime_ == nullptr) return;
   Runtime& runtime = *std::exchange(runtime_, nullptr);
+  if (runtime.is_abandoned()) return;
   // A foreign owner must not append its next record before the log has ours.
   const auto is_here = [&](ShardId id) { return runtime.router().reactor_of(id) == here_->index(); };
   if (!std::all_of(shards_.begin(), shards_.end(), is_here)) runtime.log(here_->index()).hand_over();

@@ -75,6 +75,11 @@ class Runtime {
   // Syncs the log and, if asked, writes every changed shard down first. No operation may be under way.
   Task<Status> stop(bool with_checkpoint);
 
+  // What still waits for shards is about to be destroyed where it stands: from now on nothing runs any more. For
+  // whoever destroys the users of the runtime without stop() (a crash in simulation), and harmless after it.
+  void abandon() { is_abandoned_ = true; }
+  [[nodiscard]] bool is_abandoned() const { return is_abandoned_; }
+
   // Any thread, once started.
   [[nodiscard]] env::Env& env() { return env_; }
   [[nodiscard]] const Router& router() const { return router_; }
@@ -96,8 +101,8 @@ class Runtime {
   // second call while one is under way waits for it and starts anew. `is_urgent`: without leaving time to others.
   Task<Status> checkpoint_all(bool is_urgent = false);
   [[nodiscard]] const CheckpointProgress& checkpoint_progress() const { return progress_; }
-  // Reactor 0. Between the two, no checkpoint file is removed and no segment of the log is removed or used again, so that
-  // a backup can copy them. May be nested. Needs room: the log grows meanwhile.
+  // Reactor 0. Between the two, no checkpoint file is removed and no segment of the log is removed or used again, so
+  // that a backup can copy them. May be nested. Needs room: the log grows meanwhile.
   void hold_files() { files_held_.fetch_add(1, std::memory_order_relaxed); }
   void release_files();
 
@@ -125,6 +130,7 @@ class Runtime {
   CheckpointProgress progress_;
   std::atomic<unsigned> files_held_{0};  // written on reactor 0
   std::unique_ptr<Background> background_;
+  bool is_abandoned_ = false;
 };
 
 }  // namespace keelson::shard

@@ -36,6 +36,9 @@ class Operation : public log::CommitWaiter {
   virtual engine::ReplySink& open_reply() = 0;
   // Called once, after the commands have run (kOk), or because they never will.
   virtual void finished(LogErrc outcome) = 0;
+  // Several operations are about to run on shards that nobody has borrowed: brings what this one will touch into the
+  // cache, in two steps (what the first one fetches tells the second one where to look). Changes nothing.
+  virtual void prefetch(Shard& shard, unsigned step) {}
 
   std::span<const engine::Command> commands;
   bool is_write = false;

@@ -104,9 +104,15 @@ Value Keyspace::find_for_write(uint16_t database, std::string_view key, int64_t 
   return {*this, database, entry};
 }
 
-void Keyspace::prefetch(uint16_t database, std::string_view key) const {
+uint64_t Keyspace::prefetch(uint16_t database, std::string_view key) const {
   const Table<EntryTraits>& table = databases_[database]->table;
-  table.prefetch(table.hash(key));
+  const uint64_t hash = table.hash(key);
+  table.prefetch(hash);
+  return hash;
+}
+
+void Keyspace::prefetch_entry(uint16_t database, uint64_t hash) const {
+  databases_[database]->table.prefetch_node(hash);
 }
 
 // ---- Entries in and out of tables

@@ -136,8 +136,10 @@ class Keyspace {
   [[nodiscard]] View create(uint16_t database, std::string_view key) {
     return View(create_value(database, key, View::kType));
   }
-  // Brings what a look-up will touch into the cache: first for all keys of a batch of commands, then run them.
-  void prefetch(uint16_t database, std::string_view key) const;
+  // Brings what a look-up will touch into the cache: prefetch() for all keys of a batch of commands, then
+  // prefetch_entry() for all with the hashes that it returned, then the commands.
+  [[nodiscard]] uint64_t prefetch(uint16_t database, std::string_view key) const;
+  void prefetch_entry(uint16_t database, uint64_t hash) const;
 
   // ---- Changing
 

@@ -43,7 +43,12 @@ void Table<Traits>::prefetch_node(uint64_t hash) const {
   auto* segment = reinterpret_cast<Segment*>(word & ~kDepthMask);
   const Bucket& bucket = *segment->bucket(home_of(hash, static_cast<unsigned>(word & kDepthMask)));
   const unsigned hits = table_detail::match(bucket, table_detail::tag_of(hash));
-  if (hits != 0) __builtin_prefetch(node_of(bucket.slots[static_cast<unsigned>(std::countr_zero(hits))]));
+  if (hits == 0) return;
+  const auto* node =
+      reinterpret_cast<const char*>(node_of(bucket.slots[static_cast<unsigned>(std::countr_zero(hits))]));
+  // An entry with a short value often lies across two cache lines.
+  __builtin_prefetch(node);
+  __builtin_prefetch(node + 64);
 }
 
 // Puts the word (without flags) into its home, the next bucket or the stash. False if the segment must grow.

@@ -3,12 +3,14 @@
 #include <algorithm>
 #include <utility>
 
+#include "engine/kv/keyspace.h"
 #include "protocol/resp/command_stats.h"
 #include "protocol/resp/lent_commands.h"
 #include "protocol/resp/monitor_feed.h"
 #include "protocol/resp/refusals.h"
 #include "protocol/resp/session.h"
 #include "protocol/resp/session_batch.h"
+#include "protocol/resp/shard_agent.h"
 #include "protocol/resp/slowlog.h"
 
 namespace keelson::resp {
@@ -77,31 +79,74 @@ SessionBatch::SessionBatch(shard::Runtime& runtime, env::Reactor& here) : batch(
   for (unsigned i = 0; i < runtime.router().reactor_count(); ++i) sides.push_back(std::make_unique<Side>());
 }
 
+void SessionOperation::prefetch(shard::Shard& shard, unsigned step) {
+  if (!kv::has_single_key(*spec_)) return;
+  const kv::Keyspace& keyspace = session_->service_.agent(shard.id()).keyspace();
+  if (step == 0) {
+    key_hash_ = keyspace.prefetch(command_.space, command_.args[static_cast<size_t>(spec_->keys.first)]);
+  } else {
+    keyspace.prefetch_entry(command_.space, key_hash_);
+  }
+}
+
 Session::Next Session::run_input() {
   service_.runtime().clock(reactor().index()).refresh();
   turn_ns_ = reactor().clock().monotonic_ns();
   client_.last_command_ns = turn_ns_;
-  // AUTH and CONFIG SET run alone, so nothing is parsed under limits of before.
-  parser_.set_limits({.bulk_bytes_max = config().proto_max_bulk_bytes, .is_authenticated = client_.is_authenticated});
   while (!is_closing_ && !is_killed_) {
     if (output_buffered_bytes() > kOutputPauseBytes) return Next::kDrain;
-    kv::Args args = std::exchange(retry_args_, {});
-    if (args.empty()) {
-      const Parsed parsed = parser_.next(input_.view());
-      if (parsed != Parsed::kCommand) {
-        if (is_batch_under_way()) return Next::kBatch;
-        if (parsed == Parsed::kNeedMore) return Next::kInput;
-        ++local_.counters.protocol_errors;
-        writer_.error(parser_.error());
-        is_closing_ = true;
-        break;
-      }
-      args = parser_.args();
+    if (ahead_next_ == ahead_end_ && !look_ahead()) {
+      if (is_batch_under_way()) return Next::kBatch;
+      if (ahead_parsed_ == Parsed::kNeedMore) return Next::kInput;
+      ++local_.counters.protocol_errors;
+      writer_.error(parser_.error());
+      is_closing_ = true;
+      break;
     }
-    const Next next = take(args);
+    const Next next = take(ahead_taken_[ahead_next_++]);
     if (next != Next::kInput) return next;
   }
   return Next::kEnd;
+}
+
+// Reads the next few commands and starts to fetch what they will look at. False if there is none.
+bool Session::look_ahead() {
+  ahead_next_ = 0;
+  ahead_end_ = 0;
+  // AUTH changes what the commands behind it may be.
+  const size_t most = client_.is_authenticated ? kReadAhead : 1;
+  while (ahead_end_ < most) {
+    ahead_parsed_ = parser_.next(input_.view());
+    if (ahead_parsed_ != Parsed::kCommand) break;
+    Taken& taken = ahead_taken_[ahead_end_++];
+    taken.args = parser_.args();
+    taken.spec = kv::find_command(taken.args[0]);
+    taken.has_key = taken.spec != nullptr && kv::has_single_key(*taken.spec) &&
+                    taken.args.size() > static_cast<size_t>(taken.spec->keys.first);
+    if (taken.has_key)
+      taken.shard = service_.router().shard_of(taken.args[static_cast<size_t>(taken.spec->keys.first)]);
+  }
+  if (ahead_end_ > 1) prefetch_ahead();
+  return ahead_end_ != 0;
+}
+
+void Session::prefetch_ahead() {
+  const unsigned here = reactor().index();
+  for (unsigned step = 0; step < 2; ++step) {
+    for (size_t i = 0; i < ahead_end_; ++i) {
+      Taken& taken = ahead_taken_[i];
+      // A shard of another reactor, or one that is lent, must not be looked at from here.
+      if (!taken.has_key || service_.router().reactor_of(taken.shard) != here) continue;
+      if (service_.runtime().shard(taken.shard).is_lent()) continue;
+      const kv::Keyspace& keyspace = service_.agent(taken.shard).keyspace();
+      if (step == 0) {
+        const std::string_view key = taken.args[static_cast<size_t>(taken.spec->keys.first)];
+        taken.key_hash = keyspace.prefetch(client_.database, key);
+      } else {
+        keyspace.prefetch_entry(client_.database, taken.key_hash);
+      }
+    }
+  }
 }
 
 bool Session::is_batch_under_way() {
@@ -112,41 +157,38 @@ bool Session::is_batch_under_way() {
 }
 
 // Looks at one command. kInput: it has been dealt with, or added to the batch, and the next one can be taken.
-Session::Next Session::take(kv::Args args) {
-  const kv::CommandSpec* spec = kv::find_command(args[0]);
+Session::Next Session::take(const Taken& taken) {
+  const kv::Args args = taken.args;
+  const kv::CommandSpec* spec = taken.spec;
   const bool is_plain = spec != nullptr && spec->home == kv::Home::kEngine && !transaction_.is_open &&
                         client_.is_authenticated && subscriptions_.count() == 0 && local_.paused_until_ns == 0 &&
                         (config().maxmemory_bytes == 0 || (spec->flags & kv::kDenyOom) == 0) &&
                         local_.monitor_count == 0;
-  if (is_plain && kv::arity_fits(*spec, args.size()) && !kv::is_internal(*spec)) return take_keyed(*spec, args);
+  if (is_plain && kv::arity_fits(*spec, args.size()) && !kv::is_internal(*spec)) return take_keyed(*spec, taken);
 
   // Everything else is answered by itself, after what came before.
-  if (is_batch_under_way()) {
-    retry_args_ = args;
-    return Next::kBatch;
-  }
+  if (is_batch_under_way()) return take_again(Next::kBatch);
   if (spec != nullptr && args.size() > 1) {
     if (const kv::CommandSpec* sub = kv::find_subcommand(*spec, args[1])) spec = sub;
   }
   if (refuse(spec, args)) return Next::kInput;
-  if (is_paused(*spec)) {
-    retry_args_ = args;
-    return Next::kPause;
-  }
+  if (is_paused(*spec)) return take_again(Next::kPause);
   if (local_.monitor_count != 0) feed_monitors(*this, *spec, args);
   if (transaction_.is_open && !runs_inside_transaction(*spec)) {
     enqueue_in_transaction(*spec, args);
     return Next::kInput;
   }
-  if (spec->home == kv::Home::kEngine) return take_keyed(*spec, args);
+  if (spec->home == kv::Home::kEngine) return take_keyed(*spec, taken);
   return take_alone(*spec, args);
 }
 
+Session::Next Session::take_again(Next after) {
+  --ahead_next_;
+  return after;
+}
+
 Session::Next Session::take_alone(const kv::CommandSpec& spec, kv::Args args) {
-  if (is_batch_under_way()) {
-    retry_args_ = args;
-    return Next::kBatch;
-  }
+  if (is_batch_under_way()) return take_again(Next::kBatch);
   alone_ = &spec;
   alone_args_ = args;
   return Next::kAlone;
@@ -155,7 +197,6 @@ Session::Next Session::take_alone(const kv::CommandSpec& spec, kv::Args args) {
 // The one shard of all keys; of no keys, or malformed ones, the first shard, whose handler answers with the error.
 std::optional<shard::ShardId> Session::single_shard_of(const kv::CommandSpec& spec, kv::Args args) {
   const shard::Router& router = service_.router();
-  if (kv::has_single_key(spec)) return router.shard_of(args[static_cast<size_t>(spec.keys.first)]);
   std::vector<uint32_t>& keys = local_.key_indexes;
   if (!kv::keys_of(spec, args, keys) || keys.empty()) return shard::ShardId{0};
   const shard::ShardId first = router.shard_of(args[keys[0]]);
@@ -165,8 +206,11 @@ std::optional<shard::ShardId> Session::single_shard_of(const kv::CommandSpec& sp
   return first;
 }
 
-Session::Next Session::take_keyed(const kv::CommandSpec& spec, kv::Args args) {
-  const std::optional<shard::ShardId> shard = single_shard_of(spec, args);
+Session::Next Session::take_keyed(const kv::CommandSpec& spec, const Taken& taken) {
+  const kv::Args args = taken.args;
+  // A subcommand (OBJECT ENCODING) has its key elsewhere than its container.
+  const bool is_known = taken.has_key && &spec == taken.spec;
+  const std::optional<shard::ShardId> shard = is_known ? taken.shard : single_shard_of(spec, args);
   if (!shard) return take_alone(spec, args);
   if (batch_ == nullptr) acquire_batch();
   SessionBatch& batch = *batch_;

@@ -154,6 +154,16 @@ class Session {
     kEnd,    // nothing: the connection ends
   };
 
+  // A command that has been read and not been looked at, with what reading ahead has found out.
+  struct Taken {
+    kv::Args args;
+    const kv::CommandSpec* spec = nullptr;  // null: unknown
+    shard::ShardId shard = 0;               // of the key, if `has_key`
+    bool has_key = false;                   // exactly one
+    uint64_t key_hash = 0;
+  };
+  static constexpr size_t kReadAhead = 16;
+
   // session.cc
   Task<bool> fill_input();
   Task<void> wait_drained(size_t bytes_max);
@@ -166,8 +176,11 @@ class Session {
 
   // dispatch.cc
   Next run_input();
-  Next take(kv::Args args);
-  Next take_keyed(const kv::CommandSpec& spec, kv::Args args);
+  bool look_ahead();
+  void prefetch_ahead();
+  Next take(const Taken& taken);
+  Next take_again(Next after);
+  Next take_keyed(const kv::CommandSpec& spec, const Taken& taken);
   Next take_alone(const kv::CommandSpec& spec, kv::Args args);
   std::optional<shard::ShardId> single_shard_of(const kv::CommandSpec& spec, kv::Args args);
   bool is_batch_under_way();
@@ -211,7 +224,10 @@ class Session {
   int64_t over_soft_limit_since_ns_ = 0;
   std::coroutine_handle<> drained_waiter_;
   BlockedWait* blocked_ = nullptr;
-  kv::Args retry_args_;  // a command that could not be taken yet
+  std::array<Taken, kReadAhead> ahead_taken_;
+  size_t ahead_next_ = 0;
+  size_t ahead_end_ = 0;
+  Parsed ahead_parsed_ = Parsed::kNeedMore;  // what stopped the reading ahead
   const kv::CommandSpec* alone_ = nullptr;
   kv::Args alone_args_;
   int64_t turn_ns_ = 0;  // the clock as of the last command's end

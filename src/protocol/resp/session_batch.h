@@ -25,6 +25,7 @@ class SessionOperation final : public shard::BatchOperation {
 
   engine::ReplySink& open_reply() override;
   void finished(shard::LogErrc outcome) override;
+  void prefetch(shard::Shard& shard, unsigned step) override;
 
   [[nodiscard]] const kv::CommandSpec& spec() const { return *spec_; }
   [[nodiscard]] kv::Args args() const { return command_.args; }
@@ -42,6 +43,7 @@ class SessionOperation final : public shard::BatchOperation {
   bool is_finished_ = false;
   size_t offset_ = 0;  // of the answer in its side buffer
   size_t size_ = 0;
+  uint64_t key_hash_ = 0;  // between the steps of prefetch()
   uint64_t errors_before_ = 0;
   int64_t begun_ns_ = 0;
   int64_t duration_ns_ = 0;
