@@ -18,8 +18,9 @@ class Generator:
     def command(self, family: str | None = None) -> list:
         """One command: its words. Damaged in one of 25 cases."""
         family = family or self.random.choices(FAMILIES, (6, 2, 5, 6, 6, 9, 3, 3, 1, 1))[0]
-        command = [self.spell(word) for word in self.random.choice(self.by_family[family])()]
-        return self.damage(command) if self.random.random() < 0.04 else command
+        make = self.random.choice(self.by_family[family])
+        command = [self.spell(word) for word in make()]
+        return self.damage(command) if self.random.random() < 0.04 and make != self.zset_lexical else command
 
     # Words.
 
@@ -202,6 +203,8 @@ class Generator:
     def score(self): return self.choose(self.small(), self.small(), self.number(), "inf", "-inf", "+inf", "nan", "(1") if self.random.random() < 0.12 else self.choose(self.small(), self.random.randrange(100) / 4)
     def bound(self): return self.choose(self.small(), f"({self.small()}", "-inf", "+inf", self.random.randrange(100) / 4, "(x") if self.random.random() < 0.97 else "bad"
     def lex(self): return self.choose("-", "+", "[m1", "(m5", "[1", "(2", "[m", "m") if self.random.random() < 0.9 else "+"
+    # All members of these have one score: what the BYLEX commands find otherwise is open.
+    def lexical_key(self): return f"y{self.random.randrange(4)}"
     def limit(self): return self.maybe("LIMIT", self.choose(0, 1, 2, -1), self.choose(1, 3, -1, 0), chance=0.3)
 
     def zset_zadd(self):
@@ -209,28 +212,28 @@ class Generator:
         if self.random.random() < 0.1:
             return ["ZADD", self.key("z"), *options, "INCR", self.score(), self.member()]
         return ["ZADD", self.key("z"), *options, *[word for _ in range(self.random.randint(1, 6)) for word in (self.score(), self.member())]]
-    def zset_lexical(self): return ["ZADD", self.key("y"), *[word for _ in range(4) for word in (0, self.member())]]
+    def zset_lexical(self): return ["ZADD", self.lexical_key(), *[word for _ in range(4) for word in (0, self.member())]]
     def zset_zincrby(self): return ["ZINCRBY", self.key("z"), self.number(), self.member()]
     def zset_zrem(self): return ["ZREM", self.key("z"), *self.some(self.member, 3)]
     def zset_zscore(self): return [self.choose("ZSCORE", "ZRANK", "ZREVRANK"), self.key("z"), self.member()]
     def zset_zmscore(self): return ["ZMSCORE", self.key("z"), *self.some(self.member)]
     def zset_zcard(self): return ["ZCARD", self.key("z")]
     def zset_zcount(self): return ["ZCOUNT", self.key("z"), self.bound(), self.bound()]
-    def zset_zlexcount(self): return ["ZLEXCOUNT", self.key("y"), self.lex(), self.lex()]
+    def zset_zlexcount(self): return ["ZLEXCOUNT", self.lexical_key(), self.lex(), self.lex()]
     def zset_zrange(self): return [self.choose("ZRANGE", "ZREVRANGE"), self.key("z"), self.choose(0, self.small()), self.choose(-1, self.small()), *self.maybe("WITHSCORES")]
     def zset_zrange_by(self):
         how = self.choose("BYSCORE", "BYSCORE", "BYLEX", "REV", "BYSCORE REV", "BYLEX REV").split()
         bound = self.lex if "BYLEX" in how else self.bound if "BYSCORE" in how else self.small
-        return ["ZRANGE", self.key("y" if "BYLEX" in how else "z"), bound(), bound(), *how, *self.limit(), *self.maybe("WITHSCORES", chance=0.3)]
+        return ["ZRANGE", self.lexical_key() if "BYLEX" in how else self.key("z"), bound(), bound(), *how, *self.limit(), *self.maybe("WITHSCORES", chance=0.3)]
     def zset_zrangebyscore(self): return [self.choose("ZRANGEBYSCORE", "ZREVRANGEBYSCORE"), self.key("z"), self.bound(), self.bound(), *self.maybe("WITHSCORES"), *self.limit()]
-    def zset_zrangebylex(self): return [self.choose("ZRANGEBYLEX", "ZREVRANGEBYLEX"), self.key("y"), self.lex(), self.lex(), *self.limit()]
+    def zset_zrangebylex(self): return [self.choose("ZRANGEBYLEX", "ZREVRANGEBYLEX"), self.lexical_key(), self.lex(), self.lex(), *self.limit()]
     def zset_zrangestore(self):
         how = self.choose([], ["BYSCORE"], ["REV"], ["BYSCORE", "REV"])
         bound = self.bound if "BYSCORE" in how else self.small
         return ["ZRANGESTORE", self.key("z"), self.key("z"), bound(), bound(), *how, *self.limit()]
     def zset_zremrange(self):
         return self.choose(["ZREMRANGEBYRANK", self.key("z"), self.small(), self.small()], ["ZREMRANGEBYSCORE", self.key("z"), self.bound(), self.bound()],
-                           ["ZREMRANGEBYLEX", self.key("y"), self.lex(), self.lex()])
+                           ["ZREMRANGEBYLEX", self.lexical_key(), self.lex(), self.lex()])
     def zset_zpop(self): return [self.choose("ZPOPMIN", "ZPOPMAX"), self.key("z"), *self.choose([], [self.count()])]
     def zset_zmpop(self):
         keys = self.some(lambda: self.key("z"), 3)
@@ -250,7 +253,7 @@ class Generator:
 
     # Keys of any type.
 
-    def any_key(self): return self.key(self.choose("s", "b", "h", "l", "t", "z", "y"))
+    def any_key(self): return self.key(self.choose("s", "b", "h", "l", "t", "z"))
     def generic_del(self): return [self.choose("DEL", "UNLINK", "EXISTS", "TOUCH"), *self.some(self.any_key, 3)] if self.random.random() < 0.5 else ["EXISTS", *self.some(self.any_key)]
     def generic_type(self): return ["TYPE", self.any_key()]
     def generic_encoding(self): return ["OBJECT", "ENCODING", self.any_key()]

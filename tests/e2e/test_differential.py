@@ -16,8 +16,10 @@ COMMANDS_PER_SEED = 1500
 
 UNORDERED = {b"SMEMBERS", b"SINTER", b"SUNION", b"SDIFF", b"HKEYS", b"HVALS", b"KEYS"}
 PICKS = {b"SRANDMEMBER", b"HRANDFIELD", b"ZRANDMEMBER", b"RANDOMKEY"}
-# Small sets and lists are packed as in later versions of Redis.
-OTHER_ENCODINGS = {(b"hashtable", b"listpack"), (b"quicklist", b"listpack")}
+# Small sets and lists are packed as in later versions of Redis; and where Redis's encoding hangs on what a value once was (a
+# string that was appended to, a collection that was larger), Keelson's hangs on what it is.
+OTHER_ENCODINGS = {(b"hashtable", b"listpack"), (b"quicklist", b"listpack"), (b"skiplist", b"listpack"), (b"hashtable", b"intset"),
+                   (b"raw", b"embstr"), (b"embstr", b"int"), (b"raw", b"int")}
 TIMES = {b"TTL": 1, b"PTTL": 1000, b"EXPIRETIME": 1, b"PEXPIRETIME": 1000}
 
 
@@ -45,8 +47,10 @@ def normalised(command, reply):
         return type(reply).__name__, bag(reply)
     if name == b"HGETALL":
         return type(reply).__name__, as_pairs(reply)
-    if name in (b"HSCAN", b"ZSCAN"):
+    if name == b"HSCAN":
         return reply[0], as_pairs(reply[1])
+    if name == b"ZSCAN":   # Redis writes 1e17 in two ways here, by the encoding
+        return reply[0], sorted((member, float(score)) for member, score in zip(reply[1][::2], reply[1][1::2]))
     if name == b"SSCAN":
         return reply[0], bag(reply[1])
     if name in (b"SORT", b"SORT_RO") and (b"BY" in command or b"GET" in command or b"ALPHA" not in command):
@@ -95,7 +99,7 @@ class Duel:
         expected, got = self.redis.call(*command), self.keelson.call(*command)
         if name in TIMES and isinstance(expected, int) and isinstance(got, int) and expected > 0:
             assert abs(expected - got) <= TIMES[name], self.explain(command, expected, got)
-        elif (expected, got) in OTHER_ENCODINGS:
+        elif name == b"OBJECT" and (expected, got) in OTHER_ENCODINGS:
             pass
         elif name in PICKS:
             assert shape(expected) == shape(got), self.explain(command, expected, got)
@@ -244,6 +248,17 @@ def test_large_values_past_the_compact_encodings(duel, kind):
         fight.check([b"LREM", b"k", b"-3", b"new"])
         fight.check([b"LTRIM", b"k", b"100", b"-100"])
     fight.compare_everything()
+
+
+@pytest.mark.parametrize("words", [["SET", "k", "12"], ["SET", "k", "short"], ["SET", "k", "x" * 44], ["SET", "k", "x" * 45], ["SADD", "k", "1", "2"],
+                                   ["SADD", "k", *range(600)], ["ZADD", "k", 1, "m"], ["ZADD", "k", 1, "m" * 65], ["HSET", "k", "f", "v"],
+                                   ["HSET", "k", "f", "v" * 65], ["RPUSH", "k", *range(3000)], ["SADD", "k", *[f"m{i}" for i in range(200)]],
+                                   ["ZADD", "k", *[word for i in range(200) for word in (i, i)]]])
+def test_encodings_of_fresh_values(duel, words):
+    fight = duel(2, 0)
+    for side in (fight.redis, fight.keelson):
+        side.ok(*words)
+    fight.check([b"OBJECT", b"ENCODING", b"k"])
 
 
 def test_scan_walks_every_key_once_it_is_there_throughout(duel):
