@@ -386,11 +386,11 @@ class LogSim : public testing::Test {
 TEST_F(LogSim, AlwaysLosesNothingAcknowledged) { expect_sound({}, 500); }
 
 TEST_F(LogSim, IntervalKeepsWhatWasSyncedAndWholeRecords) {
-  expect_sound({.faults = {}, .durability = Durability::kInterval}, 300);
+  expect_sound({.faults = {}, .durability = Durability::kInterval}, 150);
 }
 
 TEST_F(LogSim, NeverKeepsWhatWasSyncedAndWholeRecords) {
-  expect_sound({.faults = {}, .durability = Durability::kNever}, 200);
+  expect_sound({.faults = {}, .durability = Durability::kNever}, 100);
 }
 
 TEST_F(LogSim, TheSameSeedGivesTheSameRun) {
