@@ -28,7 +28,7 @@ class TlsContext;
 namespace keelson::net::http {
 
 struct ServerOptions {
-  Limits limits;
+  Limits limits = {};
   uint32_t connections_max = 256;      // more are answered 503 and closed
   uint32_t head_timeout_ms = 10'000;   // from a request's first byte to its last
   uint32_t idle_timeout_ms = 60'000;   // between requests

@@ -1,0 +1,284 @@
+#include "server/node.h"
+
+#include <gtest/gtest.h>
+
+#include "cli/backup_archive.h"
+#include "env/disk.h"
+#include "env/sim/sim.h"
+#include "net/http/client.h"
+#include "server/data_folder.h"
+
+namespace keelson::server {
+namespace {
+
+using env::sim::kSecond;
+using env::sim::World;
+
+// A node in the simulator, and a client on the same machine.
+class NodeTest : public testing::Test {
+ protected:
+  NodeTest() : world_(7), machine_(world_.add_node(2)) {}
+  ~NodeTest() override { drop(); }
+
+  NodeOptions options(Pairs flags) {
+    flags.emplace_back("http.listen", "127.0.0.1:0");
+    flags.emplace_back("kv.listen", "127.0.0.1:0");
+    flags.emplace_back("data-dir", "data");
+    flags.emplace_back("log.segment-size", "1mb");
+    LoadedSettings loaded = load_settings(
+        {.file_name = file_.empty() ? "" : "k.toml", .file_text = file_, .variables = {}, .flags = flags});
+    EXPECT_TRUE(loaded.errors.empty()) << loaded.errors.front().text();
+    NodeOptions made;
+    made.settings = std::move(loaded.settings);
+    made.kv_password = made.settings.text("kv.password");
+    made.http_password = made.settings.text("http.password");
+    return made;
+  }
+  Status start(Pairs flags = {}) { return start_with(options(std::move(flags))); }
+  Status start_with(NodeOptions made) {
+    world_.run_on(home(), [&] { node_ = std::make_unique<Node>(machine_.env(), std::move(made)); });
+    return world_.run(home(), node_->start());
+  }
+  Status stop(bool with_checkpoint = true) {
+    Status stopped = world_.run(home(), node_->stop(with_checkpoint));
+    drop();
+    return stopped;
+  }
+  void drop() {
+    if (node_ != nullptr) world_.run_on(home(), [&] { node_.reset(); });
+  }
+  env::Reactor& home() { return machine_.reactor(0); }
+  env::Disk& disk() { return machine_.env().disk(); }
+
+  static Task<std::string> ask_kv(env::Env& env, env::Address to, std::string sends, size_t lines) {
+    auto stream = co_await env.network().connect(env.reactor(0), to);
+    if (!stream.ok()) co_return "no connection";
+    (void)co_await (*stream)->write(sends);
+    std::string got;
+    std::string into(10'000, '\0');
+    while (static_cast<size_t>(std::count(got.begin(), got.end(), '\n')) < lines) {
+      const env::IoOutcome outcome = co_await (*stream)->read(into);
+      if (!outcome.ok()) break;
+      got.append(into, 0, outcome.count);
+    }
+    co_return got;
+  }
+  std::string kv(std::string sends, size_t lines = 1) {
+    return world_.run(home(), ask_kv(machine_.env(), node_->addresses().kv.front(), std::move(sends), lines));
+  }
+
+  struct Answer {
+    int status = 0;
+    std::string body;
+  };
+  static Task<Answer> ask_http(env::Env& env, env::Address to, std::string method, std::string target,
+                               std::string authorization) {
+    auto stream = co_await env.network().connect(env.reactor(0), to);
+    if (!stream.ok()) co_return Answer{};
+    net::http::Client client(std::move(*stream));
+    net::http::Client::Request request;
+    request.method = method;
+    request.target = target;
+    request.host = "h";
+    if (!authorization.empty()) request.fields.add("Authorization", authorization);
+    auto head = co_await client.request(std::move(request));
+    if (!head.ok()) co_return Answer{0, head.error().message()};
+    auto body = co_await client.read_all(64 << 20);
+    co_return Answer{head->status, body.ok() ? *body : "broken: " + body.error().message()};
+  }
+  Answer http(std::string target, std::string method = "GET", std::string authorization = "") {
+    return world_.run(home(), ask_http(machine_.env(), node_->addresses().http.front(), std::move(method),
+                                       std::move(target), std::move(authorization)));
+  }
+
+  World world_;
+  env::sim::Node& machine_;
+  std::string file_;
+  std::unique_ptr<Node> node_;
+};
+
+TEST_F(NodeTest, ServesStopsAndServesAgain) {
+  ASSERT_TRUE(start().ok());
+  EXPECT_EQ(kv("SET a 1\r\nINCR a\r\n", 2), "+OK\r\n:2\r\n");
+  EXPECT_EQ(http("/healthz").body, "ok\n");
+  EXPECT_EQ(http("/readyz").body, "ready\n");
+  EXPECT_NE(node_->ready_line().find("kv 127.0.0.1:"), std::string::npos);
+  EXPECT_NE(node_->ready_json(5).find("\"pid\":5,\"kv\":\"127.0.0.1:"), std::string::npos);
+  ASSERT_TRUE(stop().ok());
+  ASSERT_TRUE(start().ok());
+  EXPECT_EQ(kv("GET a\r\n", 2), "$1\r\n2\r\n");
+  ASSERT_TRUE(stop(false).ok());
+}
+
+TEST_F(NodeTest, MetricsTellWhatHappened) {
+  ASSERT_TRUE(start().ok());
+  EXPECT_EQ(kv("SET a 1\r\nSET b 2\r\nGET a\r\nLPUSH a x\r\n", 5).substr(0, 10), "+OK\r\n+OK\r\n");
+  const Answer metrics = http("/metrics");
+  EXPECT_EQ(metrics.status, 200);
+  for (std::string_view line :
+       {"keelson_kv_commands_total{command=\"set\"} 2\n", "keelson_kv_commands_total{command=\"get\"} 1\n",
+        "keelson_kv_command_errors_total{command=\"lpush\",kind=\"failed\"} 1\n",
+        "keelson_kv_errors_total{code=\"WRONGTYPE\"} 1\n", "keelson_kv_keys{database=\"0\"} 2\n",
+        "keelson_kv_command_duration_seconds_count{command=\"set\"} 2\n", "keelson_shards 16\n", "keelson_ready 1\n"}) {
+    EXPECT_NE(metrics.body.find(line), std::string::npos) << line;
+  }
+  EXPECT_TRUE(metrics.body.ends_with("# EOF\n"));
+  // No family twice, as the format demands.
+  std::set<std::string> families;
+  std::istringstream lines(metrics.body);
+  for (std::string line; std::getline(lines, line);) {
+    if (line.starts_with("# TYPE ")) EXPECT_TRUE(families.insert(line).second) << line;
+  }
+  ASSERT_TRUE(stop().ok());
+}
+
+TEST_F(NodeTest, APasswordGuardsWhatIsNotHealth) {
+  ASSERT_TRUE(start({{"kv.password", "sesame"}}).ok());
+  EXPECT_TRUE(kv("GET a\r\n").starts_with("-NOAUTH"));
+  EXPECT_EQ(http("/healthz").status, 200);
+  EXPECT_EQ(http("/readyz").status, 200);
+  EXPECT_EQ(http("/metrics").status, 401);
+  EXPECT_EQ(http("/admin/backup").status, 401);
+  EXPECT_EQ(http("/metrics", "GET", "Basic eDpzZXNhbWU=").status, 200);  // x:sesame
+  EXPECT_EQ(http("/metrics", "GET", "Basic eDpvcGVu").status, 401);      // x:open
+  EXPECT_EQ(http("/metrics", "DELETE").status, 405);
+  EXPECT_EQ(http("/nothing").status, 404);
+  ASSERT_TRUE(stop().ok());
+}
+
+TEST_F(NodeTest, ASecondServerOnTheFolderIsTold) {
+  ASSERT_TRUE(start().ok());
+  std::unique_ptr<Node> other;
+  world_.run_on(home(), [&] { other = std::make_unique<Node>(machine_.env(), options({})); });
+  const Status started = world_.run(home(), other->start());
+  ASSERT_FALSE(started.ok());
+  EXPECT_NE(started.error().message().find("another server is running on the data folder data"), std::string::npos)
+      << started.error().message();
+  EXPECT_TRUE(world_.run(home(), other->stop(true)).ok());
+  world_.run_on(home(), [&] { other.reset(); });
+  EXPECT_EQ(kv("PING\r\n"), "+PONG\r\n");
+  ASSERT_TRUE(stop().ok());
+}
+
+TEST_F(NodeTest, WhatIsFixedAtFirstUseStays) {
+  ASSERT_TRUE(start({{"kv.shards", "4"}, {"kv.databases", "8"}}).ok());
+  const std::string id = *env::read_file(disk(), "data/node", 1000);
+  ASSERT_TRUE(stop().ok());
+  const Status fewer = start({{"kv.shards", "8"}, {"kv.databases", "8"}});
+  ASSERT_FALSE(fewer.ok());
+  EXPECT_NE(fewer.error().message().find("made with kv.shards = 4"), std::string::npos);
+  ASSERT_TRUE(stop().ok());
+  const Status databases = start({{"kv.databases", "2"}});
+  ASSERT_FALSE(databases.ok());
+  EXPECT_NE(databases.error().message().find("kv.databases = 8"), std::string::npos);
+  ASSERT_TRUE(stop().ok());
+  ASSERT_TRUE(start({{"kv.databases", "20"}}).ok());  // the folder's shards are taken when nobody asks for a number
+  EXPECT_NE(http("/metrics").body.find("keelson_shards 4\n"), std::string::npos);
+  ASSERT_TRUE(stop().ok());
+  EXPECT_EQ(read_node_file(*env::read_file(disk(), "data/node", 1000), "n")->id, read_node_file(id, "n")->id);
+}
+
+TEST_F(NodeTest, AnAddressInUseIsNamedWithItsSetting) {
+  ASSERT_TRUE(start().ok());
+  const std::string taken = node_->addresses().kv.front().text();
+  NodeOptions made = options({{"data-dir", "x"}});
+  SettingValue at = *parse_setting(*find_setting("kv.listen"), taken);
+  made.settings.set(*find_setting("kv.listen"), at);
+  made.settings.set(*find_setting("data-dir"), *parse_setting(*find_setting("data-dir"), "other"));
+  std::unique_ptr<Node> other;
+  world_.run_on(home(), [&] { other = std::make_unique<Node>(machine_.env(), std::move(made)); });
+  const Status started = world_.run(home(), other->start());
+  ASSERT_FALSE(started.ok());
+  EXPECT_NE(started.error().message().find(taken), std::string::npos) << started.error().message();
+  EXPECT_NE(started.error().message().find("--kv.listen"), std::string::npos) << started.error().message();
+  EXPECT_TRUE(world_.run(home(), other->stop(true)).ok());
+  world_.run_on(home(), [&] { other.reset(); });
+  ASSERT_TRUE(stop().ok());
+}
+
+TEST_F(NodeTest, ConfigRewriteKeepsTheFileAndChangesTheValues) {
+  file_ = "# mine\n[kv]\nmaxclients = 50   # few\n";
+  env::Disk& files = disk();
+  ASSERT_TRUE(files.make_folder("etc").ok());
+  auto file = files.open("etc/k.toml", env::OpenMode::kCreate);
+  ASSERT_TRUE((*file)->write_at(0, file_).ok());
+  NodeOptions made = options({});
+  made.config_file = "etc/k.toml";
+  ASSERT_TRUE(start_with(std::move(made)).ok());
+  EXPECT_EQ(kv("CONFIG SET maxclients 60 maxmemory 1gb\r\nCONFIG SET appendfsync always\r\nCONFIG SET "
+               "client-output-buffer-limit \"pubsub 64mb 0 0\"\r\nCONFIG REWRITE\r\n",
+               4),
+            "+OK\r\n+OK\r\n+OK\r\n+OK\r\n");
+  const std::string after = *env::read_file(files, "etc/k.toml", 10'000);
+  EXPECT_TRUE(after.starts_with("# mine\n[kv]\n")) << after;
+  EXPECT_NE(after.find("maxclients = 60   # few\n"), std::string::npos) << after;
+  const LoadedSettings loaded =
+      load_settings({.file_name = "k.toml", .file_text = after, .variables = {}, .flags = {}});
+  ASSERT_TRUE(loaded.errors.empty());
+  EXPECT_EQ(loaded.settings.number("kv.maxmemory"), 1 << 30);
+  EXPECT_EQ(loaded.settings.text("kv.durability"), "always");
+  EXPECT_EQ(loaded.settings.text("kv.client-output-buffer-limit-pubsub"), "67108864 0 0");
+  EXPECT_EQ(loaded.settings.origin("kv.timeout").kind, Origin::Kind::kDefault) << after;
+  ASSERT_TRUE(stop().ok());
+}
+
+struct Files final : cli::BackupVisitor {
+  Status on_file(std::string_view name, uint64_t size) override {
+    current = name;
+    all[current].assign(size, '\0');
+    return {};
+  }
+  Status on_data(uint64_t offset, std::string_view bytes) override {
+    all[current].replace(offset, bytes.size(), bytes);
+    return {};
+  }
+  std::map<std::string, std::string> all;
+  std::string current;
+};
+
+TEST_F(NodeTest, ABackupHoldsWhatWasThereAndIsRecoveredFrom) {
+  ASSERT_TRUE(start().ok());
+  std::string sets;
+  for (int i = 0; i < 500; ++i) sets += "SET k" + std::to_string(i) + " " + std::to_string(i) + "\r\n";
+  kv(sets, 500);
+  const std::string digest = kv("DEBUG DIGEST\r\n");
+  const Answer backup = http("/admin/backup");
+  ASSERT_EQ(backup.status, 200);
+  kv("FLUSHALL\r\n");
+  ASSERT_TRUE(stop().ok());
+
+  Files files;
+  cli::BackupReader reader(files);
+  ASSERT_TRUE(reader.feed(backup.body).ok());
+  ASSERT_TRUE(reader.finish().ok());
+  EXPECT_TRUE(files.all.contains("node"));
+  for (const char* folder : {"other", "other/log", "other/checkpoints"}) ASSERT_TRUE(disk().make_folder(folder).ok());
+  for (const auto& [name, content] : files.all) {
+    auto file = disk().open("other/" + name, env::OpenMode::kCreate);
+    ASSERT_TRUE(file.ok()) << file.error().message();
+    ASSERT_TRUE((*file)->write_at(0, content).ok());
+  }
+  NodeOptions made = options({});
+  made.settings.set(*find_setting("data-dir"), *parse_setting(*find_setting("data-dir"), "other"));
+  ASSERT_TRUE(start_with(std::move(made)).ok());
+  EXPECT_EQ(kv("DEBUG DIGEST\r\n"), digest);
+  ASSERT_TRUE(stop().ok());
+}
+
+TEST(NodeFileText, ReadsBackAndNoticesChanges) {
+  const NodeFile node{.id = std::string(40, 'a'), .shards = 16, .databases = 3, .hash_secret = 0x0123456789abcdef};
+  const std::string text = write_node_file(node);
+  const Result<NodeFile> read = read_node_file(text, "n");
+  ASSERT_TRUE(read.ok());
+  EXPECT_EQ(read->hash_secret, node.hash_secret);
+  EXPECT_EQ(read->shards, 16);
+  for (size_t at = 0; at < text.size(); ++at) {
+    std::string changed = text;
+    changed[at] ^= 1;
+    EXPECT_FALSE(read_node_file(changed, "n").ok()) << at;
+  }
+  EXPECT_FALSE(read_node_file("", "n").ok());
+}
+
+}  // namespace
+}  // namespace keelson::server
