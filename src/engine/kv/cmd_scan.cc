@@ -4,8 +4,10 @@
 // What is there from the first step to the last is shown at least once, whatever else comes and goes meanwhile. The
 // server keeps nothing between two steps: the cursor holds it all.
 #include <algorithm>
-#include <limits>
+#include <cmath>
+#include <cstdint>
 #include <optional>
+#include <string>
 
 #include "base/check.h"
 #include "base/glob.h"
@@ -30,9 +32,18 @@ struct ScanOptions {
   [[nodiscard]] bool lets_through(std::string_view name) const { return !pattern || glob_match(*pattern, name); }
 };
 
-// Answers and returns false if it is no cursor. As in Redis an empty one is 0.
+// What strtoul takes, as in Redis: a sign is allowed, and an empty text is 0.
+std::optional<uint64_t> parse_cursor(std::string_view text) {
+  if (text.empty()) return 0;
+  const bool is_negative = text[0] == '-';
+  if (is_negative || text[0] == '+') text.remove_prefix(1);
+  const std::optional<uint64_t> value = parse_uint64(text);
+  return value && is_negative ? 0 - *value : value;
+}
+
+// Answers and returns false if it is no cursor.
 bool cursor_arg(CommandContext& context, size_t at, uint64_t& cursor) {
-  const std::optional<uint64_t> parsed = context.arg(at).empty() ? 0 : parse_uint64(context.arg(at));
+  const std::optional<uint64_t> parsed = parse_cursor(context.arg(at));
   if (!parsed) {
     context.out.error("ERR invalid cursor");
     return false;
@@ -116,13 +127,28 @@ void cmd_hscan(CommandContext& context) {
       });
 }
 
+namespace {
+
+// The text of a score: as elsewhere, but that Redis keeps whole numbers of small sorted sets as integers and shows them
+// without an exponent here.
+std::string scan_score(double score, bool is_small) {
+  constexpr double kIntegerMax = static_cast<double>(INT64_MAX / 2);
+  if (is_small && std::abs(score) <= kIntegerMax && score == std::trunc(score)) {
+    return std::string(format_int64(static_cast<int64_t>(score)).view());
+  }
+  return std::string(format_double(score).view());
+}
+
+}  // namespace
+
 void cmd_zscan(CommandContext& context) {
   scan_key<SortedSetValue>(
       context, [](const SortedSetValue& zset, uint64_t cursor, const ScanOptions& options, MemberList& found) {
+        const bool is_small = zset.encoding_name() == "listpack";
         return zset.scan(cursor, step_size(options), [&](std::string_view member, double score) {
           if (options.lets_through(member)) {
             found.add(member);
-            found.add(format_double(score).view());
+            found.add(scan_score(score, is_small));
           }
           return true;
         });

@@ -177,32 +177,49 @@ class Sorter {
   const MemberList& elements_;
 };
 
-// All elements, or if `only` is given those of that window of the value's own order. A set has no order to have a
-// window of.
-MemberList elements_of(const Value& value, const Window* only, bool is_descending) {
+// All elements as they come.
+MemberList elements_of(const Value& value) {
   MemberList elements;
-  const auto add = [&](std::string_view element) { elements.add(element); };
   if (value.type() == Type::kSet) {
-    SetValue(value).for_each(add);
+    SetValue(value).for_each([&](std::string_view element) { elements.add(element); });
   } else if (value.type() == Type::kList) {
     const ListValue list(value);
-    list.for_range(only != nullptr ? only->first : 0, only != nullptr ? only->count : list.size(),
-                   [&](size_t, std::string_view element) {
-                     add(element);
-                     return true;
-                   });
+    list.for_range(0, list.size(), [&](size_t, std::string_view element) {
+      elements.add(element);
+      return true;
+    });
   } else {
     const SortedSetValue zset(value);
-    const auto add_member = [&](std::string_view member, double) {
-      add(member);
+    zset.for_range(0, zset.size(), [&](std::string_view member, double) {
+      elements.add(member);
       return true;
-    };
-    const size_t first = only != nullptr ? only->first : 0;
-    const size_t count = only != nullptr ? only->count : zset.size();
-    if (only == nullptr || !is_descending) {
-      zset.for_range(first, count, add_member);
-    } else if (count > 0) {
-      zset.for_range_reverse(zset.size() - 1 - first, count, add_member);
+    });
+  }
+  return elements;
+}
+
+// A window of the elements of a list or sorted set in the value's own order, or against it.
+MemberList window_of(const Value& value, const Window& window, bool is_descending) {
+  MemberList elements;
+  if (window.count == 0) return elements;
+  const auto add = [&](size_t, std::string_view element) {
+    elements.add(element);
+    return true;
+  };
+  const auto add_member = [&](std::string_view member, double) { return add(0, member); };
+  if (value.type() == Type::kList) {
+    const ListValue list(value);
+    if (is_descending) {
+      list.for_range_reverse(list.size() - 1 - window.first, window.count, add);
+    } else {
+      list.for_range(window.first, window.count, add);
+    }
+  } else {
+    const SortedSetValue zset(value);
+    if (is_descending) {
+      zset.for_range_reverse(zset.size() - 1 - window.first, window.count, add_member);
+    } else {
+      zset.for_range(window.first, window.count, add_member);
     }
   }
   return elements;
@@ -216,8 +233,8 @@ size_t size_of(const Value& value) {
 // The elements to show, in order; nothing if it was answered with an error.
 std::optional<MemberList> sorted_elements(CommandContext& context, const SortRequest& request, const Value& value) {
   const Window window = window_of(request, size_of(value));
-  if (request.is_unsorted && value.type() != Type::kSet) return elements_of(value, &window, request.is_descending);
-  const MemberList all = elements_of(value, nullptr, false);
+  if (request.is_unsorted && value.type() != Type::kSet) return window_of(value, window, request.is_descending);
+  const MemberList all = elements_of(value);
   std::optional<std::vector<uint32_t>> order;
   if (!request.is_unsorted) {
     order = Sorter(context, request, all).sorted();

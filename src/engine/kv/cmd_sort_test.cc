@@ -41,7 +41,9 @@ TEST(Sort, SetsAndSortedSets) {
   EXPECT_EQ(node.run("SORT z BY nosort DESC LIMIT 1 1"), "[\"8\"]");
   EXPECT_EQ(node.run("SORT z BY nosort LIMIT 1 5"), "[\"8\", \"7\"]");
   node.run("RPUSH l c a b");
-  EXPECT_EQ(node.run("SORT l BY nosort DESC"), "[\"c\", \"a\", \"b\"]");
+  EXPECT_EQ(node.run("SORT l BY nosort"), "[\"c\", \"a\", \"b\"]");
+  EXPECT_EQ(node.run("SORT l BY nosort DESC"), "[\"b\", \"a\", \"c\"]");
+  EXPECT_EQ(node.run("SORT l BY nosort DESC LIMIT 1 5"), "[\"a\", \"c\"]");
   EXPECT_EQ(node.run("SORT l BY nosort LIMIT 1 1"), "[\"a\"]");
   node.run("SET str v");
   EXPECT_EQ(node.run("SORT str"), "(error) WRONGTYPE Operation against a key holding the wrong kind of value");

@@ -207,8 +207,9 @@ void random_members(CommandContext& context, const SortedSetValue& zset, int64_t
     reply.begin(static_cast<size_t>(-count));
     for (; count < 0; ++count) show(chance.below(zset.size()));
   } else if (static_cast<uint64_t>(count) >= zset.size()) {
+    // All of them, from the highest down, as Redis walks.
     reply.begin(zset.size());
-    zset.for_range(0, zset.size(), [&](std::string_view name, double score) {
+    zset.for_range_reverse(zset.size() - 1, zset.size(), [&](std::string_view name, double score) {
       reply.member(name, score);
       return true;
     });

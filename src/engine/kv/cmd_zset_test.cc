@@ -63,7 +63,7 @@ TEST(SortedSets, AddErrors) {
   TestNode node;
   node.run("ZADD z 1 a");
   node.run("SET str v");
-  EXPECT_EQ(node.run("ZADD z 1"), "(error) ERR wrong number of arguments");
+  EXPECT_EQ(node.run("ZADD z 1"), "(error) ERR wrong number of arguments for 'zadd' command");
   EXPECT_EQ(node.run("ZADD z 1 a 2"), "(error) ERR syntax error");
   EXPECT_EQ(node.run("ZADD z NX XX"), "(error) ERR syntax error");
   EXPECT_EQ(node.run("ZADD z NX XX 1 a"), "(error) ERR XX and NX options at the same time are not compatible");
@@ -172,7 +172,7 @@ TEST(SortedSets, BlockingPopsNeverWaitHere) {
 TEST(SortedSets, RandomMembers) {
   TestNode node;
   node.run("ZADD z 1 a 2 b 3 c 4 d");
-  EXPECT_EQ(node.run("ZRANDMEMBER z 4 WITHSCORES"), "[\"a\", \"1\", \"b\", \"2\", \"c\", \"3\", \"d\", \"4\"]");
+  EXPECT_EQ(node.run("ZRANDMEMBER z 4 WITHSCORES"), "[\"d\", \"4\", \"c\", \"3\", \"b\", \"2\", \"a\", \"1\"]");
   EXPECT_EQ(node.run("ZRANDMEMBER z 0"), "[]");
   EXPECT_EQ(node.run("ZRANDMEMBER z 1 2 3"), "(error) ERR syntax error");
   EXPECT_EQ(node.run("ZRANDMEMBER z x"), "(error) ERR value is not an integer or out of range");
@@ -184,7 +184,7 @@ TEST(SortedSets, RandomMembers) {
   EXPECT_EQ(std::count(many.begin(), many.end(), ','), 19);
   node.is_resp3 = true;
   EXPECT_EQ(node.run("ZRANDMEMBER z 9 WITHSCORES"),
-            "[[\"a\", ,\"1\"], [\"b\", ,\"2\"], [\"c\", ,\"3\"], [\"d\", ,\"4\"]]");
+            "[[\"d\", ,\"4\"], [\"c\", ,\"3\"], [\"b\", ,\"2\"], [\"a\", ,\"1\"]]");
 }
 
 TEST(SortedSets, Algebra) {

@@ -115,7 +115,7 @@ TEST(CommandTable, FindsNamesInAnyCase) {
     EXPECT_EQ(find_command(name), &spec);
     name[0] = static_cast<char>(std::toupper(static_cast<unsigned char>(name[0])));
     EXPECT_EQ(find_command(name), &spec);
-    EXPECT_EQ(find_command(name + "x"), nullptr);
+    EXPECT_EQ(find_command(name + "q"), nullptr);
     // A change of any bit of any letter but its case is another name.
     for (size_t i = 0; i < name.size(); ++i) {
       for (const char bit : {'\x01', '\x40', '\x80', '\x20'}) {
