@@ -65,6 +65,14 @@ void set_clock(Keyspace& keyspace, Value& value, const RestoreOptions& options, 
   }
 }
 
+// Nothing has changed, so nobody is told.
+void put_back(Keyspace& keyspace, uint16_t database, std::string_view key, DetachedValue&& value) {
+  Observer* observer = keyspace.observer();
+  keyspace.set_observer(nullptr);
+  keyspace.put(database, key, std::move(value));
+  keyspace.set_observer(observer);
+}
+
 }  // namespace
 
 void cmd_dump(CommandContext& context) {
@@ -93,7 +101,7 @@ void cmd_restore(CommandContext& context) {
   Value value;
   const RestoreError error = restore_value(keyspace, context.database, key, context.arg(3), value);
   if (error != RestoreError::kOk) {
-    if (had_old) keyspace.put(context.database, key, std::move(kept));
+    if (had_old) put_back(keyspace, context.database, key, std::move(kept));
     return context.out.error(text_of(error));
   }
   if (expires_at_ms != 0 && expires_at_ms <= context.now_ms) {
