@@ -275,7 +275,9 @@ void add_verb_texts(const CLI::App& verb, const std::string& prefix, std::vector
     for (const CLI::Option* option : verb.get_options()) {
       const std::string flags = option->get_name(false, true);
       if (option->get_positional() || !flags.starts_with('-')) {
-        text.usage.append(" ").append(option->get_type_name());
+        // CLI11 shows a check behind the name: "SHELL:{bash,...}".
+        const std::string type = option->get_type_name();
+        text.usage.append(" ").append(type.substr(0, type.find(':')));
         continue;
       }
       const bool is_switch = option->get_expected_max() == 0;

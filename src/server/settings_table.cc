@@ -157,7 +157,7 @@ constexpr SettingSpec kTable[] = {
     number("log.segment-size", kBytes, "64mb", kMiB, 4 * kGiB, "bytes", kStatic,
            "Size of a log file. The room is taken ahead."),
     number("log.spare-segments", kInteger, "1", 0, 16, "files", kStatic, "Log files that are kept ready ahead."),
-    number("checkpoint.log-min", kBytes, "64mb", kMiB, kTiB, "bytes", kStatic,
+    number("checkpoint.log-min", kBytes, "256mb", kMiB, kTiB, "bytes", kStatic,
            "A shard is written down when its log since the last time is at least this large, and at least as large as "
            "its checkpoint."),
     number("checkpoint.cpu-max", kInteger, "25", 1, 100, "percent", kStatic,

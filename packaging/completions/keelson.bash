@@ -1,0 +1,75 @@
+# bash completion of keelson; made by `keelson completion bash`.
+_keelson() {
+  local word=${COMP_WORDS[COMP_CWORD]} before=${COMP_WORDS[COMP_CWORD-1]} verb=${COMP_WORDS[1]} words=''
+  COMPREPLY=()
+  if [ "$COMP_CWORD" -eq 1 ]; then
+    COMPREPLY=($(compgen -W 'backup cli completion config log man restore serve version --help --version' -- "$word"))
+    return
+  fi
+  case $verb in
+    config) [ "$COMP_CWORD" -eq 2 ] && words='check default docs' || verb="$verb ${COMP_WORDS[2]}" ;;
+    log) [ "$COMP_CWORD" -eq 2 ] && words='inspect verify' || verb="$verb ${COMP_WORDS[2]}" ;;
+  esac
+  case $verb in
+    'serve')
+      words='--checkpoint.at-stop --checkpoint.cpu-max --checkpoint.log-min --config --data-dir --help --http.listen --http.max-connections --http.password --http.password-file --http.tls.cert --http.tls.key --kv.active-expire-effort --kv.client-output-buffer-limit-normal --kv.client-output-buffer-limit-pubsub --kv.databases --kv.durability --kv.hash-max-listpack-entries --kv.hash-max-listpack-value --kv.latency-monitor-threshold --kv.lfu-decay-time --kv.lfu-log-factor --kv.list-max-listpack-size --kv.listen --kv.maxclients --kv.maxmemory --kv.maxmemory-policy --kv.maxmemory-samples --kv.notify-keyspace-events --kv.password --kv.password-file --kv.proto-max-bulk-len --kv.set-max-intset-entries --kv.set-max-listpack-entries --kv.set-max-listpack-value --kv.shards --kv.slowlog-log-slower-than --kv.slowlog-max-len --kv.sync-interval --kv.tcp-keepalive --kv.timeout --kv.tls.auth-clients --kv.tls.ca --kv.tls.cert --kv.tls.cipher-suites --kv.tls.ciphers --kv.tls.key --kv.tls.listen --kv.tls.protocol-min --kv.zset-max-listpack-entries --kv.zset-max-listpack-value --log.segment-size --log.spare-segments --logging.format --logging.level --reactors --ready-file -c -h'
+      case $before in
+        --kv.durability) words='always interval never' ;;
+        --kv.maxmemory-policy) words='noeviction allkeys-lru allkeys-lfu allkeys-random volatile-lru volatile-lfu volatile-random volatile-ttl' ;;
+        --kv.tls.auth-clients) words='no optional yes' ;;
+        --kv.tls.protocol-min) words='1.2 1.3' ;;
+        --checkpoint.at-stop) words='yes no' ;;
+        --logging.level) words='debug info warning error' ;;
+        --logging.format) words='auto text json' ;;
+      esac
+      ;;
+    'config check')
+      words='--checkpoint.at-stop --checkpoint.cpu-max --checkpoint.log-min --config --data-dir --help --http.listen --http.max-connections --http.password --http.password-file --http.tls.cert --http.tls.key --kv.active-expire-effort --kv.client-output-buffer-limit-normal --kv.client-output-buffer-limit-pubsub --kv.databases --kv.durability --kv.hash-max-listpack-entries --kv.hash-max-listpack-value --kv.latency-monitor-threshold --kv.lfu-decay-time --kv.lfu-log-factor --kv.list-max-listpack-size --kv.listen --kv.maxclients --kv.maxmemory --kv.maxmemory-policy --kv.maxmemory-samples --kv.notify-keyspace-events --kv.password --kv.password-file --kv.proto-max-bulk-len --kv.set-max-intset-entries --kv.set-max-listpack-entries --kv.set-max-listpack-value --kv.shards --kv.slowlog-log-slower-than --kv.slowlog-max-len --kv.sync-interval --kv.tcp-keepalive --kv.timeout --kv.tls.auth-clients --kv.tls.ca --kv.tls.cert --kv.tls.cipher-suites --kv.tls.ciphers --kv.tls.key --kv.tls.listen --kv.tls.protocol-min --kv.zset-max-listpack-entries --kv.zset-max-listpack-value --log.segment-size --log.spare-segments --logging.format --logging.level --reactors -c -h'
+      case $before in
+        --kv.durability) words='always interval never' ;;
+        --kv.maxmemory-policy) words='noeviction allkeys-lru allkeys-lfu allkeys-random volatile-lru volatile-lfu volatile-random volatile-ttl' ;;
+        --kv.tls.auth-clients) words='no optional yes' ;;
+        --kv.tls.protocol-min) words='1.2 1.3' ;;
+        --checkpoint.at-stop) words='yes no' ;;
+        --logging.level) words='debug info warning error' ;;
+        --logging.format) words='auto text json' ;;
+      esac
+      ;;
+    'config default')
+      words='--help -h'
+      ;;
+    'config docs')
+      words='--help -h'
+      ;;
+    'cli')
+      words='--cacert --cert --database --help --host --insecure --interval --key --no-raw --password --password-file --port --raw --repeat --sni --socket --tls --user -2 -a -h -i -n -p -r -s -u -x'
+      ;;
+    'backup')
+      words='--cacert --cert --help --http --insecure --key --password-file --quiet --sni --tls -h -q'
+      ;;
+    'restore')
+      words='--data-dir --help --quiet -h -q'
+      ;;
+    'log inspect')
+      words='--data-dir --help --records -h'
+      ;;
+    'log verify')
+      words='--data-dir --help -h'
+      ;;
+    'completion')
+      words='--help -h bash zsh fish'
+      ;;
+    'man')
+      words='--help -h'
+      ;;
+    'version')
+      words='--help -h'
+      ;;
+  esac
+  case $before in
+    --cacert|--cert|--config|--data-dir|--http.password-file|--http.tls.cert|--http.tls.key|--key|--kv.password-file|--kv.tls.ca|--kv.tls.cert|--kv.tls.key|--password-file|--ready-file|--socket|-c|-s) COMPREPLY=($(compgen -f -- "$word")); return ;;
+  esac
+  COMPREPLY=($(compgen -W "$words" -- "$word"))
+  case $verb in backup|restore) COMPREPLY+=($(compgen -f -- "$word")) ;; esac
+}
+complete -o filenames -F _keelson keelson
