@@ -135,6 +135,25 @@ Task<Status> LogHome::sync() {
 
 // Starting and stopping.
 
+namespace {
+
+// Writes what is read at [from, to), unchanged.
+Status write_again(env::File& file, uint64_t from, uint64_t to) {
+  constexpr uint64_t kStepBytes = uint64_t{1} << 20;
+  std::string bytes;
+  while (from < to) {
+    bytes.resize(std::min(kStepBytes, to - from));
+    Result<size_t> count = file.read_at(from, bytes);
+    if (!count.ok()) return forward_error(count);
+    if (*count == 0) break;
+    if (Status status = file.write_at(from, std::string_view(bytes).substr(0, *count)); !status.ok()) return status;
+    from += *count;
+  }
+  return {};
+}
+
+}  // namespace
+
 Task<Status> LogHome::start(RecoveredLog recovered, std::vector<uint64_t> first_index) {
   log_id_ = recovered.log_id;
   if (recovered.report.is_new) {
@@ -161,12 +180,16 @@ Task<Status> LogHome::start(RecoveredLog recovered, std::vector<uint64_t> first_
 }
 
 Task<Status> LogHome::sync_recovered(const RecoveredLog& recovered) {
-  // What was read, and will now be built upon, may have been in the page cache alone; its names too.
+  // What was read, and will now be built upon, may have been in the page cache alone; its names too. It is written once
+  // more before it is synced: where a sync of an earlier run failed, the kernel may count pages as clean that never
+  // reached the disk, and would say yes to a sync without writing them.
   for (const RecoveredSegment& segment : recovered.segments) {
     if (segment.number < recovered.synced.segment || options_.faults.skip_sync) continue;
     Result<std::unique_ptr<env::File>> file = disk_.open(segment.path, env::OpenMode::kReadWrite);
     if (!file.ok()) co_return forward_error(file);
-    Status status = co_await (*file)->sync(reactor_);
+    const uint64_t from = segment.number == recovered.synced.segment ? recovered.synced.offset : 0;
+    Status status = write_again(**file, from, segment.end_offset);
+    if (status.ok()) status = co_await (*file)->sync(reactor_);
     if (!status.ok()) co_return status;
   }
   if (options_.faults.skip_folder_sync) co_return Status();
