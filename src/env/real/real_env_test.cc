@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 #include <signal.h>
 #include <stdlib.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -406,6 +407,33 @@ Task<void> fill_up(RealEnv& env) {
 TEST(RealNetwork, TryWriteStopsWhenThePeerDoesNotRead) {
   const auto env = make_env(1);
   run_task(*env, fill_up);
+}
+
+// Whoever connects while no file descriptor is free is served when there is one again.
+Task<void> out_of_descriptors(RealEnv& env) {
+  Reactor& reactor = env.reactor(0);
+  Result<std::unique_ptr<Listener>> listener = env.network().listen(reactor, *Address::parse("127.0.0.1:0"));
+  rlimit before{};
+  EXPECT_EQ(::getrlimit(RLIMIT_NOFILE, &before), 0);
+  const int lowest_free = ::dup(0);
+  ::close(lowest_free);
+  rlimit tight = before;
+  tight.rlim_cur = static_cast<rlim_t>(lowest_free) + 1;  // for the client's end, not for the server's
+  EXPECT_EQ(::setrlimit(RLIMIT_NOFILE, &tight), 0);
+  Result<std::unique_ptr<Stream>> client = co_await env.network().connect(reactor, (*listener)->local());
+  co_await sleep_for(reactor, 1'000'000);  // a chance to be refused; the outcome does not depend on it
+  EXPECT_EQ(::setrlimit(RLIMIT_NOFILE, &before), 0);
+  EXPECT_TRUE(client.ok());
+  Result<std::unique_ptr<Stream>> server = co_await (*listener)->accept(reactor);
+  EXPECT_TRUE(server.ok());
+  EXPECT_TRUE((co_await (*client)->write("x")).ok());
+  char byte = 0;
+  EXPECT_EQ((co_await (*server)->read({&byte, 1})).count, 1U);
+}
+
+TEST(RealNetwork, AcceptsAgainWhenFileDescriptorsComeFree) {
+  const auto env = make_env(1);
+  run_task(*env, out_of_descriptors);
 }
 
 Task<void> files(RealEnv& env, const TemporaryFolder& folder) {
