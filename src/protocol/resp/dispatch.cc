@@ -115,6 +115,7 @@ bool Session::look_ahead() {
   ahead_end_ = 0;
   // AUTH changes what the commands behind it may be.
   const size_t most = client_.is_authenticated ? kReadAhead : 1;
+  parser_.set_limits({.bulk_bytes_max = config().proto_max_bulk_bytes, .is_authenticated = client_.is_authenticated});
   while (ahead_end_ < most) {
     ahead_parsed_ = parser_.next(input_.view());
     if (ahead_parsed_ != Parsed::kCommand) break;

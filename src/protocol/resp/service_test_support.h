@@ -1,0 +1,144 @@
+// A kv service on a simulated machine, and clients that say lines to it and see its bytes. For tests of this folder.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "base/check.h"
+#include "engine/kv/kv_engine.h"
+#include "engine/kv/reply.h"
+#include "env/sim/sim.h"
+#include "protocol/resp/command_stats.h"
+#include "protocol/resp/latency.h"
+#include "protocol/resp/pubsub.h"
+#include "protocol/resp/service.h"
+#include "protocol/resp/session_batch.h"
+#include "protocol/resp/shard_agent.h"
+#include "protocol/resp/slowlog.h"
+#include "shard/runtime.h"
+
+namespace keelson::resp {
+
+inline constexpr uint16_t kTestPort = 6379;
+
+class TestProgram final : public env::sim::Program {
+ public:
+  TestProgram(env::Env& env, KvConfig config, Host host)
+      : env_(env), config_(std::move(config)), host_(std::move(host)), tasks_(env.reactor(0)) {
+    env.reactor(0).post([this] { tasks_.spawn(start()); });
+  }
+  [[nodiscard]] bool is_serving() const { return is_serving_; }
+  [[nodiscard]] KvService& service() { return *service_; }
+
+ private:
+  Task<void> start() {
+    shard::RuntimeOptions options;
+    options.shard_count = 4;
+    options.folder = "data";
+    options.engine_name = "kv";
+    options.replay_sink = &unheard_;
+    options.make_engine = [](shard::ShardId) {
+      kv::KvOptions kv_options;
+      kv_options.hash_secret = 42;
+      return std::make_unique<kv::KvEngine>(kv_options);
+    };
+    runtime_ = std::make_unique<shard::Runtime>(env_, std::move(options));
+    const Status started = co_await runtime_->start();
+    KEELSON_CHECK(started.ok(), "the runtime does not start");
+    service_ = std::make_unique<KvService>(*runtime_, config_, host_);
+    const Status listening = service_->listen({.host = "", .port = kTestPort, .unix_path = {}}, nullptr);
+    KEELSON_CHECK(listening.ok(), "the service does not listen");
+    is_serving_ = true;
+  }
+
+  env::Env& env_;
+  KvConfig config_;
+  Host host_;
+  kv::NullReply unheard_;
+  std::unique_ptr<shard::Runtime> runtime_;
+  std::unique_ptr<KvService> service_;
+  bool is_serving_ = false;
+  env::TaskScope tasks_;
+};
+
+// Says a line and hears what comes back.
+class TestClient {
+ public:
+  TestClient(env::sim::World& world, env::Env& env, env::Address server)
+      : world_(world), env_(env), tasks_(env.reactor(0)) {
+    world_.run_on(env_.reactor(0), [this, server] { tasks_.spawn(serve(server)); });
+    world_.run_until([this] { return is_open_; });
+  }
+  ~TestClient() {
+    world_.run_on(env_.reactor(0), [this] { stream_->close(); });
+  }
+
+  // Sends bytes, and returns everything that arrives within 20 ms; then the service has long answered.
+  std::string send(std::string bytes) {
+    world_.run_on(env_.reactor(0), [this, bytes = std::move(bytes)] { tasks_.spawn(write(bytes)); });
+    return hear();
+  }
+  std::string say(std::string_view line) { return send(std::string(line) + "\r\n"); }
+  // What has arrived since, without saying anything.
+  std::string hear() {
+    world_.run_for(20 * env::sim::kMillisecond);
+    return std::exchange(heard_, {});
+  }
+  [[nodiscard]] bool is_closed() const { return is_closed_; }
+
+ private:
+  Task<void> serve(env::Address server) {
+    auto connected = co_await env_.network().connect(env_.reactor(0), std::move(server));
+    KEELSON_CHECK(connected.ok(), "the client does not connect");
+    stream_ = std::move(*connected);
+    is_open_ = true;
+    char bytes[4096];
+    for (;;) {
+      const env::IoOutcome got = co_await stream_->read(bytes);
+      if (!got.ok()) break;
+      heard_.append(bytes, got.count);
+    }
+    is_closed_ = true;
+  }
+  Task<void> write(std::string bytes) {
+    const env::IoOutcome sent = co_await stream_->write(bytes);
+    if (!sent.ok()) is_closed_ = true;
+  }
+
+  env::sim::World& world_;
+  env::Env& env_;
+  std::unique_ptr<env::Stream> stream_;
+  std::string heard_;
+  bool is_open_ = false;
+  bool is_closed_ = false;
+  env::TaskScope tasks_;
+};
+
+class TestService {
+ public:
+  explicit TestService(unsigned reactors = 2, KvConfig config = {}, Host host = {})
+      : world_(20261123), server_(world_.add_node(reactors)), clients_(world_.add_node()) {
+    server_.run_program([config = std::move(config), host = std::move(host)](env::Env& env) {
+      return std::make_unique<TestProgram>(env, config, host);
+    });
+    world_.run_until([this] { return program().is_serving(); });
+  }
+
+  [[nodiscard]] std::unique_ptr<TestClient> connect() {
+    return std::make_unique<TestClient>(world_, clients_.env(), server_.address(kTestPort));
+  }
+  [[nodiscard]] env::sim::World& world() { return world_; }
+  [[nodiscard]] KvService& service() { return program().service(); }
+  [[nodiscard]] TestProgram& program() { return static_cast<TestProgram&>(*server_.program()); }
+
+ private:
+  env::sim::World world_;
+  env::sim::Node& server_;
+  env::sim::Node& clients_;
+};
+
+}  // namespace keelson::resp
