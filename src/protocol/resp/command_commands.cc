@@ -39,10 +39,25 @@ const kv::CommandSpec* find_by_shown_name(std::string_view name) {
   return spec != nullptr && !kv::is_internal(*spec) ? spec : nullptr;
 }
 
+// Built, or a container of something built. What is not is in no list, so that clients that ask do without it; DOCS
+// tells of it when it is named.
+bool is_served(const kv::CommandSpec& spec) {
+  return !kv::is_internal(spec) &&
+         (spec.home != kv::Home::kUnsupported || std::ranges::any_of(kv::subcommands_of(spec), is_served));
+}
+
+std::vector<const kv::CommandSpec*> served_subcommands_of(const kv::CommandSpec& container) {
+  std::vector<const kv::CommandSpec*> served;
+  for (const kv::CommandSpec& spec : kv::subcommands_of(container)) {
+    if (is_served(spec)) served.push_back(&spec);
+  }
+  return served;
+}
+
 // Commands and containers, without subcommands and internal ones.
 void for_each_command(const std::function<void(const kv::CommandSpec&)>& visit) {
   for (const kv::CommandSpec& spec : kv::command_table()) {
-    if (!kv::is_internal(spec) && !kv::is_subcommand(spec)) visit(spec);
+    if (is_served(spec) && !kv::is_subcommand(spec)) visit(spec);
   }
 }
 
@@ -149,7 +164,7 @@ void reply_key_positions(RespWriter& out, const kv::CommandSpec& spec) {
 }
 
 void reply_info(RespWriter& out, const kv::CommandSpec* spec) {
-  if (spec == nullptr) {
+  if (spec == nullptr || !is_served(*spec)) {
     out.null();
     return;
   }
@@ -163,13 +178,13 @@ void reply_info(RespWriter& out, const kv::CommandSpec* spec) {
   out.set(tips.size());
   for (const std::string_view tip : tips) out.bulk(tip);
   reply_key_specs(out, *spec);
-  const std::span<const kv::CommandSpec> subcommands = kv::subcommands_of(*spec);
+  const std::vector<const kv::CommandSpec*> subcommands = served_subcommands_of(*spec);
   out.set(subcommands.size());
-  for (const kv::CommandSpec& subcommand : subcommands) reply_info(out, &subcommand);
+  for (const kv::CommandSpec* subcommand : subcommands) reply_info(out, subcommand);
 }
 
 void reply_docs(RespWriter& out, const kv::CommandSpec& spec) {
-  const std::span<const kv::CommandSpec> subcommands = kv::subcommands_of(spec);
+  const std::vector<const kv::CommandSpec*> subcommands = served_subcommands_of(spec);
   const std::string_view module = spec.home == kv::Home::kUnsupported ? "keelson: not supported" : "";
   out.bulk(shown_name(spec));
   out.map(4 + (spec.doc_flags.empty() ? 0 : 1) + (spec.syntax.empty() ? 0 : 1) + (module.empty() ? 0 : 1) +
@@ -192,7 +207,7 @@ void reply_docs(RespWriter& out, const kv::CommandSpec& spec) {
   if (subcommands.empty()) return;
   out.bulk("subcommands");
   out.map(subcommands.size());
-  for (const kv::CommandSpec& subcommand : subcommands) reply_docs(out, subcommand);
+  for (const kv::CommandSpec* subcommand : subcommands) reply_docs(out, *subcommand);
 }
 
 // The command that `args` spell, or null once an error has been answered; its keys are then in `keys`.
@@ -289,7 +304,7 @@ Task<void> cmd_command_list(Session& session, kv::Args args) {
   std::vector<std::string> names;
   for (const kv::CommandSpec& spec : kv::command_table()) {
     // Redis lists subcommands only when a filter finds them.
-    if (kv::is_internal(spec) || by_module || (!is_filtered && kv::is_subcommand(spec))) continue;
+    if (!is_served(spec) || by_module || (!is_filtered && kv::is_subcommand(spec))) continue;
     const std::string name = shown_name(spec);
     if (by_pattern && !glob_match(args[4], name, GlobCase::kIgnore)) continue;
     if (by_category) {
