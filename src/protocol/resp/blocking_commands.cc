@@ -137,7 +137,7 @@ class Blocked {
           session_.out().raw(wait_.reply().view());
           co_return;
         case BlockedWait::Wake::kTimedOut:
-          plan_.pop == "LMOVE" || plan_.pop == "RPOPLPUSH" ? session_.out().null() : session_.out().null_array();
+          session_.out().null_array();
           co_return;
         case BlockedWait::Wake::kUnblocked:
           session_.out().error("UNBLOCKED client unblocked via CLIENT UNBLOCK");

@@ -5,6 +5,7 @@
 
 #include "engine/kv/keyspace.h"
 #include "protocol/resp/command_stats.h"
+#include "protocol/resp/latency.h"
 #include "protocol/resp/lent_commands.h"
 #include "protocol/resp/monitor_feed.h"
 #include "protocol/resp/refusals.h"
@@ -268,6 +269,7 @@ void Session::note_call(const kv::CommandSpec& spec, kv::Args args, int64_t dura
   ++local_.counters.commands_processed;
   local_.stats->called(spec.code, static_cast<uint64_t>(std::max<int64_t>(duration_ns, 0)));
   if ((spec.flags & kv::kSkipSlowlog) == 0) report_slow_command(*this, args, duration_ns);
+  report_latency(service_, local_, (spec.flags & kv::kFast) != 0 ? "fast-command" : "command", duration_ns);
 }
 
 void Session::count_error(const kv::CommandSpec& spec, std::string_view code) {

@@ -79,6 +79,10 @@ void ShardAgent::database_changed(uint16_t database) {
   for (auto& [name, watched] : watched_) {
     if (database == kAllDatabases || name.database == database) watched.version = ++version_;
   }
+  // SWAPDB may have brought what somebody waits for.
+  for (const auto& [name, queue] : blocked_) {
+    if (database == kAllDatabases || name.database == database) ready_.push_back(name);
+  }
 }
 
 void ShardAgent::applied(shard::Shard& shard) {
