@@ -106,6 +106,11 @@ Task<Status> Runtime::recover(std::vector<Replay::Reached>& reached) {
   if (Status removed = log::remove_unfinished_checkpoints(env_.disk(), background.folder); !removed.ok()) {
     co_return forward_error(removed);
   }
+  // A checkpoint may have been renamed by a run that was killed before its name was durable; the log is trimmed on its
+  // account.
+  if (Status synced = co_await env_.disk().sync_folder(background.folder, reactor(0)); !synced.ok()) {
+    co_return forward_error(synced);
+  }
   if (Status loaded = co_await load_checkpoints(); !loaded.ok()) co_return forward_error(loaded);
   std::vector<uint64_t> first_index;
   for (const Background::Kept& kept : background.checkpoint_of) first_index.push_back(kept.index + 1);

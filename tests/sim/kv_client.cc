@@ -10,8 +10,8 @@ namespace keelson::sim_test {
 namespace {
 
 constexpr int64_t kNsPerMs = 1'000'000;
-// Longer than any sync: what an earlier connection left under way has ended.
-constexpr int64_t kSettleNs = 1'500 * kNsPerMs;
+// Longer than any two syncs: what an earlier connection left under way has ended.
+constexpr int64_t kSettleNs = 150 * kNsPerMs;
 constexpr int64_t kReconnectNs = 20 * kNsPerMs;
 constexpr size_t kReadBytes = 4096;
 constexpr uint64_t kPipelineMax = 12;
@@ -94,17 +94,14 @@ Task<void> KvClient::run() {
       continue;
     }
     bool is_connected = true;
-    if (is_uncertain_) {
-      co_await env::sleep_for(here, kSettleNs);
-      is_connected = co_await verify();
-    }
+    if (is_uncertain_) is_connected = co_await verify();
     while (is_connected && violation_.empty() && !is_finishing_) is_connected = co_await work();
     if (is_connected && is_finishing_ && violation_.empty() && co_await verify()) break;
     if (stream_ != nullptr) stream_->close();
     stream_.reset();
     input_.clear();
     is_uncertain_ = true;
-    co_await env::sleep_for(here, kReconnectNs);
+    co_await env::sleep_for(here, kSettleNs);
   }
   is_done_ = true;
 }

@@ -38,6 +38,7 @@ class Life {
     plan_crash();
     plan_full();
     plan_break();
+    supervise();
     world_.run_until([this] { return has_ended(); }, options_.duration_ns);
     calm_down();
     finish();
@@ -51,12 +52,29 @@ class Life {
     return 1 + static_cast<int64_t>(world_.random().next() % static_cast<uint64_t>(most));
   }
 
-  // A violation, or a server that cannot start: no use going on.
+  // A violation, or a server that refuses to start on what the disk has: no use going on.
   bool has_ended() {
     for (const auto& client : clients_) {
       if (!client->violation().empty()) return true;
     }
-    return server_.is_up() && !node().failure().empty();
+    return server_.is_up() && !node().failure().empty() && !may_pass(node().failure());
+  }
+
+  // An error of the environment that another start may not meet.
+  static bool may_pass(const std::string& failure) {
+    return failure.find("injected:") != std::string::npos || failure.find("no room") != std::string::npos;
+  }
+
+  // Starts it again as a service manager does.
+  void supervise() {
+    world_.after(100 * kMillisecond, [this] {
+      if (server_.is_up() && !node().failure().empty() && may_pass(node().failure())) {
+        server_.stop();
+        server_.restart();
+        for (auto& client : clients_) client->restarted();
+      }
+      supervise();
+    });
   }
 
   void plan_crash() {
@@ -93,7 +111,7 @@ class Life {
 
   void plan_break() {
     if (!options_.break_connections) return;
-    world_.after(random_up_to(500 * kMillisecond), [this] {
+    world_.after(random_up_to(800 * kMillisecond), [this] {
       if (is_calm_) return;
       world_.break_connections(server_);
       plan_break();

@@ -19,9 +19,9 @@ struct KvRunOptions {
   unsigned keys_per_client = 12;
   KvNodeOptions node;
   Allowed allowed;
-  int64_t duration_ns = 6 * env::sim::kSecond;
+  int64_t duration_ns = 1500 * env::sim::kMillisecond;
   // The machine loses its power, or the process is killed, about this often; 0: never.
-  int64_t crash_every_ns = 1 * env::sim::kSecond;
+  int64_t crash_every_ns = 300 * env::sim::kMillisecond;
   double kill_probability = 0.3;  // of those: the process alone, what it wrote stays
   // The disk is full for a while, about this often; 0: never.
   int64_t full_every_ns = 0;

@@ -26,6 +26,7 @@ KvRunOptions usual(uint64_t seed) {
   options.node.checkpoint.log_bytes_min = 96 << 10;
   options.world.network.short_transfer_probability = 0.05;
   options.world.disk.slow_sync_probability = 0.02;
+  options.world.disk.slow_sync_ns_max = 40 * kMillisecond;
   options.world.machine.split_turn_probability = 0.1;
   return options;
 }
@@ -47,6 +48,9 @@ TEST(KvSim, NothingAcknowledgedIsLostInKillsWithIntervalSyncs) {
     KvRunOptions options = usual(seed);
     options.node.log.durability = log::Durability::kInterval;
     options.kill_probability = 1;
+    // Without syncs to wait for, much happens in little time.
+    options.duration_ns = 600 * kMillisecond;
+    options.crash_every_ns = 150 * kMillisecond;
     expect_kept(seed, options);
   });
 }
@@ -54,7 +58,7 @@ TEST(KvSim, NothingAcknowledgedIsLostInKillsWithIntervalSyncs) {
 TEST(KvSim, FullDiskRefusesWritesAndPasses) {
   for_each_seed(1, kSeeds, [](uint64_t seed) {
     KvRunOptions options = usual(seed);
-    options.full_every_ns = 700 * kMillisecond;
+    options.full_every_ns = 400 * kMillisecond;
     options.world.disk.full_probability = 0.02;
     options.allowed.full = true;
     expect_kept(seed, options);
@@ -106,7 +110,7 @@ TEST(KvSim, LogThatIsLateAndRefuses) {
     options.node.journal = &journal;
     options.node.fake_log = {.delay_ns_max = 3 * kMillisecond, .refuse_one_in = 11};
     options.crash_every_ns = 0;
-    options.duration_ns = 2 * kSecond;
+    options.duration_ns = kSecond;
     options.allowed.refused = true;
     options.compare_digest = false;
     expect_kept(seed, options);
