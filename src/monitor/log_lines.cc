@@ -120,16 +120,17 @@ std::string json_line(std::string_view part, std::string_view sentence, LogField
 
 void start_log_lines(LogLevel least, LogFormat format, bool with_colours) {
   current_format = format;
-  // tidy: shared_ptr, because spdlog owns its sinks that way.
+  // tidy: shared_ptr, because spdlog owns its sinks and loggers that way.
   std::shared_ptr<spdlog::sinks::sink> to;
   if (with_colours) {
-    to = std::make_shared<spdlog::sinks::stderr_color_sink_mt>(
-        spdlog::color_mode::always);  // tidy: shared_ptr, as above
+    // tidy: shared_ptr, as above
+    to = std::make_shared<spdlog::sinks::stderr_color_sink_mt>(spdlog::color_mode::always);
   } else {
     to = std::make_shared<spdlog::sinks::stderr_sink_mt>();  // tidy: shared_ptr, as above
   }
-  auto logger = std::make_shared<spdlog::logger>("keelson", std::move(to));  // tidy: shared_ptr, as above
-  logger->set_level(spdlog::level::trace);                                   // base/logging.h has the threshold
+  // tidy: shared_ptr, as above
+  auto logger = std::make_shared<spdlog::logger>("keelson", std::move(to));
+  logger->set_level(spdlog::level::trace);  // base/logging.h has the threshold
   logger->set_pattern(format == LogFormat::kJson ? R"({"time":"%Y-%m-%dT%H:%M:%S.%eZ","level":"%l",%v})"
                                                  : "%Y-%m-%dT%H:%M:%S.%eZ %^%-7l%$ %v",
                       spdlog::pattern_time_type::utc);

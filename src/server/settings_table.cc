@@ -69,8 +69,9 @@ constexpr SettingSpec kTable[] = {
     // kv: durability.
     choice("kv.durability", "interval", "always|interval|never", kDynamic,
            "When a write is safe from a crash of the machine. \"always\": before it is answered. \"interval\": within "
-           "kv.sync-interval. \"never\": when the operating system gets to it. A crash of the server alone loses "
-           "nothing under any."),
+           "kv.sync-interval. \"never\": when the operating system gets to it. A crash of the server alone can lose at "
+           "most the "
+           "last moment (well under a millisecond) of \"interval\" and \"never\"."),
     number("kv.sync-interval", kDuration, "1s", 1, 10 * kMinuteMs, "", kStatic,
            "How often \"interval\" syncs the log."),
 

@@ -118,6 +118,12 @@ TEST(LoadSettings, ErrorsNameFileLineAndKey) {
             "--kv.sync-interval: \"5\" is not a time such as 500ms, 1s, 5m or 1h");
 }
 
+TEST(LoadSettings, NamesTheLineOfWhatTomlPlusPlusAssertsOn) {
+  EXPECT_EQ(only_error(from_file("a = 1\n\n[\n# x\n")),
+            "k.toml:3: this is not TOML: something is missing or out of place");
+  EXPECT_EQ(only_error(from_file("[\n")).find("k.toml:1: this is not TOML"), 0u);
+}
+
 TEST(LoadSettings, TellsAllErrorsAtOnce) {
   EXPECT_EQ(from_file("a = 1\nb = 2\nkv.timeout = true\n").errors.size(), 3u);
 }

@@ -1,20 +1,71 @@
 // The TOML side of settings: reading a file with the line of every key, and changing one in place.
 #include "server/settings.h"
 
-#define TOML_EXCEPTIONS 0
+// toml++ 3.3 asserts on some bad files ("[" and a line end, say). Here such an assertion is one more way to say that a
+// file is no TOML: it throws, and the exception is caught where the parser is called. (Without NDEBUG, which would let
+// it go on.)
+#undef NDEBUG
+namespace keelson::server {
+namespace {
+struct TomlAssertion {};
+[[noreturn]] void toml_assertion_failed() {
+  throw TomlAssertion();  // tidy: throw, because toml++ cannot return an error there
+}
+}  // namespace
+}  // namespace keelson::server
+#define TOML_ASSERT(condition) \
+  (static_cast<bool>(condition) ? static_cast<void>(0) : ::keelson::server::toml_assertion_failed())
+#define TOML_EXCEPTIONS 1
 #define TOML_ENABLE_FORMATTERS 0
 #define TOML_HEADER_ONLY 1
 #include <toml++/toml.h>
 
 #include <algorithm>
 #include <optional>
+#include <variant>
+#include <vector>
 
 namespace keelson::server {
 
 namespace {
 
-// What a key's value was in the file, as a flag would take it; an error says which kind is wanted.
-Result<std::string> as_text(const SettingSpec& spec, const toml::node& node);
+struct BadToml {
+  uint32_t line = 0;
+  std::string why;
+};
+
+// The table, or what is wrong with the text.
+std::variant<toml::table, BadToml> parse_toml(std::string_view text) {
+  try {
+    return toml::parse(text);
+  } catch (const toml::parse_error& error) {
+    return BadToml{error.source().begin.line, std::string(error.description())};
+  } catch (const TomlAssertion&) {
+    return BadToml{0, "something is missing or out of place"};
+  }
+}
+
+// The parser reads from the start to the end, so the first lines up to the one with the fault fail in the same way, and
+// fewer do not.
+uint32_t line_of_assertion(std::string_view text) {
+  std::vector<size_t> ends;
+  for (size_t at = text.find('\n'); at != std::string_view::npos; at = text.find('\n', at + 1)) ends.push_back(at + 1);
+  ends.push_back(text.size());
+  const auto fails = [text](size_t end) {
+    const auto parsed = parse_toml(text.substr(0, end));
+    const auto* bad = std::get_if<BadToml>(&parsed);
+    return bad != nullptr && bad->line == 0;
+  };
+  const auto first = std::partition_point(ends.begin(), ends.end(), [&](size_t end) { return !fails(end); });
+  return static_cast<uint32_t>(std::min<ptrdiff_t>(first - ends.begin() + 1, std::ssize(ends)));
+}
+
+std::variant<toml::table, BadToml> parse_with_line(std::string_view text) {
+  auto parsed = parse_toml(text);
+  auto* bad = std::get_if<BadToml>(&parsed);
+  if (bad != nullptr && bad->line == 0) bad->line = line_of_assertion(text);
+  return parsed;
+}
 
 std::string_view kind_of(const toml::node& node) {
   switch (node.type()) {
@@ -181,14 +232,12 @@ void add_key(std::string& text, const SettingSpec& spec, const std::string& valu
 
 void read_toml(const std::string& file_name, std::string_view text, Settings& settings,
                std::vector<SettingError>& errors) {
-  const toml::parse_result parsed = toml::parse(text);
-  if (!parsed) {
-    const toml::parse_error& error = parsed.error();
-    errors.push_back({Origin{Origin::Kind::kFile, file_name, error.source().begin.line}, "",
-                      "this is not TOML: " + std::string(error.description())});
+  const auto parsed = parse_with_line(text);
+  if (const auto* bad = std::get_if<BadToml>(&parsed)) {
+    errors.push_back({Origin{Origin::Kind::kFile, file_name, bad->line}, "", "this is not TOML: " + bad->why});
     return;
   }
-  read_table(file_name, parsed.table(), "", settings, errors);
+  read_table(file_name, std::get<toml::table>(parsed), "", settings, errors);
 }
 
 Result<std::string> rewrite_toml(const std::string& file_name, std::string_view text, const Pairs& changes) {
@@ -198,12 +247,12 @@ Result<std::string> rewrite_toml(const std::string& file_name, std::string_view 
     if (spec == nullptr) return fail(SettingErrc::kBadValue, key + ": " + unknown_setting(key));
     Result<SettingValue> value = parse_setting(*spec, new_text);
     if (!value.ok()) return fail(SettingErrc::kBadValue, key + ": " + value.error().message());
-    const toml::parse_result parsed = toml::parse(result);
-    if (!parsed) {
-      return fail(SettingErrc::kBadFile, file_name + ":" + std::to_string(parsed.error().source().begin.line) +
-                                             ": this is not TOML: " + std::string(parsed.error().description()));
+    const auto parsed = parse_with_line(result);
+    if (const auto* bad_toml = std::get_if<BadToml>(&parsed)) {
+      return fail(SettingErrc::kBadFile,
+                  file_name + ":" + std::to_string(bad_toml->line) + ": this is not TOML: " + bad_toml->why);
     }
-    const toml::node* node = find_node(parsed.table(), key);
+    const toml::node* node = find_node(std::get<toml::table>(parsed), key);
     if (node == nullptr) {
       add_key(result, *spec, toml_value(*spec, *value));
       continue;
