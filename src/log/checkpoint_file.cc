@@ -87,8 +87,8 @@ Result<std::unique_ptr<CheckpointWriter>> CheckpointWriter::create(env::Disk& di
   if (header.engine.size() > kEngineNameBytesMax) {
     return fail(env::DiskErrc::kInvalid, "checkpoint: the engine's name is too long: " + header.engine);
   }
-  std::unique_ptr<CheckpointWriter> writer(
-      new CheckpointWriter(disk, on, folder, checkpoint_name(header.shard, header.index), options));
+  std::unique_ptr<CheckpointWriter> writer;
+  writer.reset(new CheckpointWriter(disk, on, folder, checkpoint_name(header.shard, header.index), options));
   const std::string path = writer->unfinished_path();
   if (Status status = disk.remove(path); !status.ok() && status.error().code() != env::DiskErrc::kNotFound) {
     return forward_error(status);
@@ -169,7 +169,8 @@ Result<std::unique_ptr<CheckpointReader>> CheckpointReader::open(env::Disk& disk
                                                                  LogFaults faults) {
   Result<std::unique_ptr<env::File>> file = disk.open(path, env::OpenMode::kRead);
   if (!file.ok()) return forward_error(file);
-  std::unique_ptr<CheckpointReader> reader(new CheckpointReader(std::move(*file), path, faults));
+  std::unique_ptr<CheckpointReader> reader;
+  reader.reset(new CheckpointReader(std::move(*file), path, faults));
   if (Status status = reader->read_header(); !status.ok()) return forward_error(status);
   if (Status status = reader->check_end_is_there(); !status.ok()) return forward_error(status);
   return reader;

@@ -6,7 +6,7 @@ namespace keelson::log {
 
 RemotePort::RemotePort(LogHome& home, env::Reactor& here) : home_(home), here_(here) {}
 
-RemotePort::~RemotePort() { delete spare_.load(std::memory_order_acquire); }
+RemotePort::~RemotePort() { const std::unique_ptr<HandedOver> spare(spare_.load(std::memory_order_acquire)); }
 
 HandedOver& RemotePort::gathering() {
   if (gathering_ == nullptr) {
@@ -57,7 +57,7 @@ void RemotePort::hand_over() {
 }
 
 void RemotePort::give_back(std::unique_ptr<HandedOver> emptied) {
-  delete spare_.exchange(emptied.release(), std::memory_order_acq_rel);
+  emptied.reset(spare_.exchange(emptied.release(), std::memory_order_acq_rel));
 }
 
 void RemotePort::tell(WaiterList waiters, LogErrc outcome) {

@@ -213,6 +213,12 @@ Status Runtime::load_file(ShardId id, const std::string& path) {
   return {};
 }
 
+void Runtime::hold_files() {
+  files_held_.fetch_add(1, std::memory_order_relaxed);
+  // A trim that is under way ends.
+  if (local_log_ != nullptr) local_log_->trim(std::vector<uint64_t>(shard_count(), 0));
+}
+
 void Runtime::release_files() {
   if (files_held_.fetch_sub(1, std::memory_order_relaxed) != 1 || local_log_ == nullptr) return;
   // What was kept for the holder alone goes now; what cannot be removed is removed behind the next checkpoint.

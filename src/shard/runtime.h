@@ -103,7 +103,7 @@ class Runtime {
   [[nodiscard]] const CheckpointProgress& checkpoint_progress() const { return progress_; }
   // Reactor 0. Between the two, no checkpoint file is removed and no segment of the log is removed or used again, so
   // that a backup can copy them. May be nested. Needs room: the log grows meanwhile.
-  void hold_files() { files_held_.fetch_add(1, std::memory_order_relaxed); }
+  void hold_files();
   void release_files();
 
  private:
