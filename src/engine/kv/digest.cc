@@ -113,7 +113,7 @@ void DatasetDigest::add(Keyspace& keyspace, int64_t now_ms) {
       Digest digest{};
       add_ordered(digest, value.key());
       add_value(digest, value);
-      combine(database.keys, digest);
+      add_unordered(database.keys, view(digest));
       database.has_keys = true;
     });
   }
