@@ -29,7 +29,9 @@ constexpr uint64_t kTicksPerLimitCheck = 10;
 constexpr size_t kExpiresPerTick = 200;
 // Keys that one command may evict before it runs, and one tick.
 constexpr size_t kEvictionsPerCommand = 32;
-constexpr size_t kEvictionsPerTick = 128;
+constexpr size_t kEvictionsPerTick = 1024;
+// Evictions that wait at one reactor for its next turn.
+constexpr uint32_t kEvictionsAskedMax = 256;
 // Out of file descriptors, say.
 constexpr int64_t kAcceptRetryNs = 100 * kNsPerMs;
 // How long stop() waits for clients to take their last answers.
@@ -61,7 +63,8 @@ KvService::KvService(shard::Runtime& runtime, KvConfig config, Host host)
       slowlog_(std::make_unique<Slowlog>()),
       latency_(std::make_unique<LatencyMonitor>()),
       accepting_(std::make_unique<env::TaskScope>(runtime.reactor(0))),
-      can_evict_(std::make_unique<std::atomic<bool>[]>(reactor_count())) {
+      can_evict_(std::make_unique<std::atomic<bool>[]>(reactor_count())),
+      evictions_asked_(std::make_unique<std::atomic<uint32_t>[]>(reactor_count())) {
   for (unsigned i = 0; i < reactor_count(); ++i) {
     locals_.push_back(std::make_unique<Local>(reactor(i)));
     locals_[i]->config = config;
@@ -153,12 +156,25 @@ bool KvService::tick_shards(Local& local) {
   for (unsigned id = local.reactor.index(); id < runtime_.shard_count(); id += reactor_count()) {
     ShardAgent& shard_agent = agent(static_cast<shard::ShardId>(id));
     if (config.active_expire) has_more |= shard_agent.expire_due_keys(kExpiresPerTick * config.active_expire_effort);
-    if (must_evict) evicted += shard_agent.evict_keys(config, kEvictionsPerTick);
     has_more |= shard_agent.free_lazily();
+  }
+  while (must_evict && evicted < kEvictionsPerTick && evict_next(local)) {
+    ++evicted;
+    if (runtime_.env().memory_used_bytes() <= config.maxmemory_bytes) break;
   }
   if (must_evict) can_evict_[local.reactor.index()].store(evicted != 0, std::memory_order_relaxed);
   if (has_more) report_latency(*this, local, "expire-cycle", local.reactor.clock().monotonic_ns() - began_ns);
   return has_more || evicted != 0;
+}
+
+bool KvService::evict_next(Local& local) {
+  const unsigned shards_here = (runtime_.shard_count() + reactor_count() - 1 - local.reactor.index()) / reactor_count();
+  for (unsigned i = 0; i < shards_here; ++i) {
+    const unsigned turn = local.eviction_shard++ % shards_here;
+    const auto id = static_cast<shard::ShardId>(local.reactor.index() + turn * reactor_count());
+    if (agent(id).evict_keys(local.config, 1) != 0) return true;
+  }
+  return false;
 }
 
 bool KvService::make_room(Local& local) {
@@ -166,17 +182,23 @@ bool KvService::make_room(Local& local) {
   const env::Env& env = runtime_.env();
   if (config.maxmemory_bytes == 0 || env.memory_used_bytes() <= config.maxmemory_bytes) return true;
   if (config.maxmemory_policy == EvictionPolicy::kNoEviction) return false;
+  // A shard holds a part of the keys by chance, so all shards evict alike, wherever their reactor is.
   size_t evicted = 0;
-  const size_t shards_here = (runtime_.shard_count() + reactor_count() - 1) / reactor_count();
-  const size_t share = std::max<size_t>(kEvictionsPerCommand / shards_here, 1);
-  for (unsigned id = local.reactor.index(); id < runtime_.shard_count() && evicted < kEvictionsPerCommand;
-       id += reactor_count()) {
-    evicted += agent(static_cast<shard::ShardId>(id)).evict_keys(config, share);
-    if (env.memory_used_bytes() <= config.maxmemory_bytes) break;
+  for (size_t i = 0; i < kEvictionsPerCommand && env.memory_used_bytes() > config.maxmemory_bytes; ++i) {
+    const unsigned at = local.eviction_reactor++ % reactor_count();
+    if (at == local.reactor.index()) {
+      evicted += evict_next(local) ? 1 : 0;
+    } else if (evictions_asked_[at].load(std::memory_order_relaxed) < kEvictionsAskedMax) {
+      evictions_asked_[at].fetch_add(1, std::memory_order_relaxed);
+      reactor(at).post([this, at] {
+        evictions_asked_[at].fetch_sub(1, std::memory_order_relaxed);
+        can_evict_[at].store(evict_next(*locals_[at]), std::memory_order_relaxed);
+      });
+    }
   }
   if (evicted != 0) return true;
   can_evict_[local.reactor.index()].store(false, std::memory_order_relaxed);
-  // The other reactors' ticks evict too.
+  // The other reactors evict too.
   for (unsigned i = 0; i < reactor_count(); ++i) {
     if (can_evict_[i].load(std::memory_order_relaxed)) return true;
   }

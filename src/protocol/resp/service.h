@@ -82,6 +82,9 @@ struct Local {
   // Expires keys, frees memory, looks at limits.
   std::unique_ptr<env::Timer> tick;
   uint64_t ticks = 0;
+  // Where eviction goes on: the next reactor that is asked, and the next of the own shards.
+  unsigned eviction_reactor = 0;
+  unsigned eviction_shard = 0;
   // Sampled about once a second.
   RateSampler rates;
   env::TaskScope tasks;
@@ -103,7 +106,7 @@ struct ProcessFigures {
 
 // What the program around the service does for it. A function that is null is not supported; clients are told so.
 struct Host {
-  std::function<void(bool with_checkpoint)> shutdown;     // reactor 0
+  std::function<void(bool with_checkpoint)> shutdown;  // reactor 0
   // Reactor 0. Writes the settings file, so that it survives a crash; an error if there is none.
   std::function<Task<Status>(KvConfig)> rewrite_config;
   std::function<Status(log::Durability)> set_durability;
@@ -185,7 +188,12 @@ class KvService {
   bool is_stopping_ = false;
   unsigned next_reactor_ = 0;  // takes the next connection
   // Of each reactor: its shards have something that could be evicted, as far as it knows.
+  // Evicts one key of the reactor's own shards, which take turns; false if none of them has any.
+  bool evict_next(Local& local);
+
   std::unique_ptr<std::atomic<bool>[]> can_evict_;
+  // Evictions that a reactor was asked for and has not come to.
+  std::unique_ptr<std::atomic<uint32_t>[]> evictions_asked_;
 };
 
 }  // namespace keelson::resp
