@@ -198,7 +198,9 @@ TEST(CheckpointFileSim, OldOrNewAfterEveryCrash) {
     auto files = list_checkpoints(node.env().disk(), kFolder);
     ASSERT_TRUE(files.ok());
     ASSERT_FALSE(files->empty());
-    if (second_done) EXPECT_EQ((*files)[0].index, 2U);
+    if (second_done) {
+      EXPECT_EQ((*files)[0].index, 2U);
+    }
     for (const CheckpointFile& file : *files) {
       auto reader = CheckpointReader::open(node.env().disk(), file.path);
       ASSERT_TRUE(reader.ok()) << reader.error().message();
