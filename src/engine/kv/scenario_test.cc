@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <cstdlib>
 #include <filesystem>
 #include <fstream>
 #include <string>
@@ -23,7 +24,11 @@ struct Step {
   std::string events;
 };
 
-std::filesystem::path folder() { return std::filesystem::path(__FILE__).parent_path() / "testdata"; }
+// KEELSON_SCENARIOS names another folder: for scenarios that are made at random and recorded for one run.
+std::filesystem::path folder() {
+  const char* other = std::getenv("KEELSON_SCENARIOS");
+  return other != nullptr ? std::filesystem::path(other) : std::filesystem::path(__FILE__).parent_path() / "testdata";
+}
 
 std::vector<std::string> scenario_names() {
   std::vector<std::string> names;
