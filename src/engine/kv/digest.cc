@@ -1,23 +1,14 @@
 #include "engine/kv/digest.h"
 
-#include <openssl/sha.h>
-
 #include <algorithm>
 #include <string_view>
 
 #include "base/coding.h"
 #include "base/numbers.h"
+#include "engine/kv/sha1.h"
 
 namespace keelson::kv {
 namespace {
-
-static_assert(SHA_DIGEST_LENGTH == 20);
-
-Digest sha1(std::string_view bytes) {
-  Digest digest;
-  SHA1(reinterpret_cast<const unsigned char*>(bytes.data()), bytes.size(), digest.data());
-  return digest;
-}
 
 std::string_view view(const Digest& digest) { return {reinterpret_cast<const char*>(digest.data()), digest.size()}; }
 

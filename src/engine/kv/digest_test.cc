@@ -5,6 +5,7 @@
 #include <string>
 
 #include "engine/kv/keyspace.h"
+#include "engine/kv/sha1.h"
 
 namespace keelson::kv {
 namespace {
@@ -39,6 +40,17 @@ TEST(DigestTest, EqualsThatOfRedis) {
   EXPECT_EQ(digest_of(3, "z"), "88991f963bbc2b3db90b87f6e4c542c93edb17f0");
   EXPECT_EQ(digest_of(3, "h"), "8530acc75d5274eb0fc0da86f28ed5533274a6d4");
   EXPECT_EQ(to_hex(digest_keyspace(keyspace, 0)), "0aaa67883d16659cbd18cbc2a6fcf7e7e0a57f50");
+}
+
+TEST(Sha1Test, KnownAnswers) {
+  // FIPS 180-4's examples, and lengths about the end of a block (from sha1sum).
+  EXPECT_EQ(to_hex(sha1("")), "da39a3ee5e6b4b0d3255bfef95601890afd80709");
+  EXPECT_EQ(to_hex(sha1("abc")), "a9993e364706816aba3e25717850c26c9cd0d89d");
+  EXPECT_EQ(to_hex(sha1("abcdbcdecdefdefgefghfghighijhijkijkljklmklmnlmnomnopnopq")),
+            "84983e441c3bd26ebaae4aa1f95129e5e54670f1");
+  EXPECT_EQ(to_hex(sha1(std::string(55, 'a'))), "c1c8bbdc22796e28c0e15163d20899b65621d65a");
+  EXPECT_EQ(to_hex(sha1(std::string(64, 'a'))), "0098ba824b5c16427bd7a1122a5a442a25ec644d");
+  EXPECT_EQ(to_hex(sha1(std::string(1000000, 'a'))), "34aa973cd4c4daa4f61eeb2bdbad27316534016f");
 }
 
 TEST(DigestTest, CountsAnExpiryAndLeavesOutWhatIsDue) {

@@ -83,6 +83,7 @@ TEST(KeyspaceTest, KeysExpireByTheTimeThatIsGiven) {
   keyspace.set_observer(nullptr);
 }
 
+// long: one case for each operation, beside what it does to the model.
 TEST(KeyspaceTest, TheIndexOfExpiriesFollowsEveryChange) {
   for (uint64_t seed = 1; seed <= 6; ++seed) {
     TestRandom random(seed);

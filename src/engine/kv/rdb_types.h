@@ -1,6 +1,7 @@
 // The numbers of Redis's RDB format, version 10, as far as values go.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 
 namespace keelson::kv {

@@ -187,6 +187,7 @@ TEST(SetValueTest, EncodingsHaveRedissNames) {
   EXPECT_EQ(words.at(1), "one");
 }
 
+// long: one case for each operation, beside what it does to the model.
 TEST(ListValueTest, AgreesWithADeque) {
   for (uint64_t seed = 1; seed <= 9; ++seed) {
     TestRandom random(seed);
@@ -265,6 +266,7 @@ TEST(ListValueTest, AgreesWithADeque) {
   }
 }
 
+// long: one case for each operation, beside what it does to the model.
 TEST(SortedSetValueTest, AgreesWithASortedVector) {
   using Pair = std::pair<double, std::string>;
   for (uint64_t seed = 1; seed <= 9; ++seed) {
