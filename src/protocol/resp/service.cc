@@ -142,6 +142,9 @@ void KvService::tick(Local& local) {
   if (local.ticks % kTicksPerLimitCheck == 0) {
     // A session that is killed ends in a later turn, so the map stays as it is.
     for (auto& [id, session] : local.sessions) session->check_limits(now_ns);
+    const LocalCounters& counters = local.counters;
+    local.rates.sample(now_ns, counters.commands_processed, counters.input_bytes, counters.output_bytes,
+                       runtime_.env().memory_used_bytes());
   }
   local.tick->arm_after(has_more ? kBusyTickNs : kTickNs);
 }
