@@ -421,6 +421,15 @@ TEST(LocalLog, AReadOnlyFolderIsAClearError) {
   EXPECT_FALSE(status.error().message().empty());
 }
 
+TEST(LocalLog, ANewLogInAReadOnlyFolderIsAClearError) {
+  LogHarness h;
+  ASSERT_TRUE(h.node.env().disk().make_folder(h.folder).ok());
+  h.node.disk().set_read_only(true);
+  const Status status = h.open();
+  ASSERT_FALSE(status.ok());
+  EXPECT_EQ(status.error().code(), env::DiskErrc::kReadOnly) << status.error().message();
+}
+
 TEST(LocalLog, AnotherNumberOfShardsIsRefused) {
   LogHarness h;
   ASSERT_TRUE(h.open().ok());

@@ -74,28 +74,32 @@ LogErrc LogHome::make_room(size_t payload_bytes) {
   const uint64_t need = payload_bytes + overhead_bytes_;
   if (batch_.bytes().empty()) {
     if (need <= room_bytes_) return LogErrc::kOk;
-    if (!shared_.is_full.load(std::memory_order_relaxed) && ensure_spare(file_bytes_for(need))) return LogErrc::kOk;
+    if (ensure_spare(file_bytes_for(need))) return LogErrc::kOk;
   }
   if (has_failed()) return LogErrc::kFailed;
   stats_.refused_full.add();
   return LogErrc::kFull;
 }
 
-bool LogHome::ensure_spare(uint64_t file_bytes) { return store_.spare_bytes() >= file_bytes || add_spare(file_bytes); }
+bool LogHome::ensure_spare(uint64_t file_bytes) {
+  if (store_.spare_bytes() >= file_bytes) return true;
+  if (!shared_.is_full.load(std::memory_order_relaxed)) return add_spare(file_bytes);
+  // Asked for again when the timer fires; what waits in the batch has been promised its room.
+  if (!batch_.bytes().empty()) full_wants_bytes_ = std::max(full_wants_bytes_, file_bytes);
+  return false;
+}
 
+// Without room, or without file descriptors: that may pass, and nothing is lost by waiting.
 bool LogHome::add_spare(uint64_t file_bytes) {
   Status status = store_.add_spare(file_bytes);
   if (status.ok()) {
     publish_room();
     return true;
   }
-  if (status.error().code() != env::DiskErrc::kFull) {
-    fail("cannot make a segment", status.error());
-  } else if (file_bytes <= options_.segment_bytes || !batch_.bytes().empty()) {
-    // Not for the lack of room for one large record that can still be refused.
-    become_full(status.error().message());
-    full_wants_bytes_ = std::max(full_wants_bytes_, file_bytes);
-  }
+  // One large record that finds no room is refused alone.
+  if (file_bytes > options_.segment_bytes && batch_.bytes().empty()) return false;
+  full_wants_bytes_ = std::max(full_wants_bytes_, file_bytes);
+  become_full(status.error());
   return false;
 }
 
@@ -105,24 +109,26 @@ void LogHome::keep_spares_ready() {
   }
 }
 
-void LogHome::become_full(const std::string& why) {
+void LogHome::become_full(const Error& why) {
   if (!shared_.is_full.exchange(true, std::memory_order_relaxed)) {
     stats_.is_full.set(1);
-    log_warn("log", "the disk is full; writes are refused until there is room", {{"error", why}});
+    log_warn("log", "no room for further segments; writes are refused until there is", {{"error", why.message()}});
   }
+  full_because_ = why.code();
   full_timer_.arm_after(options_.full_retry_ms * 1'000'000);
 }
 
 void LogHome::retry_full() {
   if (has_failed()) return;
-  if (!ensure_spare(std::max(full_wants_bytes_, options_.segment_bytes))) {
+  const uint64_t wanted = std::max(full_wants_bytes_, options_.segment_bytes);
+  if (store_.spare_bytes() < wanted && !add_spare(wanted)) {
     full_timer_.arm_after(options_.full_retry_ms * 1'000'000);
     return;
   }
   full_wants_bytes_ = 0;
   shared_.is_full.store(false, std::memory_order_relaxed);
   stats_.is_full.set(0);
-  log_info("log", "there is room on the disk again");
+  log_info("log", "there is room for segments again");
   flush();
 }
 
@@ -273,7 +279,7 @@ bool LogHome::write_sealed() {
   Status status = active_->file->write_at(active_->used_bytes, batch_.bytes().view().substr(0, sealed_bytes_));
   if (!status.ok()) {
     if (status.error().code() == env::DiskErrc::kFull) {
-      become_full(status.error().message());  // the room that was set aside is gone: the batch waits
+      become_full(status.error());  // the room that was set aside is gone: the batch waits
     } else {
       fail("cannot write to " + active_->path, status.error());
     }
@@ -304,7 +310,7 @@ bool LogHome::begin_segment(uint64_t record_bytes) {
   Result<Segment*> next = store_.activate(last_number_ + 1, file_bytes);
   if (!next.ok()) {
     if (next.error().code() == env::DiskErrc::kFull) {
-      become_full(next.error().message());
+      become_full(next.error());
     } else {
       fail("cannot begin segment " + segment_name(last_number_ + 1), next.error());
     }

@@ -127,7 +127,7 @@ class LogHome {
   void commit_groups(uint64_t position, LogErrc outcome);
   void arm_interval();
 
-  void become_full(const std::string& why);
+  void become_full(const Error& why);
   void retry_full();
   void fail(const std::string& what, const Error& error);
 
@@ -166,6 +166,7 @@ class LogHome {
   bool is_trimming_ = false;
 
   std::string failure_;
+  std::error_code full_because_;
   uint64_t full_wants_bytes_ = 0;  // the file size that could not be had
   // What recovery left to tidy up once the first new segment vouches for what is kept.
   bool needs_clean_up_ = false;

@@ -63,6 +63,8 @@ struct Plan {
   LogFaults faults;
   Durability durability = Durability::kAlways;
   bool with_full_disk = true;
+  // Writes, syncs and changes of names fail now and then (not while a log is opened).
+  bool with_errors = false;
 };
 
 class LogSimulation {
@@ -92,7 +94,6 @@ class LogSimulation {
       end_life();
     }
     if (!violation_) recover();
-    world_.options().disk = {};
     log_.reset();
     return violation_;
   }
@@ -108,6 +109,7 @@ class LogSimulation {
     close();
   }
   void recover() {
+    set_errors(false);
     violate_if(!load_checkpoints(), "a checkpoint cannot be read");
     if (violation_) return;
     auto result = world_.run(
@@ -121,6 +123,7 @@ class LogSimulation {
     }
     for (size_t i = 0; i < shards_.size(); ++i) check_shard(static_cast<ShardId>(i));
     if (!expects_damage_) check_atomicity();
+    set_errors(plan_.with_errors);
   }
   void expect_damage() { expects_damage_ = true; }
   [[nodiscard]] const std::optional<std::string>& violation() const { return violation_; }
@@ -147,6 +150,12 @@ class LogSimulation {
   }
   void violate_if(bool is_wrong, const std::string& what) {
     if (is_wrong) violate(what);
+  }
+  void set_errors(bool on) {
+    env::sim::DiskFaults& faults = world_.options().disk;
+    faults.write_error_probability = on ? 0.001 : 0;
+    faults.sync_error_probability = on ? 0.005 : 0;
+    faults.name_error_probability = on ? 0.02 : 0;
   }
   [[nodiscard]] bool is_always() const { return plan_.durability == Durability::kAlways; }
 
@@ -315,10 +324,12 @@ class LogSimulation {
     if (how < 2) {
       world_.options().disk.full_probability = 0;
       world_.run_for(kSecond);
-      if (Status status = world_.run(node_.reactor(0), log_->stop()); !status.ok()) {
+      if (Status status = world_.run(node_.reactor(0), log_->stop()); !status.ok() && !plan_.with_errors) {
         violate("cannot stop: " + status.error().message());
       }
-      for (ShardModel& shard : shards_) shard.synced = shard.acknowledged;
+      if (log_->failure() == nullptr) {
+        for (ShardModel& shard : shards_) shard.synced = shard.acknowledged;
+      }
       if (plan_.with_full_disk) world_.options().disk.full_probability = 0.02;
       node_.stop();
     } else if (how < 4) {
@@ -393,6 +404,10 @@ TEST_F(LogSim, NeverKeepsWhatWasSyncedAndWholeRecords) {
   expect_sound({.faults = {}, .durability = Durability::kNever}, 100);
 }
 
+TEST_F(LogSim, AFailingDiskLosesNothingAcknowledged) {
+  expect_sound({.faults = {}, .durability = Durability::kAlways, .with_full_disk = true, .with_errors = true}, 150);
+}
+
 TEST_F(LogSim, TheSameSeedGivesTheSameRun) {
   for (uint64_t seed = 1; seed <= 10; ++seed) {
     uint64_t hashes[2] = {};
@@ -416,7 +431,8 @@ TEST_F(LogSim, NoFlippedBitIsServed) {
   uint64_t damaged = 0;
   uint64_t runs = 0;
   env::sim::for_each_seed(1, 200, [&](uint64_t seed) {
-    LogSimulation simulation(seed, {.faults = {}, .durability = Durability::kAlways, .with_full_disk = false});
+    LogSimulation simulation(
+        seed, {.faults = {}, .durability = Durability::kAlways, .with_full_disk = false, .with_errors = false});
     ++runs;
     simulation.live_once_and_stop();
     ASSERT_FALSE(simulation.violation()) << *simulation.violation();

@@ -173,6 +173,9 @@ Task<Status> LogHome::start(RecoveredLog recovered, std::vector<uint64_t> first_
   if (begin_segment(0)) {
     keep_spares_ready();
     if (!has_failed()) co_await sync_once();
+  } else if (!has_failed() && full_because_ != env::DiskErrc::kFull) {
+    co_return keelson::fail(full_because_,
+                            "log: cannot make a segment in " + store_.folder() + ": " + full_because_.message());
   }
   publish_room();
   if (has_failed()) co_return keelson::fail(LogErrc::kFailed, failure_);

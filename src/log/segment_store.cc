@@ -20,16 +20,16 @@ std::string SegmentStore::next_spare_path() {
 }
 
 Status SegmentStore::add_spare(uint64_t file_bytes) {
-  Spare spare{next_spare_path(), file_bytes};
-  Result<std::unique_ptr<env::File>> file = disk_.open(spare.path, env::OpenMode::kCreate);
+  std::string path = next_spare_path();
+  Result<std::unique_ptr<env::File>> file = disk_.open(path, env::OpenMode::kCreate);
   if (!file.ok()) return forward_error(file);
   is_folder_dirty = true;
   if (Status status = (*file)->preallocate(file_bytes); !status.ok()) {
     file->reset();
-    remove(spare.path);
+    remove(path);
     return status;
   }
-  spares_.push_back(std::move(spare));
+  spares_.push_back({std::move(path), file_bytes, std::move(*file)});
   publish_sizes();
   return {};
 }
@@ -47,10 +47,8 @@ Result<Segment*> SegmentStore::activate(uint64_t number, uint64_t file_bytes) {
   segment.file_bytes = best->file_bytes;
   if (Status status = disk_.rename(best->path, segment.path); !status.ok()) return forward_error(status);
   is_folder_dirty = true;
+  segment.file = std::move(best->file);
   spares_.erase(best);
-  Result<std::unique_ptr<env::File>> file = disk_.open(segment.path, env::OpenMode::kReadWrite);
-  if (!file.ok()) return forward_error(file);
-  segment.file = std::move(*file);
   row_.push_back(std::move(segment));
   publish_sizes();
   return &row_.back();
@@ -71,7 +69,9 @@ std::optional<std::string> SegmentStore::retire_front() {
 }
 
 void SegmentStore::recycle(std::string spare_path) {
-  spares_.push_back({std::move(spare_path), options_.segment_bytes});
+  Result<std::unique_ptr<env::File>> file = disk_.open(spare_path, env::OpenMode::kReadWrite);
+  if (!file.ok()) return remove(spare_path);
+  spares_.push_back({std::move(spare_path), options_.segment_bytes, std::move(*file)});
   stats_.segments_recycled.add();
   publish_sizes();
 }

@@ -62,6 +62,7 @@ class SegmentStore {
   struct Spare {
     std::string path;
     uint64_t file_bytes = 0;
+    std::unique_ptr<env::File> file;  // open, so that a segment can begin when no file can be opened
   };
 
   std::string next_spare_path();
