@@ -4,7 +4,6 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
-#include <cstdlib>
 #include <filesystem>
 #include <fstream>
 #include <string>
@@ -24,23 +23,23 @@ struct Step {
   std::string events;
 };
 
-// KEELSON_SCENARIOS names another folder: for scenarios that are made at random and recorded for one run.
-std::filesystem::path folder() {
-  const char* other = std::getenv("KEELSON_SCENARIOS");
-  return other != nullptr ? std::filesystem::path(other) : std::filesystem::path(__FILE__).parent_path() / "testdata";
-}
+std::filesystem::path folder() { return std::filesystem::path(__FILE__).parent_path() / "testdata"; }
 
-std::vector<std::string> scenario_names() {
-  std::vector<std::string> names;
-  for (const auto& file : std::filesystem::directory_iterator(folder())) {
-    if (file.path().extension() == ".txt") names.push_back(file.path().stem().string());
+// testdata/local/ holds scenarios that generate.py made for one run; it is not in the repository.
+std::vector<std::filesystem::path> scenario_files() {
+  std::vector<std::filesystem::path> files;
+  for (const std::filesystem::path& in : {folder(), folder() / "local"}) {
+    if (!std::filesystem::is_directory(in)) continue;
+    for (const auto& file : std::filesystem::directory_iterator(in)) {
+      if (file.path().extension() == ".txt") files.push_back(file.path());
+    }
   }
-  std::sort(names.begin(), names.end());
-  return names;
+  std::sort(files.begin(), files.end());
+  return files;
 }
 
-std::vector<Step> read_scenario(const std::string& name) {
-  std::ifstream file(folder() / (name + ".txt"));
+std::vector<Step> read_scenario(const std::filesystem::path& path) {
+  std::ifstream file(path);
   std::vector<Step> steps;
   std::string line;
   for (int number = 1; std::getline(file, line); ++number) {
@@ -72,13 +71,14 @@ void obey(TestNode& node, const std::string& directive) {
   }
 }
 
-class Scenario : public testing::TestWithParam<std::tuple<std::string, unsigned>> {};
+class Scenario : public testing::TestWithParam<std::tuple<std::filesystem::path, unsigned>> {};
 
 TEST_P(Scenario, AnswersAsRedisAndReplaysToTheSameState) {
-  const auto& [name, shard_count] = GetParam();
+  const auto& [path, shard_count] = GetParam();
+  const std::string name = path.stem().string();
   TestNode node(shard_count);
   node.expires_before_reads = true;
-  const std::vector<Step> steps = read_scenario(name);
+  const std::vector<Step> steps = read_scenario(path);
   ASSERT_FALSE(steps.empty());
   for (const Step& step : steps) {
     if (!step.directive.empty()) {
@@ -96,9 +96,10 @@ TEST_P(Scenario, AnswersAsRedisAndReplaysToTheSameState) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Recorded, Scenario,
-                         testing::Combine(testing::ValuesIn(scenario_names()), testing::Values(1U, 3U, 16U)),
+                         testing::Combine(testing::ValuesIn(scenario_files()), testing::Values(1U, 3U, 16U)),
                          [](const auto& chosen) {
-                           return std::get<0>(chosen.param) + "_on_" + std::to_string(std::get<1>(chosen.param));
+                           return std::get<0>(chosen.param).stem().string() + "_on_" +
+                                  std::to_string(std::get<1>(chosen.param));
                          });
 
 }  // namespace

@@ -1,8 +1,7 @@
 #!/usr/bin/env python3
-"""Makes random scenarios, to be recorded and compared:
+"""Makes random scenarios in local/, to be recorded and compared with the engine:
 
-    mkdir /tmp/random && generate.py /tmp/random 20 && record.py /tmp/random/*.txt
-    KEELSON_SCENARIOS=/tmp/random test_engine_kv --gtest_filter='*Scenario*'
+    generate.py 20 && record.py local/*.txt && test_engine_kv --gtest_filter='*Scenario*'
 """
 
 import pathlib
@@ -72,8 +71,9 @@ def scenario(seed, length=1500):
 
 
 def main():
-    folder, count = pathlib.Path(sys.argv[1]), int(sys.argv[2])
-    for seed in range(1, count + 1):
+    folder = pathlib.Path(__file__).resolve().parent / "local"
+    folder.mkdir(exist_ok=True)
+    for seed in range(1, int(sys.argv[1]) + 1):
         (folder / f"random_{seed}.txt").write_text(scenario(seed))
 
 
