@@ -128,7 +128,8 @@ Task<Status> receive(env::Env& env, const BackupOptions& options, Progress& prog
   Result<net::http::ResponseHead> head = co_await client.request(make_request(options.target));
   if (!head.ok()) {
     const std::string why = net::TlsContext::failure_of(stream);
-    co_return fail(head.error().code(), head.error().message() + (why.empty() ? "" : " (TLS: " + why + ")"));
+    const std::string hint = options.target.tls ? "" : ". If it speaks HTTPS, say --tls";
+    co_return fail(head.error().code(), head.error().message() + (why.empty() ? hint : " (TLS: " + why + ")"));
   }
   if (head->status != 200) {
     Result<std::string> why = co_await client.read_all(kErrorBytesMax);

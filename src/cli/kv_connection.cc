@@ -10,8 +10,10 @@ constexpr size_t kReadBytes = 16 << 10;
 
 std::unexpected<Error> refused(const resp::Reply& reply) {
   std::string why = reply.text;
-  if (why.starts_with("NOAUTH") || why.starts_with("WRONGPASS"))
+  if (why.starts_with("NOAUTH") || why.starts_with("WRONGPASS")) {
+    while (why.ends_with('.')) why.pop_back();
     why += ". Give the password with --password-file or KEELSON_PASSWORD";
+  }
   return fail(env::NetErrc::kRefused, "the server says: " + why);
 }
 
