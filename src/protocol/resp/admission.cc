@@ -95,6 +95,7 @@ bool Session::refuse(const kv::CommandSpec* spec, kv::Args args) {
 void Session::reject(const kv::CommandSpec* spec, std::string_view error) {
   if (transaction_.is_open) transaction_.is_aborted = true;
   if (spec != nullptr) local_.stats->rejected(spec->code);
+  // An EXEC that is refused ends the transaction all the same.
   std::string aborted;
   if (spec != nullptr && spec->name == "EXEC") {
     reset_transaction();
@@ -103,14 +104,6 @@ void Session::reject(const kv::CommandSpec* spec, std::string_view error) {
     error = aborted;
   }
   ++local_.counters.error_replies;
-  // An EXEC that is refused ends the transaction all the same.
-  std::string abort;
-  if (spec != nullptr && spec->name == "EXEC") {
-    reset_transaction();
-    if (error.starts_with("ERR ")) error.remove_prefix(4);
-    abort = "EXECABORT Transaction discarded because of: " + std::string(error);
-    error = abort;
-  }
   const ReplyMode mode = client_.reply_mode;
   if (mode == ReplyMode::kOff || mode == ReplyMode::kSkipping) {
     if (mode == ReplyMode::kSkipping) client_.reply_mode = ReplyMode::kOn;

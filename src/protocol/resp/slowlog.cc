@@ -47,6 +47,11 @@ void report_slow_command(Session& session, kv::Args args, int64_t duration_ns) {
   entry.client_address = session.remote().text();
   entry.client_name = session.client().name;
   KvService& service = session.service();
+  // At once if it can be: the client's next command may be SLOWLOG GET.
+  if (session.reactor().index() == 0) {
+    service.slowlog().add(std::move(entry), config.slowlog_entries_max);
+    return;
+  }
   service.reactor(0).post([&service, entries_max = config.slowlog_entries_max, entry = std::move(entry)]() mutable {
     service.slowlog().add(std::move(entry), entries_max);
   });
