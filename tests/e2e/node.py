@@ -85,10 +85,11 @@ class Process:
 class Keelson(Process):
     """keelson serve. `options` are dotted flags: {"kv.durability": "always"}."""
 
-    def __init__(self, folder: Path, options=None, name: str = "keelson", wait: bool = True, env=None):
+    def __init__(self, folder: Path, options=None, name: str = "keelson", wait: bool = True, env=None,
+                 data: Path | None = None):
         self.folder = Path(folder)
         self.folder.mkdir(parents=True, exist_ok=True)
-        self.data = self.folder / "data"
+        self.data = data or self.folder / "data"
         self.ready_file = self.folder / f"{name}.ready"
         self.ready_file.unlink(missing_ok=True)
         settings = {"kv.listen": "127.0.0.1:0", "http.listen": "127.0.0.1:0", **(options or {})}

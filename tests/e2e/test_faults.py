@@ -8,7 +8,7 @@ import urllib.request
 
 import pytest
 
-from node import BINARY, PATIENCE_S, Keelson, wait_until
+from node import BINARY, PATIENCE_S, wait_until
 from resp import Error
 
 pytestmark = pytest.mark.keelson_only
@@ -22,7 +22,7 @@ def serve_fails(*arguments) -> str:
 
 
 @pytest.fixture
-def small_disk(tmp_path):
+def small_disk(tmp_path, launch):   # what runs on it ends first
     """A file system of 24 MiB."""
     folder = tmp_path / "small"
     folder.mkdir()
@@ -36,7 +36,8 @@ def small_disk(tmp_path):
 @pytest.mark.sanitized
 @pytest.mark.parametrize("durability", ["always", "interval"])
 def test_a_full_disk_refuses_writes_and_heals(launch, small_disk, durability):
-    server = launch.keep(Keelson(small_disk, {"kv.durability": durability, "log.segment-size": "2mb", "checkpoint.log-min": "1gb"}))
+    options = {"kv.durability": durability, "log.segment-size": "2mb", "checkpoint.log-min": "1gb"}
+    server = launch.keelson(options, data=small_disk / "data")
     with server.connect(timeout_s=60) as connection:
         acknowledged, refused = 0, None
         for i in range(100_000):
@@ -47,6 +48,11 @@ def test_a_full_disk_refuses_writes_and_heals(launch, small_disk, durability):
             acknowledged = i + 1
         assert refused is not None and acknowledged > 1000
         assert "disk" in refused.lower() or "room" in refused.lower() or "space" in refused.lower(), refused
+        small = 0
+        while not isinstance(connection.call("SET", f"small{small}", "x"), Error):   # what a large record found no room for
+            small += 1
+            assert small < 100_000
+        acknowledged += small
         # Reads go on, and what was acknowledged is there.
         assert connection.ok("GET", "k0") == b"x" * 2000 and connection.ok("DBSIZE") == acknowledged
         assert isinstance(connection.call("MSET", "a", "1", "b", "2"), Error) and connection.ok("EXISTS", "a", "b") == 0
@@ -58,10 +64,10 @@ def test_a_full_disk_refuses_writes_and_heals(launch, small_disk, durability):
         assert libc.mount(b"tmpfs", str(small_disk).encode(), b"tmpfs", 32, b"size=64m") == 0   # MS_REMOUNT
         wait_until(lambda: connection.call("SET", "again", "1") == "OK", what="recovery")
     server.kill()
-    again = launch.keep(Keelson(small_disk, {"kv.durability": durability, "log.segment-size": "2mb", "checkpoint.log-min": "1gb"}))
+    again = launch.keelson(options, data=small_disk / "data")
     with again.connect(timeout_s=60) as connection:
         assert connection.ok("DBSIZE") == acknowledged + 1
-        assert connection.ok("GET", f"k{acknowledged - 1}") == b"x" * 2000
+        assert connection.ok("GET", f"k{acknowledged - small - 1}") == b"x" * 2000
 
 
 def test_a_read_only_folder(launch, tmp_path):

@@ -22,25 +22,25 @@ def test_eviction(launch, policy):
     server = launch.server()
     with server.connect() as connection:
         connection.ok("SET", "keep", "no time to live")
-        limit = used_memory(connection) + (4 << 20)
+        limit = used_memory(connection) + (16 << 20)
         connection.ok("CONFIG", "SET", "maxmemory", limit)
         connection.ok("CONFIG", "SET", "maxmemory-policy", policy)
-        for start in range(0, 30000, 1000):
+        for start in range(0, 60000, 1000):
             replies = connection.pipeline(["SET", f"k{i}", "x" * 500, "EX", 1000 + i] for i in range(start, start + 1000))
             assert not any(isinstance(reply, Error) for reply in replies), replies[:3]
         count = connection.ok("DBSIZE")
-        assert 500 < count < 20000
-        assert used_memory(connection) < limit + (2 << 20)
+        assert 5000 < count < 50000
+        assert used_memory(connection) < limit + (4 << 20)
         evicted = int(connection.ok("INFO", "stats").decode().split("evicted_keys:")[1].split("\r")[0])
-        assert evicted + count >= 30000
+        assert evicted + count >= 60000
         if policy.startswith("volatile"):
             assert connection.ok("EXISTS", "keep") == 1
         if policy == "volatile-ttl":   # the soonest to go went first
-            newest = sum(connection.pipeline(["EXISTS", f"k{i}"] for i in range(29000, 30000)))
+            newest = sum(connection.pipeline(["EXISTS", f"k{i}"] for i in range(59000, 60000)))
             oldest = sum(connection.pipeline(["EXISTS", f"k{i}"] for i in range(1000)))
             assert newest > 700 and oldest < 300
         if policy == "allkeys-lru":
-            newest = sum(connection.pipeline(["EXISTS", f"k{i}"] for i in range(29000, 30000)))
+            newest = sum(connection.pipeline(["EXISTS", f"k{i}"] for i in range(59000, 60000)))
             assert newest > 700
 
 
