@@ -241,6 +241,7 @@ TEST(Sets, OverShardsEachLogsItsOwnPart) {
   EXPECT_EQ(node.take_logged(), "DEL d");
 }
 
+// long: one loop with a case for each command beside its oracle.
 TEST(Sets, RandomCommandsAgreeWithPlainSetsAndReplay) {
   for (const unsigned shards : {1u, 4u}) {
     TestNode node(shards);

@@ -111,6 +111,7 @@ std::optional<double> parse_weight(const std::string& text) {
   if (const std::optional<double> plain = parse_double(text)) return plain;
   errno = 0;
   char* end = nullptr;
+  // tidy: parse, because what strtod takes is the definition here.
   const double value = std::strtod(text.c_str(), &end);
   if (*end != '\0' || errno == ERANGE || std::isnan(value)) return std::nullopt;
   return value;

@@ -60,6 +60,7 @@ consteval std::array<uint16_t, kCommandCodesEnd> index_by_code() {
   std::array<uint16_t, kCommandCodesEnd> index{};
   index.fill(kNone);
   for (size_t i = 0; i < kCommandCount; ++i) {
+    // tidy: throw, because that is how a consteval function refuses to compile.
     if (kTable[i].code == 0 || index[kTable[i].code] != kNone) throw "a code is missing or given twice";
     index[kTable[i].code] = static_cast<uint16_t>(i);
   }

@@ -22,6 +22,7 @@ std::optional<ScoreBound> parse_score_bound(std::string_view text) {
   // What is left are Redis's oddities; strtod needs a terminating zero.
   const std::string terminated(text);
   char* end = nullptr;
+  // tidy: parse, because what strtod takes is the definition here.
   bound.score = std::strtod(terminated.c_str(), &end);
   if (*end != '\0' || std::isnan(bound.score)) return std::nullopt;
   return bound;

@@ -5,10 +5,12 @@ namespace keelson::resp {
 CommandStats::CommandStats() : cells_(kv::kCommandCodesEnd) {}
 
 CommandStats::~CommandStats() {
+  // tidy: naked delete, because the pointer is an atomic that other reactors read.
   for (Cell& cell : cells_) delete cell.latency.load(std::memory_order_relaxed);
 }
 
 Histogram* CommandStats::make_histogram(Cell& cell) {
+  // tidy: naked new, because an atomic pointer takes it.
   auto* latency = new Histogram;
   cell.latency.store(latency, std::memory_order_release);
   return latency;
