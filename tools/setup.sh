@@ -2,6 +2,9 @@
 
 if [ -t 1 ]; then bold=$'\033[1m' plain=$'\033[0m'; else bold='' plain=''; fi
 
+# The compiler's cache serves every checkout, wherever it stands.
+export CCACHE_BASEDIR=$root CCACHE_NOHASHDIR=1
+
 say() { printf '%s==>%s %s\n' "$bold" "$plain" "$*"; }
 die() { printf 'error: %s\n' "$*" >&2; exit 1; }
 
