@@ -15,7 +15,7 @@ namespace {
 
 constexpr std::string_view kErrWrongPass = "WRONGPASS invalid username-password pair or user is disabled.";
 constexpr std::string_view kErrHelloNoAuth =
-    "NOAUTH HELLO must be called with the client already authenticated, otherwise the HELLO <proto> AUTH <user> "
+    "NOAUTH HELLO must be called with the client already authenticated, otherwise the HELLO AUTH <user> "
     "<pass> option can be used to authenticate the client and select the RESP protocol version at the same time";
 constexpr std::string_view kErrNoPassword =
     "ERR AUTH <password> called without any password configured for the default user. Are you sure your configuration "

@@ -159,6 +159,7 @@ bool reply_example(RespWriter& out, std::string_view kind) {
     out.push(2);
     out.bulk("server-cpu-usage");
     out.integer(42);
+    out.bulk("Some real reply following the push reply");
   } else if (kind == "verbatim") {
     out.verbatim("txt", "This is a verbatim\nstring");
   } else if (kind == "true" || kind == "false") {

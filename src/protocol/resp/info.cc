@@ -297,7 +297,7 @@ Task<void> cmd_info(Session& session, kv::Args args) {
   Figures figures{session.service(), session.config(), session.reactor().clock().wall_ms(), {}, {}};
   figures.node = co_await gather_node_figures(session.service(), session.reactor());
   if (std::ranges::any_of(sections, &Section::needs_keyspace)) {
-    figures.keyspace = co_await gather_keyspace_figures(session.service(), session.reactor());
+    figures.keyspace = co_await gather_keyspace_figures(session);
   }
   std::string text;
   Lines lines(text);

@@ -78,7 +78,7 @@ Task<void> cmd_memory_purge(Session& session, kv::Args) {
 
 Task<void> cmd_memory_stats(Session& session, kv::Args) {
   const NodeFigures node = co_await gather_node_figures(session.service(), session.reactor());
-  const KeyspaceFigures keyspace = co_await gather_keyspace_figures(session.service(), session.reactor());
+  const KeyspaceFigures keyspace = co_await gather_keyspace_figures(session);
   const uint64_t used = node.memory_used_bytes;
   const uint64_t overhead = std::min(used, keyspace.overhead_bytes + node.client_buffer_bytes);
   RespWriter& out = session.out();

@@ -56,6 +56,25 @@ void add_local(NodeFigures& figures, KvService& service, Local& local) {
   }
 }
 
+void add_keyspace(KeyspaceFigures& figures, const kv::Keyspace& keyspace, int64_t now_ms) {
+  figures.overhead_bytes += keyspace.overhead_bytes();
+  figures.lazy_free_pending += keyspace.lazy_free_pending();
+  for (uint16_t number = 0; number < figures.databases.size(); ++number) {
+    DatabaseFigures& database = figures.databases[number];
+    const uint64_t expires = keyspace.expiring_count(number);
+    if (expires != 0) {
+      // The mean of the shards' means, each by its weight.
+      const double weight = static_cast<double>(expires) / static_cast<double>(database.expires + expires);
+      const double ttl_ms = static_cast<double>(keyspace.average_ttl_ms(number, now_ms));
+      const double mean_ms = static_cast<double>(database.average_ttl_ms);
+      database.average_ttl_ms = static_cast<int64_t>(mean_ms + (ttl_ms - mean_ms) * weight);
+    }
+    database.keys += keyspace.size(number);
+    database.expires += expires;
+    figures.keys += keyspace.size(number);
+  }
+}
+
 }  // namespace
 
 Task<NodeFigures> gather_node_figures(KvService& service, env::Reactor& here) {
@@ -67,32 +86,21 @@ Task<NodeFigures> gather_node_figures(KvService& service, env::Reactor& here) {
   co_return figures;
 }
 
-Task<KeyspaceFigures> gather_keyspace_figures(KvService& service, env::Reactor& here) {
+Task<KeyspaceFigures> gather_keyspace_figures(Session& session) {
+  KvService& service = session.service();
   KeyspaceFigures figures;
-  figures.databases.resize(service.local(here.index()).config.databases);
+  figures.databases.resize(session.config().databases);
   for (shard::ShardId id = 0; id < service.runtime().shard_count(); ++id) {
-    std::vector<shard::ShardId> one(1, id);
-    shard::Loan loan = co_await shard::Loan::take(service.runtime(), here, std::move(one));
-    if (loan.damage() != nullptr) {
-      ++figures.damaged_shards;
+    if (session.holds_shards()) {
+      add_keyspace(figures, service.agent(id).keyspace(), service.runtime().clock(session.reactor().index()).now_ms());
       continue;
     }
-    const kv::Keyspace& keyspace = service.agent(id).keyspace();
-    figures.overhead_bytes += keyspace.overhead_bytes();
-    figures.lazy_free_pending += keyspace.lazy_free_pending();
-    for (uint16_t number = 0; number < figures.databases.size(); ++number) {
-      DatabaseFigures& database = figures.databases[number];
-      const uint64_t expires = keyspace.expiring_count(number);
-      if (expires != 0) {
-        // The mean of the shards' means, each by its weight.
-        const double weight = static_cast<double>(expires) / static_cast<double>(database.expires + expires);
-        const double ttl_ms = static_cast<double>(keyspace.average_ttl_ms(number, loan.time_ms()));
-        const double mean_ms = static_cast<double>(database.average_ttl_ms);
-        database.average_ttl_ms = static_cast<int64_t>(mean_ms + (ttl_ms - mean_ms) * weight);
-      }
-      database.keys += keyspace.size(number);
-      database.expires += expires;
-      figures.keys += keyspace.size(number);
+    std::vector<shard::ShardId> one(1, id);
+    shard::Loan loan = co_await shard::Loan::take(service.runtime(), session.reactor(), std::move(one));
+    if (loan.damage() != nullptr) {
+      ++figures.damaged_shards;
+    } else {
+      add_keyspace(figures, service.agent(id).keyspace(), loan.time_ms());
     }
   }
   co_return figures;

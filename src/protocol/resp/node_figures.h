@@ -49,7 +49,8 @@ struct KeyspaceFigures {
 
 // From a coroutine on `here`.
 Task<NodeFigures> gather_node_figures(KvService& service, env::Reactor& here);
-// Has every shard lent for a moment, one after another, so it waits for the writes under way there.
-Task<KeyspaceFigures> gather_keyspace_figures(KvService& service, env::Reactor& here);
+// Has every shard lent for a moment, one after another, so it waits for the writes under way there; inside EXEC the
+// transaction has them all already.
+Task<KeyspaceFigures> gather_keyspace_figures(Session& session);
 
 }  // namespace keelson::resp

@@ -137,6 +137,7 @@ class Session {
   Task<void> query_shard(shard::ShardId id, const kv::CommandSpec& spec, kv::Args args, kv::ReplySink& reply);
   // EXEC: while set, keyed commands of session handlers run on the shards that the transaction holds.
   void set_held(LentCommands* held) { held_ = held; }
+  [[nodiscard]] bool holds_shards() const { return held_ != nullptr; }
   // Forgets MULTI and WATCH.
   void reset_transaction();
 

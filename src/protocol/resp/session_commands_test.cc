@@ -205,6 +205,21 @@ TEST(SessionCommands, ReloadsItsData) {
   EXPECT_NE(client->say("DEBUG DIGEST"), digest);
 }
 
+TEST(SessionCommands, RunInsideTransactions) {
+  TestService service(2);
+  const auto client = service.connect();
+  client->say("MSET a 1 b 2 c 3 d 4 e 5");
+  client->send("MULTI\r\nSET f 6\r\nINFO keyspace\r\nCONFIG GET timeout\r\nMEMORY STATS\r\n");
+  const std::string answers = client->say("EXEC");
+  EXPECT_EQ(answers.find("*4\r\n+OK\r\n$"), 0U) << answers;
+  EXPECT_NE(answers.find("db0:keys=6,"), std::string::npos) << answers;
+  EXPECT_NE(answers.find("*2\r\n$7\r\ntimeout\r\n$1\r\n0\r\n"), std::string::npos) << answers;
+  // What would wait for the transaction's own shards is refused.
+  client->say("MULTI");
+  EXPECT_EQ(client->say("DEBUG DIGEST"), "-ERR Command not allowed inside a transaction\r\n");
+  EXPECT_EQ(client->say("EXEC"), "-EXECABORT Transaction discarded because of previous errors.\r\n");
+}
+
 TEST(SessionCommands, EndsConnectionsThatSpeakHttp) {
   TestService service(1);
   const auto client = service.connect();

@@ -35,9 +35,16 @@ class Unwatch final : public shard::LoanRequest {
 
 bool runs_on_shards(const kv::CommandSpec& spec) { return spec.handler != nullptr; }
 
-// A session command may ask for any key while it runs inside EXEC.
+// A session command may ask for any key while it runs inside EXEC; INFO and MEMORY STATS count all of them.
 bool may_need_any_shard(const kv::CommandSpec& spec) {
-  return spec.home == kv::Home::kSession && spec.handler == nullptr && (spec.flags & (kv::kReadonly | kv::kWrite)) != 0;
+  const bool uses_keys = (spec.flags & (kv::kReadonly | kv::kWrite)) != 0;
+  const bool counts_keys = spec.name == "INFO" || spec.name == "MEMORY|STATS";
+  return spec.home == kv::Home::kSession && spec.handler == nullptr && (uses_keys || counts_keys);
+}
+
+// It waits for shards, maybe for the very ones that the transaction holds.
+bool waits_for_shards(const kv::CommandSpec& spec) {
+  return spec.name == "DEBUG" || spec.name == "CONFIG|SET" || spec.name == "SAVE" || spec.name == "SHUTDOWN";
 }
 
 std::vector<std::string_view> views_of(const std::vector<std::string>& args) { return {args.begin(), args.end()}; }
@@ -124,8 +131,7 @@ Task<void> execute(Session& session, TransactionState& transaction) {
 }  // namespace
 
 void Session::enqueue_in_transaction(const kv::CommandSpec& spec, kv::Args args) {
-  // It could wait for the very shards that the transaction holds.
-  if (spec.home == kv::Home::kSession && (spec.flags & kv::kAdmin) != 0) {
+  if (waits_for_shards(spec)) {
     reject(&spec, "ERR Command not allowed inside a transaction");
     return;
   }
