@@ -24,8 +24,9 @@ RELEASE = ROOT / "build" / "release"
 ASAN = ROOT / "build" / "fuzz"      # address and undefined-behaviour sanitizers, with the fuzz targets
 TSAN = ROOT / "build" / "tsan"
 VENV = ROOT / "build" / "venv"
-SIM_SEEDS = 500
-SIM_SEEDS_SANITIZED = 40
+# Of each of the seven kinds of simulated life in tests/sim.
+SIM_SEEDS = 80
+SIM_SEEDS_SANITIZED = 8
 FUZZ_SECONDS = 60
 PROGRESS_S = 30
 ADDRESS_SPACE_BYTES_MAX = 8 << 30
@@ -243,7 +244,7 @@ def steps() -> list[Step]:
              lambda log: tidy(log)),
         Step("build", "build/release: the program and the tests", lambda log: build(log, "release", ["all"])),
         Step("unit", "unit tests", lambda log: ctest(log, RELEASE, ["-R", "^unit_"], 900), ["build"]),
-        Step("sim", f"simulation, {SIM_SEEDS} seeds", lambda log: sim(log, RELEASE, SIM_SEEDS, 900), ["build"]),
+        Step("sim", f"simulation, {SIM_SEEDS} seeds of each of seven kinds of life", lambda log: sim(log, RELEASE, SIM_SEEDS, 900), ["build"]),
         Step("docs", "docs/kv.md tells what the server does",
              lambda log: one(log.command([sys.executable, ROOT / "tools" / "kv_docs.py", "--check", RELEASE / "tools" / "kv_docs"], 60)),
              ["build"]),

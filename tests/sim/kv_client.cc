@@ -89,7 +89,8 @@ KvClient::KvClient(env::Env& env, env::Address server, unsigned id, unsigned key
 Task<void> KvClient::run() {
   env::Reactor& here = env_.reactor(0);
   while (violation_.empty()) {
-    if (stream_ == nullptr && !co_await connect()) {
+    // What a failed log holds shows after the restart, not before.
+    if (wants_restart_ || (stream_ == nullptr && !co_await connect())) {
       co_await env::sleep_for(here, kReconnectNs);
       continue;
     }

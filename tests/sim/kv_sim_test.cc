@@ -16,6 +16,7 @@ using env::sim::kSecond;
 
 constexpr uint64_t kSeeds = 120;  // of each of the five kinds of life that count together: 600
 constexpr uint64_t kSeedsToFindABug = 60;
+constexpr uint64_t kLivesToJudge = 10;
 
 // Small segments and frequent checkpoints, so that a short life sees many of both.
 KvRunOptions usual(uint64_t seed) {
@@ -31,58 +32,79 @@ KvRunOptions usual(uint64_t seed) {
   return options;
 }
 
-void expect_kept(uint64_t seed, const KvRunOptions& options) {
-  const KvRunResult result = run_kv(seed, options);
-  EXPECT_EQ(result.violation, "");
-  EXPECT_EQ(result.not_served, "");
-  EXPECT_GT(result.acknowledged, 0U);
-}
+// The lives of one test, together. A single one may be too short for anything.
+class Lives {
+ public:
+  ~Lives() {
+    if (lives_ < kLivesToJudge) return;
+    EXPECT_GT(acknowledged_, 20 * lives_) << "the clients got something done";
+    EXPECT_GT(verified_, lives_);
+  }
+  void expect_kept(uint64_t seed, const KvRunOptions& options) {
+    const KvRunResult result = run_kv(seed, options);
+    EXPECT_EQ(result.violation, "");
+    EXPECT_EQ(result.not_served, "");
+    ++lives_;
+    acknowledged_ += result.acknowledged;
+    verified_ += result.verified;
+  }
+
+ private:
+  uint64_t lives_ = 0;
+  uint64_t acknowledged_ = 0;
+  uint64_t verified_ = 0;
+};
 
 TEST(KvSim, NothingAcknowledgedIsLostInCrashes) {
-  for_each_seed(1, kSeeds, [](uint64_t seed) { expect_kept(seed, usual(seed)); });
+  Lives lives;
+  for_each_seed(1, kSeeds, [&](uint64_t seed) { lives.expect_kept(seed, usual(seed)); });
 }
 
 // A killed process loses nothing that it has acknowledged, even when the log is synced once a second only.
 TEST(KvSim, NothingAcknowledgedIsLostInKillsWithIntervalSyncs) {
-  for_each_seed(1, kSeeds, [](uint64_t seed) {
+  Lives lives;
+  for_each_seed(1, kSeeds, [&](uint64_t seed) {
     KvRunOptions options = usual(seed);
     options.node.log.durability = log::Durability::kInterval;
     options.kill_probability = 1;
     // Without syncs to wait for, much happens in little time.
     options.duration_ns = 600 * kMillisecond;
     options.crash_every_ns = 150 * kMillisecond;
-    expect_kept(seed, options);
+    lives.expect_kept(seed, options);
   });
 }
 
 TEST(KvSim, FullDiskRefusesWritesAndPasses) {
-  for_each_seed(1, kSeeds, [](uint64_t seed) {
+  Lives lives;
+  for_each_seed(1, kSeeds, [&](uint64_t seed) {
     KvRunOptions options = usual(seed);
     options.full_every_ns = 400 * kMillisecond;
     options.world.disk.full_probability = 0.02;
     options.allowed.full = true;
-    expect_kept(seed, options);
+    lives.expect_kept(seed, options);
   });
 }
 
 TEST(KvSim, FailedSyncsStopTheLogAndLoseNothing) {
-  for_each_seed(1, kSeeds, [](uint64_t seed) {
+  Lives lives;
+  for_each_seed(1, kSeeds, [&](uint64_t seed) {
     KvRunOptions options = usual(seed);
     options.world.disk.sync_error_probability = 0.002;
     options.world.disk.write_error_probability = 0.0005;
     options.allowed.failed = true;
     options.allowed.full = true;
     // The end is told by the disk alone: a shutdown may meet a log that has failed.
-    expect_kept(seed, options);
+    lives.expect_kept(seed, options);
   });
 }
 
 TEST(KvSim, BrokenConnectionsLeaveWholeCommands) {
-  for_each_seed(1, kSeeds, [](uint64_t seed) {
+  Lives lives;
+  for_each_seed(1, kSeeds, [&](uint64_t seed) {
     KvRunOptions options = usual(seed);
     options.break_connections = true;
     options.world.network.break_probability = 0.001;
-    expect_kept(seed, options);
+    lives.expect_kept(seed, options);
   });
 }
 
@@ -104,7 +126,8 @@ TEST(KvSim, FlippedBitsAreNeverServed) {
 // Over a log that commits late and refuses some records, as a replicated one does: what was acknowledged is there, what
 // was refused is not, transactions included.
 TEST(KvSim, LogThatIsLateAndRefuses) {
-  for_each_seed(1, kSeeds, [](uint64_t seed) {
+  Lives lives;
+  for_each_seed(1, kSeeds, [&](uint64_t seed) {
     KvRunOptions options = usual(seed);
     shard::Journal journal;
     options.node.journal = &journal;
@@ -113,7 +136,7 @@ TEST(KvSim, LogThatIsLateAndRefuses) {
     options.duration_ns = kSecond;
     options.allowed.refused = true;
     options.compare_digest = false;
-    expect_kept(seed, options);
+    lives.expect_kept(seed, options);
     EXPECT_GT(journal.refused, 0U);
   });
 }

@@ -91,18 +91,29 @@ void LentCommands::log_everywhere(uint16_t code, uint16_t database, kv::Args arg
 // Room for the arguments, and for the values that commands like SUNIONSTORE and RENAME carry from shard to shard.
 shard::LogErrc LentCommands::admit(const kv::CommandSpec& spec, uint16_t database, kv::Args args) {
   if (loan_.damage() != nullptr) return shard::LogErrc::kDamaged;
-  if (!kv::is_write(spec)) return shard::LogErrc::kOk;
+  if (!kv::is_write(spec)) {
+    if (kv::keys_of(spec, args, keys_) && keys_.size() > 1) prefetch(database, args);
+    return shard::LogErrc::kOk;
+  }
   // What cannot be undone is not begun.
   if (can_refuse_ && is_for_each_shard(spec)) return shard::LogErrc::kRefused;
   for (std::string_view arg : args) admitted_bytes_ += arg.size() + 2 * sizeof(uint64_t);
   if (is_for_each_shard(spec)) admitted_bytes_ *= loan_.shards().size();
   if (kv::keys_of(spec, args, keys_) && keys_.size() > 1) {
+    prefetch(database, args);
     for (uint32_t key : keys_) {
       const kv::Value value = at(args[key]).find(database, args[key], loan_.time_ms(), kv::Touch::kNo);
       if (value) admitted_bytes_ += value.memory_bytes(kMemorySamples);
     }
   }
   return loan_.admit(admitted_bytes_);
+}
+
+// What the look-ups of these keys will touch, all at the same time instead of one after another.
+void LentCommands::prefetch(uint16_t database, kv::Args args) {
+  hashes_.clear();
+  for (uint32_t key : keys_) hashes_.push_back(at(args[key]).prefetch(database, args[key]));
+  for (size_t i = 0; i < keys_.size(); ++i) at(args[keys_[i]]).prefetch_entry(database, hashes_[i]);
 }
 
 void LentCommands::run(const kv::CommandSpec& spec, uint16_t database, kv::Args args, kv::ReplySink& reply) {

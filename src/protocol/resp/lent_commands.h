@@ -63,6 +63,7 @@ class LentCommands final : public kv::KeyspaceMap, public kv::Effects {
     int64_t expires_at_ms;
   };
 
+  void prefetch(uint16_t database, kv::Args args);
   void save_before(uint16_t database, kv::Args args);
   void undo();
   kv::Args keep(kv::Args args);
@@ -78,6 +79,7 @@ class LentCommands final : public kv::KeyspaceMap, public kv::Effects {
   std::vector<std::vector<engine::Command>> logged_;
   std::vector<kv::Keyspace*> keyspaces_;
   std::vector<uint32_t> keys_;
+  std::vector<uint64_t> hashes_;   // of keys_
   std::vector<Before> before_;
   // Arguments of effects, which the handlers do not keep.
   std::pmr::monotonic_buffer_resource arena_;
