@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <cctype>
 #include <map>
+#include <random>
 #include <set>
 #include <string>
 #include <string_view>
@@ -267,6 +268,30 @@ TEST(CommandKeys, RulesOfTheirOwn) {
   std::vector<uint32_t> found;
   ASSERT_TRUE(keys_of(spec_of("MIGRATE"), migrate, found));
   EXPECT_EQ(found, (std::vector<uint32_t>{9, 10}));
+}
+
+// The router trusts these indexes, whatever a client sends.
+TEST(CommandKeys, AreArgumentsBehindTheNameWhateverTheWords) {
+  const std::string_view vocabulary[] = {
+      "STORE", "LIMIT", "BY", "GET", "KEYS", "AUTH", "AUTH2", "STREAMS", "BLOCK",   "COUNT",     "GROUP",     "NOACK",
+      "",      "0",     "1",  "2",   "3",    "-1",   "7",     "k",       "WEIGHTS", "STOREDIST", "4294967297"};
+  std::mt19937 random(11);
+  std::vector<uint32_t> found;
+  for (const CommandSpec& spec : command_table()) {
+    for (int round = 0; round < 300; ++round) {
+      std::vector<std::string_view> args(1 + random() % 12);
+      for (std::string_view& arg : args) arg = vocabulary[random() % std::size(vocabulary)];
+      if (!keys_of(spec, args, found)) {
+        EXPECT_TRUE(found.empty()) << spec.name;
+        continue;
+      }
+      EXPECT_TRUE(arity_fits(spec, args.size())) << spec.name;
+      for (const uint32_t index : found) {
+        EXPECT_GT(index, 0u) << spec.name;
+        EXPECT_LT(index, args.size()) << spec.name;
+      }
+    }
+  }
 }
 
 TEST(CommandKeys, SingleKeyCommandsAgreeWithTheGeneralWay) {
