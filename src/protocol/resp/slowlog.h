@@ -24,9 +24,9 @@ struct SlowlogEntry {
   uint64_t id = 0;     // counts up for the life of the server
   int64_t time_s = 0;  // wall clock
   int64_t duration_us = 0;
-  std::vector<std::string> args;
-  std::string client_address;
-  std::string client_name;
+  std::vector<std::string> args = {};
+  std::string client_address = {};
+  std::string client_name = {};
 };
 
 class Slowlog {
