@@ -94,6 +94,8 @@ class Stream {
   virtual void shutdown_write() = 0;
   // Ends it at once: operations under way finish with kClosed in a later turn.
   virtual void close() = 0;
+  // Asks the peer whether it is still there after so many seconds without a byte; 0: never. For streams that can.
+  virtual void set_keepalive(uint32_t idle_s) {}
   [[nodiscard]] virtual const Address& remote() const = 0;
   [[nodiscard]] virtual const Address& local() const = 0;
   [[nodiscard]] virtual Reactor& reactor() = 0;

@@ -254,6 +254,7 @@ class TlsStream final : public env::Stream {
     inner_->close();
   }
 
+  void set_keepalive(uint32_t idle_s) override { inner_->set_keepalive(idle_s); }
   const env::Address& remote() const override { return inner_->remote(); }
   const env::Address& local() const override { return inner_->local(); }
   env::Reactor& reactor() override { return inner_->reactor(); }

@@ -200,9 +200,15 @@ class Service {
   }
 
   Task<Status> tell_ready() {
+    if (!ready_file_.empty()) {
+      if (Status written = co_await write_ready_file(); !written.ok()) co_return written;
+    }
     std::printf("%s\n", node_->ready_line().c_str());
     std::fflush(stdout);
-    if (ready_file_.empty()) co_return Status();
+    co_return Status();
+  }
+
+  Task<Status> write_ready_file() {
     const size_t slash = ready_file_.rfind('/');
     const std::string folder = slash == 0 ? "/" : ready_file_.substr(0, slash);
     Status written = co_await env::replace_file(env_.disk(), env_.reactor(0), folder, ready_file_.substr(slash + 1),

@@ -123,9 +123,7 @@ Result<SettingValue> parse_addresses(std::string_view text) {
     const size_t end = rest.find(',');
     Result<env::Address> address = env::Address::parse(trim(rest.substr(0, end)));
     if (!address.ok()) {
-      return bad(
-          quoted(rest.substr(0, end)) +
-          " is not an address such as 127.0.0.1:6379, [::1]:6379, :6379 or unix:/path: " + address.error().message());
+      return bad(address.error().message() + " (such as 127.0.0.1:6379, [::1]:6379, :6379 or unix:/path)");
     }
     value.text.append(value.text.empty() ? "" : ",").append(trim(rest.substr(0, end)));
     value.addresses.push_back(std::move(*address));

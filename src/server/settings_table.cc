@@ -101,7 +101,7 @@ constexpr SettingSpec kTable[] = {
     number("kv.timeout", kInteger, "0", 0, INT32_MAX, "seconds", kDynamic,
            "A connection idle for so long is closed. 0: never."),
     number("kv.tcp-keepalive", kInteger, "300", 0, INT32_MAX, "seconds", kDynamic,
-           "How often the peer of an idle connection is probed. 0: never."),
+           "Idle for so long, the peer of a new connection is asked whether it is still there. 0: never."),
     number("kv.proto-max-bulk-len", kBytes, "512mb", kMiB, 512 * kMiB, "bytes", kDynamic,
            "The largest argument that is taken."),
     text("kv.client-output-buffer-limit-normal", kText, "0 0 0", kDynamic,

@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "base/check.h"
+#include "env/real/sockets.h"
 
 namespace keelson::env {
 
@@ -132,6 +133,10 @@ IoOutcome RealStream::try_write(std::string_view from) {
 
 void RealStream::shutdown_write() {
   if (fd_ >= 0) ::shutdown(fd_, SHUT_WR);
+}
+
+void RealStream::set_keepalive(uint32_t idle_s) {
+  if (fd_ >= 0 && remote_.unix_path.empty()) set_keepalive_option(fd_, idle_s);
 }
 
 void RealStream::close() {

@@ -22,6 +22,7 @@ class RealStream final : public Stream, public Watched {
   IoOutcome try_write(std::string_view from) override;
   void shutdown_write() override;
   void close() override;
+  void set_keepalive(uint32_t idle_s) override;
   [[nodiscard]] const Address& remote() const override { return remote_; }
   [[nodiscard]] const Address& local() const override { return local_; }
   [[nodiscard]] Reactor& reactor() override { return reactor_; }

@@ -17,9 +17,8 @@ namespace keelson::env {
 
 namespace {
 
-// A dead peer is noticed after 300 s + 3 x 100 s, as Redis's tcp-keepalive 300 does.
-constexpr int kKeepaliveIdleS = 300;
-constexpr int kKeepaliveIntervalS = 100;
+// Unless somebody asks for another: a dead peer is noticed after 300 s + 3 x 100 s, as Redis's tcp-keepalive 300 does.
+constexpr uint32_t kKeepaliveIdleS = 300;
 constexpr int kKeepaliveProbes = 3;
 
 void set_option(int fd, int level, int name, int value) {
@@ -140,13 +139,19 @@ Address local_address(int fd) {
   return from_socket_name(name.data(), name.size);
 }
 
+void set_keepalive_option(int fd, uint32_t idle_s) {
+  set_option(fd, SOL_SOCKET, SO_KEEPALIVE, idle_s != 0 ? 1 : 0);
+  if (idle_s == 0) return;
+  const int idle = static_cast<int>(std::min<uint32_t>(idle_s, 32767));  // the kernel's limit
+  set_option(fd, IPPROTO_TCP, TCP_KEEPIDLE, idle);
+  set_option(fd, IPPROTO_TCP, TCP_KEEPINTVL, std::max(idle / kKeepaliveProbes, 1));
+  set_option(fd, IPPROTO_TCP, TCP_KEEPCNT, kKeepaliveProbes);
+}
+
 void set_stream_options(int fd) {
   (void)::ioctl(fd, FIOCLEX);
   set_option(fd, IPPROTO_TCP, TCP_NODELAY, 1);
-  set_option(fd, SOL_SOCKET, SO_KEEPALIVE, 1);
-  set_option(fd, IPPROTO_TCP, TCP_KEEPIDLE, kKeepaliveIdleS);
-  set_option(fd, IPPROTO_TCP, TCP_KEEPINTVL, kKeepaliveIntervalS);
-  set_option(fd, IPPROTO_TCP, TCP_KEEPCNT, kKeepaliveProbes);
+  set_keepalive_option(fd, kKeepaliveIdleS);
 }
 
 }  // namespace keelson::env

@@ -23,5 +23,7 @@ Address from_socket_name(const sockaddr* name, socklen_t size);
 [[nodiscard]] Address local_address(int fd);
 // TCP: small writes go out at once, dead peers are found out. Not inherited by child processes.
 void set_stream_options(int fd);
+// As Redis does: a peer that does not answer three probes, a third of `idle_s` apart, is gone. 0: no probes.
+void set_keepalive_option(int fd, uint32_t idle_s);
 
 }  // namespace keelson::env

@@ -127,6 +127,7 @@ Task<void> KvService::serve(Local& local, std::unique_ptr<env::Stream> stream, n
     stream->close();
   } else {
     ++local.counters.connections_received;
+    stream->set_keepalive(local.config.tcp_keepalive_s);
     if (is_tls) stream = tls->wrap(std::move(stream));
     Session session(*this, local, std::move(stream), is_tls);
     co_await session.run();
