@@ -79,7 +79,7 @@ class LentCommands final : public kv::KeyspaceMap, public kv::Effects {
   std::vector<std::vector<engine::Command>> logged_;
   std::vector<kv::Keyspace*> keyspaces_;
   std::vector<uint32_t> keys_;
-  std::vector<uint64_t> hashes_;   // of keys_
+  std::vector<uint64_t> hashes_;  // of keys_
   std::vector<Before> before_;
   // Arguments of effects, which the handlers do not keep.
   std::pmr::monotonic_buffer_resource arena_;
