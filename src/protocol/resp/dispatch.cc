@@ -216,7 +216,9 @@ Session::Next Session::take_keyed(const kv::CommandSpec& spec, const Taken& take
   if (!shard) return take_alone(spec, args);
   if (batch_ == nullptr) acquire_batch();
   SessionBatch& batch = *batch_;
-  const bool is_direct = batch.batch.is_done() && client_.reply_mode == ReplyMode::kOn;
+  // Straight into the output only on this thread: another reactor's would race with a flush at the end of this turn.
+  const bool is_here = service_.router().reactor_of(*shard) == reactor().index();
+  const bool is_direct = is_here && batch.batch.is_done() && client_.reply_mode == ReplyMode::kOn;
   if (batch.used == batch.operations.size()) batch.operations.emplace_back();
   SessionOperation& operation = batch.operations[batch.used];
   operation.prepare(*this, spec, client_.database, args, is_direct);
