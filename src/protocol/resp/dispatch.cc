@@ -218,10 +218,13 @@ Session::Next Session::take_keyed(const kv::CommandSpec& spec, const Taken& take
   SessionBatch& batch = *batch_;
   // Straight into the output only on this thread: another reactor's would race with a flush at the end of this turn.
   const bool is_here = service_.router().reactor_of(*shard) == reactor().index();
-  const bool is_direct = is_here && batch.batch.is_done() && client_.reply_mode == ReplyMode::kOn;
+  const bool is_first = batch.batch.is_done();
+  const bool is_direct = is_here && is_first && client_.reply_mode == ReplyMode::kOn;
   if (batch.used == batch.operations.size()) batch.operations.emplace_back();
   SessionOperation& operation = batch.operations[batch.used];
   operation.prepare(*this, spec, client_.database, args, is_direct);
+  // Nothing of this connection is under way that it would have to wait for.
+  if (is_first) operation.is_ordered = false;
   operation.is_muted = client_.reply_mode == ReplyMode::kOff || client_.reply_mode == ReplyMode::kSkipping;
   ++client_.commands;
   client_.last_command = &spec;
