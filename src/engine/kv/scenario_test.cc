@@ -23,7 +23,8 @@ struct Step {
   std::string events;
 };
 
-std::filesystem::path folder() { return std::filesystem::path(__FILE__).parent_path() / "testdata"; }
+// Not from __FILE__: the compiler's cache makes it relative.
+std::filesystem::path folder() { return KEELSON_KV_TESTDATA; }
 
 // testdata/local/ holds scenarios that generate.py made for one run; it is not in the repository.
 std::vector<std::filesystem::path> scenario_files() {
