@@ -173,7 +173,8 @@ def test_the_http_port(launch):
 @pytest.mark.sanitized
 def test_the_ready_line_and_json_logs(launch):
     server = launch.keelson()
-    assert str(server.port) in server.output() and isinstance(server.ready, dict)
+    wait_until(lambda: f"127.0.0.1:{server.port}" in server.output(), what="the ready line")
+    assert server.ready["data_dir"] == str(server.data)
     lines = [json.loads(line) for line in server.output().splitlines() if line.startswith("{")]
     assert all("level" in line or "kv" in line for line in lines)
     assert server.stop() == 0
