@@ -295,8 +295,8 @@ COMPARE_HEADS = ["", "redis us CPU/op", "keelson us CPU/op", "CPU ratio", "goal"
 class Bench:
     def __init__(self, quick: bool):
         self.quick = quick
-        self.rounds = 3 if quick else 7
-        self.scale = 0.5 if quick else 1.0
+        self.rounds = 2 if quick else 7
+        self.scale = 0.3 if quick else 1.0
         self.report = Report()
 
     def simple(self, name: str, pipeline: int) -> Work:
@@ -314,7 +314,7 @@ class Bench:
 
     def families(self) -> None:
         self.report.say("## The other tests of redis-benchmark\n\nPipeline 16, else as above.\n")
-        rounds = 3 if self.quick else 5
+        rounds = 2 if self.quick else 5
         self.report.table(COMPARE_HEADS, [compare_row(work.name, duel(SAME_DURABILITY[NONE], work, 16, rounds), 0.7) for work in families(self.scale)])
 
     def durability(self) -> None:
@@ -358,7 +358,7 @@ class Bench:
                     fill_strings(server, KEYS)
                 for _ in range(self.rounds):
                     for server, into in zip((first, second), runs):
-                        into.append(paced(server, rate, 5))
+                        into.append(paced(server, rate, 3 if self.quick else 5))
             rows.append([f"{rate:,}/s", *latency_cells(runs), spread([b["p99_us"] / a["p99_us"] for a, b in zip(*runs)]),
                          verdict(median(b["p99_us"] / a["p99_us"] for a, b in zip(*runs)), 1.0)])
         self.report.table(["load", "redis p50/p99/p99.9 us", "keelson p50/p99/p99.9 us", "p99 ratio", "goal"], rows)
@@ -419,14 +419,14 @@ class Bench:
         rows = []
         for clients in (1, 50, 500, 5000):
             runs = duel(SAME_DURABILITY[NONE], Work("GET", ["-t", "get"], 20_000 if clients == 1 else int(200_000 * self.scale), lambda s: fill_strings(s, KEYS)),
-                        1, 3, clients=clients)
+                        1, 2 if self.quick else 3, clients=clients)
             rows.append(compare_row(f"{clients:,}", runs, None))
         self.report.table(["connections", *COMPARE_HEADS[1:]], rows)
         self.report.say("### With the number of reactors\n\nPipeline 16; the load shares the cores.\n")
         pair = (keelson("never", reactors=1, pin=False), keelson("never", reactors=2, pin=False))
         rows = []
         for name in ("GET", "SET"):
-            one, two = duel(pair, self.simple(name, 16), 16, 3, threads=2, pin=False)
+            one, two = duel(pair, self.simple(name, 16), 16, 2 if self.quick else 3, threads=2, pin=False)
             rows.append([name, f"{median(run.per_second for run in one):,.0f}", f"{median(run.per_second for run in two):,.0f}",
                          spread([b.per_second / a.per_second for a, b in zip(one, two)]), f"{median(run.cpu_us for run in one):.2f}", f"{median(run.cpu_us for run in two):.2f}"])
         self.report.table(["", "1 reactor op/s", "2 reactors op/s", "ratio", "1 reactor us CPU/op", "2 reactors us CPU/op"], rows)
