@@ -10,6 +10,7 @@ import io
 import json
 import os
 import platform
+import resource
 import shutil
 import signal
 import socket
@@ -390,7 +391,7 @@ class Bench:
                         "begins at once. Memory: the server with its children, at most, against before.\n")
         rows = []
         for setup in SAME_DURABILITY[NONE]:
-            with Server(Setup(setup.name, [*setup.arguments, *(["--checkpoint.log-min", "1tb"] if setup.name == "keelson" else [])], setup.pin)) as server:
+            with Server(Setup(setup.name, [*setup.arguments, *(["--checkpoint.log-min", "1024gb"] if setup.name == "keelson" else [])], setup.pin)) as server:
                 fill_strings(server, count, 32)
                 quiet = paced(server, 20_000, 10, count, 32)
                 before = server.family_pss_bytes()
@@ -502,7 +503,7 @@ def restart_redis(count: int, how: str) -> float:
 
 def restart_keelson(count: int, how: str) -> float:
     """From its checkpoint after a clean stop, or from the whole log after a kill, with as many reactors as cores."""
-    more = {} if how == "checkpoint" else {"checkpoint__log_min": "1tb"}
+    more = {} if how == "checkpoint" else {"checkpoint__log_min": "1024gb"}
     setup = keelson("never", reactors=0, pin=False, **more)
     folder = tempfile.mkdtemp(prefix="keelson-bench-", dir=ROOT / "build")
     try:
@@ -537,6 +538,8 @@ def main() -> int:
     chosen = options.only.split(",")
     if unknown := set(chosen) - set(sections):
         parser.error(f"unknown sections: {unknown}")
+    hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))   # for 5,000 connections
     bench = Bench(options.quick)
     bench.report.say(head(options.quick))
     for name in sections:
