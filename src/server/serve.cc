@@ -200,12 +200,11 @@ class Service {
   }
 
   Task<Status> tell_ready() {
-    if (!ready_file_.empty()) {
-      if (Status written = co_await write_ready_file(); !written.ok()) co_return written;
-    }
     std::printf("%s\n", node_->ready_line().c_str());
     std::fflush(stdout);
-    co_return Status();
+    // Last, since whoever waits for the file expects the line to be there.
+    if (ready_file_.empty()) co_return Status();
+    co_return co_await write_ready_file();
   }
 
   Task<Status> write_ready_file() {
