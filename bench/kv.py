@@ -369,10 +369,9 @@ class Bench:
                         "collections of 10 small members.\n")
         rows = []
         for count in (1_000_000,) if self.quick else (1_000_000, 10_000_000):
-            for kind in ("string", "hash", "set", "zset", "list"):
-                members = count if kind == "string" else count // 10
-                theirs, ours = (memory_per_key(setup, kind, members) for setup in SAME_DURABILITY[NONE])
-                rows.append([f"{kind}, {members:,} keys", f"{theirs:.0f}", f"{ours:.0f}", f"{ours / theirs:.2f}", verdict(ours / theirs, 0.7)])
+            for kind in ("string", "hash", "set", "zset", "list") if count == 1_000_000 else ("string", "hash"):
+                theirs, ours = (memory_per_key(setup, kind, count) for setup in SAME_DURABILITY[NONE])
+                rows.append([f"{kind}, {count:,} keys", f"{theirs:.0f}", f"{ours:.0f}", f"{ours / theirs:.2f}", verdict(ours / theirs, 0.7)])
         self.report.table(["", "redis bytes/key", "keelson bytes/key", "ratio", "goal"], rows)
 
     def restart(self) -> None:
