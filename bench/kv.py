@@ -508,6 +508,7 @@ def restart_keelson(count: int, how: str) -> float:
     try:
         first = Server(setup, Path(folder))
         fill_strings(first, count, 32)
+        time.sleep(1)   # `never` lets a kill take the last moment's writes
         first.stop(signal.SIGTERM if how == "checkpoint" else signal.SIGKILL)
         with Server(setup, Path(folder)) as again:
             if again.call("DBSIZE") != count:
