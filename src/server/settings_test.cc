@@ -221,8 +221,10 @@ TEST(RewriteToml, OfTheDefaultFileReadsBack) {
   for (int round = 0; round < 200; ++round) {
     const SettingSpec& spec = setting_table()[random() % setting_table().size()];
     if (spec.type != SettingType::kInteger) continue;
-    const std::string value =
-        std::to_string(spec.least + static_cast<int64_t>(random() % static_cast<uint64_t>(spec.most - spec.least + 1)));
+    // Unsigned: the widest range is all of int64_t but a little.
+    const auto least = static_cast<uint64_t>(spec.least);
+    const uint64_t count = static_cast<uint64_t>(spec.most) - least + 1;
+    const std::string value = std::to_string(static_cast<int64_t>(least + random() % count));
     const Result<std::string> changed = rewrite_toml("k", file, {{std::string(spec.key), value}});
     ASSERT_TRUE(changed.ok()) << changed.error().message();
     file = *changed;
