@@ -214,6 +214,20 @@ TEST(RewriteToml, AddsWhatIsNotThere) {
   EXPECT_FALSE(rewrite_toml("k", "][", {{"kv.maxclients", "5"}}).ok());
 }
 
+TEST(ReadToml, RefusesLettersOutsideAsciiWhereTomlAllowsNone) {
+  // The second one sends toml++ 3.3 into code that it holds to be unreachable.
+  for (const std::string& line : std::vector<std::string>{"n\xc3\xa4me = 1",
+                                                          "cpu\xd1\x92"
+                                                          "ax = 25",
+                                                          "[\xd1\x92]", "x = \"a\\\"b\" \xd1\x92"}) {
+    const LoadedSettings loaded = from_file("[kv]\n" + line + "\n");
+    ASSERT_EQ(loaded.errors.size(), 1u) << line;
+    EXPECT_EQ(loaded.errors[0].origin.line, 2u) << line;
+  }
+  EXPECT_TRUE(
+      from_file("# \xd1\x92\n[kv]\npassword = \"\xd1\x92'#\" # \xd1\x92\nlisten = '127.0.0.1:1'\n").errors.empty());
+}
+
 TEST(RewriteToml, OfTheDefaultFileReadsBack) {
   std::mt19937_64 random(7);
   std::string file = default_settings_file();

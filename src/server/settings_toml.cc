@@ -34,8 +34,46 @@ struct BadToml {
   std::string why;
 };
 
+// The line of the first letter outside ASCII that stands in no string and no comment, where TOML allows none.
+// toml++ 3.3 runs into code that it holds to be unreachable on some of them (U+0452).
+std::optional<uint32_t> line_of_stray_letter(std::string_view text) {
+  constexpr std::string_view kByteOrderMark = "\xef\xbb\xbf";
+  uint32_t line = 1;
+  std::string_view quote;  // ends the string that is open; empty: none is
+  bool is_comment = false;
+  for (size_t i = text.starts_with(kByteOrderMark) ? kByteOrderMark.size() : 0; i < text.size(); ++i) {
+    const char c = text[i];
+    if (c == '\n') {
+      ++line;
+      is_comment = false;
+      if (quote.size() == 1) quote = {};
+    } else if (is_comment) {
+      continue;
+    } else if (!quote.empty()) {
+      if (c == '\\' && quote[0] == '"' && i + 1 < text.size() && text[i + 1] != '\n') {
+        ++i;
+      } else if (text.substr(i).starts_with(quote)) {
+        i += quote.size() - 1;
+        quote = {};
+      }
+    } else if (c == '#') {
+      is_comment = true;
+    } else if (c == '"' || c == '\'') {
+      const std::string_view three = c == '"' ? "\"\"\"" : "'''";
+      quote = text.substr(i).starts_with(three) ? three : three.substr(0, 1);
+      i += quote.size() - 1;
+    } else if (static_cast<unsigned char>(c) >= 0x80) {
+      return line;
+    }
+  }
+  return std::nullopt;
+}
+
 // The table, or what is wrong with the text.
 std::variant<toml::table, BadToml> parse_toml(std::string_view text) {
+  if (const std::optional<uint32_t> line = line_of_stray_letter(text)) {
+    return BadToml{*line, "only ASCII may stand outside of strings and comments"};
+  }
   try {
     return toml::parse(text);
   } catch (const toml::parse_error& error) {
