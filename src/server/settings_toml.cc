@@ -38,6 +38,7 @@ struct BadToml {
 // toml++ 3.3 runs into code that it holds to be unreachable on some of them (U+0452).
 std::optional<uint32_t> line_of_stray_letter(std::string_view text) {
   constexpr std::string_view kByteOrderMark = "\xef\xbb\xbf";
+  constexpr std::string_view kBeforeString = " \t\r\n=[,{.";  // a quote behind anything else opens none
   uint32_t line = 1;
   std::string_view quote;  // ends the string that is open; empty: none is
   bool is_comment = false;
@@ -58,7 +59,7 @@ std::optional<uint32_t> line_of_stray_letter(std::string_view text) {
       }
     } else if (c == '#') {
       is_comment = true;
-    } else if (c == '"' || c == '\'') {
+    } else if ((c == '"' || c == '\'') && (i == 0 || kBeforeString.find(text[i - 1]) != std::string_view::npos)) {
       const std::string_view three = c == '"' ? "\"\"\"" : "'''";
       quote = text.substr(i).starts_with(three) ? three : three.substr(0, 1);
       i += quote.size() - 1;
