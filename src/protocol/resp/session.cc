@@ -98,6 +98,11 @@ Task<bool> Session::fill_input() {
   is_reading_ = true;
   const env::IoOutcome got = co_await stream_->read({into, input_.room()});
   is_reading_ = false;
+  if (got.error == env::NetErrc::kEof && !is_killed_) {
+    // The client sends no more, but may still want its answers (printf 'PING\r\n' | nc).
+    co_await send_last();
+    co_return false;
+  }
   if (!got.ok() || is_killed_) co_return false;
   input_.commit(got.count);
   local_.counters.input_bytes += got.count;
