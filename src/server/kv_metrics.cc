@@ -27,23 +27,6 @@ struct Gathered {
   monitor::ShardTotals shards;
 };
 
-void add_counters(const resp::LocalCounters& from, resp::LocalCounters& to) {
-  to.connections_received += from.connections_received;
-  to.connections_rejected += from.connections_rejected;
-  to.commands_processed += from.commands_processed;
-  to.input_bytes += from.input_bytes;
-  to.output_bytes += from.output_bytes;
-  to.keyspace_hits += from.keyspace_hits;
-  to.keyspace_misses += from.keyspace_misses;
-  to.expired_keys += from.expired_keys;
-  to.evicted_keys += from.evicted_keys;
-  to.error_replies += from.error_replies;
-  to.protocol_errors += from.protocol_errors;
-  to.output_limit_disconnections += from.output_limit_disconnections;
-  to.blocked_clients += from.blocked_clients;
-  to.total_pushes += from.total_pushes;
-}
-
 // "GET" -> "get", "CONFIG|GET" -> "config|get", as INFO commandstats shows them.
 std::string lower(std::string_view name) {
   std::string text(name);
@@ -115,7 +98,7 @@ Task<void> write_kv_metrics(resp::KvService& kv, env::Reactor& here, OpenMetrics
   Gathered gathered;
   resp::KvConfig config;
   co_await kv.on_each_reactor(here, [&](resp::Local& local) {
-    add_counters(local.counters, gathered.counters);
+    gathered.counters.add(local.counters);
     for (const auto& [code, count] : local.errors_by_code) gathered.errors[code] += count;
     gathered.clients += local.sessions.size();
     config = local.config;

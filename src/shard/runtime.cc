@@ -22,7 +22,7 @@ constexpr int64_t kRetryAfterNs = 10'000 * kNsPerMs;
 // One slice of a checkpoint: bounded by time within the engine, by bytes here.
 constexpr size_t kSliceBytes = 128 << 10;
 constexpr int64_t kLentPollNs = 200'000;
-// Reading a checkpoint: the reactor is given back after so many pieces.
+// How often a second checkpoint_all() looks whether the first has ended.
 constexpr int64_t kCheckpointWaitNs = 10 * kNsPerMs;
 
 }  // namespace

@@ -4,6 +4,7 @@
 #include <string>
 
 #include "base/logging.h"
+#include "protocol/resp/command_helpers.h"
 #include "protocol/resp/command_stats.h"
 #include "protocol/resp/session.h"
 
@@ -12,14 +13,6 @@ namespace keelson::resp {
 namespace {
 
 constexpr size_t kErrorNameBytesMax = 128;
-
-std::string lower(std::string_view name) {
-  std::string result(name);
-  for (char& c : result) {
-    if (c >= 'A' && c <= 'Z') c = static_cast<char>(c - 'A' + 'a');
-  }
-  return result;
-}
 
 std::string unknown_command(kv::Args args) {
   std::string text =
@@ -33,7 +26,7 @@ std::string unknown_command(kv::Args args) {
 
 // What a browser would send first, of an HTTP request; Redis looks at the same words.
 bool is_http(std::string_view name) {
-  const std::string word = lower(name.substr(0, kErrorNameBytesMax));
+  const std::string word = lower_case(name.substr(0, kErrorNameBytesMax));
   return word == "post" || word == "host:";
 }
 
@@ -56,7 +49,7 @@ bool Session::refuse(const kv::CommandSpec* spec, kv::Args args) {
     return true;
   }
   if (!kv::arity_fits(*spec, args.size())) {
-    reject(spec, "ERR wrong number of arguments for '" + lower(spec->name) + "' command");
+    reject(spec, "ERR wrong number of arguments for '" + lower_case(spec->name) + "' command");
     return true;
   }
   if (!client_.is_authenticated && (spec->flags & kv::kNoAuth) == 0) {
@@ -68,7 +61,7 @@ bool Session::refuse(const kv::CommandSpec* spec, kv::Args args) {
       reject(spec, "ERR This instance has cluster support disabled");
       return true;
     }
-    reject(spec, "ERR not supported: Keelson does not have the command '" + lower(spec->name) + "' (yet)");
+    reject(spec, "ERR not supported: Keelson does not have the command '" + lower_case(spec->name) + "' (yet)");
     return true;
   }
   if (transaction_.is_open && (spec->flags & kv::kNoMulti) != 0) {
@@ -85,7 +78,7 @@ bool Session::refuse(const kv::CommandSpec* spec, kv::Args args) {
   if (subscriptions_.count() != 0 && !writer_.is_resp3() && name != "PING" && name != "SUBSCRIBE" &&
       name != "SSUBSCRIBE" && name != "UNSUBSCRIBE" && name != "SUNSUBSCRIBE" && name != "PSUBSCRIBE" &&
       name != "PUNSUBSCRIBE" && name != "QUIT" && name != "RESET") {
-    reject(spec, "ERR Can't execute '" + lower(name) +
+    reject(spec, "ERR Can't execute '" + lower_case(name) +
                      "': only (P|S)SUBSCRIBE / (P|S)UNSUBSCRIBE / PING / QUIT / RESET are allowed in this context");
     return true;
   }

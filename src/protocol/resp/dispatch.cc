@@ -19,8 +19,6 @@ namespace keelson::resp {
 namespace {
 // Commands under way at once for one connection.
 constexpr size_t kBatchOperationsMax = 1024;
-// With this many bytes of answers unread, a client's further commands wait.
-constexpr size_t kOutputPauseBytes = size_t{64} << 20;
 constexpr int64_t kPausePollNs = 5'000'000;
 constexpr size_t kSideBufferBytesKept = size_t{256} << 10;
 // Different error codes that INFO errorstats keeps.

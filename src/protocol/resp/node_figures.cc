@@ -13,25 +13,8 @@ namespace keelson::resp {
 
 namespace {
 
-void add_counters(LocalCounters& to, const LocalCounters& from) {
-  to.connections_received += from.connections_received;
-  to.connections_rejected += from.connections_rejected;
-  to.commands_processed += from.commands_processed;
-  to.input_bytes += from.input_bytes;
-  to.output_bytes += from.output_bytes;
-  to.keyspace_hits += from.keyspace_hits;
-  to.keyspace_misses += from.keyspace_misses;
-  to.expired_keys += from.expired_keys;
-  to.evicted_keys += from.evicted_keys;
-  to.error_replies += from.error_replies;
-  to.protocol_errors += from.protocol_errors;
-  to.output_limit_disconnections += from.output_limit_disconnections;
-  to.blocked_clients += from.blocked_clients;
-  to.total_pushes += from.total_pushes;
-}
-
 void add_local(NodeFigures& figures, KvService& service, Local& local) {
-  add_counters(figures.counters, local.counters);
+  figures.counters.add(local.counters);
   figures.clients += local.sessions.size();
   figures.monitors += local.monitors.size();
   for (const auto& [id, session] : local.sessions) {

@@ -53,6 +53,23 @@ void apply_encodings(kv::KeyspaceOptions& to, const KvConfig& config) {
 
 }  // namespace
 
+void LocalCounters::add(const LocalCounters& other) {
+  connections_received += other.connections_received;
+  connections_rejected += other.connections_rejected;
+  commands_processed += other.commands_processed;
+  input_bytes += other.input_bytes;
+  output_bytes += other.output_bytes;
+  keyspace_hits += other.keyspace_hits;
+  keyspace_misses += other.keyspace_misses;
+  expired_keys += other.expired_keys;
+  evicted_keys += other.evicted_keys;
+  error_replies += other.error_replies;
+  protocol_errors += other.protocol_errors;
+  output_limit_disconnections += other.output_limit_disconnections;
+  blocked_clients += other.blocked_clients;
+  total_pushes += other.total_pushes;
+}
+
 Local::Local(env::Reactor& on) : reactor(on), stats(std::make_unique<CommandStats>()), tasks(on) {}
 Local::~Local() = default;
 

@@ -52,6 +52,8 @@ struct LocalCounters {
   uint64_t output_limit_disconnections = 0;
   uint64_t blocked_clients = 0;  // at present
   uint64_t total_pushes = 0;
+
+  void add(const LocalCounters& other);
 };
 
 // One reactor's part of the service.

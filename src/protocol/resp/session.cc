@@ -17,8 +17,6 @@ constexpr size_t kReadBytesMin = 1024;
 constexpr size_t kReadBytesMax = 64 * 1024;
 // What a large argument may make a read allocate ahead of its bytes.
 constexpr size_t kReadAheadBytesMax = size_t{1} << 20;
-// With this many bytes of answers unread, a client's further commands wait.
-constexpr size_t kOutputPauseBytes = size_t{64} << 20;
 // Bytes of commands that have not come whole, of one client: Redis's client-query-buffer-limit. Past it the connection
 // ends.
 constexpr size_t kInputBytesMax = size_t{1} << 30;

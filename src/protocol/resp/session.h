@@ -145,6 +145,9 @@ class Session {
   friend class SessionOperation;
   friend class BlockedScope;
 
+  // With this many bytes of answers unread, a client's further commands wait.
+  static constexpr size_t kOutputPauseBytes = size_t{64} << 20;
+
   // What the commands that have been read wait for.
   enum class Next : uint8_t {
     kInput,  // more bytes
