@@ -98,6 +98,7 @@ Task<void> write_kv_metrics(resp::KvService& kv, env::Reactor& here, OpenMetrics
   Gathered gathered;
   resp::KvConfig config;
   co_await kv.on_each_reactor(here, [&](resp::Local& local) {
+    kv.settle_counters(local);
     gathered.counters.add(local.counters);
     for (const auto& [code, count] : local.errors_by_code) gathered.errors[code] += count;
     gathered.clients += local.sessions.size();

@@ -6,7 +6,7 @@ import re
 import pytest
 
 from generator import Generator
-from node import ROOT
+from node import ROOT, wait_until
 from resp import Error, Map, to_bytes
 
 # Engine commands that the differential test does not draw, and why.
@@ -184,3 +184,29 @@ def test_commands_drawn_from_random_words(server):
             connection.call(*name.split("|"), *[chance.choice(words) for _ in range(chance.randrange(9))])
         assert connection.call("PING") == "PONG"
         connection.ok("FLUSHALL")
+
+
+def test_info_counts_hits_misses_and_expiries(server):
+    """Reading commands count as hits or misses, TTL and EXISTS too; writing ones do not. Expired keys count whoever meets them."""
+    def stats(connection):
+        lines = connection.ok("INFO", "stats").decode().split("\r\n")
+        values = dict(line.split(":", 1) for line in lines if ":" in line)
+        return tuple(int(values[name]) for name in ("keyspace_hits", "keyspace_misses", "expired_keys"))
+
+    with server.connect() as connection:
+        connection.ok("FLUSHALL")
+        for key in ("a", "b", "c", "d"):   # of several shards
+            connection.ok("SET", key, "1")
+        connection.ok("CONFIG", "RESETSTAT")
+        assert stats(connection) == (0, 0, 0)
+        connection.ok("MGET", "a", "b", "missing")
+        connection.ok("EXISTS", "c", "gone")
+        connection.ok("TTL", "d")
+        connection.ok("SET", "e", "1")
+        connection.ok("INCR", "a")
+        assert stats(connection) == (4, 2, 0)
+        connection.ok("PEXPIRE", "a", 1)
+        wait_until(lambda: stats(connection)[2] == 1, what="the key expired")
+        assert stats(connection) == (4, 2, 1)
+        connection.ok("CONFIG", "RESETSTAT")
+        assert stats(connection) == (0, 0, 0)

@@ -45,7 +45,7 @@ Value put_copy(CommandContext& context, const Value& from, uint16_t database, st
   if (&keyspace == &from.keyspace()) return keyspace.copy(from, database, key);
   const std::string payload = dump_value(from);
   const int64_t expires_at_ms = from.expires_at_ms();
-  Value copy = keyspace.find(database, key, kNeverDue, Touch::kNo);
+  Value copy = keyspace.find(database, key, kNeverDue, Touch::kPeek);
   if (copy) keyspace.erase(copy);
   const RestoreError error = restore_value(keyspace, database, key, payload, copy);
   KEELSON_CHECK(error == RestoreError::kOk, "a value does not survive its own dump");

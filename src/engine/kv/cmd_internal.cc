@@ -29,7 +29,7 @@ void cmd_internal_put(CommandContext& context) {
   if (!int_arg(context, 2, expires_at_ms)) return;
   Keyspace& keyspace = context.at(key);
   // Whether the old value was due does not matter: nobody sees the difference.
-  Value value = keyspace.find(context.database, key, kNeverDue, Touch::kNo);
+  Value value = keyspace.find(context.database, key, kNeverDue, Touch::kPeek);
   if (value) keyspace.erase(value);
   if (restore_value(keyspace, context.database, key, context.arg(3), value) != RestoreError::kOk) {
     return context.out.error("ERR Bad data format");

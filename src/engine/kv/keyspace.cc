@@ -84,7 +84,9 @@ Value Keyspace::find(uint16_t database, std::string_view key, int64_t now_ms, To
   tick(now_ms);
   Table<EntryTraits>& table = databases_[database]->table;
   Entry* entry = table.find(key, table.hash(key));
-  if (entry == nullptr || is_due(*entry, now_ms)) return {};
+  const bool is_there = entry != nullptr && !is_due(*entry, now_ms);
+  if (touch_kind != Touch::kPeek) ++(is_there ? stats_.hits : stats_.misses);
+  if (!is_there) return {};
   if (touch_kind == Touch::kYes) touch(*entry);
   return {*this, database, entry};
 }
@@ -447,6 +449,7 @@ void Keyspace::due_keys(int64_t now_ms, size_t limit,
 }
 
 void Keyspace::expire(uint16_t database, Entry* entry, uint64_t hash) {
+  ++stats_.expired;
   unlink(*databases_[database], entry, hash);
   changed(database, entry->key(), EventClass::kExpired, "expired");
   free_entry(entry);

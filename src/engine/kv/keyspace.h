@@ -35,6 +35,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "base/function_ref.h"
@@ -57,8 +58,16 @@ class Database;
 class EvictionPool;
 class LazyFree;
 
-// Does an access count for idle time and frequency? (OBJECT, TTL, TYPE, EXISTS ... do not, as in Redis.)
-enum class Touch : uint8_t { kYes, kNo };
+// Does an access count for idle time and frequency? (OBJECT, TTL, TYPE, EXISTS ... do not, as in Redis.) A peek is no
+// client's look-up and does not count as a hit or miss either.
+enum class Touch : uint8_t { kYes, kNo, kPeek };
+
+// What happened since the last take_stats(). Not replicated state.
+struct KeyspaceStats {
+  uint64_t hits = 0;  // look-ups of readers that found their key
+  uint64_t misses = 0;
+  uint64_t expired = 0;  // keys removed because their time had come, by whomever
+};
 
 struct SetOptions {
   bool keep_expiry = false;           // the key's own, if it has one (SET ... KEEPTTL)
@@ -109,6 +118,9 @@ class Keyspace {
   // Outlives the keyspace or is set back to null.
   void set_observer(Observer* observer) { observer_ = observer; }
   [[nodiscard]] Observer* observer() const { return observer_; }
+
+  // Since the last call; begins anew.
+  [[nodiscard]] KeyspaceStats take_stats() { return std::exchange(stats_, {}); }
 
   // ---- Finding
 
@@ -281,6 +293,7 @@ class Keyspace {
 
   KeyspaceOptions options_;
   Observer* observer_ = nullptr;
+  KeyspaceStats stats_;
   std::vector<std::unique_ptr<Database>> databases_;
   std::unique_ptr<LazyFree> lazy_free_;
   std::unique_ptr<EvictionPool> eviction_pool_;

@@ -95,7 +95,8 @@ Task<void> cmd_config_set(Session& session, kv::Args args) {
 }
 
 Task<void> cmd_config_resetstat(Session& session, kv::Args) {
-  co_await session.service().on_each_reactor(session.reactor(), [](Local& local) {
+  co_await session.service().on_each_reactor(session.reactor(), [&](Local& local) {
+    session.service().settle_counters(local);
     const uint64_t blocked = local.counters.blocked_clients;
     local.counters = LocalCounters{};
     local.counters.blocked_clients = blocked;

@@ -102,7 +102,7 @@ shard::LogErrc LentCommands::admit(const kv::CommandSpec& spec, uint16_t databas
   if (kv::keys_of(spec, args, keys_) && keys_.size() > 1) {
     prefetch(database, args);
     for (uint32_t key : keys_) {
-      const kv::Value value = at(args[key]).find(database, args[key], loan_.time_ms(), kv::Touch::kNo);
+      const kv::Value value = at(args[key]).find(database, args[key], loan_.time_ms(), kv::Touch::kPeek);
       if (value) admitted_bytes_ += value.memory_bytes(kMemorySamples);
     }
   }
@@ -152,7 +152,7 @@ void LentCommands::query_on(shard::ShardId id, const kv::CommandSpec& spec, uint
 void LentCommands::save_before(uint16_t database, kv::Args args) {
   for (uint32_t key : keys_) {
     const shard::ShardId id = service_.router().shard_of(args[key]);
-    const kv::Value value = at(args[key]).find(database, args[key], loan_.time_ms(), kv::Touch::kNo);
+    const kv::Value value = at(args[key]).find(database, args[key], loan_.time_ms(), kv::Touch::kPeek);
     before_.push_back({id, database, std::string(args[key]), value ? kv::dump_value(value) : std::string(),
                        value ? value.expires_at_ms() : kv::kNoExpiry});
   }

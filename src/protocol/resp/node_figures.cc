@@ -14,6 +14,7 @@ namespace keelson::resp {
 namespace {
 
 void add_local(NodeFigures& figures, KvService& service, Local& local) {
+  service.settle_counters(local);
   figures.counters.add(local.counters);
   figures.clients += local.sessions.size();
   figures.monitors += local.monitors.size();

@@ -198,6 +198,17 @@ bool KvService::evict_next(Local& local) {
   return false;
 }
 
+void KvService::settle_counters(Local& local) {
+  for (unsigned id = local.reactor.index(); id < runtime_.shard_count(); id += reactor_count()) {
+    ShardAgent& shard_agent = agent(static_cast<shard::ShardId>(id));
+    if (shard_agent.shard().is_lent()) continue;
+    const kv::KeyspaceStats stats = shard_agent.keyspace().take_stats();
+    local.counters.keyspace_hits += stats.hits;
+    local.counters.keyspace_misses += stats.misses;
+    local.counters.expired_keys += stats.expired;
+  }
+}
+
 bool KvService::make_room(Local& local) {
   const KvConfig& config = local.config;
   const env::Env& env = runtime_.env();

@@ -157,6 +157,9 @@ class KvService {
   Task<void> set_config(env::Reactor& here, KvConfig config);
   // Finds the session with this id on whichever reactor it lives and runs `visit` there; false if there is none.
   Task<bool> on_session(env::Reactor& here, uint64_t client_id, std::function<void(Session&)> visit);
+  // Adds to the counters what the reactor's shards have counted since the last call, but for shards that are lent just
+  // now. That reactor's thread; before the counters are read.
+  void settle_counters(Local& local);
   // For a command that needs memory: true if it may run, after evicting what the policy allows if maxmemory is passed.
   // That reactor's thread.
   bool make_room(Local& local);

@@ -51,6 +51,8 @@ class InternalWrite final : public shard::Operation {
 
 ShardAgent::ShardAgent(KvService& service, shard::Shard& shard)
     : service_(service), shard_(shard), engine_(static_cast<kv::KvEngine&>(shard.engine())) {
+  // What recovery has replayed is nobody's traffic.
+  (void)keyspace().take_stats();
   keyspace().set_observer(this);
   shard.set_listener(this);
 }
@@ -113,7 +115,7 @@ void ShardAgent::serve(uint16_t database, const std::string& key) {
     const auto found = blocked_.find(KeyView{database, key});
     if (found == blocked_.end() || found->second.serving != nullptr) return;
     KeyQueue& queue = found->second;
-    const kv::Value value = keyspace().find(database, key, shard_.last_time_ms(), kv::Touch::kNo);
+    const kv::Value value = keyspace().find(database, key, shard_.last_time_ms(), kv::Touch::kPeek);
     if (!value) return;
     const bool is_list = value.type() == kv::Type::kList;
     if (!is_list && value.type() != kv::Type::kSortedSet) return;
@@ -183,7 +185,7 @@ ShardAgent::Watch ShardAgent::watch(uint16_t database, std::string_view key, int
   auto found = watched_.find(KeyView{database, key});
   if (found == watched_.end()) found = watched_.emplace(KeyName{database, std::string(key)}, WatchedKey{}).first;
   ++found->second.watchers;
-  return {found->second.version, static_cast<bool>(keyspace().find(database, key, now_ms, kv::Touch::kNo))};
+  return {found->second.version, static_cast<bool>(keyspace().find(database, key, now_ms, kv::Touch::kPeek))};
 }
 
 void ShardAgent::unwatch(uint16_t database, std::string_view key) {
@@ -196,7 +198,7 @@ bool ShardAgent::is_changed(uint16_t database, std::string_view key, Watch seen,
   const auto found = watched_.find(KeyView{database, key});
   KEELSON_CHECK(found != watched_.end(), "only what is watched is asked for");
   if (found->second.version != seen.version) return true;
-  return seen.exists && !keyspace().find(database, key, now_ms, kv::Touch::kNo);
+  return seen.exists && !keyspace().find(database, key, now_ms, kv::Touch::kPeek);
 }
 
 bool ShardAgent::expire_due_keys(size_t keys_max) {
@@ -213,7 +215,6 @@ bool ShardAgent::expire_due_keys(size_t keys_max) {
     ++found;
   });
   for (auto& write : writes) InternalWrite::submit(std::move(write), shard_);
-  service_.local(service_.router().reactor_of(shard_.id())).counters.expired_keys += found;
   return found >= keys_max;
 }
 
