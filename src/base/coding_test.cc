@@ -65,15 +65,6 @@ TEST(Coding, MalformedVarintsAreRefused) {
   }
 }
 
-TEST(Coding, ZigzagKeepsSmallNumbersSmall) {
-  EXPECT_EQ(zigzag(0), 0U);
-  EXPECT_EQ(zigzag(-1), 1U);
-  EXPECT_EQ(zigzag(1), 2U);
-  for (const int64_t value : {std::numeric_limits<int64_t>::min(), std::numeric_limits<int64_t>::max(), int64_t{-77}}) {
-    EXPECT_EQ(unzigzag(zigzag(value)), value);
-  }
-}
-
 TEST(Coding, StringsCarryTheirLength) {
   Buffer buffer;
   append_string(buffer, "");

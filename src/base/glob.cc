@@ -101,6 +101,4 @@ bool glob_match(std::string_view pattern, std::string_view text, GlobCase mode) 
   return Matcher(pattern, mode == GlobCase::kIgnore).match(text);
 }
 
-bool is_glob(std::string_view pattern) { return pattern.find_first_of("*?[\\") != std::string_view::npos; }
-
 }  // namespace keelson

@@ -12,7 +12,4 @@ enum class GlobCase : bool { kSensitive, kIgnore };
 // product of both lengths. Any thread.
 [[nodiscard]] bool glob_match(std::string_view pattern, std::string_view text, GlobCase mode = GlobCase::kSensitive);
 
-// Whether the pattern has anything in it that is not taken literally. If not, it matches itself alone.
-[[nodiscard]] bool is_glob(std::string_view pattern);
-
 }  // namespace keelson

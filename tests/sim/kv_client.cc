@@ -135,6 +135,10 @@ Task<std::optional<Reply>> KvClient::receive() {
   }
 }
 
+uint64_t KvClient::lost_keys() const {
+  return static_cast<uint64_t>(std::count_if(keys_.begin(), keys_.end(), [](const Key& key) { return key.is_lost; }));
+}
+
 void KvClient::violate(const std::string& what) {
   if (violation_.empty()) violation_ = "client " + std::to_string(id_) + ": " + what;
 }

@@ -48,6 +48,8 @@ class KvClient {
   [[nodiscard]] const std::string& violation() const { return violation_; }
   [[nodiscard]] uint64_t acknowledged() const { return acknowledged_; }
   [[nodiscard]] uint64_t verified() const { return verified_; }
+  // Keys whose shard is stopped because its data is damaged.
+  [[nodiscard]] uint64_t lost_keys() const;
   // The log failed: only a restart helps.
   [[nodiscard]] bool wants_restart() const { return wants_restart_; }
   void restarted() { wants_restart_ = false; }

@@ -139,7 +139,6 @@ class Life {
       // One more crash, so that the end is checked against what is on the disk.
       world_.run_until([this] { return server_.is_up() && (node().is_serving() || has_ended()); }, kRecoverWithinNs);
       if (has_ended()) return report();
-      world_.run_on(clients_node_.reactor(0), [] {});
       crash();
     }
     for (auto& client : clients_) client->finish();
@@ -161,6 +160,7 @@ class Life {
     for (const auto& client : clients_) {
       result_.acknowledged += client->acknowledged();
       result_.verified += client->verified();
+      result_.lost_keys += client->lost_keys();
       if (result_.violation.empty()) result_.violation = client->violation();
     }
     if (server_.is_up()) result_.not_served = node().failure();

@@ -35,6 +35,7 @@ struct KvRunResult {
   std::string not_served;  // the server refused to start, and why
   uint64_t acknowledged = 0;
   uint64_t verified = 0;
+  uint64_t lost_keys = 0;  // their shard is stopped, and says so
   uint64_t crashes = 0;
   uint64_t checkpoints = 0;
   uint64_t trace_hash = 0;

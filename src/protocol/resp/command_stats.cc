@@ -35,9 +35,4 @@ void CommandStats::merge_into(uint16_t code, CommandTotals& totals) const {
   if (const Histogram* latency = cell.latency.load(std::memory_order_acquire)) latency->merge_into(totals.latency_ns);
 }
 
-bool CommandStats::is_used(uint16_t code) const {
-  const Cell& cell = cells_[code];
-  return cell.calls.value() != 0 || cell.rejected.value() != 0 || cell.failed.value() != 0;
-}
-
 }  // namespace keelson::resp

@@ -52,8 +52,6 @@ class CommandStats {
 
   // Any thread: adds this reactor's numbers to `totals`.
   void merge_into(uint16_t code, CommandTotals& totals) const;
-  // Any thread: was the command called or rejected here?
-  [[nodiscard]] bool is_used(uint16_t code) const;
 
  private:
   struct Cell {

@@ -59,8 +59,6 @@ class ReplyParser {
 
   // What is wrong with the bytes, or empty. Nothing can follow: where the next reply begins is unknown.
   [[nodiscard]] const std::string& error() const { return error_; }
-  // In the middle of a reply.
-  [[nodiscard]] bool is_in_reply() const { return !open_.empty() || bulk_bytes_ >= 0; }
 
  private:
   struct Open {

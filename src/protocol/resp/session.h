@@ -114,8 +114,9 @@ class Session {
   // Sends bytes that are no answer (a message, MONITOR's line), between answers. Past the client's output limit the
   // connection ends.
   void push(std::string_view encoded);
-  // Ends the connection as soon as the answer under way is sent; `now` does not wait for that.
+  // Ends the connection as soon as the answer under way is sent.
   void close_after_reply() { is_closing_ = true; }
+  // Ends it without waiting for that.
   void kill();
   // The server stops: ends it after the commands that have been read, at once if there are none.
   void end_when_idle();
