@@ -25,7 +25,7 @@ ASAN = ROOT / "build" / "fuzz"      # address and undefined-behaviour sanitizers
 TSAN = ROOT / "build" / "tsan"
 VENV = ROOT / "build" / "venv"
 # Of each of the seven kinds of simulated life in tests/sim.
-SIM_SEEDS = 80
+SIM_SEEDS = 500
 SIM_SEEDS_SANITIZED = 8
 FUZZ_SECONDS = 60
 PROGRESS_S = 30
