@@ -210,3 +210,13 @@ def test_info_counts_hits_misses_and_expiries(server):
         assert stats(connection) == (4, 2, 1)
         connection.ok("CONFIG", "RESETSTAT")
         assert stats(connection) == (0, 0, 0)
+
+
+def test_a_cursor_with_a_sign_is_a_cursor(both):
+    """As strtoul takes it: no error, and the walk is over or goes on."""
+    theirs, ours = both
+    for cursor in ("-1", "+0", "18446744073709551615"):
+        for reply in (theirs.call("SCAN", cursor), ours.call("SCAN", cursor)):
+            assert isinstance(reply, list) and len(reply) == 2, (cursor, reply)
+    for cursor in ("x", "1x", "99999999999999999999"):
+        assert theirs.call("SCAN", cursor) == ours.call("SCAN", cursor), cursor

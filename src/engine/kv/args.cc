@@ -87,6 +87,14 @@ bool absolute_expiry(int64_t amount, bool is_seconds, bool is_relative, int64_t 
   return true;
 }
 
+std::optional<uint64_t> parse_cursor(std::string_view text) {
+  if (text.empty()) return 0;
+  const bool is_negative = text[0] == '-';
+  if (is_negative || text[0] == '+') text.remove_prefix(1);
+  const std::optional<uint64_t> value = parse_uint64(text);
+  return value && is_negative ? 0 - *value : value;
+}
+
 uint16_t code_of(std::string_view name) {
   const CommandSpec* spec = find_command(name);
   KEELSON_CHECK(spec != nullptr, "a command is missing in the table");

@@ -5,6 +5,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string_view>
 
 #include "engine/kv/command.h"
@@ -71,6 +72,9 @@ void reply_invalid_expire(CommandContext& context, std::string_view lower_case_c
   if (stop >= size) stop = size - 1;
   return true;
 }
+
+// A cursor of the SCAN family: what strtoul takes, as in Redis (a sign is allowed, and an empty text is 0).
+[[nodiscard]] std::optional<uint64_t> parse_cursor(std::string_view text);
 
 // The code of a command that the table is known to have. O(1); keep it in a static where it matters.
 [[nodiscard]] uint16_t code_of(std::string_view name);

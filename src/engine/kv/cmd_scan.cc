@@ -32,15 +32,6 @@ struct ScanOptions {
   [[nodiscard]] bool lets_through(std::string_view name) const { return !pattern || glob_match(*pattern, name); }
 };
 
-// What strtoul takes, as in Redis: a sign is allowed, and an empty text is 0.
-std::optional<uint64_t> parse_cursor(std::string_view text) {
-  if (text.empty()) return 0;
-  const bool is_negative = text[0] == '-';
-  if (is_negative || text[0] == '+') text.remove_prefix(1);
-  const std::optional<uint64_t> value = parse_uint64(text);
-  return value && is_negative ? 0 - *value : value;
-}
-
 // Answers and returns false if it is no cursor.
 bool cursor_arg(CommandContext& context, size_t at, uint64_t& cursor) {
   const std::optional<uint64_t> parsed = parse_cursor(context.arg(at));

@@ -9,6 +9,7 @@
 
 #include "base/buffer.h"
 #include "base/numbers.h"
+#include "engine/kv/args.h"
 #include "protocol/resp/keyed_commands.h"
 #include "protocol/resp/session.h"
 
@@ -57,7 +58,7 @@ class ScanSink final : public kv::ReplySink {
 }  // namespace
 
 Task<void> cmd_scan(Session& session, kv::Args args) {
-  const std::optional<uint64_t> cursor = parse_uint64(args[1]);
+  const std::optional<uint64_t> cursor = kv::parse_cursor(args[1]);
   if (!cursor) {
     session.out().error("ERR invalid cursor");
     co_return;
