@@ -194,23 +194,12 @@ Session::Next Session::take_alone(const kv::CommandSpec& spec, kv::Args args) {
   return Next::kAlone;
 }
 
-// The one shard of all keys; of no keys, or malformed ones, the first shard, whose handler answers with the error.
-std::optional<shard::ShardId> Session::single_shard_of(const kv::CommandSpec& spec, kv::Args args) {
-  const shard::Router& router = service_.router();
-  std::vector<uint32_t>& keys = local_.key_indexes;
-  if (!kv::keys_of(spec, args, keys) || keys.empty()) return shard::ShardId{0};
-  const shard::ShardId first = router.shard_of(args[keys[0]]);
-  for (size_t i = 1; i < keys.size(); ++i) {
-    if (router.shard_of(args[keys[i]]) != first) return std::nullopt;
-  }
-  return first;
-}
-
 Session::Next Session::take_keyed(const kv::CommandSpec& spec, const Taken& taken) {
   const kv::Args args = taken.args;
   // A subcommand (OBJECT ENCODING) has its key elsewhere than its container.
   const bool is_known = taken.has_key && &spec == taken.spec;
-  const std::optional<shard::ShardId> shard = is_known ? taken.shard : single_shard_of(spec, args);
+  const std::optional<shard::ShardId> shard =
+      is_known ? taken.shard : single_shard_of(service_.router(), spec, args, local_.key_indexes);
   if (!shard) return take_alone(spec, args);
   if (batch_ == nullptr) acquire_batch();
   SessionBatch& batch = *batch_;

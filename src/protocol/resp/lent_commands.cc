@@ -39,6 +39,17 @@ std::vector<shard::ShardId> shards_of(const shard::Router& router, const kv::Com
   return shards;
 }
 
+std::optional<shard::ShardId> single_shard_of(const shard::Router& router, const kv::CommandSpec& spec, kv::Args args,
+                                              std::vector<uint32_t>& scratch) {
+  // Of no keys, or malformed ones, the first shard, whose handler answers with the error.
+  if (!kv::keys_of(spec, args, scratch) || scratch.empty()) return shard::ShardId{0};
+  const shard::ShardId first = router.shard_of(args[scratch[0]]);
+  for (size_t i = 1; i < scratch.size(); ++i) {
+    if (router.shard_of(args[scratch[i]]) != first) return std::nullopt;
+  }
+  return first;
+}
+
 Task<shard::Loan> lend(KvService& service, env::Reactor& here, std::vector<shard::ShardId> shards) {
   shard::Loan loan = shard::Loan::try_take(service.runtime(), here, shards);
   if (loan.is_held()) co_return loan;
@@ -118,13 +129,15 @@ void LentCommands::prefetch(uint16_t database, kv::Args args) {
 
 void LentCommands::run(const kv::CommandSpec& spec, uint16_t database, kv::Args args, kv::ReplySink& reply) {
   if (can_refuse_ && kv::is_write(spec) && kv::keys_of(spec, args, keys_)) save_before(database, args);
-  const std::vector<shard::ShardId> shards = shards_of(service_.router(), spec, args);
-  if (shards.size() == 1 && spec.home != kv::Home::kAllShards) {
-    run_on(shards[0], spec, database, args, reply);
-    return;
+  if (spec.home != kv::Home::kAllShards) {
+    if (const std::optional<shard::ShardId> only = single_shard_of(service_.router(), spec, args, keys_)) {
+      run_on(*only, spec, database, args, reply);
+      return;
+    }
   }
-  const shard::Shard& first = loan_.shard(shards[0]);
-  const uint64_t seed = shard::seed_of(shards[0], first.next_index(), commands_of(shards[0]).size());
+  // Any number will do: what each shard logs is the effect.
+  const shard::ShardId first = loan_.shards().front();
+  const uint64_t seed = shard::seed_of(first, loan_.shard(first).next_index(), commands_of(first).size());
   kv::run_across(*this, kv::is_write(spec) ? this : nullptr, {0, loan_.time_ms(), seed}, {spec.code, database, args},
                  reply);
 }

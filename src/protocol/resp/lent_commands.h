@@ -15,6 +15,7 @@
 
 #include <cstdint>
 #include <memory_resource>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -29,6 +30,10 @@ namespace keelson::resp {
 
 // The shards that a command touches, ascending. Never empty: a command without keys stands on the first shard.
 std::vector<shard::ShardId> shards_of(const shard::Router& router, const kv::CommandSpec& spec, kv::Args args);
+
+// The one shard of all keys, if it is one: cheaper than shards_of(). `scratch` is overwritten.
+std::optional<shard::ShardId> single_shard_of(const shard::Router& router, const kv::CommandSpec& spec, kv::Args args,
+                                              std::vector<uint32_t>& scratch);
 
 // Borrows the shards; at once if they are idle and here.
 Task<shard::Loan> lend(KvService& service, env::Reactor& here, std::vector<shard::ShardId> shards);

@@ -13,7 +13,6 @@
 #include <cstdint>
 #include <deque>
 #include <memory>
-#include <optional>
 #include <set>
 #include <string>
 #include <string_view>
@@ -187,7 +186,6 @@ class Session {
   Next take_again(Next after);
   Next take_keyed(const kv::CommandSpec& spec, const Taken& taken);
   Next take_alone(const kv::CommandSpec& spec, kv::Args args);
-  std::optional<shard::ShardId> single_shard_of(const kv::CommandSpec& spec, kv::Args args);
   bool is_batch_under_way();
   void acquire_batch();
   void batch_ended();
