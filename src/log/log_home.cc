@@ -176,11 +176,8 @@ void LogHome::receive(RemotePort& port, HandedOver& handed) {
   Buffer& from = handed.records.bytes();
   if (!batch_.bytes().empty() && from.size() > kCopyBytesMax) flush();
   if (has_failed()) {
-    from.clear();
-    port.tell(std::exchange(handed.waiters, {}), LogErrc::kFailed);
-    return;
-  }
-  if (batch_.bytes().empty()) {
+    from.clear();  // those who wait are told in their turn, behind the groups that are left
+  } else if (batch_.bytes().empty()) {
     batch_.bytes().swap(from);
   } else {
     batch_.bytes().append(from.view());
