@@ -1,7 +1,5 @@
 #include "env/sim/seeds.h"
 
-#include <unistd.h>
-
 #include <cerrno>  // program_invocation_name
 #include <charconv>
 #include <csignal>
@@ -44,9 +42,9 @@ class CrashNotice {
  private:
   static constexpr int kSignals[] = {SIGABRT, SIGSEGV, SIGBUS, SIGFPE, SIGILL};
 
-  // Nothing but what a signal handler may call.
+  // stderr has no buffer; what a handler may not do besides hardly matters to a process that is ending.
   static void tell(int signal) {
-    [[maybe_unused]] const ssize_t written = ::write(STDERR_FILENO, text_.data(), text_.size());
+    std::fputs(text_.c_str(), stderr);
     std::signal(signal, SIG_DFL);
     std::raise(signal);
   }
