@@ -15,7 +15,7 @@ pytestmark = pytest.mark.sanitized
 
 @pytest.fixture(params=[2, 3], ids=["resp2", "resp3"])
 def client(request, server):
-    made = redis.Redis(port=server.port, protocol=request.param, decode_responses=True)
+    made = redis.Redis(host="127.0.0.1", port=server.port, protocol=request.param, decode_responses=True)
     made.flushall()
     yield made
     made.flushall()
@@ -40,7 +40,7 @@ def test_strings(client):
 
 
 def test_binary_values_of_every_size(server):
-    with redis.Redis(port=server.port) as client:
+    with redis.Redis(host="127.0.0.1", port=server.port) as client:
         for size in (0, 1, 44, 45, 4096, 65535, 65536, 1 << 20, 20 << 20):
             value = bytes(range(256)) * (size // 256) + b"\r\n\0"[:size % 3]
             client.set(b"\x00key\r\n", value)
@@ -111,7 +111,7 @@ def test_keys_and_expiry(client):
     wait_until(lambda: client.exists("again") == 0)
     assert client.delete("key:2", "key:3") == 2 and client.unlink("key:4") == 1 and client.touch("key:5") == 1
     assert client.object("ENCODING", "key:5") == "int" and client.randomkey()
-    payload = redis.Redis(port=client.connection_pool.connection_kwargs["port"]).dump("key:5")
+    payload = redis.Redis(host="127.0.0.1", port=client.connection_pool.connection_kwargs["port"]).dump("key:5")
     assert client.restore("restored", 0, payload) and client.get("restored") == "5"
     client.rpush("l", 3, 1, 2)
     assert client.sort("l") == ["1", "2", "3"] and client.sort("l", desc=True, store="sorted") == 3
@@ -121,7 +121,7 @@ def test_keys_and_expiry(client):
 
 
 def test_databases(server):
-    clients = [redis.Redis(port=server.port, db=number, decode_responses=True) for number in range(3)]
+    clients = [redis.Redis(host="127.0.0.1", port=server.port, db=number, decode_responses=True) for number in range(3)]
     for number, client in enumerate(clients):
         client.set("k", number)
     assert [client.get("k") for client in clients] == ["0", "1", "2"]
@@ -161,7 +161,7 @@ def test_pipelines_and_transactions(client):
 
 def test_counters_of_many_threads_lose_nothing(server, client):
     def work():
-        with redis.Redis(port=server.port) as own:
+        with redis.Redis(host="127.0.0.1", port=server.port) as own:
             for i in range(200):
                 own.incr("shared")
                 own.hincrby("h", "f", 2)
@@ -176,7 +176,7 @@ def test_counters_of_many_threads_lose_nothing(server, client):
 
 def test_watched_increments_of_many_threads_lose_nothing(server, client):
     def work():
-        with redis.Redis(port=server.port) as own:
+        with redis.Redis(host="127.0.0.1", port=server.port) as own:
             def increase(pipe):
                 a, b = int(pipe.get("{x}a") or 0), int(pipe.get("far") or 0)
                 pipe.multi()
@@ -209,7 +209,7 @@ def test_blocking_pop_is_served(client, server):
     results = []
 
     def wait_for_it():
-        with redis.Redis(port=server.port, decode_responses=True) as own:
+        with redis.Redis(host="127.0.0.1", port=server.port, decode_responses=True) as own:
             results.append(own.blpop(["q1", "q2"], timeout=20))
     thread = threading.Thread(target=wait_for_it)
     thread.start()
@@ -223,7 +223,7 @@ def test_blocking_pop_is_served(client, server):
 
 def test_asyncio(server):
     async def run():
-        client = redis.asyncio.Redis(port=server.port, decode_responses=True, protocol=3)
+        client = redis.asyncio.Redis(host="127.0.0.1", port=server.port, decode_responses=True, protocol=3)
         await client.flushall()
         await asyncio.gather(*(client.set(f"k{i}", i) for i in range(80)))
         assert await asyncio.gather(*(client.get(f"k{i}") for i in range(80))) == [str(i) for i in range(80)]
@@ -272,7 +272,7 @@ def test_keyspace_notifications(client):
 def test_over_tls(launch, certificates, protocol):
     server = launch.keelson({"kv.tls.listen": "127.0.0.1:0", "kv.tls.cert": certificates / "server.crt",
                              "kv.tls.key": certificates / "server.key"})
-    with redis.Redis(port=server.tls_port, ssl=True, ssl_ca_certs=str(certificates / "ca.crt"), ssl_check_hostname=False,
+    with redis.Redis(host="127.0.0.1", port=server.tls_port, ssl=True, ssl_ca_certs=str(certificates / "ca.crt"), ssl_check_hostname=False,
                      protocol=protocol) as client:
         value = b"0123456789abcdef" * 100_000
         assert client.set("k", value) and client.get("k") == value
@@ -281,15 +281,15 @@ def test_over_tls(launch, certificates, protocol):
             pipe.set(f"k{i}", i)
         assert all(pipe.execute()) and client.dbsize() == 1001
     with pytest.raises(redis.ConnectionError):
-        redis.Redis(port=server.tls_port, ssl=True, ssl_ca_certs=str(certificates / "client.crt")).ping()
+        redis.Redis(host="127.0.0.1", port=server.tls_port, ssl=True, ssl_ca_certs=str(certificates / "client.crt")).ping()
 
 
 @pytest.mark.skipif(AGAINST_REDIS, reason="is about Keelson's setting")
 def test_a_password(launch):
     server = launch.keelson({"kv.password": "sesame"})
     with pytest.raises(redis.AuthenticationError):
-        redis.Redis(port=server.port).ping()
+        redis.Redis(host="127.0.0.1", port=server.port).ping()
     with pytest.raises(redis.AuthenticationError):
-        redis.Redis(port=server.port, password="wrong").ping()
-    assert redis.Redis(port=server.port, password="sesame").ping()
-    assert redis.Redis(port=server.port, username="default", password="sesame", protocol=3).ping()
+        redis.Redis(host="127.0.0.1", port=server.port, password="wrong").ping()
+    assert redis.Redis(host="127.0.0.1", port=server.port, password="sesame").ping()
+    assert redis.Redis(host="127.0.0.1", port=server.port, username="default", password="sesame", protocol=3).ping()

@@ -123,8 +123,10 @@ Task<void> KvService::accept_loop(env::Listener& listener, net::TlsContext* tls)
     next_reactor_ = (next_reactor_ + 1) % reactor_count();
     auto stream = co_await listener.accept(owner.reactor);
     if (stream.ok()) {
-      owner.reactor.post([this, &owner, tls, accepted = std::move(*stream)]() mutable {
-        owner.tasks.spawn(serve(owner, std::move(accepted), tls));
+      // Decided here, in the order in which they came: the reactors that get them run in any order.
+      const bool is_one_too_many = connected_.fetch_add(1, std::memory_order_relaxed) >= local(0).config.maxclients;
+      owner.reactor.post([this, &owner, tls, is_one_too_many, accepted = std::move(*stream)]() mutable {
+        owner.tasks.spawn(serve(owner, std::move(accepted), tls, is_one_too_many));
       });
     } else if (stream.error().code() == env::make_error_code(env::NetErrc::kClosed)) {
       co_return;
@@ -135,9 +137,10 @@ Task<void> KvService::accept_loop(env::Listener& listener, net::TlsContext* tls)
   }
 }
 
-Task<void> KvService::serve(Local& local, std::unique_ptr<env::Stream> stream, net::TlsContext* tls) {
+Task<void> KvService::serve(Local& local, std::unique_ptr<env::Stream> stream, net::TlsContext* tls,
+                            bool is_one_too_many) {
   const bool is_tls = tls != nullptr;
-  if (connected_.fetch_add(1, std::memory_order_relaxed) >= local.config.maxclients) {
+  if (is_one_too_many) {
     ++local.counters.connections_rejected;
     // As much as Redis does: one try, and none through TLS.
     if (!is_tls) static_cast<void>(stream->try_write("-ERR max number of clients reached\r\n"));

@@ -172,7 +172,7 @@ class KvService {
 
  private:
   Task<void> accept_loop(env::Listener& listener, net::TlsContext* tls);
-  Task<void> serve(Local& local, std::unique_ptr<env::Stream> stream, net::TlsContext* tls);
+  Task<void> serve(Local& local, std::unique_ptr<env::Stream> stream, net::TlsContext* tls, bool is_one_too_many);
   void tick(Local& local);
   bool tick_shards(Local& local);
   Task<size_t> session_count();
