@@ -40,6 +40,7 @@ struct Runtime::Background {
     uint64_t index = 0;
     uint64_t bytes = 0;
     uint64_t next_index = 0;
+    uint64_t next_bytes = 0;
     int64_t next_time_ms = 0;
     std::unique_ptr<engine::CheckpointSource> source;
     std::unique_ptr<log::CheckpointWriter> writer;
@@ -292,6 +293,7 @@ Task<Status> Runtime::checkpoint_shard(ShardId id) {
     if (status.ok()) status = co_await run_on(home, scope, reactor_of(id), finish_file(id));
     if (status.ok()) {
       kept.index = kept.next_index;
+      kept.bytes = kept.next_bytes;
       progress_.bytes_written += kept.bytes;
       ++progress_.completed;
     }
@@ -342,7 +344,7 @@ Task<Status> Runtime::finish_file(ShardId id) {
   Background::Kept& kept = background_->checkpoint_of[id];
   Status finished = co_await kept.writer->finish();
   if (!finished.ok()) co_return forward_error(finished);
-  kept.bytes = kept.writer->bytes_written();
+  kept.next_bytes = kept.writer->bytes_written();
   if (files_held_.load(std::memory_order_relaxed) != 0) co_return Status();
   co_return log::remove_older_checkpoints(env_.disk(), background_->folder, id, kept.next_index);
 }
