@@ -119,6 +119,11 @@ void Keyspace::prefetch_entry(uint16_t database, uint64_t hash) const {
   databases_[database]->table.prefetch_node(hash);
 }
 
+const BigObject* Keyspace::large_object(uint16_t database, std::string_view key, uint64_t hash) const {
+  const Entry* entry = databases_[database]->table.find(key, hash);
+  return entry != nullptr && entry->is_object() ? entry->object() : nullptr;
+}
+
 // ---- Entries in and out of tables
 
 void Keyspace::before_change(Database& in, uint64_t hash) {

@@ -153,6 +153,9 @@ class Keyspace {
   // prefetch_entry() for all with the hashes that it returned, then the commands.
   [[nodiscard]] uint64_t prefetch(uint16_t database, std::string_view key) const;
   void prefetch_entry(uint16_t database, uint64_t hash) const;
+  // The value of a key, if it stands in an object of its own; else null. For prefetch_member() (big_object.h): good
+  // until anything changes.
+  [[nodiscard]] const BigObject* large_object(uint16_t database, std::string_view key, uint64_t hash) const;
 
   // ---- Changing
 
