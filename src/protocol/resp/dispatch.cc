@@ -134,6 +134,7 @@ Session::Next Session::take_all() {
 bool Session::look_ahead() {
   ahead_next_ = 0;
   ahead_end_ = 0;
+  no_group_until_ = 0;
   // AUTH changes what the commands behind it may be.
   const size_t most = client_.is_authenticated ? kReadAhead : 1;
   parser_.set_limits({.bulk_bytes_max = config().proto_max_bulk_bytes, .is_authenticated = client_.is_authenticated});
@@ -220,15 +221,19 @@ bool Session::is_batch_under_way() {
   return false;
 }
 
+// Nothing stands in the command's way.
+bool Session::is_plain(const kv::CommandSpec& spec) const {
+  return spec.home == kv::Home::kEngine && !transaction_.is_open && client_.is_authenticated &&
+         subscriptions_.count() == 0 && local_.paused_until_ns == 0 &&
+         (config().maxmemory_bytes == 0 || (spec.flags & kv::kDenyOom) == 0) && local_.monitor_count == 0 &&
+         !kv::is_internal(spec);
+}
+
 // Looks at one command. kInput: it has been dealt with, or added to the batch, and the next one can be taken.
 Session::Next Session::take(const Taken& taken) {
   const kv::Args args = taken.args;
   const kv::CommandSpec* spec = taken.spec;
-  const bool is_plain = spec != nullptr && spec->home == kv::Home::kEngine && !transaction_.is_open &&
-                        client_.is_authenticated && subscriptions_.count() == 0 && local_.paused_until_ns == 0 &&
-                        (config().maxmemory_bytes == 0 || (spec->flags & kv::kDenyOom) == 0) &&
-                        local_.monitor_count == 0;
-  if (is_plain && kv::arity_fits(*spec, args.size()) && !kv::is_internal(*spec)) return take_keyed(*spec, taken);
+  if (spec != nullptr && is_plain(*spec) && kv::arity_fits(*spec, args.size())) return take_keyed(*spec, taken);
 
   // Everything else is answered by itself, after what came before.
   if (is_batch_under_way()) return take_again(Next::kBatch);
@@ -260,7 +265,7 @@ Session::Next Session::take_alone(const kv::CommandSpec& spec, kv::Args args) {
   }
   alone_ = &spec;
   alone_args_ = args;
-  return Next::kAlone;
+  return group_end(spec) > ahead_next_ ? Next::kGroup : Next::kAlone;
 }
 
 void Session::run_quick(QuickHandler handler, const kv::CommandSpec& spec, kv::Args args) {
@@ -436,6 +441,75 @@ Task<void> Session::run_alone() {
   const int64_t now_ns = reactor().clock().monotonic_ns();
   const bool waits_for_others = (spec.flags & kv::kBlocking) != 0;
   note_call(spec, args, waits_for_others ? 0 : now_ns - turn_ns_);
+  turn_ns_ = now_ns;
+  if (local_.row_ns != 0) local_.row_ns = now_ns;
+  is_clock_due_ = now_ns - looked_at_clock_ns_ >= kClockAgeNsMax;
+}
+
+// Behind the last of the commands that have been read and may run under one loan with the one that was just taken.
+size_t Session::group_end(const kv::CommandSpec& spec) const {
+  size_t end = ahead_next_;
+  if (!is_bounded_by_arguments(spec) || !is_plain(spec) || client_.reply_mode != ReplyMode::kOn ||
+      ahead_next_ <= no_group_until_) {
+    return end;
+  }
+  size_t args = alone_args_.size();
+  while (end < ahead_end_ && ahead_taken_[end].spec == &spec && kv::arity_fits(spec, ahead_taken_[end].args.size())) {
+    args += ahead_taken_[end].args.size();
+    if (args > kLoanArgsMax) break;
+    ++end;
+  }
+  return end;
+}
+
+// One loan, one record, and as many answers as there are commands: what is taken from other reactors costs two messages
+// however many commands use it.
+Task<void> Session::run_group() {
+  const kv::CommandSpec& spec = *alone_;
+  const size_t begin = ahead_next_ - 1;
+  const size_t end = group_end(spec);
+  std::vector<shard::ShardId> shards;
+  for (size_t i = begin; i < end; ++i) {
+    const std::vector<shard::ShardId> some = shards_of(service_.router(), spec, ahead_taken_[i].args);
+    shards.insert(shards.end(), some.begin(), some.end());
+  }
+  std::sort(shards.begin(), shards.end());
+  shards.erase(std::unique(shards.begin(), shards.end()), shards.end());
+  shard::LogErrc outcome = shard::LogErrc::kOk;
+  // Nobody is told before the write is committed.
+  Buffer held;
+  RespWriter writer(held, writer_.is_resp3());
+  std::vector<std::string> error_codes;
+  {
+    shard::Loan loan = co_await lend(service_, reactor(), std::move(shards));
+    LentCommands commands(service_, loan);
+    for (size_t i = begin; i < end && outcome == shard::LogErrc::kOk; ++i) {
+      outcome = commands.admit(spec, client_.database, ahead_taken_[i].args);
+    }
+    if (outcome == shard::LogErrc::kOk) {
+      for (size_t i = begin; i < end; ++i) {
+        const uint64_t errors_before = writer.error_count();
+        commands.run(spec, client_.database, ahead_taken_[i].args, writer);
+        if (writer.error_count() != errors_before) error_codes.emplace_back(writer.last_error_code());
+      }
+      outcome = co_await commands.commit();
+    }
+  }
+  if (outcome != shard::LogErrc::kOk) {
+    // One of them may be too large, or its shard damaged: each gets an answer of its own.
+    no_group_until_ = end;
+    co_return co_await run_alone();
+  }
+  alone_ = nullptr;
+  alone_args_ = {};
+  ahead_next_ = end;
+  client_.commands += end - begin;
+  client_.last_command = &spec;
+  writer_.raw(held.view());
+  for (const std::string& code : error_codes) count_error(spec, code);
+  const int64_t now_ns = reactor().clock().monotonic_ns();
+  const int64_t each_ns = (now_ns - turn_ns_) / static_cast<int64_t>(end - begin);
+  for (size_t i = begin; i < end; ++i) note_call(spec, ahead_taken_[i].args, each_ns);
   turn_ns_ = now_ns;
   if (local_.row_ns != 0) local_.row_ns = now_ns;
   is_clock_due_ = now_ns - looked_at_clock_ns_ >= kClockAgeNsMax;

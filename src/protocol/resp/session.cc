@@ -53,6 +53,8 @@ Task<void> Session::run() {
       batch_ended();
     } else if (next == Next::kAlone) {
       co_await run_alone();
+    } else if (next == Next::kGroup) {
+      co_await run_group();
     } else if (next == Next::kPause) {
       co_await wait_for_pause();
     } else if (next == Next::kDrain) {

@@ -160,6 +160,7 @@ class Session {
     kInput,  // more bytes
     kBatch,  // commands under way on shards
     kAlone,  // alone_: a command that runs by itself
+    kGroup,  // alone_ and those read behind it that are equal: they run under one loan
     kPause,  // CLIENT PAUSE
     kDrain,  // the client to read its answers
     kEnd,    // nothing: the connection ends
@@ -183,6 +184,9 @@ class Session {
   // tenth of what they do. But each by itself while the slow log asks for times below kGroupSlowUsMin.
   static constexpr size_t kGroupArgsMax = 6;
   static constexpr int64_t kGroupSlowUsMin = 1000;
+  // Commands that share a loan have at most so many arguments together: some 100 us in which the shards serve nobody
+  // else.
+  static constexpr size_t kLoanArgsMax = 512;
   // Commands that follow one another within this time share one reading of the log's clock (which counts ms).
   static constexpr int64_t kClockAgeNsMax = 200'000;
 
@@ -221,6 +225,9 @@ class Session {
   Next take_again(Next after);
   Next take_keyed(const kv::CommandSpec& spec, const Taken& taken);
   Next take_alone(const kv::CommandSpec& spec, kv::Args args);
+  [[nodiscard]] bool is_plain(const kv::CommandSpec& spec) const;
+  [[nodiscard]] size_t group_end(const kv::CommandSpec& spec) const;
+  Task<void> run_group();
   void run_quick(QuickHandler handler, const kv::CommandSpec& spec, kv::Args args);
   bool is_batch_under_way();
   void acquire_batch();
@@ -274,6 +281,7 @@ class Session {
   std::coroutine_handle<> row_waiter_;
   bool is_clock_due_ = true;  // the next command is not to go by looked_at_clock_ns_
   int64_t looked_at_clock_ns_ = 0;
+  size_t no_group_until_ = 0;  // of ahead_taken_: a group of those could not be logged as one
   const kv::CommandSpec* alone_ = nullptr;
   kv::Args alone_args_;
   int64_t turn_ns_ = 0;  // the clock as of the last command's end, or of the last group's
