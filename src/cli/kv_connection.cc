@@ -52,7 +52,9 @@ Task<Status> KvConnection::log_in(const Target& target, const Login& login) {
     if (reply->is_error()) co_return refused(*reply);
   }
   if (login.database != 0) {
-    Result<resp::Reply> reply = co_await call({"SELECT", std::to_string(login.database)});
+    // Named, because g++ 12 cannot keep a braced list over a co_await.
+    std::vector<std::string> select = {"SELECT", std::to_string(login.database)};
+    Result<resp::Reply> reply = co_await call(std::move(select));
     if (!reply.ok()) co_return forward_error(reply);
     if (reply->is_error()) co_return refused(*reply);
   }

@@ -29,6 +29,7 @@ LogHome::LogHome(env::Env& env, env::Reactor& home, std::string folder, LocalLog
                         is_interval_armed_ = false;
                         if (shared_.durability.load(std::memory_order_relaxed) == Durability::kNever) return;
                         wanted_position_ = std::max(wanted_position_, written_position_);
+                        is_mark_sync_wanted_ = is_mark_unsynced_;
                         start_sync_if_wanted();
                       }),
       full_timer_(home, [this] { retry_full(); }),
@@ -176,11 +177,8 @@ void LogHome::receive(RemotePort& port, HandedOver& handed) {
   Buffer& from = handed.records.bytes();
   if (!batch_.bytes().empty() && from.size() > kCopyBytesMax) flush();
   if (has_failed()) {
-    from.clear();
-    port.tell(std::exchange(handed.waiters, {}), LogErrc::kFailed);
-    return;
-  }
-  if (batch_.bytes().empty()) {
+    from.clear();  // those who wait are told in their turn, behind the groups that are left
+  } else if (batch_.bytes().empty()) {
     batch_.bytes().swap(from);
   } else {
     batch_.bytes().append(from.view());
@@ -290,6 +288,7 @@ bool LogHome::write_sealed() {
   active_->is_dirty = true;
   written_position_ += record_bytes;
   bytes_since_mark_ += record_bytes;
+  is_mark_unsynced_ |= sealed_mark_bytes_ != 0;
   stats_.writes.add();
   stats_.written_bytes.add(sealed_bytes_);
   stats_.unsynced_bytes.set(static_cast<int64_t>(written_position_ - synced_position_));

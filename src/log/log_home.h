@@ -113,6 +113,7 @@ class LogHome {
   void keep_spares_ready();
   void publish_room();
 
+  [[nodiscard]] bool is_sync_wanted() const;
   void start_sync_if_wanted();
   Task<void> sync_until_done();
   Task<bool> sync_once();
@@ -152,6 +153,8 @@ class LogHome {
   size_t sealed_bytes_ = 0;
   size_t sealed_mark_bytes_ = 0;
   bool is_mark_due_ = false;
+  bool is_mark_unsynced_ = false;     // the last mark written has not begun to be synced
+  bool is_mark_sync_wanted_ = false;  // and has waited for an interval
   uint64_t bytes_since_mark_ = 0;
   bool is_flush_scheduled_ = false;
 

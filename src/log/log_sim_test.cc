@@ -27,6 +27,8 @@ struct ShardModel {
   std::vector<uint64_t> state{0};  // after each index; state[i] belongs to index i
   uint64_t acknowledged = 0;       // every index up to it
   uint64_t synced = 0;             // by sync(), whatever the durability
+  uint64_t told = 0;               // the last index whose outcome is known
+  bool is_told_out_of_order = false;
   [[nodiscard]] uint64_t last_index() const { return state.size() - 1; }
 };
 
@@ -38,6 +40,10 @@ class Appended final : public CommitWaiter {
   explicit Appended(std::vector<ShardModel>& model) : model_(model) {}
   void committed(LogErrc told) override {
     outcome = told;
+    for (const auto& [shard, index] : parts) {
+      if (index <= model_[shard].told) model_[shard].is_told_out_of_order = true;
+      model_[shard].told = index;
+    }
     if (told != LogErrc::kOk) return;
     for (const auto& [shard, index] : parts) model_[shard].acknowledged = std::max(model_[shard].acknowledged, index);
   }
@@ -190,6 +196,7 @@ class LogSimulation {
     ShardModel& shard = shards_[id];
     const uint64_t last = replay_.last_index[id];
     const std::string name = "shard " + std::to_string(id);
+    violate_if(shard.is_told_out_of_order, name + " was told outcomes out of order");
     for (const ShardDamage& damage : log_->recovery().damage) {
       if (damage.shard != id) continue;
       violate_if(last > shard.last_index() || replay_.state[id] != shard.state[last],
@@ -205,7 +212,7 @@ class LogSimulation {
     if (replay_.state[id] != shard.state[last]) return violate(name + " has another state than was appended");
     violate_if(log_->recovery().last_index[id] != last, name + " goes on at another index than it ended");
     shard.state.resize(last + 1);
-    shard.acknowledged = shard.synced = last;
+    shard.acknowledged = shard.synced = shard.told = last;
   }
 
   void check_atomicity() {

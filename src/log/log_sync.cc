@@ -34,21 +34,29 @@ class CommitAwaiter final : public CommitWaiter {
 
 // Group commit.
 
+// For what `interval` has not synced, and for the mark behind the last sync: until that is durable, damage to what it
+// vouches for would pass for a torn tail.
 void LogHome::arm_interval() {
-  if (is_interval_armed_ || written_position_ == synced_position_) return;
-  if (shared_.durability.load(std::memory_order_relaxed) != Durability::kInterval) return;
+  const Durability durability = shared_.durability.load(std::memory_order_relaxed);
+  if (is_interval_armed_ || durability == Durability::kNever) return;
+  const bool has_unsynced = durability == Durability::kInterval && written_position_ != synced_position_;
+  if (!has_unsynced && !is_mark_unsynced_) return;
   is_interval_armed_ = true;
   interval_timer_.arm_after(options_.sync_interval_ms * 1'000'000);
 }
 
+bool LogHome::is_sync_wanted() const {
+  return is_mark_sync_wanted_ || synced_position_ < std::min(wanted_position_, written_position_);
+}
+
 void LogHome::start_sync_if_wanted() {
-  if (is_syncing_ || has_failed() || synced_position_ >= std::min(wanted_position_, written_position_)) return;
+  if (is_syncing_ || has_failed() || !is_sync_wanted()) return;
   is_syncing_ = true;
   scope_.spawn(sync_until_done());
 }
 
 Task<void> LogHome::sync_until_done() {
-  while (!has_failed() && synced_position_ < std::min(wanted_position_, written_position_)) {
+  while (!has_failed() && is_sync_wanted()) {
     if (!co_await sync_once()) break;
   }
   is_syncing_ = false;
@@ -57,6 +65,7 @@ Task<void> LogHome::sync_until_done() {
 Task<bool> LogHome::sync_once() {
   const uint64_t position = written_position_;
   const LogPlace place{active_->number, active_->used_bytes};
+  is_mark_unsynced_ = is_mark_sync_wanted_ = false;
   std::vector<Segment*> round;
   for (Segment& segment : store_.row()) {
     if (std::exchange(segment.is_dirty, false)) round.push_back(&segment);

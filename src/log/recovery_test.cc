@@ -11,6 +11,7 @@
 namespace keelson::log {
 namespace {
 
+using env::sim::kMillisecond;
 using env::sim::kSecond;
 
 std::vector<std::string> lines_logged;
@@ -105,6 +106,19 @@ TEST_F(RecoveryTest, DamagedLastRecordIsFoundByAMark) {
   ASSERT_TRUE(h.open().ok());
   EXPECT_EQ(h.recorder.of(0), std::vector<std::string>{"zero-1"});
   EXPECT_EQ(h.recorder.of(1), std::vector<std::string>{"one-1"});
+  ASSERT_EQ(h.log->recovery().damage.size(), 1U);
+  EXPECT_EQ(h.log->recovery().damage[0].shard, 0);
+}
+
+// Also when the machine loses its power, once a sync interval has passed.
+TEST_F(RecoveryTest, DamagedLastRecordIsFoundAfterACrash) {
+  ASSERT_TRUE(h.open().ok());
+  append_all({{0, "zero-1"}});
+  h.world.run_for(h.options.sync_interval_ms * kMillisecond);
+  h.crash();
+  const auto [path, offset] = find("zero-1");
+  ASSERT_TRUE(h.node.disk().flip_bit(path, offset).ok());
+  ASSERT_TRUE(h.open().ok());
   ASSERT_EQ(h.log->recovery().damage.size(), 1U);
   EXPECT_EQ(h.log->recovery().damage[0].shard, 0);
 }

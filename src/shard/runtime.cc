@@ -117,8 +117,9 @@ Task<Status> Runtime::recover(std::vector<Replay::Reached>& reached) {
   Replay replay(env_, reactor(0), router_, background.engines, *options_.replay_sink);
   auto log =
       co_await log::LocalLog::open(env_, reactor(0), options_.folder + "/log", options_.log, first_index, replay);
-  if (!log.ok()) co_return forward_error(log);
+  // Also if it could not be opened: other reactors may still be applying what had been read.
   co_await replay.finish();
+  if (!log.ok()) co_return forward_error(log);
   reached = replay.reached();
   local_log_ = std::move(*log);
   background.log_id = local_log_->log_id();

@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "engine/kv/digest.h"
+#include "log/local_log.h"
 #include "protocol/resp/shard_agent.h"
 
 namespace keelson::sim_test {
@@ -88,7 +89,7 @@ class Life {
 
   void crash() {
     if (!server_.is_up() || !node().failure().empty()) return;
-    if (node().is_serving()) result_.checkpoints += node().runtime().checkpoint_progress().completed;
+    end_of_life();
     const bool is_kill = static_cast<double>(world_.random().next() % 1000) < options_.kill_probability * 1000;
     is_kill ? server_.kill() : server_.crash();
     ++result_.crashes;
@@ -164,8 +165,17 @@ class Life {
       if (result_.violation.empty()) result_.violation = client->violation();
     }
     if (server_.is_up()) result_.not_served = node().failure();
-    if (server_.is_up() && node().is_serving()) {
-      result_.checkpoints += node().runtime().checkpoint_progress().completed;
+    if (server_.is_up()) end_of_life();
+  }
+
+  void end_of_life() {
+    if (!node().is_serving()) return;
+    result_.checkpoints += node().runtime().checkpoint_progress().completed;
+    const log::LocalLog* log = node().runtime().local_log();
+    if (log == nullptr) return;
+    for (const auto& flip : server_.disk().flips_at_last_crash()) {
+      const log::LogRecovery& recovery = log->recovery();
+      result_.damaged_tails += flip.path == recovery.cut_file && flip.offset >= recovery.cut_offset_bytes ? 1 : 0;
     }
   }
 

@@ -36,6 +36,9 @@ struct KvRunResult {
   uint64_t acknowledged = 0;
   uint64_t verified = 0;
   uint64_t lost_keys = 0;  // their shard is stopped, and says so
+  // Crashes that turned a bit over in the log's last records before a mark vouched for them: nobody can tell that from
+  // a torn tail, and it is cut off as one.
+  uint64_t damaged_tails = 0;
   uint64_t crashes = 0;
   uint64_t checkpoints = 0;
   uint64_t trace_hash = 0;

@@ -1,7 +1,12 @@
+#include <algorithm>
 #include <cstring>
+#include <map>
+#include <string>
 #include <utility>
+#include <vector>
 
 #include "base/coding.h"
+#include "engine/kv/args.h"
 #include "engine/kv/checkpoint.h"
 #include "engine/kv/integer_array.h"
 #include "engine/kv/keyspace.h"
@@ -86,9 +91,11 @@ struct CheckpointLoader::Loading {
   BigObject* object = nullptr;
   uint64_t parts_left = 0;
   uint64_t size = 0;
-  std::vector<std::string> chunks;  // that came before their turn
-  std::vector<bool> has_part;
+  std::vector<bool> has_part;  // of strings, hashes and sets
+  // Of lists.
+  uint64_t chunk_count = 0;
   uint64_t next_chunk = 0;
+  std::map<uint64_t, std::string> chunks;  // that came before their turn
 };
 
 bool CheckpointLoader::Loading::add_part(uint64_t number, std::string_view part) {
@@ -148,18 +155,17 @@ bool CheckpointLoader::Loading::add_leaf(std::string_view part) {
 
 bool CheckpointLoader::Loading::add_chunk(uint64_t number, std::string_view part) {
   auto& list = *static_cast<ListObject*>(object);
-  if (number >= has_part.size() || has_part[number] || part.empty()) return false;
-  has_part[number] = true;
-  --parts_left;
+  if (number < next_chunk || number >= chunk_count || part.empty()) return false;
   if (number != next_chunk) {
-    if (chunks.empty()) chunks.resize(has_part.size());
-    chunks[number] = part;
+    if (!chunks.emplace(number, part).second) return false;
+    --parts_left;
     return true;
   }
+  --parts_left;
   if (!list.append_chunk(part)) return false;
-  for (++next_chunk; next_chunk < has_part.size() && has_part[next_chunk]; ++next_chunk) {
-    if (!list.append_chunk(chunks[next_chunk])) return false;
-    chunks[next_chunk] = std::string();
+  for (++next_chunk; !chunks.empty() && chunks.begin()->first == next_chunk; ++next_chunk) {
+    if (!list.append_chunk(chunks.begin()->second)) return false;
+    chunks.erase(chunks.begin());
   }
   return parts_left != 0 || list.size() == size;
 }
@@ -206,6 +212,8 @@ Status CheckpointLoader::load_header(std::string_view& from) {
   if (has_header_) return damaged("two headers");
   if (!read_varint(from, version) || !read_varint(from, databases)) return damaged("the header is cut short");
   if (version != kCheckpointVersion) return damaged("the format is of another version");
+  // A count that is a lie must not take all memory: beyond so many keys, room is made as they come.
+  uint64_t reservable_keys = uint64_t{1} << 22;
   for (; databases > 0; --databases) {
     uint64_t number = 0;
     uint64_t keys = 0;
@@ -216,10 +224,10 @@ Status CheckpointLoader::load_header(std::string_view& from) {
     if (number >= keyspace_.options().databases) {
       return damaged("it holds a database whose number is above the configured count");
     }
-    // A count that is a lie must not take all memory: more than this is made room for as it comes.
-    constexpr uint64_t kReservedKeysMax = uint64_t{1} << 26;
     if (keyspace_.size(static_cast<uint16_t>(number)) != 0) return damaged("a database stands there twice");
-    keyspace_.reserve(static_cast<uint16_t>(number), std::min(keys, kReservedKeysMax));
+    const uint64_t reserved_keys = std::min(keys, reservable_keys);
+    reservable_keys -= reserved_keys;
+    keyspace_.reserve(static_cast<uint16_t>(number), reserved_keys);
   }
   has_header_ = true;
   return {};
@@ -277,9 +285,10 @@ Status CheckpointLoader::load_object(std::string_view& from) {
   switch (object_kind) {
     case BigObject::Kind::kString: {
       parts_expected = (size + StringObject::kBlockBytes - 1) / StringObject::kBlockBytes;
-      auto* string = new StringObject(size);
+      if (size > kStringBytesMax) return damaged("a string of an impossible size");
+      auto* string = new StringObject();
       loading->object = string;
-      string->resize(size);
+      string->load_begin(size);
       break;
     }
     case BigObject::Kind::kMembers: {
@@ -292,6 +301,7 @@ Status CheckpointLoader::load_object(std::string_view& from) {
     case BigObject::Kind::kList:
       loading->object = new ListObject();
       if (parts > size) return damaged("a list with empty chunks");
+      loading->chunk_count = parts;
       break;
     case BigObject::Kind::kSortedSet: {
       parts_expected = size;
@@ -300,7 +310,9 @@ Status CheckpointLoader::load_object(std::string_view& from) {
     }
   }
   if (parts != parts_expected) return damaged("an object's parts do not fit its size");
-  if (object_kind != BigObject::Kind::kSortedSet) loading->has_part.resize(parts);
+  if (object_kind == BigObject::Kind::kString || object_kind == BigObject::Kind::kMembers) {
+    loading->has_part.resize(parts);
+  }
   if (!loading_.emplace(id, std::move(loading)).second) return damaged("two objects with one number");
   return {};
 }

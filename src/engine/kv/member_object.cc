@@ -40,9 +40,12 @@ MemberObject::~MemberObject() {
 
 bool MemberObject::drain(size_t& budget) {
   while (size_ > 0 && budget > 0) {
-    --size_;
-    // Members that are missing: a checkpoint was not loaded to its end.
-    if (Member* member = slot(size_)) Member::destroy(member, has_values());
+    // Blocks and members that are missing: a checkpoint was not loaded to its end.
+    if (blocks_.back() == nullptr) {
+      size_ = (blocks_.size() - 1) * kBlockMembers;
+    } else if (Member* member = slot(--size_)) {
+      Member::destroy(member, has_values());
+    }
     if (size_ % kBlockMembers == 0) blocks_.pop_back();
     --budget;
   }
@@ -107,13 +110,18 @@ bool MemberObject::erase(std::string_view name) {
 
 void MemberObject::load_begin(size_t count) {
   KEELSON_CHECK(size_ == 0, "load_begin() is for a new object");
-  table_.reserve(count);
-  for (size_t i = 0; i < count; i += kBlockMembers) blocks_.push_back(std::make_unique<Block>());
+  // A count that is a lie must not take all memory: blocks are made as their members come.
+  constexpr size_t kReservedMembersMax = size_t{1} << 18;
+  table_.reserve(std::min(count, kReservedMembersMax));
+  blocks_.resize((count + kBlockMembers - 1) / kBlockMembers);
   size_ = count;
 }
 
 bool MemberObject::load_at(size_t index, std::string_view name, std::string_view value) {
-  if (index >= size_ || slot(index) != nullptr) return false;
+  if (index >= size_) return false;
+  std::unique_ptr<Block>& block = blocks_[index / kBlockMembers];
+  if (block == nullptr) block = std::make_unique<Block>();
+  if (slot(index) != nullptr) return false;
   const uint64_t hash = table_.hash(name);
   if (table_.find(name, hash) != nullptr) return false;
   Member* member = Member::create(name, value, has_values());

@@ -44,4 +44,12 @@ void StringObject::assign(std::string_view bytes) {
   size_ = bytes.size();
 }
 
+void StringObject::load_begin(size_t size) {
+  KEELSON_CHECK(data_ == nullptr, "load_begin() is for a new string");
+  capacity_ = size_class(std::max<size_t>(size, 1));
+  data_ = static_cast<char*>(std::calloc(capacity_, 1));
+  KEELSON_CHECK(data_ != nullptr, "out of memory");
+  size_ = size;
+}
+
 }  // namespace keelson::kv

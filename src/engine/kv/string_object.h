@@ -12,6 +12,7 @@ class StringObject final : public BigObject {
  public:
   static constexpr size_t kBlockBytes = 64 * 1024;  // what a checkpoint writes at once
 
+  StringObject() : BigObject(Kind::kString) {}
   explicit StringObject(size_t capacity);
   ~StringObject();
 
@@ -25,6 +26,8 @@ class StringObject final : public BigObject {
   void resize(size_t size);
   // With room for it, and no more than that.
   void assign(std::string_view bytes);
+  // For loading a checkpoint, on a new string: so many zeros, whose memory is taken where it is written to.
+  void load_begin(size_t size);
 
  private:
   void reallocate(size_t capacity);

@@ -329,7 +329,9 @@ void DiskState::crash_file(Inode& inode) {
   }
   inode.pending.clear();
   if (inode.durable.size() > 0 && world_.faults.happens(f.flip_bit_at_crash_probability)) {
-    inode.durable.flip(world_.faults.below(inode.durable.size()), static_cast<unsigned>(world_.faults.below(8)));
+    const uint64_t offset = world_.faults.below(inode.durable.size());
+    inode.durable.flip(offset, static_cast<unsigned>(world_.faults.below(8)));
+    flips_.emplace(inode.number, offset);
     ++counts_.faults;
   }
   inode.cached.copy_from(inode.durable);
@@ -345,12 +347,21 @@ void DiskState::crash() {
   }
   pending_names_.clear();
   cached_names_ = durable_names_;
+  flips_.clear();
   // Each file once, in the order of its creation, whatever it is called.
   std::map<uint64_t, InodePtr> inodes;
   for (const auto& [path, inode] : durable_names_) inodes.emplace(inode->number, inode);
   for (const auto& [number, inode] : inodes) crash_file(*inode);
   full_until_ns_ = 0;
   world_.trace(Trace::kCrash, counts_.writes_lost, counts_.names_lost);
+}
+
+std::vector<SimDisk::Flip> DiskState::flips_at_last_crash() const {
+  std::vector<Flip> flips;
+  for (const auto& [path, inode] : cached_names_) {
+    if (const auto flip = flips_.find(inode->number); flip != flips_.end()) flips.push_back({path, flip->second});
+  }
+  return flips;
 }
 
 Result<std::string> DiskState::content(const std::string& path) const {

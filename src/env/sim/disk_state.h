@@ -88,6 +88,7 @@ class DiskState final : public SimDisk {
   void fail_writes(unsigned count, std::string part) override;
   void set_faults(DiskFaults faults) override { own_faults_ = faults; }
   [[nodiscard]] const DiskCounts& counts() const override { return counts_; }
+  [[nodiscard]] std::vector<Flip> flips_at_last_crash() const override;
 
   // For MountedDisk. Paths are as callers give them, less a slash at the end.
   [[nodiscard]] InodePtr find(const std::string& path) const;
@@ -146,6 +147,7 @@ class DiskState final : public SimDisk {
   const unsigned node_;
   std::optional<DiskFaults> own_faults_;
   DiskCounts counts_;
+  std::map<uint64_t, uint64_t> flips_;  // at the last crash: inode number, offset
   std::map<std::string, InodePtr> cached_names_;
   std::map<std::string, InodePtr> durable_names_;
   std::deque<NameChange> pending_names_;

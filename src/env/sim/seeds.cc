@@ -2,6 +2,7 @@
 
 #include <cerrno>  // program_invocation_name
 #include <charconv>
+#include <csignal>
 #include <cstdio>
 #include <cstdlib>
 #include <string>
@@ -24,6 +25,33 @@ std::optional<uint64_t> parse_number(std::string_view text) {
                source.c_str(), text.c_str());
   std::exit(2);
 }
+
+// A run that ends the process (a failed check, a bad access) must name its seed as well.
+class CrashNotice {
+ public:
+  CrashNotice() {
+    for (size_t i = 0; i < std::size(kSignals); ++i) before_[i] = std::signal(kSignals[i], tell);
+  }
+  ~CrashNotice() {
+    for (size_t i = 0; i < std::size(kSignals); ++i) std::signal(kSignals[i], before_[i]);
+  }
+  void running(uint64_t seed, const std::string& filter) {
+    text_ = "seed " + std::to_string(seed) + " ended the process; again: " + replay_command(seed, filter) + "\n";
+  }
+
+ private:
+  static constexpr int kSignals[] = {SIGABRT, SIGSEGV, SIGBUS, SIGFPE, SIGILL};
+
+  // stderr has no buffer; what a handler may not do besides hardly matters to a process that is ending.
+  static void tell(int signal) {
+    std::fputs(text_.c_str(), stderr);
+    std::signal(signal, SIG_DFL);
+    std::raise(signal);
+  }
+
+  static inline std::string text_;
+  void (*before_[std::size(kSignals)])(int) = {};
+};
 
 SeedRange parse_or_refuse(const std::string& source, const std::string& text) {
   const std::optional<SeedRange> range = parse_seeds(text);
@@ -63,7 +91,9 @@ std::string replay_command(uint64_t seed, const std::string& filter) {
 
 std::optional<uint64_t> run_seeds(SeedRange range, const std::string& filter,
                                   const std::function<bool(uint64_t)>& run) {
+  CrashNotice notice;
   for (uint64_t seed = range.first; seed - range.first < range.count; ++seed) {
+    notice.running(seed, filter);
     if (run(seed)) continue;
     std::fprintf(stderr, "seed %llu failed; again: %s\n", static_cast<unsigned long long>(seed),
                  replay_command(seed, filter).c_str());

@@ -90,6 +90,12 @@ class SimDisk {
   // Faults of this disk alone in place of the world's.
   virtual void set_faults(DiskFaults faults) = 0;
   [[nodiscard]] virtual const DiskCounts& counts() const = 0;
+  // What flip_bit_at_crash_probability turned over at the last crash, in files that still have a name.
+  struct Flip {
+    std::string path;
+    uint64_t offset = 0;
+  };
+  [[nodiscard]] virtual std::vector<Flip> flips_at_last_crash() const = 0;
 
   static constexpr uint64_t kUnlimited = std::numeric_limits<uint64_t>::max();
 };

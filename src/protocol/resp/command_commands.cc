@@ -12,6 +12,7 @@
 #include "protocol/resp/command_helpers.h"
 #include "protocol/resp/session.h"
 #include "protocol/resp/session_handlers.h"
+#include "protocol/resp/syntax_tree.h"
 
 namespace keelson::resp {
 
@@ -183,6 +184,42 @@ void reply_info(RespWriter& out, const kv::CommandSpec* spec) {
   for (const kv::CommandSpec* subcommand : subcommands) reply_info(out, subcommand);
 }
 
+// Keys are counted through: each says which of the command's key specs finds it.
+int reply_arguments(RespWriter& out, const std::vector<SyntaxNode>& nodes, int last_key_spec);
+
+int reply_argument(RespWriter& out, const SyntaxNode& node, int last_key_spec) {
+  const auto text = [&out](std::string_view name, std::string_view value) {
+    out.bulk(name);
+    out.bulk(value);
+  };
+  const bool is_key = node.type == "key";
+  const unsigned flags = unsigned{node.is_optional} + unsigned{node.is_multiple} + unsigned{node.is_token_repeated};
+  out.map(2U + unsigned{is_key} + unsigned{!node.token.empty()} + unsigned{flags != 0} +
+          unsigned{!node.children.empty()});
+  text("name", node.name);
+  text("type", node.type);
+  if (is_key) {
+    out.bulk("key_spec_index");
+    out.integer(++last_key_spec);
+  }
+  if (!node.token.empty()) text("token", node.token);
+  if (flags != 0) {
+    out.bulk("flags");
+    out.set(flags);
+    if (node.is_optional) out.status("optional");
+    if (node.is_multiple) out.status("multiple");
+    if (node.is_token_repeated) out.status("multiple_token");
+  }
+  return node.children.empty() ? last_key_spec : reply_arguments(out, node.children, last_key_spec);
+}
+
+int reply_arguments(RespWriter& out, const std::vector<SyntaxNode>& nodes, int last_key_spec) {
+  out.bulk("arguments");
+  out.array(nodes.size());
+  for (const SyntaxNode& node : nodes) last_key_spec = reply_argument(out, node, last_key_spec);
+  return last_key_spec;
+}
+
 void reply_docs(RespWriter& out, const kv::CommandSpec& spec) {
   const std::vector<const kv::CommandSpec*> subcommands = served_subcommands_of(spec);
   const std::string_view module = spec.home == kv::Home::kUnsupported ? "keelson: not supported" : "";
@@ -201,8 +238,7 @@ void reply_docs(RespWriter& out, const kv::CommandSpec& spec) {
     out.bulk("doc_flags");
     reply_words_as_set(out, spec.doc_flags);
   }
-  // Redis gives a tree of arguments here; the line it stands for is in the table, and is what is shown to people.
-  if (!spec.syntax.empty()) text("syntax", spec.syntax);
+  if (!spec.syntax.empty()) reply_arguments(out, parse_syntax(spec.syntax), -1);
   if (!module.empty()) text("note", module);
   if (subcommands.empty()) return;
   out.bulk("subcommands");

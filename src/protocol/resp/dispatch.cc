@@ -564,7 +564,8 @@ Task<void> Session::query_shard(shard::ShardId id, const kv::CommandSpec& spec, 
     held_->query_on(id, spec, client_.database, args, reply);
     co_return;
   }
-  shard::Loan loan = co_await lend(service_, reactor(), {id});
+  std::vector<shard::ShardId> only(1, id);  // named, because g++ 12 cannot keep a braced list over a co_await
+  shard::Loan loan = co_await lend(service_, reactor(), std::move(only));
   LentCommands commands(service_, loan);
   if (loan.damage() != nullptr) {
     reply.error(refusal_text(shard::LogErrc::kDamaged));
