@@ -31,6 +31,9 @@ KEELSON = ROOT / "build" / "release" / "keelson"
 PACED = ROOT / "build" / "release" / "bench" / "paced_load"
 RESULTS = ROOT / "bench" / "RESULTS.md"
 NOTES_HEAD = "## What the profiles say\n"
+# What each section has said last, so that sections can be run one by one and the report still be whole.
+PARTS = ROOT / "build" / "bench-kv"
+SECTIONS = ["cpu", "families", "durability", "throughput", "latency", "memory", "restart", "checkpoint", "growth"]
 KEYS = 100_000
 CORES = sorted(os.sched_getaffinity(0))
 
@@ -518,38 +521,72 @@ def restart_keelson(count: int, how: str) -> float:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def head(quick: bool) -> str:
-    commit = subprocess.run(["git", "-C", str(ROOT), "rev-parse", "--short", "HEAD"], capture_output=True, text=True).stdout.strip()
+def commit() -> str:
+    return subprocess.run(["git", "-C", str(ROOT), "rev-parse", "--short", "HEAD"], capture_output=True, text=True).stdout.strip()
+
+
+@dataclass
+class Part:
+    """One section's text, and how it came to be."""
+    name: str
+    quick: bool
+    commit: str
+    began: str
+    took_s: int
+    text: str
+
+    def save(self) -> None:
+        PARTS.mkdir(parents=True, exist_ok=True)
+        (PARTS / f"{self.name}.json").write_text(json.dumps(self.__dict__, indent=1))
+
+
+def saved_parts() -> list[Part]:
+    return [Part(**json.loads(path.read_text())) for name in SECTIONS if (path := PARTS / f"{name}.json").exists()]
+
+
+def head(parts: list[Part]) -> str:
     cpu = next((line.split(":", 1)[1].strip() for line in Path("/proc/cpuinfo").read_text().splitlines() if line.startswith("model name")), platform.machine())
     peer = subprocess.run(["redis-cli", "--version"], capture_output=True, text=True).stdout.split()[1]
     memory = int(next(line.split()[1] for line in Path("/proc/meminfo").read_text().splitlines() if line.startswith("MemTotal"))) // 1024 // 1024
-    return (f"# kv, side by side with redis-server {peer}\n\nWritten by `bench/run kv{' --quick' if quick else ''}` on {datetime.date.today()}, commit {commit}, "
-            f"{len(CORES)} cores of {cpu}, {memory} GiB, Linux {platform.release()}.\n\nA ratio is Keelson's number by Redis's, for two runs next to each other; shown as "
-            "median (least..most) over the runs. CPU is the time that the server's threads ran, from /proc. The goals are those the project was given.\n")
+    rows = "\n".join(f"| {part.name} | {part.began} | {part.commit} | {'fewer rounds, 1 million keys at most' if part.quick else 'all'} | {part.took_s} |" for part in parts)
+    return (f"# kv, side by side with redis-server {peer}\n\nWritten by `bench/run kv`, {len(CORES)} cores of {cpu}, {memory} GiB, Linux {platform.release()}.\n\n"
+            "A ratio is Keelson's number by Redis's, for two runs next to each other; shown as median (least..most) over the runs. CPU is the time that the "
+            "server's threads ran, from /proc. The goals are those the project was given.\n\n"
+            f"| section | began (UTC) | commit | rounds | took s |\n| --- | --- | --- | --- | ---: |\n{rows}\n")
+
+
+def report_of(parts: list[Part], notes_from: Path) -> str:
+    notes = ""
+    if notes_from.exists() and NOTES_HEAD in notes_from.read_text():
+        notes = "\n" + NOTES_HEAD + notes_from.read_text().split(NOTES_HEAD, 1)[1]   # written by hand; kept
+    return "\n".join([head(parts), *[part.text for part in parts]]).rstrip() + "\n" + notes
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(prog="bench/run kv")
-    sections = ["cpu", "families", "durability", "throughput", "latency", "memory", "restart", "checkpoint", "growth"]
     parser.add_argument("--quick", action="store_true")
-    parser.add_argument("--only", default=",".join(sections), help="sections: " + " ".join(sections))
-    parser.add_argument("--output", type=Path, help="instead of bench/RESULTS.md (the default only when every section runs)")
+    parser.add_argument("--only", default=",".join(SECTIONS), help="sections: " + " ".join(SECTIONS))
+    parser.add_argument("--output", type=Path, help="where the report goes, instead of bench/RESULTS.md (its default once every section has run, now or "
+                        "before) or build/bench-kv.md (until then)")
     options = parser.parse_args()
     chosen = options.only.split(",")
-    if unknown := set(chosen) - set(sections):
+    if unknown := set(chosen) - set(SECTIONS):
         parser.error(f"unknown sections: {unknown}")
     hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))   # for 5,000 connections
-    bench = Bench(options.quick)
-    bench.report.say(head(options.quick))
-    for name in sections:
-        if name in chosen:
-            getattr(bench, name)()
-    output = options.output or (RESULTS if set(chosen) == set(sections) else ROOT / "build" / "bench-kv.md")
-    notes = ""
-    if output.exists() and NOTES_HEAD in output.read_text():
-        notes = "\n" + NOTES_HEAD + output.read_text().split(NOTES_HEAD, 1)[1]   # written by hand; kept
-    output.write_text("\n".join(bench.report.parts).rstrip() + "\n" + notes)
+    for name in SECTIONS:
+        if name not in chosen:
+            continue
+        bench = Bench(options.quick)
+        at = datetime.datetime.now(datetime.timezone.utc)
+        began = time.monotonic()
+        getattr(bench, name)()
+        part = Part(name, options.quick, commit(), f"{at:%Y-%m-%d %H:%M}", round(time.monotonic() - began), "\n".join(bench.report.parts))
+        part.save()
+        print(f"section {name}: {part.took_s} s\n", flush=True)
+    parts = saved_parts()
+    output = options.output or (RESULTS if len(parts) == len(SECTIONS) else ROOT / "build" / "bench-kv.md")
+    output.write_text(report_of(parts, RESULTS))
     print(f"written: {output}")
     return 0
 

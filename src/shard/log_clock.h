@@ -18,9 +18,11 @@ class LogClock {
       : clock_(clock), last_monotonic_ms_(monotonic_ms()), now_ms_(clock.wall_ms()) {}
 
   // Reads the machine's clocks.
-  int64_t refresh() {
+  int64_t refresh() { return refresh(clock_.monotonic_ns()); }
+  // The same for whoever has just read the monotonic one.
+  int64_t refresh(int64_t monotonic_ns) {
     const int64_t wall = clock_.wall_ms();
-    const int64_t monotonic = monotonic_ms();
+    const int64_t monotonic = monotonic_ns / 1'000'000;
     if (wall >= now_ms_) {
       now_ms_ = wall;
       last_monotonic_ms_ = monotonic;

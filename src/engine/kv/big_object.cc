@@ -40,6 +40,25 @@ bool drain_object(BigObject* object, size_t& budget) {
   return true;
 }
 
+uint64_t prefetch_member(const BigObject& object, std::string_view name) {
+  switch (object.kind()) {
+    case BigObject::Kind::kMembers:
+      return static_cast<const MemberObject&>(object).prefetch(name);
+    case BigObject::Kind::kSortedSet:
+      return static_cast<const SortedSetObject&>(object).prefetch(name);
+    default:
+      return 0;  // a command for another type, which will be refused
+  }
+}
+
+void prefetch_member_node(const BigObject& object, uint64_t hash) {
+  if (object.kind() == BigObject::Kind::kMembers) {
+    static_cast<const MemberObject&>(object).prefetch_node(hash);
+  } else if (object.kind() == BigObject::Kind::kSortedSet) {
+    static_cast<const SortedSetObject&>(object).prefetch_node(hash);
+  }
+}
+
 BigObject* copy_object(const BigObject& object, uint64_t secret) {
   switch (object.kind()) {
     case BigObject::Kind::kString: {

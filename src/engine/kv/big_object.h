@@ -7,6 +7,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <string_view>
 
 namespace keelson::kv {
 
@@ -38,6 +39,10 @@ class BigObject {
 bool drain_object(BigObject* object, size_t& budget);
 // A copy with the same elements in the same order; tables hash with `secret`.
 [[nodiscard]] BigObject* copy_object(const BigObject& object, uint64_t secret);
+// As Keyspace::prefetch() and prefetch_entry(), for one member of a collection that is so large that it will not be in
+// the cache.
+[[nodiscard]] uint64_t prefetch_member(const BigObject& object, std::string_view name);
+void prefetch_member_node(const BigObject& object, uint64_t hash);
 // How many elements' worth of work freeing it is.
 [[nodiscard]] size_t drain_cost(const BigObject& object);
 // The object's allocations. Looks at up to `samples` elements of a collection, all of them if 0.

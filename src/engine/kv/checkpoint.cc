@@ -14,8 +14,22 @@ namespace {
 // What is written ahead of its turn is kept in pieces of about this size.
 constexpr size_t kEarlyBytes = 128 * 1024;
 
-// The entry's bytes, with no address in them.
-void append_entry(const Entry& entry, Buffer& out) {
+// The entry's bytes, with no address and no name by number in them.
+void append_entry(const Entry& entry, const FieldNames& names, Buffer& out) {
+  if (entry.type() == Type::kHash && !entry.is_object()) {
+    const std::string_view blob = entry.inline_value();
+    if (const size_t spelled_bytes = spelled_out_bytes(blob, names); spelled_bytes != blob.size()) {
+      Entry* spelled = Entry::create(entry.type(), entry.encoding(), entry.key(),
+                                     entry.has_expiry() ? entry.expires_at_ms() : -1, entry.flags(), spelled_bytes);
+      spelled->set_clock(entry.clock());
+      spell_out(blob, names, spelled->inline_data());
+      const std::string_view bytes(reinterpret_cast<const char*>(spelled), spelled->bytes_used());
+      append_varint(out, bytes.size());
+      out.append(bytes);
+      Entry::destroy(spelled);
+      return;
+    }
+  }
   const size_t bytes = entry.bytes_used();
   append_varint(out, bytes);
   char* to = out.reserve(bytes);
@@ -85,8 +99,9 @@ void Checkpoint::write_segment(const Source& source, Table<EntryTraits>::Segment
     append_u8(out, static_cast<uint8_t>(CheckpointRecord::kEntries));
     append_varint(out, source.number);
     append_varint(out, small);
-    Table<EntryTraits>::for_each_in(segment, [&out](const Entry* entry) {
-      if (!entry->is_object()) append_entry(*entry, out);
+    const FieldNames& names = keyspace_->field_names();
+    Table<EntryTraits>::for_each_in(segment, [&out, &names](const Entry* entry) {
+      if (!entry->is_object()) append_entry(*entry, names, out);
     });
   }
   if (small == segment.count) return;
@@ -102,7 +117,7 @@ void Checkpoint::announce_object(const Source& source, const Entry& entry, Buffe
   append_u8(out, static_cast<uint8_t>(CheckpointRecord::kObject));
   append_varint(out, id);
   append_varint(out, source.number);
-  append_entry(entry, out);
+  append_entry(entry, keyspace_->field_names(), out);
   append_u8(out, static_cast<uint8_t>(object.kind()));
   append_varint(out, pending->parts());
   append_varint(out, pending->size());

@@ -10,7 +10,8 @@
 // otherwise):
 //
 //   1 header    version (1), count of databases that hold keys; for each: number, keys, keys with a time to live
-//   2 entries   database, count; for each: bytes, then the entry as it stands in memory (entry.h)
+//   2 entries   database, count; for each: bytes, then the entry as it stands in memory (entry.h), but with the
+//               fields of a packed hash spelled out
 //   3 object    id, database, bytes, the entry (its address is zero), u8 object kind, parts, size
 //               (string: size in bytes; others: elements. parts: see pending_object.h; a sorted set's are its members)
 //   4 part      id, number, bytes, then

@@ -246,6 +246,7 @@ Status CheckpointLoader::load_entries(std::string_view& from) {
       if (entry != nullptr) Entry::destroy(entry);
       return damaged("an entry is malformed");
     }
+    if (entry->type() == Type::kHash) entry = number_fields(entry, keyspace_.field_names());
     if (!keyspace_.link_loaded(static_cast<uint16_t>(database), entry)) {
       Entry::destroy(entry);
       return damaged("a key stands there twice");

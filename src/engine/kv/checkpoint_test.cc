@@ -49,6 +49,13 @@ class Changer {
   static constexpr size_t kKeys = 400;
   static constexpr int64_t kNow = 1000;
 
+  // A field's name that soon stands in hashes by its number.
+  std::string shared_name(size_t number) {
+    const std::string name = "shared:" + std::to_string(number);
+    for (int i = 0; i < 8; ++i) (void)keyspace_.field_names().sighted(name);
+    return name;
+  }
+
   void move_or_copy(uint16_t database, const std::string& key, size_t kind) {
     const auto to = static_cast<uint16_t>(random_.below(3));
     const std::string other = "key" + std::to_string(random_.below(kKeys / 5) * 5 + kind);
@@ -102,7 +109,7 @@ class Changer {
       default: {
         auto hash = *keyspace_.write_or_create<HashValue>(database, key, kNow);
         if (random_.below(3) != 0)
-          hash.set(text, random_.text(80));
+          hash.set(random_.one_in(2) ? shared_name(random_.below(8)) : text, random_.text(80));
         else if (hash.size() != 0)
           hash.erase(std::string(hash.at(random_.below(hash.size())).first));
         keyspace_.erase_if_empty(hash);

@@ -133,6 +133,9 @@ const CommandSpec* command_by_code(uint16_t code);
   return spec.arity >= 0 ? argument_count == static_cast<size_t>(spec.arity)
                          : argument_count >= static_cast<size_t>(-spec.arity);
 }
+// Which argument names a field or member that the command looks for in a hash, set or sorted set (the first of them, if
+// it takes several); 0: none. A hint for reading ahead.
+[[nodiscard]] size_t member_argument(const CommandSpec& spec);
 // Exactly one key, always at args[spec.keys.first]: the quick way for most commands.
 [[nodiscard]] constexpr bool has_single_key(const CommandSpec& spec) {
   return spec.keys.first > 0 && spec.keys.first == spec.keys.last && spec.keys.numkeys_at == 0 && !spec.keys.custom;

@@ -3,6 +3,7 @@
 // Most commands have them at fixed places or in a row, or count them (numkeys). The few with words that name a key
 // anywhere (KeySpec::custom) are told apart by name here.
 #include <algorithm>
+#include <array>
 #include <optional>
 
 #include "base/check.h"
@@ -13,6 +14,17 @@
 namespace keelson::kv {
 
 namespace {
+
+struct MemberArgument {
+  std::string_view name;
+  uint8_t at;
+};
+constexpr MemberArgument kMemberArguments[] = {
+    {"HDEL", 2},  {"HEXISTS", 2},  {"HGET", 2},       {"HINCRBY", 2}, {"HINCRBYFLOAT", 2}, {"HMGET", 2},
+    {"HMSET", 2}, {"HSET", 2},     {"HSETNX", 2},     {"HSTRLEN", 2}, {"SADD", 2},         {"SISMEMBER", 2},
+    {"SREM", 2},  {"ZADD", 3},     {"SMISMEMBER", 2}, {"ZINCRBY", 3}, {"ZMSCORE", 2},      {"ZRANK", 2},
+    {"ZREM", 2},  {"ZREVRANK", 2}, {"ZSCORE", 2},
+};
 
 // SORT key ... STORE destination: the last STORE counts, words behind BY, GET and LIMIT are no options.
 void sort_keys(Args args, std::vector<uint32_t>& into) {
@@ -94,6 +106,19 @@ bool custom_keys(const CommandSpec& spec, Args args, std::vector<uint32_t>& into
 }
 
 }  // namespace
+
+size_t member_argument(const CommandSpec& spec) {
+  static const auto by_code = [] {
+    std::array<uint8_t, kCommandCodesEnd> places{};
+    for (const MemberArgument& row : kMemberArguments) {
+      const CommandSpec* found = find_command(row.name);
+      KEELSON_CHECK(found != nullptr, "a command with a member is not in the command table");
+      places[found->code] = row.at;
+    }
+    return places;
+  }();
+  return by_code[spec.code];
+}
 
 bool keys_of(const CommandSpec& spec, Args args, std::vector<uint32_t>& into) {
   into.clear();

@@ -3,6 +3,9 @@
 //
 // Fields have indexes 0..size()-1 for random picks; any change may renumber them. The order is not part of the
 // replicated state: nothing that is logged may depend on it.
+//
+// A packed hash may name its fields by number (field_names.h). Nobody but this class and a checkpoint sees that: the
+// latter spells them out when it writes a hash, and has them numbered again when it has loaded one.
 #pragma once
 
 #include <cstdint>
@@ -16,6 +19,14 @@
 #include "engine/kv/value.h"
 
 namespace keelson::kv {
+
+class FieldNames;
+
+// A packed hash's inline value with all names spelled out: how long it is, and the bytes themselves.
+[[nodiscard]] size_t spelled_out_bytes(std::string_view blob, const FieldNames& names);
+void spell_out(std::string_view blob, const FieldNames& names, char* to);
+// Numbers the fields of a packed hash that stands in no table yet, as far as they have numbers; may move the entry.
+[[nodiscard]] Entry* number_fields(Entry* entry, FieldNames& names);
 
 class HashValue final : public Value {
  public:

@@ -35,7 +35,8 @@ DetachedValue::~DetachedValue() {
   if (entry_ != nullptr) keyspace_->free_entry(entry_);
 }
 
-Keyspace::Keyspace(const KeyspaceOptions& options) : options_(options), lazy_free_(std::make_unique<LazyFree>(*this)) {
+Keyspace::Keyspace(const KeyspaceOptions& options)
+    : options_(options), lazy_free_(std::make_unique<LazyFree>(*this)), field_names_(options.hash_secret) {
   for (unsigned i = 0; i < options.databases; ++i) {
     databases_.push_back(std::make_unique<Database>(options.hash_secret));
   }
@@ -53,6 +54,7 @@ void Keyspace::reset() {
     database = std::make_unique<Database>(options_.hash_secret);
   }
   while (lazy_free_->step(SIZE_MAX)) continue;
+  field_names_.clear();
 }
 
 // ---- Clocks
@@ -115,6 +117,11 @@ uint64_t Keyspace::prefetch(uint16_t database, std::string_view key) const {
 
 void Keyspace::prefetch_entry(uint16_t database, uint64_t hash) const {
   databases_[database]->table.prefetch_node(hash);
+}
+
+const BigObject* Keyspace::large_object(uint16_t database, std::string_view key, uint64_t hash) const {
+  const Entry* entry = databases_[database]->table.find(key, hash);
+  return entry != nullptr && entry->is_object() ? entry->object() : nullptr;
 }
 
 // ---- Entries in and out of tables
@@ -373,6 +380,8 @@ void Keyspace::flush(uint16_t database) {
 void Keyspace::flush_all() {
   Observer* observer = std::exchange(observer_, nullptr);
   for (unsigned i = 0; i < databases_.size(); ++i) flush(static_cast<uint16_t>(i));
+  // No hash is left to use them; but a checkpoint may still have some to write.
+  if (checkpoint_ == nullptr) field_names_.clear();
   observer_ = observer;
   if (observer_ != nullptr) observer_->database_changed(Observer::kAllDatabases);
 }
@@ -471,7 +480,7 @@ bool Keyspace::lazy_free_step(size_t budget) { return lazy_free_->step(budget); 
 size_t Keyspace::lazy_free_pending() const { return lazy_free_->pending(); }
 
 size_t Keyspace::overhead_bytes() const {
-  size_t bytes = 0;
+  size_t bytes = field_names_.bytes();
   for (const auto& database : databases_) bytes += database->table.bytes() + database->expiries.bytes();
   return bytes;
 }

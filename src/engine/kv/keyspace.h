@@ -42,6 +42,7 @@
 #include "base/result.h"
 #include "engine/engine.h"
 #include "engine/kv/events.h"
+#include "engine/kv/field_names.h"
 #include "engine/kv/hash_value.h"
 #include "engine/kv/keyspace_options.h"
 #include "engine/kv/list_value.h"
@@ -152,6 +153,9 @@ class Keyspace {
   // prefetch_entry() for all with the hashes that it returned, then the commands.
   [[nodiscard]] uint64_t prefetch(uint16_t database, std::string_view key) const;
   void prefetch_entry(uint16_t database, uint64_t hash) const;
+  // The value of a key, if it stands in an object of its own; else null. For prefetch_member() (big_object.h): good
+  // until anything changes.
+  [[nodiscard]] const BigObject* large_object(uint16_t database, std::string_view key, uint64_t hash) const;
 
   // ---- Changing
 
@@ -240,7 +244,7 @@ class Keyspace {
   bool lazy_free_step(size_t budget);
   // Objects (values, databases) that wait to be freed, for INFO's lazyfree_pending_objects.
   [[nodiscard]] size_t lazy_free_pending() const;
-  // What the main tables, their directories and the expiry indexes take (INFO memory's overhead).
+  // What the main tables, their directories, the expiry indexes and shared field names take (INFO memory's overhead).
   [[nodiscard]] size_t overhead_bytes() const;
 
   // ---- Checkpoints (checkpoint.h has the format)
@@ -257,6 +261,7 @@ class Keyspace {
   [[nodiscard]] Database& database(uint16_t number) { return *databases_[number]; }
   [[nodiscard]] const Database& database(uint16_t number) const { return *databases_[number]; }
   [[nodiscard]] LazyFree& lazy_free() { return *lazy_free_; }
+  [[nodiscard]] FieldNames& field_names() { return field_names_; }
   // The entry has moved from one address (which may hold anything now) to another.
   void entry_moved(uint16_t database, const Entry* from, Entry* to);
   // The object has left its entry: freed at once if it is small, else in slices; by the checkpoint if that still writes
@@ -296,6 +301,7 @@ class Keyspace {
   KeyspaceStats stats_;
   std::vector<std::unique_ptr<Database>> databases_;
   std::unique_ptr<LazyFree> lazy_free_;
+  FieldNames field_names_;
   std::unique_ptr<EvictionPool> eviction_pool_;
   std::unique_ptr<CheckpointLoader> loader_;
   Checkpoint* checkpoint_ = nullptr;  // owned by whoever called begin_checkpoint()

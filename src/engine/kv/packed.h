@@ -7,6 +7,8 @@
 //                1100 0110  a double follows (scores that are no integer of at most 53 bits)
 //                1101 xxxx  a string: the length is these 4 bits and the next byte (128..4095)
 //                1110 0000  a string: a u32 length follows
+//                1111 xxxx  a name by its number: these 4 bits and the next byte (field_names.h; hashes' fields alone,
+//                           and never outside a keyspace's memory)
 //
 // All little-endian. A string that is the canonical text of an int64 is always packed as the integer, integers as short
 // as they can be: so equal strings have equal bytes.
@@ -55,14 +57,14 @@ class PackedElement {
 
 // One element as it was read.
 struct PackedItem {
-  enum class Kind : uint8_t { kString, kInteger, kReal };
+  enum class Kind : uint8_t { kString, kInteger, kReal, kName };
   Kind kind = Kind::kString;
-  uint32_t size = 0;  // of the packed form
-  int64_t integer = 0;
+  uint32_t size = 0;    // of the packed form
+  int64_t integer = 0;  // of a name: its number
   double real = 0;
   std::string_view bytes;
 
-  // As text; an integer is printed into scratch. (Scores are never asked for as text.)
+  // As text; an integer is printed into scratch. (Scores and names by number are never asked for as text.)
   [[nodiscard]] std::string_view text(IntegerText& scratch) const {
     if (kind == Kind::kString) [[likely]]
       return bytes;
@@ -87,9 +89,12 @@ inline constexpr uint8_t kInt64 = 0xc5;
 inline constexpr uint8_t kDouble = 0xc6;
 inline constexpr uint8_t kString12 = 0xd0;
 inline constexpr uint8_t kString32 = 0xe0;
+inline constexpr uint8_t kName = 0xf0;
 
 // Bytes behind a first byte 0xc0 + i.
 inline constexpr uint8_t kNumberBytes[] = {1, 2, 3, 4, 6, 8, 8};
+
+inline constexpr size_t kPackedNameBytes = 2;
 
 void read_number(const char* at, uint8_t first, PackedItem& item);
 
@@ -113,6 +118,10 @@ void read_number(const char* at, uint8_t first, PackedItem& item);
     const uint32_t length = (first & 15U) << 8 | static_cast<uint8_t>(at[1]);
     item.size = 2 + length;
     item.bytes = {at + 2, length};
+  } else if (first >= kName) {
+    item.kind = PackedItem::Kind::kName;
+    item.size = 2;
+    item.integer = (first & 15) << 8 | static_cast<uint8_t>(at[1]);
   } else {
     const uint32_t length = get_u32(at + 1);
     item.size = 5 + length;
@@ -130,6 +139,7 @@ void read_number(const char* at, uint8_t first, PackedItem& item);
   if (first < 0xc0) return 1;
   if (first < kString12) return 1U + kNumberBytes[first - kInt8];
   if (first < kString32) return 2 + ((first & 15U) << 8 | static_cast<uint8_t>(at[1]));
+  if (first >= kName) return kPackedNameBytes;
   return 5 + size_t{get_u32(at + 1)};
 }
 
@@ -142,7 +152,20 @@ void read_number(const char* at, uint8_t first, PackedItem& item);
   return read_packed(at).equals(element);
 }
 
-// The size of the element at the start of bytes that nobody has checked, or nothing if it is not whole.
+// A name by its number (below 4096): kPackedNameBytes.
+using packed_detail::kPackedNameBytes;
+inline char* write_packed_name(char* to, uint16_t number) {
+  to[0] = static_cast<char>(packed_detail::kName | number >> 8);
+  to[1] = static_cast<char>(number);
+  return to + kPackedNameBytes;
+}
+[[nodiscard]] inline bool is_packed_name(const char* at, uint16_t number) {
+  return static_cast<uint8_t>(at[0]) == (packed_detail::kName | number >> 8) &&
+         static_cast<uint8_t>(at[1]) == (number & 0xff);
+}
+
+// The size of the element at the start of bytes that nobody has checked, or nothing if it is not whole (or a name by
+// its number).
 [[nodiscard]] std::optional<size_t> checked_packed_size(std::string_view bytes);
 
 // A collection within an entry: a u16 count of elements, then the elements (hash: field and value in turn; sorted set:

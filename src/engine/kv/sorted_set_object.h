@@ -72,6 +72,13 @@ class SortedSetObject final : public BigObject {
     return table_.scan(cursor, count, [&visit](ScoredMember* member) { visit(std::as_const(*member)); });
   }
   void reserve(size_t count) { table_.reserve(count); }
+  // For prefetch_member().
+  [[nodiscard]] uint64_t prefetch(std::string_view name) const {
+    const uint64_t hash = table_.hash(name);
+    table_.prefetch(hash);
+    return hash;
+  }
+  void prefetch_node(uint64_t hash) const { table_.prefetch_node(hash); }
   // Frees members from the last on; true when none is left.
   bool drain(size_t& budget);
   [[nodiscard]] size_t bytes(size_t samples) const;

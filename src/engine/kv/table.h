@@ -1,9 +1,11 @@
 // Table: a hash table of nodes found by a string key, that never moves all its contents at once.
 //
-// Extendible hashing. A directory of 2^depth words, picked by the first bits of the hash, points to segments; each
-// segment is 4096 bytes: a header line, 60 buckets and 3 stash buckets, each one cache line of 8 slots. A slot is a
-// node's 48-bit address, a 16-bit tag from the hash, and flags in the address's low bits. A full segment splits in two
-// (some 10 us); two poor neighbours merge. A table with one segment begins with a smaller one.
+// Extendible hashing. A directory of 2^depth words, picked by the first bits of the hash, points to segments; a segment
+// is a header line, buckets, and stash buckets, each one cache line of 8 slots. A slot is a node's 48-bit address, a
+// 16-bit tag from the hash, and flags in the address's low bits. A full segment takes the next larger of a few shapes
+// (4096, 5120, 6144 bytes), and from the largest it splits in two (some 10 us each); two poor neighbours merge. A
+// table with one segment begins with a smaller one. The shapes are there because a good hash fills all segments alike:
+// if they could only split, the whole table would be half empty each time that they have.
 //
 //   hash     | 48 bits: directory, then bucket (in the order of the hash) | 16 bits: tag |
 //
@@ -50,15 +52,22 @@ struct alignas(kLine) Bucket {
   std::array<uint64_t, kSlots> slots;
 };
 
-// How many buckets and stash buckets segments of each size have; with the header they fill 256 .. 4096 bytes.
+// How many buckets and stash buckets segments of each size have; with the header they fill size classes of the
+// allocator: 256 .. 6144 bytes.
 struct Shape {
   uint16_t buckets;
   uint16_t stashes;
+
+  [[nodiscard]] constexpr size_t lines() const { return size_t{buckets} + stashes; }
+  [[nodiscard]] constexpr size_t bytes() const { return (1 + lines()) * kLine; }
+  [[nodiscard]] constexpr size_t slots() const { return size_t{buckets} * kSlots; }
 };
-inline constexpr std::array<Shape, 5> kShapes = {{{2, 1}, {6, 1}, {14, 1}, {29, 2}, {60, 3}}};
+inline constexpr std::array<Shape, 7> kShapes = {{{2, 1}, {6, 1}, {14, 1}, {29, 2}, {60, 3}, {76, 3}, {91, 4}}};
 inline constexpr size_t kLargestShape = kShapes.size() - 1;
-static_assert((1 + kShapes[kLargestShape].buckets + kShapes[kLargestShape].stashes) * kLine == 4096);
-static_assert((1 + kShapes[0].buckets + kShapes[0].stashes) * kLine == 256);
+// What the halves of a split and all segments of a table that has several begin with.
+inline constexpr size_t kSplitShape = 4;
+static_assert(kShapes[0].bytes() == 256 && kShapes[kSplitShape].bytes() == 4096);
+static_assert(kShapes[kLargestShape].bytes() == 6144);
 
 struct alignas(kLine) Segment {
   uint64_t prefix;       // the first hash that belongs here
@@ -68,9 +77,10 @@ struct alignas(kLine) Segment {
   uint16_t buckets;
   uint16_t stashes;
   uint8_t depth;
+  uint8_t shape;
 
   [[nodiscard]] Bucket* bucket(size_t index) { return reinterpret_cast<Bucket*>(this + 1) + index; }
-  [[nodiscard]] size_t bytes() const { return (1 + size_t{buckets} + stashes) * kLine; }
+  [[nodiscard]] size_t bytes() const { return kShapes[shape].bytes(); }
 };
 static_assert(sizeof(Segment) == kLine);
 
@@ -118,7 +128,9 @@ class Table {
   template <class Predicate>
   [[nodiscard]] Node* find_where(uint64_t hash, Predicate is_it) const;
   void prefetch(uint64_t hash) const {
-    if (size_ != 0) __builtin_prefetch(segment_of(hash)->bucket(home_of(hash, depth_of(hash))));
+    if (size_ == 0) return;
+    const uint64_t word = directory_word(hash);
+    __builtin_prefetch(segment_in(word)->bucket(home_of(hash, word)));
   }
   // The first node that a look-up would compare with, into the cache.
   void prefetch_node(uint64_t hash) const;
@@ -150,8 +162,6 @@ class Table {
     directory_.clear();
     size_ = 0;
     depth_ = 0;
-    shape_ = 0;
-    buckets_ = 0;
   }
 
   // ---- For checkpoints: segments in the order of the hash.
@@ -172,24 +182,31 @@ class Table {
  private:
   using Bucket = table_detail::Bucket;
   static constexpr unsigned kDepthMax = 40;
+  // A directory's word: a segment's address, its depth in the low 6 bits, its buckets in the high 16.
   static constexpr uint64_t kDepthMask = 63;
+  static constexpr uint64_t kSegmentMask = 0x0000ffffffffffc0ULL;
   // Two neighbours merge when both together fill less than this: 40% of a segment.
   static constexpr uint32_t kMergeBelow = 200;
 
   [[nodiscard]] uint64_t directory_word(uint64_t hash) const {
     return directory_[depth_ == 0 ? 0 : hash >> (64 - depth_)];
   }
-  [[nodiscard]] Segment* segment_of(uint64_t hash) const {
-    return reinterpret_cast<Segment*>(directory_word(hash) & ~kDepthMask);
+  [[nodiscard]] static Segment* segment_in(uint64_t word) { return reinterpret_cast<Segment*>(word & kSegmentMask); }
+  [[nodiscard]] Segment* segment_of(uint64_t hash) const { return segment_in(directory_word(hash)); }
+  // The home bucket within a segment of that depth and size.
+  [[nodiscard]] static size_t home_of(uint64_t hash, unsigned depth, uint64_t buckets) {
+    return (((hash & table_detail::kPositionMask) << depth) >> 32) * buckets >> 32;
   }
-  [[nodiscard]] unsigned depth_of(uint64_t hash) const {
-    return static_cast<unsigned>(directory_word(hash) & kDepthMask);
+  [[nodiscard]] static size_t home_of(uint64_t hash, const Segment& segment) {
+    return home_of(hash, segment.depth, segment.buckets);
   }
-  // The home bucket within a segment of that depth.
-  [[nodiscard]] size_t home_of(uint64_t hash, unsigned depth) const {
-    return (((hash & table_detail::kPositionMask) << depth) >> 32) * buckets_ >> 32;
+  // Without a look at the segment.
+  [[nodiscard]] static size_t home_of(uint64_t hash, uint64_t word) {
+    return home_of(hash, static_cast<unsigned>(word & kDepthMask), word >> 48);
   }
-  [[nodiscard]] size_t next_bucket(size_t bucket) const { return bucket + 1 == buckets_ ? 0 : bucket + 1; }
+  [[nodiscard]] static size_t next_bucket(const Segment& segment, size_t bucket) {
+    return bucket + 1 == segment.buckets ? 0 : bucket + 1;
+  }
   [[nodiscard]] static Node* node_of(uint64_t slot) {
     return reinterpret_cast<Node*>(slot & table_detail::kAddressMask);
   }
@@ -227,14 +244,12 @@ class Table {
   static void collect(Segment& segment, std::vector<uint64_t>& words);
 
   uint64_t secret_;
-  std::vector<uint64_t> directory_;  // segment address, its depth in the low 6 bits
+  std::vector<uint64_t> directory_;
   size_t size_ = 0;
   size_t segment_bytes_ = 0;
-  size_t deepest_ = 0;    // segments whose depth is depth_
-  uint32_t buckets_ = 0;  // of every segment (only a lone one can be small)
+  size_t deepest_ = 0;  // segments whose depth is depth_
   uint32_t epoch_ = 0;
   unsigned depth_ = 0;
-  uint8_t shape_ = 0;
   bool is_frozen_ = false;
 };
 

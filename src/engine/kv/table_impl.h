@@ -10,8 +10,8 @@ template <class Predicate>
 auto Table<Traits>::find_where(uint64_t hash, Predicate is_it) const -> Node* {
   if (directory_.empty()) return nullptr;
   const uint64_t word = directory_word(hash);
-  auto* segment = reinterpret_cast<Segment*>(word & ~kDepthMask);
-  const size_t home = home_of(hash, static_cast<unsigned>(word & kDepthMask));
+  Segment* segment = segment_in(word);
+  const size_t home = home_of(hash, word);
   const uint64_t tag = table_detail::tag_of(hash);
   auto look_in = [tag, &is_it](const Bucket& bucket) -> Node* {
     for (unsigned hits = table_detail::match(bucket, tag); hits != 0; hits &= hits - 1) {
@@ -26,7 +26,7 @@ auto Table<Traits>::find_where(uint64_t hash, Predicate is_it) const -> Node* {
   if (flags == 0) [[likely]]
     return nullptr;
   if ((flags & table_detail::kHasNeighbour) != 0) {
-    if (Node* node = look_in(*segment->bucket(next_bucket(home)))) return node;
+    if (Node* node = look_in(*segment->bucket(next_bucket(*segment, home)))) return node;
   }
   if ((flags & table_detail::kHasStashed) != 0) {
     for (size_t i = 0; i < segment->stashes; ++i) {
@@ -40,8 +40,7 @@ template <class Traits>
 void Table<Traits>::prefetch_node(uint64_t hash) const {
   if (size_ == 0) return;
   const uint64_t word = directory_word(hash);
-  auto* segment = reinterpret_cast<Segment*>(word & ~kDepthMask);
-  const Bucket& bucket = *segment->bucket(home_of(hash, static_cast<unsigned>(word & kDepthMask)));
+  const Bucket& bucket = *segment_in(word)->bucket(home_of(hash, word));
   const unsigned hits = table_detail::match(bucket, table_detail::tag_of(hash));
   if (hits == 0) return;
   const auto* node =
@@ -61,7 +60,7 @@ bool Table<Traits>::place(Segment& segment, uint64_t word, size_t home) {
   if (slot >= 0) {
     put(bucket, slot, word);
   } else {
-    Bucket& next = *segment.bucket(next_bucket(home));
+    Bucket& next = *segment.bucket(next_bucket(segment, home));
     slot = free_slot(next);
     if (slot >= 0) {
       put(next, slot, word | kIsGuest);
@@ -85,8 +84,8 @@ bool Table<Traits>::place(Segment& segment, uint64_t word, size_t home) {
 template <class Traits>
 bool Table<Traits>::make_room(Segment& segment, size_t home) {
   using namespace table_detail;
-  const size_t next = next_bucket(home);
-  const size_t after = next_bucket(next);
+  const size_t next = next_bucket(segment, home);
+  const size_t after = next_bucket(segment, next);
   if (after == home || free_slot(*segment.bucket(next)) >= 0) return false;  // the new node can go there itself
   const int into = free_slot(*segment.bucket(after));
   if (into < 0) return false;
@@ -107,13 +106,12 @@ void Table<Traits>::insert(Node* node, uint64_t hash) {
   const uint64_t word = reinterpret_cast<uint64_t>(node) | table_detail::tag_of(hash) << 48;
   if (directory_.empty()) {
     directory_.push_back(0);
-    buckets_ = table_detail::kShapes[shape_].buckets;
     deepest_ = 1;
-    point_to(new_segment(shape_, 0, 0));
+    point_to(new_segment(0, 0, 0));
   }
   for (;;) {
     Segment* segment = segment_of(hash);
-    if (place(*segment, word, home_of(hash, segment->depth))) break;
+    if (place(*segment, word, home_of(hash, *segment))) break;
     grow(segment);
   }
   ++size_;
@@ -121,7 +119,7 @@ void Table<Traits>::insert(Node* node, uint64_t hash) {
 
 template <class Traits>
 auto Table<Traits>::locate(Segment& segment, const Node* node, uint64_t hash) const -> Place {
-  const size_t home = home_of(hash, segment.depth);
+  const size_t home = home_of(hash, segment);
   const auto address = reinterpret_cast<uint64_t>(node);
   auto look_in = [&](size_t bucket, Place& place) {
     for (unsigned i = 0; i < table_detail::kSlots; ++i) {
@@ -133,7 +131,7 @@ auto Table<Traits>::locate(Segment& segment, const Node* node, uint64_t hash) co
     return false;
   };
   Place place{};
-  if (look_in(home, place) || look_in(next_bucket(home), place)) return place;
+  if (look_in(home, place) || look_in(next_bucket(segment, home), place)) return place;
   for (size_t i = 0; i < segment.stashes; ++i) {
     if (look_in(segment.buckets + i, place)) return place;
   }
@@ -158,7 +156,7 @@ void Table<Traits>::erase(const Node* node, uint64_t hash) {
   } else if (was_guest) {
     bool has_more = false;
     for (unsigned i = 0; i < kSlots; ++i) has_more |= (bucket.slots[i] & kIsGuest) != 0;
-    if (!has_more) segment.bucket(home_of(hash, segment.depth))->slots[0] &= ~kHasNeighbour;
+    if (!has_more) segment.bucket(home_of(hash, segment))->slots[0] &= ~kHasNeighbour;
   }
   if (segment.count < kMergeBelow / 2 && segment.count % 16 == 0 && segment.depth > 0 && !is_frozen_)
     try_merge(&segment);
@@ -175,7 +173,7 @@ void Table<Traits>::replace(const Node* from, Node* to, uint64_t hash) {
 template <class Traits>
 auto Table<Traits>::new_segment(size_t shape, uint64_t prefix, unsigned depth) -> Segment* {
   const table_detail::Shape& form = table_detail::kShapes[shape];
-  const size_t bytes = (1 + size_t{form.buckets} + form.stashes) * table_detail::kLine;
+  const size_t bytes = form.bytes();
   void* memory = std::aligned_alloc(table_detail::kLine, bytes);
   KEELSON_CHECK(memory != nullptr, "out of memory");
   std::memset(memory, 0, bytes);
@@ -184,6 +182,7 @@ auto Table<Traits>::new_segment(size_t shape, uint64_t prefix, unsigned depth) -
   segment->buckets = form.buckets;
   segment->stashes = form.stashes;
   segment->depth = static_cast<uint8_t>(depth);
+  segment->shape = static_cast<uint8_t>(shape);
   segment->epoch = epoch_;
   segment_bytes_ += bytes;
   return segment;
@@ -198,7 +197,7 @@ void Table<Traits>::free_segment(Segment* segment) {
 template <class Traits>
 void Table<Traits>::free_segments() {
   for (size_t i = 0; i < directory_.size();) {
-    auto* segment = reinterpret_cast<Segment*>(directory_[i] & ~kDepthMask);
+    Segment* segment = segment_in(directory_[i]);
     i += size_t{1} << (depth_ - segment->depth);
     free_segment(segment);
   }
@@ -210,7 +209,7 @@ void Table<Traits>::point_to(Segment* segment) {
   const size_t first = depth_ == 0 ? 0 : segment->prefix >> (64 - depth_);
   const size_t count = size_t{1} << (depth_ - segment->depth);
   std::fill_n(directory_.begin() + static_cast<ptrdiff_t>(first), count,
-              reinterpret_cast<uint64_t>(segment) | segment->depth);
+              reinterpret_cast<uint64_t>(segment) | segment->depth | uint64_t{segment->buckets} << 48);
 }
 
 template <class Traits>
@@ -235,13 +234,11 @@ void Table<Traits>::refill(std::vector<uint64_t>& words) {
 
 template <class Traits>
 void Table<Traits>::grow(Segment* segment) {
-  if (shape_ == table_detail::kLargestShape) return split(segment);
+  if (segment->shape == table_detail::kLargestShape) return split(segment);
   std::vector<uint64_t> words;
   words.reserve(segment->count);
   collect(*segment, words);
-  ++shape_;
-  buckets_ = table_detail::kShapes[shape_].buckets;
-  Segment* larger = new_segment(shape_, 0, 0);
+  Segment* larger = new_segment(segment->shape + 1U, segment->prefix, segment->depth);
   larger->epoch = segment->epoch;
   free_segment(segment);
   point_to(larger);
@@ -264,7 +261,7 @@ void Table<Traits>::split(Segment* segment) {
   const unsigned depth = segment->depth + 1U;
   const uint64_t prefix = segment->prefix;
   for (uint64_t half = 0; half < 2; ++half) {
-    Segment* part = new_segment(shape_, prefix | half << (64 - depth), depth);
+    Segment* part = new_segment(table_detail::kSplitShape, prefix | half << (64 - depth), depth);
     part->epoch = segment->epoch;
     point_to(part);
   }
@@ -284,7 +281,7 @@ void Table<Traits>::try_merge(Segment* segment) {
   collect(*segment, words);
   collect(*other, words);
   const unsigned depth = segment->depth;
-  Segment* joined = new_segment(shape_, segment->prefix & ~bit, depth - 1);
+  Segment* joined = new_segment(table_detail::kSplitShape, segment->prefix & ~bit, depth - 1);
   joined->epoch = segment->epoch;
   free_segment(segment);
   free_segment(other);
@@ -310,17 +307,18 @@ void Table<Traits>::try_merge(Segment* segment) {
 template <class Traits>
 void Table<Traits>::reserve(size_t count) {
   KEELSON_CHECK(size_ == 0, "reserve() is for an empty table");
-  // Segments split when they are about 85% full of their 504 slots; 70% leaves room for uneven ones.
-  constexpr size_t kComfortable = 350;
-  if (count < kComfortable) return;
+  using namespace table_detail;
+  // Segments grow when they are about 85% full; three quarters leave room for uneven ones.
+  const auto comfortable = [](size_t shape) { return kShapes[shape].slots() * 3 / 4; };
+  if (count < comfortable(kSplitShape)) return;
   clear();
-  shape_ = table_detail::kLargestShape;
-  buckets_ = table_detail::kShapes[shape_].buckets;
-  depth_ = static_cast<unsigned>(std::bit_width((count - 1) / kComfortable));
+  depth_ = static_cast<unsigned>(std::bit_width((count - 1) / comfortable(kLargestShape)));
+  size_t shape = kSplitShape;
+  while (shape < kLargestShape && comfortable(shape) < count >> depth_) ++shape;
   directory_.resize(size_t{1} << depth_);
   deepest_ = directory_.size();
   for (size_t i = 0; i < directory_.size(); ++i) {
-    point_to(new_segment(shape_, depth_ == 0 ? 0 : uint64_t{i} << (64 - depth_), depth_));
+    point_to(new_segment(shape, depth_ == 0 ? 0 : uint64_t{i} << (64 - depth_), depth_));
   }
 }
 
@@ -342,7 +340,7 @@ template <class Traits>
 template <class Visit>
 void Table<Traits>::for_each(Visit visit) const {
   for (size_t i = 0; i < directory_.size();) {
-    auto* segment = reinterpret_cast<Segment*>(directory_[i] & ~kDepthMask);
+    Segment* segment = segment_in(directory_[i]);
     i += size_t{1} << (depth_ - segment->depth);
     for_each_in(*segment, visit);
   }
@@ -359,11 +357,11 @@ uint64_t Table<Traits>::scan(uint64_t cursor, size_t count, Visit visit) const {
   size_t buckets_left = std::max<size_t>(count, 1) * 10;
   do {
     Segment& segment = *segment_of(position);
-    const size_t home = home_of(position, segment.depth);
+    const size_t home = home_of(position, segment);
     auto consider = [&](uint64_t word) {
       Node* node = node_of(word);
       const uint64_t hash = hash_of(node);
-      if (home_of(hash, segment.depth) != home || (hash & kPositionMask) < position) return;
+      if (home_of(hash, segment) != home || (hash & kPositionMask) < position) return;
       visit(node);
       ++seen;
     };
@@ -372,7 +370,7 @@ uint64_t Table<Traits>::scan(uint64_t cursor, size_t count, Visit visit) const {
       if ((word & kAddressMask) != 0 && (word & kIsGuest) == 0) consider(word);
     }
     if ((bucket.slots[0] & kHasNeighbour) != 0) {
-      for (uint64_t word : segment.bucket(next_bucket(home))->slots) {
+      for (uint64_t word : segment.bucket(next_bucket(segment, home))->slots) {
         if ((word & kIsGuest) != 0) consider(word);
       }
     }
@@ -383,12 +381,12 @@ uint64_t Table<Traits>::scan(uint64_t cursor, size_t count, Visit visit) const {
         }
       }
     }
-    if (home + 1 == buckets_) {
+    if (home + 1 == segment.buckets) {
       position = end_of(segment);
     } else {
       // The first 32-bit fraction whose bucket is the next one, as a hash, rounded up to a whole position.
       const uint64_t fraction =
-          ((uint64_t{home} + 1) << 32) / buckets_ + (((uint64_t{home} + 1) << 32) % buckets_ != 0);
+          ((uint64_t{home} + 1) << 32) / segment.buckets + (((uint64_t{home} + 1) << 32) % segment.buckets != 0);
       const uint64_t offset = segment.depth == 0 ? fraction << 32 : fraction << 32 >> segment.depth;
       position = segment.prefix + ((offset + 0xffff) & kPositionMask);
     }
@@ -403,9 +401,11 @@ auto Table<Traits>::random(uint64_t seed) const -> Node* {
     chance = mix64(chance + 0x9e3779b97f4a7c15ULL);
     Segment& segment = *segment_of(chance);
     const uint64_t second = mix64(chance);
+    // Of several segments a small one must not favour its nodes: what it has not counts as empty.
     const size_t lines = size_t{segment.buckets} + segment.stashes;
-    const uint64_t word = segment.bucket((second >> 8) % lines)->slots[second % table_detail::kSlots];
-    if (Node* node = node_of(word)) return node;
+    const size_t line = (second >> 8) % (depth_ == 0 ? lines : table_detail::kShapes.back().lines());
+    if (line >= lines) continue;
+    if (Node* node = node_of(segment.bucket(line)->slots[second % table_detail::kSlots])) return node;
   }
   // Nearly empty: the next one from a random place on.
   Node* found = nullptr;
@@ -420,7 +420,7 @@ template <class Traits>
 template <class Visit>
 bool Table<Traits>::drain(size_t budget, Visit visit) {
   while (!directory_.empty()) {
-    auto* segment = reinterpret_cast<Segment*>(directory_.back() & ~kDepthMask);
+    Segment* segment = segment_in(directory_.back());
     for_each_in(*segment, visit);
     const size_t seen = segment->count + 1;
     size_ -= segment->count;

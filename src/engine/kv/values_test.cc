@@ -85,7 +85,10 @@ TEST(HashValueTest, AgreesWithAMap) {
     HashValue hash = keyspace.create<HashValue>(0, "key");
     std::map<std::string, std::string> model;
     for (int step = 0; step < 6000; ++step) {
-      const std::string field = random.text(30);
+      const bool is_shared = step < 500 && random.one_in(2);
+      const std::string field = is_shared ? "shared:" + std::to_string(random.below(20)) : random.text(30);
+      // Some fields are in the hash before their names are shared, some come after.
+      if (is_shared) (void)keyspace.field_names().sighted(field);
       const std::string value = random.text(random.one_in(500) ? 300 : 40);
       if (random.below(3) != 0 || step < 500) {
         ASSERT_EQ(hash.set(field, value), model.insert_or_assign(field, value).second);
@@ -120,6 +123,61 @@ TEST(HashValueTest, AgreesWithAMap) {
     }
     ASSERT_EQ(hash.encoding_name(), "hashtable");
   }
+}
+
+TEST(HashValueTest, HashesOfTheSameFieldsShareTheirNames) {
+  Keyspace keyspace(options_for(3));
+  const auto add = [&keyspace](int number) {
+    HashValue hash = keyspace.create<HashValue>(0, "hash:" + std::to_string(number));
+    for (int i = 0; i < 10; ++i) EXPECT_TRUE(hash.set("a long field name:" + std::to_string(i), std::to_string(i)));
+    return hash;
+  };
+  const HashValue first = add(0);
+  for (int i = 1; i < 200; ++i) (void)add(i);
+  HashValue last = add(200);
+  EXPECT_EQ(keyspace.field_names().size(), 10U);
+  EXPECT_EQ(first.entry()->inline_value().size(), 2U + 10 * (1 + 19 + 1));
+  EXPECT_EQ(last.entry()->inline_value().size(), 2U + 10 * (2 + 1));
+  for (const HashValue& hash : {first, last}) {
+    EXPECT_EQ(hash.at(3).first, "a long field name:3");
+    EXPECT_EQ(hash.get("a long field name:9"), "9");
+    EXPECT_FALSE(hash.contains("a long field name:10"));
+  }
+  // Over a copy, and when it grows into a table.
+  HashValue copy(keyspace.copy(last, 1, "copy"));
+  EXPECT_FALSE(copy.set("a long field name:4", std::string(100, 'v')));
+  EXPECT_EQ(copy.encoding_name(), "hashtable");
+  EXPECT_EQ(copy.get("a long field name:5"), "5");
+  EXPECT_TRUE(last.erase("a long field name:0"));
+  EXPECT_FALSE(last.erase("a long field name:0"));
+  EXPECT_EQ(last.size(), 9U);
+  keyspace.flush_all();
+  EXPECT_EQ(keyspace.field_names().size(), 0U);
+}
+
+TEST(FieldNamesTest, RareNamesStayOut) {
+  FieldNames names(7);
+  for (int i = 0; i < 100000; ++i) {
+    EXPECT_FALSE(names.sighted("rare:" + std::to_string(i)));
+    if (i % 100 == 0) (void)names.sighted("common");
+  }
+  for (uint16_t i = 0; i < FieldNames::kSightings; ++i) (void)names.sighted("common");
+  EXPECT_EQ(names.size(), 1U);
+  EXPECT_EQ(names.find("common"), 0);
+  EXPECT_EQ(names.name(0), "common");
+  EXPECT_FALSE(names.find("rare:1"));
+  EXPECT_FALSE(names.sighted("x"));  // too short to gain by it
+}
+
+TEST(FieldNamesTest, HasALimit) {
+  FieldNames names(7);
+  for (size_t i = 0; i < FieldNames::kNamesMax + 100; ++i) {
+    for (uint16_t times = 0; times < FieldNames::kSightings + 2; ++times)
+      (void)names.sighted("name:" + std::to_string(i));
+  }
+  EXPECT_EQ(names.size(), FieldNames::kNamesMax);
+  for (uint16_t i = 0; i < FieldNames::kNamesMax; ++i) EXPECT_EQ(names.find(names.name(i)), i);
+  EXPECT_LT(names.bytes(), size_t{512} << 10);
 }
 
 TEST(SetValueTest, AgreesWithAVectorInOrder) {

@@ -127,11 +127,11 @@ Task<void> cmd_auth(Session& session, kv::Args args) {
   out.ok();
 }
 
-Task<void> cmd_ping(Session& session, kv::Args args) {
+void cmd_ping(Session& session, kv::Args args) {
   RespWriter& out = session.out();
   if (args.size() > 2) {
     out.error("ERR wrong number of arguments for 'ping' command");
-    co_return;
+    return;
   }
   if (session.subscriptions().count() != 0 && !out.is_resp3()) {
     out.array(2);
@@ -142,13 +142,9 @@ Task<void> cmd_ping(Session& session, kv::Args args) {
   } else {
     out.status("PONG");
   }
-  co_return;
 }
 
-Task<void> cmd_echo(Session& session, kv::Args args) {
-  session.out().bulk(args[1]);
-  co_return;
-}
+void cmd_echo(Session& session, kv::Args args) { session.out().bulk(args[1]); }
 
 Task<void> cmd_select(Session& session, kv::Args args) {
   const auto database = integer_argument(session.out(), args[1]);

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "engine/kv/big_object.h"
 #include "engine/kv/keyspace.h"
 #include "protocol/resp/command_stats.h"
 #include "protocol/resp/latency.h"
@@ -88,13 +89,32 @@ void SessionOperation::prefetch(shard::Shard& shard, unsigned step) {
   }
 }
 
-Session::Next Session::run_input() {
-  service_.runtime().clock(reactor().index()).refresh();
-  turn_ns_ = reactor().clock().monotonic_ns();
+// Before commands that nothing of this connection ran right before.
+void Session::look_at_clock() {
+  // In a row, one session begins when another has ended.
+  turn_ns_ = local_.row_ns != 0 ? local_.row_ns : reactor().clock().monotonic_ns();
   client_.last_command_ns = turn_ns_;
+  if (local_.row_ns != 0 && turn_ns_ - local_.row_clock_ns < kClockAgeNsMax) {
+    looked_at_clock_ns_ = local_.row_clock_ns;
+    return;
+  }
+  looked_at_clock_ns_ = local_.row_clock_ns = turn_ns_;
+  service_.runtime().clock(reactor().index()).refresh(turn_ns_);
+}
+
+Session::Next Session::run_input() {
+  if (std::exchange(is_clock_due_, true)) look_at_clock();
+  const Next next = take_all();
+  end_group();
+  return next;
+}
+
+Session::Next Session::take_all() {
+  const bool is_known_to_be_all = std::exchange(has_looked_ahead_, false) && ahead_next_ == ahead_end_;
   while (!is_closing_ && !is_killed_) {
     if (output_buffered_bytes() > kOutputPauseBytes) return Next::kDrain;
-    if (ahead_next_ == ahead_end_ && !look_ahead()) {
+    if (ahead_next_ == ahead_end_) end_group();
+    if (ahead_next_ == ahead_end_ && (is_known_to_be_all || !look_ahead())) {
       if (is_batch_under_way()) return Next::kBatch;
       if (ahead_parsed_ == Parsed::kNeedMore) return Next::kInput;
       ++local_.counters.protocol_errors;
@@ -102,7 +122,9 @@ Session::Next Session::run_input() {
       is_closing_ = true;
       break;
     }
-    const Next next = take(ahead_taken_[ahead_next_++]);
+    const Taken& taken = ahead_taken_[ahead_next_++];
+    if (group_count_ != 0 && (taken.spec != group_spec_ || taken.args.size() > kGroupArgsMax)) end_group();
+    const Next next = take(taken);
     if (next != Next::kInput) return next;
   }
   return Next::kEnd;
@@ -112,6 +134,7 @@ Session::Next Session::run_input() {
 bool Session::look_ahead() {
   ahead_next_ = 0;
   ahead_end_ = 0;
+  no_group_until_ = 0;
   // AUTH changes what the commands behind it may be.
   const size_t most = client_.is_authenticated ? kReadAhead : 1;
   parser_.set_limits({.bulk_bytes_max = config().proto_max_bulk_bytes, .is_authenticated = client_.is_authenticated});
@@ -123,30 +146,72 @@ bool Session::look_ahead() {
     taken.spec = kv::find_command(taken.args[0]);
     taken.has_key = taken.spec != nullptr && kv::has_single_key(*taken.spec) &&
                     taken.args.size() > static_cast<size_t>(taken.spec->keys.first);
-    if (taken.has_key)
-      taken.shard = service_.router().shard_of(taken.args[static_cast<size_t>(taken.spec->keys.first)]);
+    if (taken.has_key) {
+      const std::string_view key = taken.key();
+      const Taken* before = ahead_end_ > 1 ? &taken - 1 : nullptr;
+      taken.is_same_key = before != nullptr && before->has_key && before->key() == key;
+      taken.shard = taken.is_same_key ? before->shard : service_.router().shard_of(key);
+    }
   }
   if (ahead_end_ > 1) prefetch_ahead();
   return ahead_end_ != 0;
 }
 
+// A shard of another reactor, or one that is lent, must not be looked at from here.
+bool Session::may_look_at(const Taken& taken) const {
+  return taken.has_key && service_.router().reactor_of(taken.shard) == local_.reactor.index() &&
+         !service_.runtime().shard(taken.shard).is_lent();
+}
+
+// Step by step for all of them, so that the machine waits for several lines of memory at the same time.
 void Session::prefetch_ahead() {
-  const unsigned here = reactor().index();
-  for (unsigned step = 0; step < 2; ++step) {
-    for (size_t i = 0; i < ahead_end_; ++i) {
-      Taken& taken = ahead_taken_[i];
-      // A shard of another reactor, or one that is lent, must not be looked at from here.
-      if (!taken.has_key || service_.router().reactor_of(taken.shard) != here) continue;
-      if (service_.runtime().shard(taken.shard).is_lent()) continue;
-      const kv::Keyspace& keyspace = service_.agent(taken.shard).keyspace();
-      if (step == 0) {
-        const std::string_view key = taken.args[static_cast<size_t>(taken.spec->keys.first)];
-        taken.key_hash = keyspace.prefetch(client_.database, key);
-      } else {
-        keyspace.prefetch_entry(client_.database, taken.key_hash);
-      }
-    }
+  bool has_members = false;
+  for (size_t i = 0; i < ahead_end_; ++i) {
+    Taken& taken = ahead_taken_[i];
+    if (!may_look_at(taken)) continue;
+    has_members |= kv::member_argument(*taken.spec) != 0;
+    taken.key_hash = taken.is_same_key ? ahead_taken_[i - 1].key_hash
+                                       : service_.agent(taken.shard).keyspace().prefetch(client_.database, taken.key());
   }
+  for (size_t i = 0; i < ahead_end_; ++i) {
+    const Taken& taken = ahead_taken_[i];
+    if (taken.is_same_key || !may_look_at(taken)) continue;
+    service_.agent(taken.shard).keyspace().prefetch_entry(client_.database, taken.key_hash);
+  }
+  if (has_members) prefetch_members();
+}
+
+// Fields of hashes, members of sets and sorted sets: those that are large enough to be looked up in a table.
+void Session::prefetch_members() {
+  for (size_t i = 0; i < ahead_end_; ++i) {
+    Taken& taken = ahead_taken_[i];
+    taken.object = nullptr;
+    if (!may_look_at(taken)) continue;
+    const size_t member = kv::member_argument(*taken.spec);
+    if (member == 0 || member >= taken.args.size()) continue;
+    const Taken* before = taken.is_same_key ? &ahead_taken_[i - 1] : nullptr;
+    taken.object =
+        before != nullptr && before->object != nullptr
+            ? before->object
+            : service_.agent(taken.shard).keyspace().large_object(client_.database, taken.key(), taken.key_hash);
+    if (taken.object != nullptr) taken.member_hash = kv::prefetch_member(*taken.object, taken.args[member]);
+  }
+  for (size_t i = 0; i < ahead_end_; ++i) {
+    const Taken& taken = ahead_taken_[i];
+    if (taken.object != nullptr) kv::prefetch_member_node(*taken.object, taken.member_hash);
+  }
+}
+
+bool Session::prefetch_first() {
+  Taken& taken = ahead_taken_[0];
+  if (!may_look_at(taken)) return false;
+  taken.key_hash = service_.agent(taken.shard).keyspace().prefetch(client_.database, taken.key());
+  return true;
+}
+
+void Session::prefetch_first_entry() {
+  const Taken& taken = ahead_taken_[0];
+  if (may_look_at(taken)) service_.agent(taken.shard).keyspace().prefetch_entry(client_.database, taken.key_hash);
 }
 
 bool Session::is_batch_under_way() {
@@ -156,15 +221,19 @@ bool Session::is_batch_under_way() {
   return false;
 }
 
+// Nothing stands in the command's way.
+bool Session::is_plain(const kv::CommandSpec& spec) const {
+  return spec.home == kv::Home::kEngine && !transaction_.is_open && client_.is_authenticated &&
+         subscriptions_.count() == 0 && local_.paused_until_ns == 0 &&
+         (config().maxmemory_bytes == 0 || (spec.flags & kv::kDenyOom) == 0) && local_.monitor_count == 0 &&
+         !kv::is_internal(spec);
+}
+
 // Looks at one command. kInput: it has been dealt with, or added to the batch, and the next one can be taken.
 Session::Next Session::take(const Taken& taken) {
   const kv::Args args = taken.args;
   const kv::CommandSpec* spec = taken.spec;
-  const bool is_plain = spec != nullptr && spec->home == kv::Home::kEngine && !transaction_.is_open &&
-                        client_.is_authenticated && subscriptions_.count() == 0 && local_.paused_until_ns == 0 &&
-                        (config().maxmemory_bytes == 0 || (spec->flags & kv::kDenyOom) == 0) &&
-                        local_.monitor_count == 0;
-  if (is_plain && kv::arity_fits(*spec, args.size()) && !kv::is_internal(*spec)) return take_keyed(*spec, taken);
+  if (spec != nullptr && is_plain(*spec) && kv::arity_fits(*spec, args.size())) return take_keyed(*spec, taken);
 
   // Everything else is answered by itself, after what came before.
   if (is_batch_under_way()) return take_again(Next::kBatch);
@@ -189,9 +258,58 @@ Session::Next Session::take_again(Next after) {
 
 Session::Next Session::take_alone(const kv::CommandSpec& spec, kv::Args args) {
   if (is_batch_under_way()) return take_again(Next::kBatch);
+  if (const QuickHandler quick = quick_session_handler(spec.code);
+      quick != nullptr && client_.reply_mode == ReplyMode::kOn) {
+    run_quick(quick, spec, args);
+    return Next::kInput;
+  }
   alone_ = &spec;
   alone_args_ = args;
-  return Next::kAlone;
+  return group_end(spec) > ahead_next_ ? Next::kGroup : Next::kAlone;
+}
+
+void Session::run_quick(QuickHandler handler, const kv::CommandSpec& spec, kv::Args args) {
+  ++client_.commands;
+  client_.last_command = &spec;
+  const uint64_t errors_before = writer_.error_count();
+  handler(*this, args);
+  if (writer_.error_count() != errors_before) count_error(spec, writer_.last_error_code());
+  note_time(spec, args);
+}
+
+bool Session::is_timed_in_group(const kv::CommandSpec& spec, kv::Args args) const {
+  const int64_t slow_us = config().slowlog_slower_than_us;
+  return ahead_end_ > 1 && (spec.flags & kv::kFast) != 0 && args.size() <= kGroupArgsMax &&
+         (slow_us < 0 || slow_us >= kGroupSlowUsMin);
+}
+
+// The command that began at turn_ns_ has ended; the next begins now.
+void Session::note_time(const kv::CommandSpec& spec, kv::Args args) {
+  if (is_timed_in_group(spec, args)) {
+    if (group_spec_ != &spec) end_group();
+    group_spec_ = &spec;
+    ++group_count_;
+    return;
+  }
+  const int64_t now_ns = reactor().clock().monotonic_ns();
+  note_call(spec, args, now_ns - turn_ns_);
+  turn_ns_ = now_ns;
+  if (local_.row_ns != 0) local_.row_ns = now_ns;
+}
+
+// Each of the group has taken its share of the time. None of them is slow enough for the slow log, unless the machine
+// was away; LATENCY is told the time of all, which no one of them has exceeded.
+void Session::end_group() {
+  if (group_count_ == 0) return;
+  const int64_t now_ns = reactor().clock().monotonic_ns();
+  const int64_t took_ns = std::max<int64_t>(now_ns - turn_ns_, 0);
+  local_.counters.commands_processed += group_count_;
+  local_.stats->called_many(group_spec_->code, group_count_, static_cast<uint64_t>(took_ns) / group_count_);
+  report_latency(service_, local_, "fast-command", took_ns);
+  group_spec_ = nullptr;
+  group_count_ = 0;
+  turn_ns_ = now_ns;
+  if (local_.row_ns != 0) local_.row_ns = now_ns;
 }
 
 Session::Next Session::take_keyed(const kv::CommandSpec& spec, const Taken& taken) {
@@ -217,9 +335,7 @@ Session::Next Session::take_keyed(const kv::CommandSpec& spec, const Taken& take
   client_.last_command = &spec;
   batch.batch.add(operation, *shard);
   if (is_direct && operation.is_finished()) {
-    const int64_t now_ns = reactor().clock().monotonic_ns();
-    note_call(spec, args, now_ns - turn_ns_);
-    turn_ns_ = now_ns;
+    note_time(spec, args);
     return Next::kInput;
   }
   operation.is_inline = false;
@@ -326,6 +442,77 @@ Task<void> Session::run_alone() {
   const bool waits_for_others = (spec.flags & kv::kBlocking) != 0;
   note_call(spec, args, waits_for_others ? 0 : now_ns - turn_ns_);
   turn_ns_ = now_ns;
+  if (local_.row_ns != 0) local_.row_ns = now_ns;
+  is_clock_due_ = now_ns - looked_at_clock_ns_ >= kClockAgeNsMax;
+}
+
+// Behind the last of the commands that have been read and may run under one loan with the one that was just taken.
+size_t Session::group_end(const kv::CommandSpec& spec) const {
+  size_t end = ahead_next_;
+  if (!is_bounded_by_arguments(spec) || !is_plain(spec) || client_.reply_mode != ReplyMode::kOn ||
+      ahead_next_ <= no_group_until_) {
+    return end;
+  }
+  size_t args = alone_args_.size();
+  while (end < ahead_end_ && ahead_taken_[end].spec == &spec && kv::arity_fits(spec, ahead_taken_[end].args.size())) {
+    args += ahead_taken_[end].args.size();
+    if (args > kLoanArgsMax) break;
+    ++end;
+  }
+  return end;
+}
+
+// One loan, one record, and as many answers as there are commands: what is taken from other reactors costs two messages
+// however many commands use it.
+Task<void> Session::run_group() {
+  const kv::CommandSpec& spec = *alone_;
+  const size_t begin = ahead_next_ - 1;
+  const size_t end = group_end(spec);
+  std::vector<shard::ShardId> shards;
+  for (size_t i = begin; i < end; ++i) {
+    const std::vector<shard::ShardId> some = shards_of(service_.router(), spec, ahead_taken_[i].args);
+    shards.insert(shards.end(), some.begin(), some.end());
+  }
+  std::sort(shards.begin(), shards.end());
+  shards.erase(std::unique(shards.begin(), shards.end()), shards.end());
+  shard::LogErrc outcome = shard::LogErrc::kOk;
+  // Nobody is told before the write is committed.
+  Buffer held;
+  RespWriter writer(held, writer_.is_resp3());
+  std::vector<std::string> error_codes;
+  {
+    shard::Loan loan = co_await lend(service_, reactor(), std::move(shards));
+    LentCommands commands(service_, loan);
+    for (size_t i = begin; i < end && outcome == shard::LogErrc::kOk; ++i) {
+      outcome = commands.admit(spec, client_.database, ahead_taken_[i].args);
+    }
+    if (outcome == shard::LogErrc::kOk) {
+      for (size_t i = begin; i < end; ++i) {
+        const uint64_t errors_before = writer.error_count();
+        commands.run(spec, client_.database, ahead_taken_[i].args, writer);
+        if (writer.error_count() != errors_before) error_codes.emplace_back(writer.last_error_code());
+      }
+      outcome = co_await commands.commit();
+    }
+  }
+  if (outcome != shard::LogErrc::kOk) {
+    // One of them may be too large, or its shard damaged: each gets an answer of its own.
+    no_group_until_ = end;
+    co_return co_await run_alone();
+  }
+  alone_ = nullptr;
+  alone_args_ = {};
+  ahead_next_ = end;
+  client_.commands += end - begin;
+  client_.last_command = &spec;
+  writer_.raw(held.view());
+  for (const std::string& code : error_codes) count_error(spec, code);
+  const int64_t now_ns = reactor().clock().monotonic_ns();
+  const int64_t each_ns = (now_ns - turn_ns_) / static_cast<int64_t>(end - begin);
+  for (size_t i = begin; i < end; ++i) note_call(spec, ahead_taken_[i].args, each_ns);
+  turn_ns_ = now_ns;
+  if (local_.row_ns != 0) local_.row_ns = now_ns;
+  is_clock_due_ = now_ns - looked_at_clock_ns_ >= kClockAgeNsMax;
 }
 
 Task<void> Session::run_keyed(const kv::CommandSpec& spec, kv::Args args, RespWriter& reply) {

@@ -1,6 +1,7 @@
 #include "protocol/resp/lent_commands.h"
 
 #include <algorithm>
+#include <array>
 #include <cstring>
 #include <utility>
 
@@ -22,6 +23,18 @@ bool is_for_each_shard(const kv::CommandSpec& spec) {
 }
 
 }  // namespace
+
+bool is_bounded_by_arguments(const kv::CommandSpec& spec) {
+  static const auto codes = [] {
+    std::array<uint16_t, 4> found{};
+    size_t count = 0;
+    for (const std::string_view name : {"MSET", "MSETNX", "DEL", "UNLINK"}) {
+      found[count++] = kv::find_command(name)->code;
+    }
+    return found;
+  }();
+  return std::find(codes.begin(), codes.end(), spec.code) != codes.end();
+}
 
 std::vector<shard::ShardId> shards_of(const shard::Router& router, const kv::CommandSpec& spec, kv::Args args) {
   std::vector<shard::ShardId> shards;
@@ -68,8 +81,26 @@ std::vector<engine::Command>& LentCommands::commands_of(shard::ShardId id) {
   return logged_[static_cast<size_t>(found - shards.begin())];
 }
 
-kv::Keyspace& LentCommands::at(std::string_view key) {
-  return engine(loan_.shard(service_.router().shard_of(key)).id()).keyspace();
+kv::Keyspace& LentCommands::at(std::string_view key) { return *place_of(key).keyspace; }
+
+// Handlers ask by the very arguments that admit() saw, most of them in their order, and several times.
+const LentCommands::Place& LentCommands::place_of(std::string_view key) {
+  for (size_t i = place_next_; i < std::min(place_next_ + 2, places_.size()); ++i) {
+    if (places_[i].key != key.data() || places_[i].key_bytes != key.size()) continue;
+    place_next_ = i;
+    return places_[i];
+  }
+  const shard::ShardId id = service_.router().shard_of(key);
+  other_place_ = {key.data(), key.size(), id, &engine(loan_.shard(id).id()).keyspace()};
+  return other_place_;
+}
+
+void LentCommands::add_places(kv::Args args) {
+  for (uint32_t index : keys_) {
+    const std::string_view key = args[index];
+    const shard::ShardId id = service_.router().shard_of(key);
+    places_.push_back({key.data(), key.size(), id, &engine(loan_.shard(id).id()).keyspace()});
+  }
 }
 
 std::span<kv::Keyspace* const> LentCommands::all() {
@@ -91,7 +122,7 @@ kv::Args LentCommands::keep(kv::Args args) {
 }
 
 void LentCommands::log(std::string_view key, uint16_t code, uint16_t database, kv::Args args) {
-  commands_of(service_.router().shard_of(key)).push_back({code, database, keep(args)});
+  commands_of(place_of(key).shard).push_back({code, database, keep(args)});
 }
 
 void LentCommands::log_everywhere(uint16_t code, uint16_t database, kv::Args args) {
@@ -112,6 +143,7 @@ shard::LogErrc LentCommands::admit(const kv::CommandSpec& spec, uint16_t databas
   if (is_for_each_shard(spec)) admitted_bytes_ *= loan_.shards().size();
   if (kv::keys_of(spec, args, keys_) && keys_.size() > 1) {
     prefetch(database, args);
+    if (is_bounded_by_arguments(spec)) return loan_.admit(admitted_bytes_);
     for (uint32_t key : keys_) {
       const kv::Value value = at(args[key]).find(database, args[key], loan_.time_ms(), kv::Touch::kPeek);
       if (value) admitted_bytes_ += value.memory_bytes(kMemorySamples);
@@ -122,9 +154,13 @@ shard::LogErrc LentCommands::admit(const kv::CommandSpec& spec, uint16_t databas
 
 // What the look-ups of these keys will touch, all at the same time instead of one after another.
 void LentCommands::prefetch(uint16_t database, kv::Args args) {
+  const size_t first = places_.size();
+  add_places(args);
   hashes_.clear();
-  for (uint32_t key : keys_) hashes_.push_back(at(args[key]).prefetch(database, args[key]));
-  for (size_t i = 0; i < keys_.size(); ++i) at(args[keys_[i]]).prefetch_entry(database, hashes_[i]);
+  for (size_t i = 0; i < keys_.size(); ++i) {
+    hashes_.push_back(places_[first + i].keyspace->prefetch(database, args[keys_[i]]));
+  }
+  for (size_t i = 0; i < keys_.size(); ++i) places_[first + i].keyspace->prefetch_entry(database, hashes_[i]);
 }
 
 void LentCommands::run(const kv::CommandSpec& spec, uint16_t database, kv::Args args, kv::ReplySink& reply) {

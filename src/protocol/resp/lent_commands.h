@@ -35,6 +35,10 @@ std::vector<shard::ShardId> shards_of(const shard::Router& router, const kv::Com
 std::optional<shard::ShardId> single_shard_of(const shard::Router& router, const kv::CommandSpec& spec, kv::Args args,
                                               std::vector<uint32_t>& scratch);
 
+// A write of several keys whose work and whose effects are bounded by its arguments (MSET, DEL): a few of them may run
+// under one loan.
+[[nodiscard]] bool is_bounded_by_arguments(const kv::CommandSpec& spec);
+
 // Borrows the shards; at once if they are idle and here.
 Task<shard::Loan> lend(KvService& service, env::Reactor& here, std::vector<shard::ShardId> shards);
 
@@ -68,7 +72,17 @@ class LentCommands final : public kv::KeyspaceMap, public kv::Effects {
     int64_t expires_at_ms;
   };
 
+  // Where a key lives that admit() has seen.
+  struct Place {
+    const char* key;
+    size_t key_bytes;
+    shard::ShardId shard;
+    kv::Keyspace* keyspace;
+  };
+
   void prefetch(uint16_t database, kv::Args args);
+  void add_places(kv::Args args);
+  const Place& place_of(std::string_view key);
   void save_before(uint16_t database, kv::Args args);
   void undo();
   kv::Args keep(kv::Args args);
@@ -85,6 +99,11 @@ class LentCommands final : public kv::KeyspaceMap, public kv::Effects {
   std::vector<kv::Keyspace*> keyspaces_;
   std::vector<uint32_t> keys_;
   std::vector<uint64_t> hashes_;  // of keys_
+  // Of all commands that were admitted, in their order, which is that in which handlers ask: place_next_ is where the
+  // next one is likely to be found.
+  std::vector<Place> places_;
+  size_t place_next_ = 0;
+  Place other_place_{};
   std::vector<Before> before_;
   // Arguments of effects, which the handlers do not keep.
   std::pmr::monotonic_buffer_resource arena_;

@@ -81,6 +81,11 @@ struct Local {
   std::vector<std::unique_ptr<SessionBatch>> idle_batches;
   // Sessions whose answers go out at the end of this turn, behind the turn's log records.
   std::vector<Session*> flush_due;
+  // Sessions that have read one command each in this turn; they run at its end, one behind another (session.cc).
+  std::vector<Session*> row;
+  std::vector<Session*> running_row;  // null: has run, or is gone
+  int64_t row_ns = 0;                 // while they run: the clock as of the last one's end; else 0
+  int64_t row_clock_ns = 0;           // when the log's clock was read last for them
   // Expires keys, frees memory, looks at limits.
   std::unique_ptr<env::Timer> tick;
   uint64_t ticks = 0;

@@ -40,6 +40,8 @@ Session::Session(KvService& service, Local& local, std::unique_ptr<env::Stream> 
 
 Session::~Session() {
   if (is_flush_due_) std::erase(local_.flush_due, this);
+  std::erase(local_.row, this);
+  std::replace(local_.running_row.begin(), local_.running_row.end(), this, static_cast<Session*>(nullptr));
   local_.sessions.erase(client_.id);
 }
 
@@ -51,6 +53,8 @@ Task<void> Session::run() {
       batch_ended();
     } else if (next == Next::kAlone) {
       co_await run_alone();
+    } else if (next == Next::kGroup) {
+      co_await run_group();
     } else if (next == Next::kPause) {
       co_await wait_for_pause();
     } else if (next == Next::kDrain) {
@@ -62,6 +66,7 @@ Task<void> Session::run() {
     } else {
       flush_at_turn_end();
       if (!co_await fill_input()) break;
+      co_await Row{*this};
     }
   }
   kill();
@@ -192,6 +197,36 @@ void Session::flush_at_turn_end() {
     });
   }
   local_.flush_due.push_back(this);
+}
+
+bool Session::is_for_row() {
+  if (is_killed_ || is_closing_ || ahead_next_ != ahead_end_) return false;
+  has_looked_ahead_ = true;
+  return look_ahead() && ahead_end_ == 1 && prefetch_first();
+}
+
+void Session::Row::await_suspend(std::coroutine_handle<> waiter) {
+  session.row_waiter_ = waiter;
+  Local& local = session.local_;
+  if (local.row.empty()) local.reactor.at_turn_end([&local] { run_row(local); });
+  local.row.push_back(&session);
+}
+
+void Session::run_row(Local& local) {
+  local.running_row.swap(local.row);
+  for (Session* session : local.running_row) {
+    if (session != nullptr) session->prefetch_first_entry();
+  }
+  local.row_ns = local.reactor.clock().monotonic_ns();
+  local.row_clock_ns = 0;
+  // A session may end here, and end others.
+  for (size_t i = 0; i < local.running_row.size(); ++i) {
+    if (Session* session = std::exchange(local.running_row[i], nullptr)) {
+      std::exchange(session->row_waiter_, {}).resume();
+    }
+  }
+  local.running_row.clear();
+  local.row_ns = 0;
 }
 
 void Session::end_when_idle() {

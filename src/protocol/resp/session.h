@@ -28,6 +28,10 @@
 #include "protocol/resp/writer.h"
 #include "shard/batch.h"
 
+namespace keelson::kv {
+class BigObject;
+}
+
 namespace keelson::resp {
 
 class BlockedWait;
@@ -39,6 +43,9 @@ struct SessionBatch;
 using SessionHandler = Task<void> (*)(Session&, kv::Args);
 // The one explicit table (session_commands.cc); null for a command whose home is not the session.
 SessionHandler session_handler(uint16_t command_code);
+// The few that never wait and are sent in floods have no coroutine of their own; null for the others.
+using QuickHandler = void (*)(Session&, kv::Args);
+QuickHandler quick_session_handler(uint16_t command_code);
 
 // CLIENT REPLY.
 enum class ReplyMode : uint8_t { kOn, kOff, kSkipNext, kSkipping };
@@ -153,6 +160,7 @@ class Session {
     kInput,  // more bytes
     kBatch,  // commands under way on shards
     kAlone,  // alone_: a command that runs by itself
+    kGroup,  // alone_ and those read behind it that are equal: they run under one loan
     kPause,  // CLIENT PAUSE
     kDrain,  // the client to read its answers
     kEnd,    // nothing: the connection ends
@@ -164,9 +172,23 @@ class Session {
     const kv::CommandSpec* spec = nullptr;  // null: unknown
     shard::ShardId shard = 0;               // of the key, if `has_key`
     bool has_key = false;                   // exactly one
+    bool is_same_key = false;               // as the command before it
     uint64_t key_hash = 0;
+    const kv::BigObject* object = nullptr;  // while its member is fetched
+    uint64_t member_hash = 0;
+
+    [[nodiscard]] std::string_view key() const { return args[static_cast<size_t>(spec->keys.first)]; }
   };
   static constexpr size_t kReadAhead = 16;
+  // Fast commands with at most this many arguments that are read together are timed together: reading the clock costs a
+  // tenth of what they do. But each by itself while the slow log asks for times below kGroupSlowUsMin.
+  static constexpr size_t kGroupArgsMax = 6;
+  static constexpr int64_t kGroupSlowUsMin = 1000;
+  // Commands that share a loan have at most so many arguments together: some 100 us in which the shards serve nobody
+  // else.
+  static constexpr size_t kLoanArgsMax = 512;
+  // Commands that follow one another within this time share one reading of the log's clock (which counts ms).
+  static constexpr int64_t kClockAgeNsMax = 200'000;
 
   // session.cc
   Task<bool> fill_input();
@@ -178,20 +200,44 @@ class Session {
   void flush_at_turn_end();
   bool is_over_output_limit();
 
+  // Commands that come one by one, on many connections: each waits for the end of the turn, and meanwhile what it will
+  // touch is fetched.
+  struct Row {
+    Session& session;
+    bool await_ready() const { return !session.is_for_row(); }
+    void await_suspend(std::coroutine_handle<> waiter);
+    void await_resume() const noexcept {}
+  };
+  static void run_row(Local& local);
+  bool is_for_row();
+
   // dispatch.cc
+  void look_at_clock();
   Next run_input();
+  Next take_all();
   bool look_ahead();
+  [[nodiscard]] bool may_look_at(const Taken& taken) const;
   void prefetch_ahead();
+  void prefetch_members();
+  bool prefetch_first();
+  void prefetch_first_entry();
   Next take(const Taken& taken);
   Next take_again(Next after);
   Next take_keyed(const kv::CommandSpec& spec, const Taken& taken);
   Next take_alone(const kv::CommandSpec& spec, kv::Args args);
+  [[nodiscard]] bool is_plain(const kv::CommandSpec& spec) const;
+  [[nodiscard]] size_t group_end(const kv::CommandSpec& spec) const;
+  Task<void> run_group();
+  void run_quick(QuickHandler handler, const kv::CommandSpec& spec, kv::Args args);
   bool is_batch_under_way();
   void acquire_batch();
   void batch_ended();
   Task<void> run_alone();
   bool is_paused(const kv::CommandSpec& spec) const;
   Task<void> wait_for_pause();
+  [[nodiscard]] bool is_timed_in_group(const kv::CommandSpec& spec, kv::Args args) const;
+  void note_time(const kv::CommandSpec& spec, kv::Args args);
+  void end_group();
   void note_call(const kv::CommandSpec& spec, kv::Args args, int64_t duration_ns);
   void count_error(const kv::CommandSpec& spec, std::string_view code);
   void count_error_code(std::string_view code);
@@ -231,9 +277,17 @@ class Session {
   size_t ahead_next_ = 0;
   size_t ahead_end_ = 0;
   Parsed ahead_parsed_ = Parsed::kNeedMore;  // what stopped the reading ahead
+  bool has_looked_ahead_ = false;            // for the next run_input()
+  std::coroutine_handle<> row_waiter_;
+  bool is_clock_due_ = true;  // the next command is not to go by looked_at_clock_ns_
+  int64_t looked_at_clock_ns_ = 0;
+  size_t no_group_until_ = 0;  // of ahead_taken_: a group of those could not be logged as one
   const kv::CommandSpec* alone_ = nullptr;
   kv::Args alone_args_;
-  int64_t turn_ns_ = 0;  // the clock as of the last command's end
+  int64_t turn_ns_ = 0;  // the clock as of the last command's end, or of the last group's
+  // Equal commands that have run since turn_ns_ and are not timed yet.
+  const kv::CommandSpec* group_spec_ = nullptr;
+  uint32_t group_count_ = 0;
   LentCommands* held_ = nullptr;
   std::unique_ptr<SessionBatch> batch_;
   env::TaskScope tasks_;

@@ -16,7 +16,14 @@ namespace {
 struct Row {
   std::string_view name;
   SessionHandler handler;
+  QuickHandler quick = nullptr;
 };
+
+template <QuickHandler Handler>
+Task<void> as_task(Session& session, kv::Args args) {
+  Handler(session, args);
+  co_return;
+}
 
 constexpr Row kRows[] = {
     {"ACL|CAT", cmd_acl_cat},
@@ -66,7 +73,7 @@ constexpr Row kRows[] = {
     {"CONFIG|SET", cmd_config_set},
     {"DEBUG", cmd_debug},
     {"DISCARD", cmd_discard},
-    {"ECHO", cmd_echo},
+    {"ECHO", as_task<cmd_echo>, cmd_echo},
     {"EXEC", cmd_exec},
     {"HELLO", cmd_hello},
     {"INFO", cmd_info},
@@ -87,7 +94,7 @@ constexpr Row kRows[] = {
     {"MONITOR", cmd_monitor},
     {"MULTI", cmd_multi},
     {"OBJECT|HELP", cmd_help},
-    {"PING", cmd_ping},
+    {"PING", as_task<cmd_ping>, cmd_ping},
     {"PSUBSCRIBE", cmd_psubscribe},
     {"PUBLISH", cmd_publish},
     {"PUBSUB|CHANNELS", cmd_pubsub_channels},
@@ -146,6 +153,17 @@ ByCode index_by_code() {
 SessionHandler session_handler(uint16_t command_code) {
   static const ByCode by_code = index_by_code();
   return command_code < by_code.size() ? by_code[command_code] : nullptr;
+}
+
+QuickHandler quick_session_handler(uint16_t command_code) {
+  static const auto by_code = [] {
+    std::array<QuickHandler, kv::kCommandCodesEnd> handlers{};
+    for (const Row& row : kRows) {
+      if (row.quick != nullptr) handlers[kv::find_command(row.name)->code] = row.quick;
+    }
+    return handlers;
+  }();
+  return by_code[command_code];
 }
 
 Task<void> cmd_help(Session& session, kv::Args args) {

@@ -26,6 +26,62 @@ TEST(SessionCommands, EachHasItsHandler) {
   EXPECT_GT(count, 80U);
 }
 
+// What all reactors have counted of a command.
+CommandTotals totals_of(TestService& service, std::string_view name) {
+  CommandTotals totals;
+  for (unsigned i = 0; i < service.service().reactor_count(); ++i) {
+    service.service().local(i).stats->merge_into(kv::find_command(name)->code, totals);
+  }
+  return totals;
+}
+
+TEST(Pipelines, EqualWritesOfSeveralShardsAreAnsweredOneByOne) {
+  for (unsigned reactors = 1; reactors <= 2; ++reactors) {
+    TestService service(reactors);
+    const auto client = service.connect();
+    EXPECT_EQ(client->send("MSET a 1 b 2 c 3 d 4\r\n"
+                           "MSET a 5 b 6 c\r\n"
+                           "MSET a 7 b 8 e 9\r\n"
+                           "MSETNX x 1 a 2\r\n"
+                           "MSETNX x 1 y 2\r\n"
+                           "DEL a b zz\r\n"
+                           "DEL a c\r\n"
+                           "MGET a b c d e x y\r\n"),
+              "+OK\r\n"
+              "-ERR wrong number of arguments for 'mset' command\r\n"
+              "+OK\r\n"
+              ":0\r\n"
+              ":1\r\n"
+              ":2\r\n"
+              ":1\r\n"
+              "*7\r\n$-1\r\n$-1\r\n$-1\r\n$1\r\n4\r\n$1\r\n9\r\n$1\r\n1\r\n$1\r\n2\r\n");
+    EXPECT_EQ(totals_of(service, "MSET").calls, 3U);
+    EXPECT_EQ(totals_of(service, "MSET").failed, 1U);
+    EXPECT_EQ(totals_of(service, "MSET").latency_ns.count, 3U);
+    EXPECT_EQ(totals_of(service, "MSETNX").calls, 2U);
+    EXPECT_EQ(totals_of(service, "DEL").calls, 2U);
+  }
+}
+
+TEST(Pipelines, WhatIsTimedTogetherIsCountedOneByOne) {
+  TestService service(1);
+  const auto client = service.connect();
+  std::string sent;
+  std::string expected;
+  for (int i = 0; i < 40; ++i) {
+    sent += "GET k\r\nGET k\r\nPING\r\nHSET h f v\r\n";
+    expected += "$-1\r\n$-1\r\n+PONG\r\n" + std::string(i == 0 ? ":1\r\n" : ":0\r\n");
+  }
+  EXPECT_EQ(client->send(sent + "LPUSH h x\r\n"),
+            expected + "-WRONGTYPE Operation against a key holding the wrong kind of value\r\n");
+  EXPECT_EQ(totals_of(service, "GET").calls, 80U);
+  EXPECT_EQ(totals_of(service, "GET").latency_ns.count, 80U);
+  EXPECT_EQ(totals_of(service, "PING").calls, 40U);
+  EXPECT_EQ(totals_of(service, "HSET").calls, 40U);
+  EXPECT_EQ(totals_of(service, "LPUSH").failed, 1U);
+  EXPECT_EQ(service.service().local(0).counters.commands_processed, 161U);
+}
+
 TEST(SessionCommands, AuthenticatesByPassword) {
   KvConfig config;
   config.password = "secret";

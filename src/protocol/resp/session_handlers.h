@@ -10,9 +10,9 @@ class Session;
 
 // connection_commands.cc
 Task<void> cmd_auth(Session& session, kv::Args args);
-Task<void> cmd_echo(Session& session, kv::Args args);
+void cmd_echo(Session& session, kv::Args args);
 Task<void> cmd_hello(Session& session, kv::Args args);
-Task<void> cmd_ping(Session& session, kv::Args args);
+void cmd_ping(Session& session, kv::Args args);
 Task<void> cmd_quit(Session& session, kv::Args args);
 Task<void> cmd_reset(Session& session, kv::Args args);
 Task<void> cmd_select(Session& session, kv::Args args);
