@@ -126,7 +126,10 @@ bool HashValue::set(std::string_view field, std::string_view value) {
   const PackedElement packed_value(value);
   const size_t at = find_field(blob, wanted);
   const size_t fields = packed_count(blob) / 2;
-  const size_t grown = blob.size() + wanted.spelled.size() + packed_value.size();
+  const size_t added = wanted.spelled.size() + packed_value.size();
+  // Which names are known by number differs between replicas; when a hash becomes a table must not.
+  const bool may_be_long = blob.size() + fields * FieldNames::kNameBytesMax + added > kPackedBytesMax;
+  const size_t grown = added + (may_be_long ? spelled_out_bytes(blob, keyspace_->field_names()) : blob.size());
   if (field.size() > options.hash_max_listpack_value || value.size() > options.hash_max_listpack_value ||
       grown > kPackedBytesMax ||
       (at == 0 && fields >= std::min<size_t>(options.hash_max_listpack_entries, kPackedEntriesMax))) {

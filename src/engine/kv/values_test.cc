@@ -155,6 +155,23 @@ TEST(HashValueTest, HashesOfTheSameFieldsShareTheirNames) {
   EXPECT_EQ(keyspace.field_names().size(), 0U);
 }
 
+// A replica that was loaded from a checkpoint knows other names than one that has seen every command.
+TEST(HashValueTest, BecomesATableAtTheSameSizeWhateverNamesAreKnown) {
+  const auto fields_when_it_becomes_a_table = [](bool has_seen_others) {
+    Keyspace keyspace(options_for(3));
+    const auto field = [](int i) { return std::string(58, 'f') + std::to_string(100 + i); };
+    for (int other = 0; has_seen_others && other < 200; ++other) {
+      HashValue hash = keyspace.create<HashValue>(0, "other:" + std::to_string(other));
+      for (int i = 0; i < 20; ++i) (void)hash.set(field(i), "v");
+    }
+    HashValue hash = keyspace.create<HashValue>(0, "hash");
+    int count = 0;
+    while (hash.encoding_name() != "hashtable") (void)hash.set(field(count++), std::string(60, 'v'));
+    return count;
+  };
+  EXPECT_EQ(fields_when_it_becomes_a_table(true), fields_when_it_becomes_a_table(false));
+}
+
 TEST(FieldNamesTest, RareNamesStayOut) {
   FieldNames names(7);
   for (int i = 0; i < 100000; ++i) {
