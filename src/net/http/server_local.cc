@@ -84,24 +84,37 @@ Task<void> Output::send_rest() {
   wake();
 }
 
+// Somebody who waits until the stream has taken something.
+struct Output::Waiting {
+  explicit Waiting(Output& the_output)
+      : output(the_output), timer(output.local_.reactor(), [this] { handle.resume(); }) {}
+  Waiting(const Waiting&) = delete;
+  Waiting& operator=(const Waiting&) = delete;
+  ~Waiting() { std::erase(output.waiters_, this); }
+  bool await_ready() const noexcept { return !output.is_sending_; }
+  void await_suspend(std::coroutine_handle<> waiter) {
+    handle = waiter;
+    output.waiters_.push_back(this);
+  }
+  void await_resume() const noexcept {}
+
+  Output& output;
+  std::coroutine_handle<> handle;
+  env::Timer timer;
+};
+
 void Output::wake() {
-  if (!waiter_) return;
-  // In a later turn: the waiter may end the connection, and with it the coroutine that stands here.
-  local_.reactor().post([waiter = std::exchange(waiter_, {})] { waiter.resume(); });
+  // In a later turn: a waiter may end the connection, and with it the coroutine that stands here.
+  for (Waiting* waiter : waiters_) waiter->timer.arm_after(0);
+  waiters_.clear();
 }
 
 Task<bool> Output::drain(size_t bytes_max) {
-  struct Drained {
-    Output& output;
-    bool await_ready() const noexcept { return !output.is_sending_; }
-    void await_suspend(std::coroutine_handle<> waiter) noexcept {
-      KEELSON_CHECK(!output.waiter_, "two wait for one connection's output");
-      output.waiter_ = waiter;
-    }
-    void await_resume() const noexcept {}
-  };
   flush();
-  while (is_sending_ && !is_broken_ && (buffered() > bytes_max || bytes_max == 0)) co_await Drained{*this};
+  while (is_sending_ && !is_broken_ && (buffered() > bytes_max || bytes_max == 0)) {
+    Waiting waiting(*this);
+    co_await waiting;
+  }
   co_return !is_broken_;
 }
 

@@ -80,6 +80,7 @@ class Output {
   void shrink();
 
  private:
+  struct Waiting;
   Task<void> send_rest();
   void wake();
 
@@ -90,7 +91,7 @@ class Output {
   bool is_sending_ = false;
   bool is_broken_ = false;
   Deadline overdue_at_ = 0;
-  std::coroutine_handle<> waiter_;
+  std::vector<Waiting*> waiters_;
   std::unique_ptr<env::TaskScope> tasks_;  // last: its coroutine uses the rest
 };
 
