@@ -5,6 +5,7 @@ runs of one round. CPU is utime + stime of the server's process (/proc/PID/stat,
 """
 import argparse
 import datetime
+import getpass
 import os
 import platform
 import re
@@ -43,6 +44,7 @@ http {{
 # h2o has no handler for a fixed answer but mruby's, which is slower than this one: a file, which it keeps open.
 H2O = """
 num-threads: 1
+user: {user}
 pid-file: {folder}/pid
 error-log: {folder}/error
 hosts:
@@ -61,7 +63,7 @@ class Server:
         self.name = name
         self.folder = Path(tempfile.mkdtemp(prefix="keelson-bench-", dir=ROOT / "build"))
         self.port = free_port()
-        values = {"folder": self.folder, "port": self.port, "body": BODY.strip() + "\\n", "http2": " http2" if http2 else ""}
+        values = {"folder": self.folder, "port": self.port, "body": BODY.strip() + "\\n", "user": getpass.getuser(), "http2": " http2" if http2 else ""}
         path = "/"
         if name == "keelson":
             path = "/healthz"
@@ -73,7 +75,6 @@ class Server:
         else:
             (self.folder / "www").mkdir()
             (self.folder / "www" / "index.html").write_text(BODY)
-            self.folder.chmod(0o755)   # h2o gives up root's rights
             (self.folder / "conf").write_text(H2O.format(**values))
             argv = ["h2o", "-c", self.folder / "conf"]
         self.url = f"http://127.0.0.1:{self.port}{path}"

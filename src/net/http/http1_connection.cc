@@ -96,7 +96,7 @@ Task<Http1Connection::End> Http1Connection::run() {
       co_return End::kClosed;
     }
     if (outcome.size == 0) {
-      seen = has_begun_ ? in_.size() : 0;
+      seen = !has_begun_ && Http2Connection::kPreface.starts_with(in_.view()) ? 0 : in_.size();
       wish_turn_end();
       if (local_.is_stopping() && in_.empty()) break;
       const bool is_idle = in_.empty();

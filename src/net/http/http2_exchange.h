@@ -20,7 +20,9 @@ class Http2Exchange final : public Exchange {
   // Content that send() copies aside instead of waiting until it is framed.
   static constexpr size_t kBufferBytes = 32 << 10;
 
-  Http2Exchange(Http2Connection& connection, int32_t stream_id);
+  explicit Http2Exchange(Http2Connection& connection) : connection_(connection) {}
+  // For another stream: what it was is forgotten, but for the memory that it holds.
+  void start(int32_t stream_id);
 
   // --- what the connection tells, from within the library's callbacks
   // -------------------------------------------------
@@ -87,7 +89,7 @@ class Http2Exchange final : public Exchange {
   [[nodiscard]] size_t unframed() const { return out_.size() + piece_.size(); }
 
   Http2Connection& connection_;
-  const int32_t stream_id_;
+  int32_t stream_id_ = 0;
   Request request_;
   RequestHead head_;
   FieldList lines_;

@@ -19,7 +19,7 @@ constexpr uint32_t kTickMs = 250;
 // A piece that is written without copying: the client must take so much within the write time-out.
 constexpr size_t kWriteThroughBytes = 256 << 10;
 // A connection that has sent everything keeps no larger buffer than this.
-constexpr size_t kIdleBufferBytes = 4 << 10;
+constexpr size_t kKeptBytes = 16 << 10;
 
 }  // namespace
 
@@ -63,7 +63,10 @@ void Output::flush() {
   }
   local_.counters.sent.add(sent.count);
   out_.consume(sent.count);
-  if (out_.empty()) return;
+  if (out_.empty()) {
+    out_.shrink_if_empty(kKeptBytes);
+    return;
+  }
   is_sending_ = true;
   if (tasks_ == nullptr) tasks_ = std::make_unique<env::TaskScope>(local_.reactor());
   tasks_->spawn(send_rest());
@@ -80,6 +83,7 @@ Task<void> Output::send_rest() {
     if (!sent.ok()) fail();
     wake();
   }
+  sending_.shrink_if_empty(0);
   is_sending_ = false;
   wake();
 }
@@ -137,11 +141,6 @@ Task<bool> Output::write_through(std::string_view bytes) {
 void Output::fail() {
   is_broken_ = true;
   wake();
-}
-
-void Output::shrink() {
-  out_.shrink_if_empty(kIdleBufferBytes);
-  sending_.shrink_if_empty(0);
 }
 
 ServerLocal::ServerLocal(Server& server, env::Reactor& on)

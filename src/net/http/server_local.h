@@ -77,7 +77,6 @@ class Output {
   void fail();
   // True if the client has not taken a byte for too long.
   [[nodiscard]] bool is_overdue(uint32_t tick) const { return overdue_at_ != 0 && tick >= overdue_at_; }
-  void shrink();
 
  private:
   struct Waiting;
