@@ -50,7 +50,7 @@ def test_curl_in_every_version(node, version):
     metrics = curl(version, "-u", "x:sesame", f"{base}/metrics")
     assert metrics.endswith("# EOF\n") and len(metrics) > 2000
     head = curl(version, "-I", f"{base}/healthz")
-    assert re.search(r"(?im)^content-length: 3\r$", head) and not head.rstrip().endswith("ok")
+    assert re.search(r"(?im)^content-length: 3$", head) and not head.rstrip().endswith("ok")
     assert curl(version, "-X", "POST", "-o", os.devnull, "-w", "%{http_code}", f"{base}/healthz") == "405"
     # A body that nobody asked for, with and without a length, and one that waits for 100.
     body = "x" * 100_000
@@ -61,10 +61,10 @@ def test_curl_in_every_version(node, version):
 
 
 @pytest.mark.sanitized
-def test_many_requests_on_one_connection(node):
-    url = f"http://127.0.0.1:{node.http_port}/healthz"
-    for version in ("--http1.1", "--http2-prior-knowledge"):
-        said = curl(version, "-w", "%{num_connects}\n", *[url] * 50)
+def test_many_requests_on_one_connection(node, secure):
+    # Debian's curl 7.88 cannot reuse a connection of HTTP/2 by prior knowledge (it fails with nginx as well); by ALPN it can.
+    for arguments in (["--http1.1", f"http://127.0.0.1:{node.http_port}/healthz"], ["--http2", f"https://127.0.0.1:{secure.http_port}/healthz"]):
+        said = curl("-k", "-w", "%{num_connects}\n", arguments[0], *arguments[1:] * 50)
         assert said.count("ok\n") == 50
         assert sum(int(line) for line in said.split() if line.isdigit()) == 1
 

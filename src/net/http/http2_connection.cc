@@ -125,15 +125,12 @@ struct Http2Connection::Callbacks {
     return 0;
   }
 
-  // The answer is whole: the client need not send the rest of its request (RFC 9113 §8.1).
-  static int on_frame_sent(nghttp2_session* session, const nghttp2_frame* frame, void* user) {
+  static int on_frame_sent(nghttp2_session* /*session*/, const nghttp2_frame* frame, void* user) {
     const bool ends = (frame->hd.type == NGHTTP2_HEADERS || frame->hd.type == NGHTTP2_DATA) &&
                       (frame->hd.flags & NGHTTP2_FLAG_END_STREAM) != 0;
     if (!ends) return 0;
-    const Http2Exchange* exchange = of(user).find(frame->hd.stream_id);
-    if (exchange != nullptr && !exchange->has_request_ended()) {
-      nghttp2_submit_rst_stream(session, NGHTTP2_FLAG_NONE, frame->hd.stream_id, NGHTTP2_NO_ERROR);
-    }
+    Http2Exchange* exchange = of(user).find(frame->hd.stream_id);
+    if (exchange != nullptr && !exchange->has_request_ended()) exchange->start_draining();
     return 0;
   }
 
@@ -433,9 +430,10 @@ void Http2Connection::check_deadlines(uint32_t tick) {
   for (const auto& exchange : exchanges_) {
     if (!exchange->is_overdue(tick)) continue;
     const int32_t id = exchange->stream_id();
-    local_.counters.timeouts.add();
+    if (!exchange->is_draining()) local_.counters.timeouts.add();
     exchange->time_out();
-    nghttp2_submit_rst_stream(session_.get(), NGHTTP2_FLAG_NONE, id, NGHTTP2_CANCEL);
+    nghttp2_submit_rst_stream(session_.get(), NGHTTP2_FLAG_NONE, id,
+                              exchange->is_draining() ? NGHTTP2_NO_ERROR : NGHTTP2_CANCEL);
     wake_later(id);
   }
 }

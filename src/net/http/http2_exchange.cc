@@ -18,6 +18,8 @@ namespace {
 // RFC 9113 §6.5.2: what a field line counts besides its bytes.
 constexpr size_t kFieldOverheadBytes = 32;
 constexpr uint64_t kLengthless = UINT64_MAX;
+// A client whose body nobody wants has this long to read the answer, which says why.
+constexpr uint32_t kRefusalMs = 500;
 // Field lines of an answer, with those of the server. S3's user metadata of 2 KiB are hundreds at most.
 constexpr size_t kAnswerFieldsMax = 512;
 
@@ -112,7 +114,7 @@ void Http2Exchange::start(int32_t stream_id) {
     buffer->shrink_if_empty(kKeptBytes);
   }
   body_bytes_ = 0;
-  has_request_ended_ = is_gone_ = has_timed_out_ = false;
+  has_request_ended_ = is_gone_ = has_timed_out_ = is_draining_ = false;
   request_trailers_.clear();
   answer_ = Answer::kNone;
   is_head_ = sends_content_ = is_deferred_ = false;
@@ -197,12 +199,28 @@ void Http2Exchange::take_data(std::string_view bytes) {
   if (body_bytes_ > connection_.local_.options().limits.body_bytes_max && !body_fault_) {
     body_fault_ = {413, "the body is too large"};
   }
-  if (is_handler_done || body_fault_) {
+  if (is_draining_ && bytes.size() > drain_left_) {  // no more room for this stream; it is reset soon
+    drain_left_ = 0;
+    nghttp2_session_consume_connection(connection_.session_.get(), bytes.size());
+    body_overdue_at_ = connection_.local_.after(kRefusalMs);
+    return;
+  }
+  if (is_draining_) drain_left_ -= bytes.size();
+  if (is_handler_done || is_draining_ || body_fault_) {
     acknowledge(bytes.size());  // nobody will read it
     return;
   }
   arriving_.append(bytes);
   body_overdue_at_ = 0;
+}
+
+void Http2Exchange::start_draining() {
+  const ServerOptions& options = connection_.local_.options();
+  is_draining_ = true;
+  drain_left_ = options.drain_bytes_max;
+  const bool is_too_much = length_ && *length_ - std::min(*length_, body_bytes_) > drain_left_;
+  if (is_too_much) drain_left_ = 0;
+  body_overdue_at_ = connection_.local_.after(is_too_much ? kRefusalMs : options.body_timeout_ms);
 }
 
 std::optional<uint64_t> Http2Exchange::body_length() const {
