@@ -149,7 +149,9 @@ TEST(Utf8Check, KnowsEveryCharacter) {
         };
         EXPECT_EQ(is(1), first < 0x80);
         const uint32_t two = (first & 0x1f) << 6 | (second & 0x3f);
-        if (first >= 0xc0 && first < 0xe0) EXPECT_EQ(is(2), second_tail && two >= 0x80);
+        if (first >= 0xc0 && first < 0xe0) {
+          EXPECT_EQ(is(2), second_tail && two >= 0x80);
+        }
         const uint32_t three = (first & 0xf) << 12 | (second & 0x3f) << 6 | (rest & 0x3f);
         if (first >= 0xe0 && first < 0xf0) {
           EXPECT_EQ(is(3), second_tail && tail && three >= 0x800 && (three < 0xd800 || three > 0xdfff));
@@ -158,7 +160,9 @@ TEST(Utf8Check, KnowsEveryCharacter) {
         if (first >= 0xf0 && first < 0xf8) {
           EXPECT_EQ(is(4), second_tail && tail && four >= 0x10000 && four <= 0x10ffff);
         }
-        if (first >= 0xf8) EXPECT_FALSE(is(4));
+        if (first >= 0xf8) {
+          EXPECT_FALSE(is(4));
+        }
       }
     }
   }
