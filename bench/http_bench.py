@@ -27,6 +27,7 @@ from node import free_port  # noqa: E402
 
 KEELSON = ROOT / "build" / "release" / "keelson"
 RESULTS = ROOT / "bench" / "RESULTS-http.md"
+NOTES_HEAD = "## What the profiles say\n"
 CORES = sorted(os.sched_getaffinity(0))
 BODY = "All's well; the ship answers with one hundred bytes, as she is asked to, and so do all her peers....\n"
 CONNECTIONS = 50
@@ -217,7 +218,10 @@ def main() -> int:
     for http2 in (False, True):
         parts.append(section(http2, options.rounds, options.seconds))
         print(parts[-1], flush=True)
-    options.output.write_text("\n".join(parts).rstrip() + "\n")
+    notes = ""
+    if options.output.exists() and NOTES_HEAD in options.output.read_text():
+        notes = "\n" + NOTES_HEAD + options.output.read_text().split(NOTES_HEAD, 1)[1]   # written by hand; kept
+    options.output.write_text("\n".join(parts).rstrip() + "\n" + notes)
     print(f"written: {options.output}")
     return 0
 
