@@ -19,6 +19,12 @@ constexpr uint64_t kSeeds = 125;  // of each of four kinds of life: 500
 constexpr uint64_t kSeedsToFindABug = 60;
 constexpr uint64_t kLivesToJudge = 10;
 
+// Lines about what is done to it on purpose would fill the test's output.
+[[maybe_unused]] const bool is_quiet = [] {
+  set_log_sink([](LogLevel, std::string_view, std::string_view, LogFields) {});
+  return true;
+}();
+
 // Small volumes and frequent compaction, so that a short life sees much of both.
 BlobRunOptions usual(uint64_t seed) {
   BlobRunOptions options;
