@@ -284,11 +284,17 @@ bool OrderedIndex::find(std::string_view key, std::string_view& value) const {
 
 void OrderedIndex::Cursor::seek(std::string_view key) {
   leaf_ = index_.leaf_of(key);
-  at_ = 0;
-  key_.clear();
-  is_valid_ = false;
-  enter_leaf();
-  while (is_valid_ && std::string_view(key_) < key) next();
+  const Spot spot = find_in(leaf_->second, key);
+  if (!spot.at) {
+    ++leaf_;
+    enter_leaf();
+    return;
+  }
+  // What it takes from the entry before, it shares with `key` too: it would stand before `key` otherwise.
+  key_.assign(key.substr(0, spot.at->shared)).append(spot.at->suffix);
+  value_ = spot.at->value;
+  at_ = spot.end;
+  is_valid_ = true;
 }
 
 // To the first entry from the beginning of this leaf on.
