@@ -37,9 +37,8 @@ class CommitAwaiter final : public CommitWaiter {
 // For what `interval` has not synced, and for the mark behind the last sync: until that is durable, damage to what it
 // vouches for would pass for a torn tail.
 void LogHome::arm_interval() {
-  const Durability durability = shared_.durability.load(std::memory_order_relaxed);
-  if (is_interval_armed_ || durability == Durability::kNever) return;
-  const bool has_unsynced = durability == Durability::kInterval && written_position_ != synced_position_;
+  if (is_interval_armed_ || !shared_.durability.has_synced()) return;
+  const bool has_unsynced = shared_.durability.has_interval() && written_position_ != synced_position_;
   if (!has_unsynced && !is_mark_unsynced_) return;
   is_interval_armed_ = true;
   interval_timer_.arm_after(options_.sync_interval_ms * 1'000'000);
