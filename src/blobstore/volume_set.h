@@ -1,0 +1,154 @@
+// The volumes of one blob shard, on the reactor that owns the shard. See format.h for what lies in them.
+//
+// Bytes are appended to the active volume. A writer sets a region aside, fills it front to back, and then waits for a
+// sync that began after its last write; one sync serves everybody who waits (group commit). A volume is given up for a
+// new one at its size limit, after a failed sync, and at every start: what was written before is never added to.
+//
+// A volume is removed by its owner when nothing live is in it, nobody holds a pin on it, and the metadata that says so
+// is durable; see compaction in store_background.cc.
+//
+// Own thread only.
+#pragma once
+
+#include <coroutine>
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/metrics.h"
+#include "base/result.h"
+#include "base/task.h"
+#include "env/disk.h"
+#include "env/reactor.h"
+
+namespace keelson::blobstore {
+
+// Planted defects, for tests of the tests.
+struct VolumeFaults {
+  bool skip_sync = false;     // a volume is not synced before its payload is named
+  bool ignore_crc = false;    // chunks are handed out unchecked
+  bool remove_early = false;  // a volume is removed before its moves are in the log
+  bool ignore_pins = false;   // a volume is removed although somebody reads or is about to name it
+};
+
+struct VolumeOptions {
+  // A volume takes no more once it is this large.
+  uint64_t volume_bytes_max = uint64_t{1} << 30;
+  // Kept free on the disk for the log and checkpoints: writers are refused below it.
+  uint64_t free_bytes_min = uint64_t{64} << 20;
+  VolumeFaults faults;
+};
+
+// Any thread may read.
+struct StoreStats {
+  Counter written_bytes;
+  Counter read_bytes;
+  Counter syncs;
+  Counter sync_failures;
+  Counter refused_full;
+  Counter damaged_chunks;  // met by anybody
+  Counter compacted_bytes;
+  Counter removed_volumes;
+  Counter removed_bytes;
+  Counter scrubbed_bytes;
+  Counter scrub_damaged;  // extents that a scrub found damaged
+  Gauge volumes;
+  Gauge disk_bytes;
+  Histogram sync_ns;
+};
+
+// A part of a volume set aside for one writer.
+struct Region {
+  uint32_t volume = 0;  // 0: none
+  uint64_t offset_bytes = 0;
+  uint64_t end_bytes = 0;
+  [[nodiscard]] uint64_t room() const { return end_bytes - offset_bytes; }
+};
+
+class VolumeSet {
+ public:
+  // Everything outlives it. `shard` is counted within the blob service.
+  VolumeSet(env::Disk& disk, env::Reactor& owner, std::string folder, uint16_t shard, const VolumeOptions& options,
+            StoreStats& stats);
+  ~VolumeSet();
+
+  // Finds the files that are there. `highest_volume`: what the metadata has ever named.
+  Status open(uint32_t highest_volume);
+
+  // ---- Writing.
+
+  // `bytes` in a row, at most volume_bytes_max; pins the volume. kFull: no room.
+  Result<Region> reserve(uint64_t bytes);
+  // Writes to the front of the region, which moves on. `bytes` fit.
+  Status write(Region& region, std::string_view bytes);
+  // What is left of the region is not needed.
+  void give_back(const Region& region);
+  // Resumes when everything written before the call to these volumes is durable.
+  Task<Status> make_durable(std::vector<uint32_t> volumes);
+
+  // ---- Reading.
+
+  // Exactly that many bytes; an error names the file.
+  Status read(uint32_t volume, uint64_t offset_bytes, std::span<char> into);
+
+  void pin(uint32_t volume);
+  void unpin(uint32_t volume);
+  [[nodiscard]] bool is_pinned(uint32_t volume) const;
+
+  // ---- Removal.
+
+  struct VolumeSize {
+    uint32_t number = 0;
+    uint64_t bytes = 0;
+    bool is_active = false;
+  };
+  [[nodiscard]] std::vector<VolumeSize> volumes() const;
+  // Seals the active volume: the next reserve() begins a new one.
+  void seal_active();
+  Task<Status> remove(std::vector<uint32_t> volumes);
+
+  [[nodiscard]] std::string path_of(uint32_t volume) const;
+  [[nodiscard]] uint16_t shard() const { return shard_; }
+  [[nodiscard]] env::Reactor& owner() { return owner_; }
+  [[nodiscard]] const VolumeFaults& faults() const { return options_.faults; }
+  [[nodiscard]] StoreStats& stats() { return stats_; }
+
+ private:
+  struct Volume {
+    std::unique_ptr<env::File> file;  // null: not open at the moment
+    uint64_t last_use = 0;
+    uint64_t size_bytes = 0;  // reserved so far
+    uint64_t written = 0;     // counts writes
+    uint64_t synced = 0;      // writes that are durable
+    uint32_t pins = 0;
+    bool is_name_durable = true;
+    bool is_syncing = false;
+    bool has_failed = false;
+    std::vector<std::coroutine_handle<>> waiters;
+  };
+
+  Status begin_volume();
+  Result<env::File*> file_of(uint32_t number, Volume& volume);
+  void close_some();
+  Task<void> sync_volume(uint32_t number);
+  Task<Status> sync_once(Volume& volume);
+
+  env::Disk& disk_;
+  env::Reactor& owner_;
+  const std::string folder_;
+  const uint16_t shard_;
+  const VolumeOptions& options_;
+  StoreStats& stats_;
+  std::map<uint32_t, Volume> volumes_;
+  uint32_t active_ = 0;
+  uint32_t next_number_ = 1;
+  uint64_t use_clock_ = 0;
+  size_t open_files_ = 0;
+  env::TaskScope scope_;
+};
+
+}  // namespace keelson::blobstore
