@@ -14,7 +14,7 @@ struct ByteRange {
 };
 
 enum class RangeKind : uint8_t {
-  kWhole,          // none asked for, or a form that is ignored (another unit, several ranges, bad syntax), as S3 does
+  kWhole,  // none asked for, or a form that is ignored (another unit, several ranges, bad syntax), as S3 does
   kPart,
   kUnsatisfiable,  // 416
 };
@@ -29,10 +29,10 @@ struct RangeAnswer {
 
 // The fields of a conditional request, as sent. For a copy's source they are x-amz-copy-source-if-....
 struct Conditions {
-  std::optional<std::string_view> if_match;
-  std::optional<std::string_view> if_none_match;
-  std::optional<std::string_view> if_modified_since;
-  std::optional<std::string_view> if_unmodified_since;
+  std::optional<std::string_view> if_match = {};
+  std::optional<std::string_view> if_none_match = {};
+  std::optional<std::string_view> if_modified_since = {};
+  std::optional<std::string_view> if_unmodified_since = {};
   [[nodiscard]] bool any() const { return if_match || if_none_match || if_modified_since || if_unmodified_since; }
 };
 

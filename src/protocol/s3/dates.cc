@@ -169,9 +169,9 @@ std::optional<int64_t> asctime_date(std::string_view text) {
 std::optional<int64_t> parse_amz_date(std::string_view text) {
   Scanner scan(text);
   Fields fields;
-  if (!scan.digits(4, fields.year) || !scan.digits(2, fields.month) || !scan.digits(2, fields.day) ||
-      !scan.word("T") || !scan.digits(2, fields.hour) || !scan.digits(2, fields.minute) ||
-      !scan.digits(2, fields.second) || !scan.word("Z") || !scan.at_end()) {
+  if (!scan.digits(4, fields.year) || !scan.digits(2, fields.month) || !scan.digits(2, fields.day) || !scan.word("T") ||
+      !scan.digits(2, fields.hour) || !scan.digits(2, fields.minute) || !scan.digits(2, fields.second) ||
+      !scan.word("Z") || !scan.at_end()) {
     return std::nullopt;
   }
   return to_ms(fields);
@@ -222,9 +222,8 @@ std::optional<int64_t> parse_iso8601(std::string_view text) {
 
 std::string format_iso8601(int64_t time_ms) {
   const Fields fields = from_ms(time_ms);
-  return formatted("%04d-%02d-%02dT%02d:%02d:%02d.%03dZ", narrow(fields.year), narrow(fields.month),
-                   narrow(fields.day), narrow(fields.hour), narrow(fields.minute), narrow(fields.second),
-                   narrow(fields.ms));
+  return formatted("%04d-%02d-%02dT%02d:%02d:%02d.%03dZ", narrow(fields.year), narrow(fields.month), narrow(fields.day),
+                   narrow(fields.hour), narrow(fields.minute), narrow(fields.second), narrow(fields.ms));
 }
 
 }  // namespace keelson::s3

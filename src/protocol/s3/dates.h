@@ -14,7 +14,8 @@ namespace keelson::s3 {
 // "20130524".
 [[nodiscard]] std::string format_day(int64_t time_ms);
 
-// HTTP dates in all three forms of RFC 9110, section 5.6.7, and with a numeric zone ("+0000"), which old S3 clients send.
+// HTTP dates in all three forms of RFC 9110, section 5.6.7, and with a numeric zone ("+0000"), which old S3 clients
+// send.
 [[nodiscard]] std::optional<int64_t> parse_http_date(std::string_view text);
 // "Sun, 06 Nov 1994 08:49:37 GMT"; part of a second is cut off.
 [[nodiscard]] std::string format_http_date(int64_t time_ms);

@@ -15,7 +15,8 @@ namespace {
 
 // Fetched once: EVP_sha256() and its like look the algorithm up anew for each context (OpenSSL 3, "implicit fetching").
 const EVP_MD* method(DigestKind kind) {
-  static const EVP_MD* const kMethods[] = {EVP_MD_fetch(nullptr, "MD5", nullptr), EVP_MD_fetch(nullptr, "SHA1", nullptr),
+  static const EVP_MD* const kMethods[] = {EVP_MD_fetch(nullptr, "MD5", nullptr),
+                                           EVP_MD_fetch(nullptr, "SHA1", nullptr),
                                            EVP_MD_fetch(nullptr, "SHA256", nullptr)};
   const EVP_MD* found = kMethods[static_cast<size_t>(kind)];
   KEELSON_CHECK(found != nullptr, "OpenSSL has MD5, SHA-1 and SHA-256");
@@ -25,8 +26,9 @@ const EVP_MD* method(DigestKind kind) {
 std::string hmac(DigestKind kind, std::string_view key, std::string_view bytes) {
   std::array<unsigned char, EVP_MAX_MD_SIZE> out;
   unsigned size = 0;
-  const unsigned char* made = HMAC(method(kind), key.data(), static_cast<int>(key.size()),
-                                   reinterpret_cast<const unsigned char*>(bytes.data()), bytes.size(), out.data(), &size);
+  const unsigned char* made =
+      HMAC(method(kind), key.data(), static_cast<int>(key.size()), reinterpret_cast<const unsigned char*>(bytes.data()),
+           bytes.size(), out.data(), &size);
   KEELSON_CHECK(made != nullptr, "HMAC works");
   return std::string(reinterpret_cast<const char*>(out.data()), size);
 }

@@ -1,4 +1,5 @@
-// S3's errors: one table of codes, statuses and messages (error_table.def), and the value in which functions hand them on.
+// S3's errors: one table of codes, statuses and messages (error_table.def), and the value in which functions hand them
+// on.
 //
 // An S3Error is for the client that asked: its text goes out as it is. Failures of the machine become kInternalError or
 // kServiceUnavailable and a log line, and tell the client nothing of the server's insides.

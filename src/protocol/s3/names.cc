@@ -16,9 +16,8 @@ bool is_ipv4(std::string_view text) {
   while (true) {
     const size_t end = std::min(text.find('.'), text.size());
     const std::string_view part = text.substr(0, end);
-    if (part.empty() || part.size() > 3 || !std::all_of(part.begin(), part.end(), [](char c) {
-          return c >= '0' && c <= '9';
-        })) {
+    if (part.empty() || part.size() > 3 ||
+        !std::all_of(part.begin(), part.end(), [](char c) { return c >= '0' && c <= '9'; })) {
       return false;
     }
     ++parts;
@@ -37,9 +36,8 @@ std::string lower(std::string_view text) {
 
 // The bucket in front of one of the domains, or empty.
 std::string bucket_of_host(std::string_view host, std::span<const std::string> domains) {
-  std::string name = lower(host.substr(0, host.rfind(':') == std::string_view::npos || host.ends_with(']')
-                                              ? host.size()
-                                              : host.rfind(':')));
+  std::string name = lower(
+      host.substr(0, host.rfind(':') == std::string_view::npos || host.ends_with(']') ? host.size() : host.rfind(':')));
   for (const std::string& domain : domains) {
     if (name.size() > domain.size() + 1 && name.ends_with(domain) && name[name.size() - domain.size() - 1] == '.') {
       name.resize(name.size() - domain.size() - 1);

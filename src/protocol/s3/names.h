@@ -18,8 +18,8 @@ inline constexpr size_t kKeyBytesMax = 1024;
 inline constexpr size_t kBucketNameBytesMin = 3;
 inline constexpr size_t kBucketNameBytesMax = 63;
 
-// Amazon's rules for general-purpose buckets: 3 to 63 of a-z, 0-9, '-' and '.', a letter or digit at both ends, no "..",
-// not an IPv4 address, none of the reserved prefixes and suffixes.
+// Amazon's rules for general-purpose buckets: 3 to 63 of a-z, 0-9, '-' and '.', a letter or digit at both ends, no
+// "..", not an IPv4 address, none of the reserved prefixes and suffixes.
 [[nodiscard]] bool is_bucket_name(std::string_view name);
 
 struct Place {

@@ -16,7 +16,8 @@ enum class Slash : bool { kEncode, kKeep };
 // Appends `text`, encoded.
 void append_uri_encoded(std::string& out, std::string_view text, Slash slash);
 [[nodiscard]] std::string uri_encoded(std::string_view text, Slash slash = Slash::kEncode);
-// As encoding-type=url in listings does it: unreserved characters and '/' stay, a blank is '+' (which every SDK undoes).
+// As encoding-type=url in listings does it: unreserved characters and '/' stay, a blank is '+' (which every SDK
+// undoes).
 [[nodiscard]] std::string list_encoded(std::string_view text);
 
 // nullopt if a '%' is not followed by two hex digits. Any byte may come out. '+' stays what it is.

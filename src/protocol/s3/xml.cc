@@ -263,8 +263,8 @@ std::optional<std::string_view> XmlElement::child_text(std::string_view child_na
 }
 
 size_t XmlElement::count(std::string_view child_name) const {
-  return static_cast<size_t>(std::count_if(children.begin(), children.end(),
-                                           [&](const XmlElement& one) { return one.name == child_name; }));
+  return static_cast<size_t>(
+      std::count_if(children.begin(), children.end(), [&](const XmlElement& one) { return one.name == child_name; }));
 }
 
 std::optional<std::string_view> XmlElement::attribute(std::string_view attribute_name) const {

@@ -2,9 +2,9 @@
 //
 // The subset of XML 1.0 that S3's clients send: elements, attributes, text, CDATA sections, comments, the XML
 // declaration, the five predefined entities and character references. A document type declaration, any other entity and
-// any other processing instruction are refused: that is how XML bombs and foreign files come in. Name space prefixes are
-// cut off names ("xsi:type" is "type"); S3's clients do not agree on the name space's address, so it is not looked at.
-// Encodings other than UTF-8 are refused.
+// any other processing instruction are refused: that is how XML bombs and foreign files come in. Name space prefixes
+// are cut off names ("xsi:type" is "type"); S3's clients do not agree on the name space's address, so it is not looked
+// at. Encodings other than UTF-8 are refused.
 #pragma once
 
 #include <cstddef>
@@ -17,10 +17,10 @@
 namespace keelson::s3 {
 
 struct XmlLimits {
-  size_t bytes_max = 8 << 20;      // of the document
-  size_t depth_max = 16;           // S3's deepest document (lifecycle) has 7
-  size_t elements_max = 100'000;   // CompleteMultipartUpload: 10,000 parts of up to 8 elements
-  size_t attributes_max = 16;      // of an element
+  size_t bytes_max = 8 << 20;     // of the document
+  size_t depth_max = 16;          // S3's deepest document (lifecycle) has 7
+  size_t elements_max = 100'000;  // CompleteMultipartUpload: 10,000 parts of up to 8 elements
+  size_t attributes_max = 16;     // of an element
   size_t name_bytes_max = 128;
 };
 
