@@ -125,7 +125,7 @@ Task<Status> receive(env::Env& env, const BackupOptions& options, Progress& prog
   if (!open.ok()) co_return forward_error(open);
   env::Stream& stream = *open->stream;
   net::http::Client client(std::move(open->stream));
-  Result<net::http::ResponseHead> head = co_await client.request(make_request(options.target));
+  Result<net::http::Response> head = co_await client.request(make_request(options.target));
   if (!head.ok()) {
     const std::string why = net::TlsContext::failure_of(stream);
     const std::string hint = options.target.tls ? "" : ". If it speaks HTTPS, say --tls";

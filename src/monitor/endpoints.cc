@@ -48,11 +48,10 @@ bool equal_secrets(std::string_view given, std::string_view secret) {
 
 bool basic_password(const net::http::Fields& fields, std::string& password) {
   constexpr std::string_view kScheme = "Basic ";
-  const std::string* field = fields.find("Authorization");
-  if (field == nullptr || !net::http::equal_ignoring_case(std::string_view(*field).substr(0, kScheme.size()), kScheme))
-    return false;
+  const std::optional<std::string_view> field = fields.find("Authorization");
+  if (!field || !net::http::equal_ignoring_case(field->substr(0, kScheme.size()), kScheme)) return false;
   std::string pair;
-  if (!base64_decode(std::string_view(*field).substr(kScheme.size()), pair)) return false;
+  if (!base64_decode(field->substr(kScheme.size()), pair)) return false;
   const size_t colon = pair.find(':');
   if (colon == std::string::npos) return false;
   password = pair.substr(colon + 1);
@@ -62,7 +61,7 @@ bool basic_password(const net::http::Fields& fields, std::string& password) {
 bool Endpoints::is_allowed(const net::http::Exchange& exchange) const {
   if (password_.empty()) return true;
   std::string given;
-  return basic_password(exchange.request().fields, given) && equal_secrets(given, password_);
+  return basic_password(exchange.request().fields(), given) && equal_secrets(given, password_);
 }
 
 std::string Endpoints::index() const {
@@ -74,29 +73,32 @@ std::string Endpoints::index() const {
 }
 
 Task<void> Endpoints::handle(net::http::Exchange& exchange) {
-  const net::http::RequestHead& request = exchange.request();
-  const std::string_view method = request.method == "HEAD" ? std::string_view("GET") : std::string_view(request.method);
+  const net::http::Request& request = exchange.request();
+  const std::string_view method = request.method() == "HEAD" ? std::string_view("GET") : request.method();
+  const std::string_view path = request.path();
+  exchange.add_field("Cache-Control", "no-store");
+  exchange.add_field("X-Content-Type-Options", "nosniff");
   std::string methods;
   const Endpoint* found = nullptr;
   for (const Endpoint& endpoint : endpoints_) {
-    if (endpoint.path != request.path) continue;
+    if (endpoint.path != path) continue;
     if (endpoint.method == method) found = &endpoint;
     methods.append(methods.empty() ? "" : ", ").append(endpoint.method == "GET" ? "GET, HEAD" : endpoint.method);
   }
-  if (found == nullptr && methods.empty() && request.path == "/" && method == "GET") {
-    (void)co_await exchange.respond(200, std::string(kPlain), index());
+  if (found == nullptr && methods.empty() && path == "/" && method == "GET") {
+    (void)co_await exchange.respond(200, kPlain, index());
     co_return;
   }
   if (found == nullptr) {
     if (!methods.empty()) exchange.add_field("Allow", methods);
     std::string why =
-        methods.empty() ? "there is nothing at " + request.path + "; see /\n" : "this takes " + methods + "\n";
-    (void)co_await exchange.respond(methods.empty() ? 404 : 405, std::string(kPlain), std::move(why));
+        methods.empty() ? "there is nothing at " + std::string(path) + "; see /\n" : "this takes " + methods + "\n";
+    (void)co_await exchange.respond(methods.empty() ? 404 : 405, kPlain, why);
     co_return;
   }
   if (found->access == Access::kPassword && !is_allowed(exchange)) {
     exchange.add_field("WWW-Authenticate", "Basic realm=\"keelson\", charset=\"UTF-8\"");
-    (void)co_await exchange.respond(401, std::string(kPlain), "a password is needed (HTTP Basic, any user name)\n");
+    (void)co_await exchange.respond(401, kPlain, "a password is needed (HTTP Basic, any user name)\n");
     co_return;
   }
   co_await found->handler(exchange);

@@ -152,11 +152,10 @@ Task<Status> send_file(env::Disk& disk, const Source& source, Sender& sender) {
 Task<Status> send_backup(env::Env& env, shard::Runtime& runtime, std::string folder, std::string version,
                          net::http::Exchange& exchange, std::function<bool()> may_go_on) {
   exchange.add_field("Content-Disposition", "attachment; filename=\"keelson.backup\"");
-  if (!co_await exchange.begin(200, std::string(kContentType)))
-    co_return fail(cli::BackupErrc::kShort, "the client has gone");
+  if (!co_await exchange.begin(200, kContentType)) co_return fail(cli::BackupErrc::kShort, "the client has gone");
   // A failure from here on leaves the answer without its end, which tells the client.
   Sender sender(exchange, std::move(may_go_on));
-  if (exchange.request().method == "HEAD") {
+  if (exchange.request().method() == "HEAD") {
     (void)co_await exchange.end();
     co_return Status();
   }

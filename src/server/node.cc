@@ -229,11 +229,10 @@ Task<Status> Node::stop(bool with_checkpoint) {
 
 void Node::add_endpoints() {
   using monitor::Access;
-  endpoints_.add({"GET", "/healthz", Access::kOpen,
-                  [](net::http::Exchange& exchange) -> Task<void> {
-                    (void)co_await exchange.respond(200, std::string(kPlain), "ok\n");
-                  },
-                  "200 while the process runs"});
+  endpoints_.add(
+      {"GET", "/healthz", Access::kOpen,
+       [](net::http::Exchange& exchange) -> Task<void> { (void)co_await exchange.respond(200, kPlain, "ok\n"); },
+       "200 while the process runs"});
   endpoints_.add({"GET", "/readyz", Access::kOpen,
                   [this](net::http::Exchange& exchange) { return answer_ready(exchange); },
                   "200 while it serves; 503 with the reason otherwise"});
@@ -259,14 +258,14 @@ std::string Node::why_not_ready() const {
 Task<void> Node::answer_ready(net::http::Exchange& exchange) {
   const std::string why = why_not_ready();
   if (!why.empty()) {
-    (void)co_await exchange.respond(503, std::string(kPlain), why + "\n");
+    (void)co_await exchange.respond(503, kPlain, why + "\n");
     co_return;
   }
   std::string text = "ready\n";
   const log::LocalLog* log = runtime_->local_log();
   if (log != nullptr && log->stats().is_full.value() != 0)
     text += "warning: the disk is full, writes are refused until there is room\n";
-  (void)co_await exchange.respond(200, std::string(kPlain), std::move(text));
+  (void)co_await exchange.respond(200, kPlain, text);
 }
 
 Task<void> Node::answer_metrics(net::http::Exchange& exchange) {
@@ -283,13 +282,12 @@ Task<void> Node::answer_metrics(net::http::Exchange& exchange) {
     monitor::write_runtime_metrics(*runtime_, out);
     co_await write_kv_metrics(*kv_, home_, out);
   }
-  (void)co_await exchange.respond(200, std::string(monitor::OpenMetrics::kContentType), out.finish());
+  (void)co_await exchange.respond(200, monitor::OpenMetrics::kContentType, out.finish());
 }
 
 Task<void> Node::answer_backup(net::http::Exchange& exchange) {
   if (state_ != State::kReady || runtime_->local_log() == nullptr) {
-    (void)co_await exchange.respond(503, std::string(kPlain),
-                                    "there is nothing to back up yet: " + why_not_ready() + "\n");
+    (void)co_await exchange.respond(503, kPlain, "there is nothing to back up yet: " + why_not_ready() + "\n");
     co_return;
   }
   const std::string who = exchange.remote().text();
@@ -305,14 +303,14 @@ Task<void> Node::answer_backup(net::http::Exchange& exchange) {
 
 Task<void> Node::answer_checkpoint(net::http::Exchange& exchange) {
   if (state_ != State::kReady) {
-    (void)co_await exchange.respond(503, std::string(kPlain), why_not_ready() + "\n");
+    (void)co_await exchange.respond(503, kPlain, why_not_ready() + "\n");
     co_return;
   }
   const Status done = co_await runtime_->checkpoint_all();
   if (done.ok()) {
-    (void)co_await exchange.respond(200, std::string(kPlain), "done\n");
+    (void)co_await exchange.respond(200, kPlain, "done\n");
   } else {
-    (void)co_await exchange.respond(500, std::string(kPlain), done.error().message() + "\n");
+    (void)co_await exchange.respond(500, kPlain, done.error().message() + "\n");
   }
 }
 

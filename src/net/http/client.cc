@@ -1,103 +1,168 @@
 #include "net/http/client.h"
 
+#include <charconv>
 #include <utility>
+
+#include "base/check.h"
 
 namespace keelson::net::http {
 
 namespace {
 
 constexpr size_t kReadBytes = 64 << 10;
-
-class HttpCategory final : public std::error_category {
- public:
-  const char* name() const noexcept override { return "http"; }
-  std::string message(int code) const override {
-    switch (static_cast<HttpErrc>(code)) {
-      case HttpErrc::kOk:
-        return "ok";
-      case HttpErrc::kBroken:
-        return "the connection ended before the answer did";
-      case HttpErrc::kMalformed:
-        return "the answer is not HTTP";
-      case HttpErrc::kTimedOut:
-        return "the server was silent for too long";
-    }
-    return "unknown";
-  }
-};
+// A piece that is written in one go; the server must take so much within the silence time-out.
+constexpr size_t kWriteBytes = 256 << 10;
 
 }  // namespace
 
-std::error_code make_error_code(HttpErrc code) {
-  static const HttpCategory category;
-  return {static_cast<int>(code), category};
-}
-
 Client::Client(std::unique_ptr<env::Stream> stream, ClientOptions options)
-    : stream_(std::move(stream)), options_(options), silence_(stream_->reactor(), [this] {
+    : stream_(std::move(stream)),
+      options_(options),
+      lines_(std::make_unique<Field[]>(options.limits.fields_max)),
+      silence_(stream_->reactor(), [this] {
         has_timed_out_ = true;
         stream_->close();
       }) {}
 
+Client::~Client() = default;
+
+bool Client::is_reusable() const {
+  return is_sent_ && has_response_ && body_.is_done() && keeps_alive_ && !has_failed_ && used_ == in_.size();
+}
+
+Task<Status> Client::write(std::string_view bytes) {
+  while (!bytes.empty()) {
+    const std::string_view part = bytes.substr(0, kWriteBytes);
+    silence_.arm_after(int64_t{options_.silence_timeout_ms} * 1'000'000);
+    const env::IoOutcome sent = co_await stream_->write(part);
+    silence_.disarm();
+    if (!sent.ok()) {
+      keeps_alive_ = false;
+      if (has_timed_out_) co_return fail(HttpErrc::kTimedOut, "http: " + server_name() + " takes no more bytes");
+      co_return fail(HttpErrc::kBroken, "http: cannot send to " + server_name());
+    }
+    bytes.remove_prefix(part.size());
+  }
+  co_return Status();
+}
+
 Task<Status> Client::fill() {
+  if (used_ == in_.size()) {
+    in_.clear();
+    used_ = 0;
+  }
   silence_.arm_after(int64_t{options_.silence_timeout_ms} * 1'000'000);
   char* to = in_.reserve(kReadBytes);
   const env::IoOutcome got = co_await stream_->read(std::span<char>(to, kReadBytes));
   silence_.disarm();
   if (has_timed_out_) {
-    co_return fail(HttpErrc::kTimedOut, "http: " + stream_->remote().text() + " has sent nothing for " +
+    has_failed_ = true;
+    co_return fail(HttpErrc::kTimedOut, "http: " + server_name() + " has sent nothing for " +
                                             std::to_string(options_.silence_timeout_ms / 1000) + " s");
   }
   if (!got.ok()) {
-    co_return fail(HttpErrc::kBroken,
-                   "http: " + stream_->remote().text() + " ended the connection before its answer was whole");
+    has_failed_ = true;
+    co_return fail(HttpErrc::kBroken, "http: " + server_name() + " ended the connection before its answer was whole");
   }
   in_.commit(got.count);
   co_return Status();
 }
 
-Task<Result<ResponseHead>> Client::request(Request request) {
+Task<Status> Client::begin(Request request, std::optional<uint64_t> length) {
+  KEELSON_CHECK(!has_failed_, "a request on a connection that has failed");
+  in_.consume(std::exchange(used_, 0));
+  method_ = request.method;
+  is_chunked_ = !length;
+  send_left_ = length.value_or(UINT64_MAX);
+  is_sent_ = has_response_ = false;
   std::string text = request.method + " " + request.target + " HTTP/1.1\r\nHost: " + request.host + "\r\n";
-  for (const auto& [name, value] : request.fields.lines()) text.append(name).append(": ").append(value).append("\r\n");
-  if (!request.body.empty() || request.method == "POST") {
-    text.append("Content-Length: ").append(std::to_string(request.body.size())).append("\r\n");
+  for (const Field& field : request.fields) text.append(field.name).append(": ").append(field.value).append("\r\n");
+  if (is_chunked_) {
+    text.append("Transfer-Encoding: chunked\r\n");
+  } else if (*length != 0 || method_ == "POST" || method_ == "PUT") {  // RFC 9110 §8.6
+    text.append("Content-Length: ").append(std::to_string(*length)).append("\r\n");
   }
-  text.append("\r\n").append(request.body);
-  const env::IoOutcome sent = co_await stream_->write(text);
-  if (!sent.ok()) co_return fail(HttpErrc::kBroken, "http: cannot send to " + stream_->remote().text());
+  text.append("\r\n");
+  if (length) text.append(request.body);  // request() alone gives one
+  if (length) send_left_ -= request.body.size();
+  co_return co_await write(text);
+}
 
-  HeadFinder finder(limits_);
+Task<Status> Client::send(std::string_view piece) {
+  KEELSON_CHECK(piece.size() <= send_left_, "more body than the length that was told");
+  if (piece.empty()) co_return Status();
+  if (!is_chunked_) {
+    send_left_ -= piece.size();
+    co_return co_await write(piece);
+  }
+  char size[20];
+  char* end = std::to_chars(size, size + 16, piece.size(), 16).ptr;
+  *end++ = '\r';
+  *end++ = '\n';
+  if (Status sent = co_await write({size, static_cast<size_t>(end - size)}); !sent.ok()) co_return sent;
+  if (Status sent = co_await write(piece); !sent.ok()) co_return sent;
+  co_return co_await write("\r\n");
+}
+
+Task<Status> Client::end() {
+  KEELSON_CHECK(is_chunked_ || send_left_ == 0, "less body than the length that was told");
+  is_sent_ = true;
+  if (is_chunked_) co_return co_await write("0\r\n\r\n");
+  co_return Status();
+}
+
+Task<Result<Response>> Client::response() {
+  size_t seen = 0;
   while (true) {
-    const std::optional<size_t> size = finder.find(in_.view());
     ResponseHead head;
-    Framing framing;
-    Fault fault = finder.fault();
-    if (size) {
-      fault = parse_response_head(in_.view().substr(0, *size), limits_, request.method == "HEAD", head, framing);
-      in_.consume(*size);
-      finder.reset();
-    }
-    if (fault) {
+    const HeadOutcome outcome =
+        unread().empty() ? HeadOutcome{}
+                         : parse_response_head(unread(), options_.limits, {lines_.get(), options_.limits.fields_max},
+                                               seen, method_, head);
+    if (outcome.fault) {
+      has_failed_ = true;
       co_return fail(HttpErrc::kMalformed,
-                     "http: " + stream_->remote().text() + " does not speak HTTP: " + std::string(fault.why));
+                     "http: " + server_name() + " does not speak HTTP: " + std::string(outcome.fault.why));
     }
-    if (size && head.status >= 200) {
-      body_ = BodyDecoder(framing, UINT64_MAX);
-      co_return head;
+    if (outcome.size == 0) {
+      seen = unread().size();
+      if (Status filled = co_await fill(); !filled.ok()) co_return forward_error(filled);
+      continue;
     }
-    if (size) continue;  // 100 Continue and the like
-    if (Status filled = co_await fill(); !filled.ok()) co_return forward_error(filled);
+    seen = 0;
+    if (head.status >= 200) {
+      Response response{.status = head.status, .reason = std::string(head.reason), .fields = {}};
+      for (const Field& field : head.fields) response.fields.add(field.name, field.value);
+      used_ += outcome.size;
+      body_ = BodyDecoder(head.framing, UINT64_MAX);
+      keeps_alive_ = keeps_alive_ && head.keeps_alive;
+      has_response_ = true;
+      co_return response;
+    }
+    used_ += outcome.size;  // 100 Continue and the like
   }
 }
 
+Task<Result<Response>> Client::request(Request request) {
+  const uint64_t length = request.body.size();
+  Status sent = co_await begin(std::move(request), length);
+  if (!sent.ok()) co_return forward_error(sent);
+  if (Status ended = co_await end(); !ended.ok()) co_return forward_error(ended);
+  co_return co_await response();
+}
+
 Task<Result<std::string_view>> Client::read() {
-  out_.clear();
   while (true) {
-    if (Fault fault = body_.decode(in_, out_)) {
+    if (body_.is_done()) co_return std::string_view();
+    const BodyDecoder::Piece piece = body_.next(unread());
+    used_ += piece.consumed;
+    if (piece.fault) {
+      has_failed_ = true;
       co_return fail(HttpErrc::kMalformed,
-                     "http: a bad answer from " + stream_->remote().text() + ": " + std::string(fault.why));
+                     "http: a bad answer from " + server_name() + ": " + std::string(piece.fault.why));
     }
-    if (!out_.empty() || body_.is_done()) co_return out_.view();
+    if (!piece.data.empty()) co_return piece.data;
+    if (body_.is_done()) continue;
     Status filled = co_await fill();
     if (filled.ok()) continue;
     if (filled.error().code() == HttpErrc::kBroken && body_.is_whole_at_end()) co_return std::string_view();
@@ -111,8 +176,8 @@ Task<Result<std::string>> Client::read_all(size_t bytes_max) {
     Result<std::string_view> piece = co_await read();
     if (!piece.ok()) co_return forward_error(piece);
     if (piece->empty()) co_return all;
-    if (all.size() + piece->size() > bytes_max) {
-      co_return fail(HttpErrc::kMalformed, "http: the answer of " + stream_->remote().text() + " is too large");
+    if (piece->size() > bytes_max - all.size()) {
+      co_return fail(HttpErrc::kTooLarge, "http: the answer of " + server_name() + " is too large");
     }
     all.append(*piece);
   }

@@ -1,67 +1,100 @@
-// A minimal HTTP/1.1 client: one request on a connection, the answer streamed. For backup, the command line and tests.
+// An HTTP/1.1 client on one connection: a request and its answer after the other, bodies streamed both ways.
+//
+//   Client client(std::move(stream));
+//   Result<Response> response = co_await client.request({.method = "GET", .target = "/x", .host = "h"});
+//   while (piece = co_await client.read(), piece.ok() && !piece->empty()) ...
+//
+// A large request body: begin(), any number of send(), end(), then response(). Connections are made and kept by
+// client_pool.h, or by the caller.
 #pragma once
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
-#include <system_error>
 
 #include "base/buffer.h"
 #include "base/result.h"
 #include "base/task.h"
 #include "env/network.h"
 #include "env/reactor.h"
+#include "net/http/body_decoder.h"
+#include "net/http/errors.h"
+#include "net/http/fields.h"
 #include "net/http/message.h"
 #include "net/http/parser.h"
 
 namespace keelson::net::http {
 
-enum class HttpErrc : uint8_t {
-  kOk = 0,
-  kBroken,     // the connection ended before the answer did
-  kMalformed,  // the answer is not HTTP
-  kTimedOut,
+// The head of an answer, with its bytes.
+struct Response {
+  uint16_t status = 0;
+  std::string reason;
+  FieldList fields;
 };
-std::error_code make_error_code(HttpErrc code);
 
 struct ClientOptions {
-  uint32_t silence_timeout_ms = 60'000;  // without a byte from the server
+  uint32_t silence_timeout_ms = 60'000;  // without a byte from the server, or without its taking one
+  Limits limits = {};                    // of the answer's head
 };
 
-// Belongs to its stream's reactor. request(), then read() until it returns nothing.
+// Belongs to its stream's reactor. One exchange at a time, in the order of the functions below; after an error no more.
 class Client {
  public:
-  Client(std::unique_ptr<env::Stream> stream, ClientOptions options = {});
+  explicit Client(std::unique_ptr<env::Stream> stream, ClientOptions options = {});
+  ~Client();
 
   struct Request {
     std::string method = "GET";
     std::string target = "/";
     std::string host;
-    Fields fields;
-    std::string body;
+    FieldList fields = {};
+    std::string body = {};
   };
-  // Sends the request and reads the answer's head.
-  Task<Result<ResponseHead>> request(Request request);
+  // Sends the request and reads the answer's head. Informational answers (1xx) are read over.
+  Task<Result<Response>> request(Request request);
+
+  // The same in steps. `length` is how much send() will bring in all; without one the body is chunked.
+  // `request.body` is not looked at. send() fails with kBroken also when the server has answered and closed early: its
+  // answer may still be had by response().
+  Task<Status> begin(Request request, std::optional<uint64_t> length);
+  Task<Status> send(std::string_view piece);
+  Task<Status> end();
+  Task<Result<Response>> response();
+
   // The next bytes of the answer's body, valid until the next call; empty at its end.
   Task<Result<std::string_view>> read();
-  // The rest of the body, at most this much (an error above).
+  // The rest of the body; HttpErrc::kTooLarge above this much.
   Task<Result<std::string>> read_all(size_t bytes_max);
+  // At the end of the body.
+  [[nodiscard]] const FieldList& trailers() const { return body_.trailers(); }
+
+  // The exchange is over, and the connection is good for another one.
+  [[nodiscard]] bool is_reusable() const;
+  [[nodiscard]] env::Stream& stream() { return *stream_; }
 
  private:
+  Task<Status> write(std::string_view bytes);
   Task<Status> fill();
+  [[nodiscard]] std::string_view unread() const { return in_.view().substr(used_); }
+  std::string server_name() const { return stream_->remote().text(); }
 
   std::unique_ptr<env::Stream> stream_;
   ClientOptions options_;
-  Limits limits_;
+  std::unique_ptr<Field[]> lines_;
   Buffer in_;
-  Buffer out_;
+  size_t used_ = 0;
+  std::string method_;
   BodyDecoder body_;
+  bool is_chunked_ = false;  // the request
+  uint64_t send_left_ = 0;
+  bool is_sent_ = false;       // the request, whole
+  bool has_response_ = false;  // its head
+  bool keeps_alive_ = true;
+  bool has_failed_ = false;
   bool has_timed_out_ = false;
   env::Timer silence_;
 };
 
 }  // namespace keelson::net::http
-
-template <>
-struct std::is_error_code_enum<keelson::net::http::HttpErrc> : std::true_type {};

@@ -1,145 +1,100 @@
 #include "net/http/message.h"
 
 #include <algorithm>
+#include <array>
+#include <cstdio>
+#include <iterator>
 
 namespace keelson::net::http {
 
 namespace {
 
-char lower(char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c; }
-
-int hex_value(char c) {
-  if (c >= '0' && c <= '9') return c - '0';
-  if (lower(c) >= 'a' && lower(c) <= 'f') return lower(c) - 'a' + 10;
-  return -1;
-}
-
-std::string_view trim(std::string_view text) {
-  while (!text.empty() && (text.front() == ' ' || text.front() == '\t')) text.remove_prefix(1);
-  while (!text.empty() && (text.back() == ' ' || text.back() == '\t')) text.remove_suffix(1);
-  return text;
-}
+struct Reason {
+  uint16_t status;
+  std::string_view text;
+};
+// RFC 9110 §15, RFC 6585, RFC 4918; sorted.
+constexpr Reason kReasons[] = {
+    {100, "Continue"},
+    {101, "Switching Protocols"},
+    {200, "OK"},
+    {201, "Created"},
+    {202, "Accepted"},
+    {204, "No Content"},
+    {205, "Reset Content"},
+    {206, "Partial Content"},
+    {301, "Moved Permanently"},
+    {302, "Found"},
+    {303, "See Other"},
+    {304, "Not Modified"},
+    {307, "Temporary Redirect"},
+    {308, "Permanent Redirect"},
+    {400, "Bad Request"},
+    {401, "Unauthorized"},
+    {402, "Payment Required"},
+    {403, "Forbidden"},
+    {404, "Not Found"},
+    {405, "Method Not Allowed"},
+    {406, "Not Acceptable"},
+    {408, "Request Timeout"},
+    {409, "Conflict"},
+    {410, "Gone"},
+    {411, "Length Required"},
+    {412, "Precondition Failed"},
+    {413, "Content Too Large"},
+    {414, "URI Too Long"},
+    {415, "Unsupported Media Type"},
+    {416, "Range Not Satisfiable"},
+    {417, "Expectation Failed"},
+    {421, "Misdirected Request"},
+    {422, "Unprocessable Content"},
+    {426, "Upgrade Required"},
+    {428, "Precondition Required"},
+    {429, "Too Many Requests"},
+    {431, "Request Header Fields Too Large"},
+    {500, "Internal Server Error"},
+    {501, "Not Implemented"},
+    {502, "Bad Gateway"},
+    {503, "Service Unavailable"},
+    {504, "Gateway Timeout"},
+    {505, "HTTP Version Not Supported"},
+    {507, "Insufficient Storage"},
+};
 
 }  // namespace
 
-bool equal_ignoring_case(std::string_view a, std::string_view b) {
-  return a.size() == b.size() &&
-         std::equal(a.begin(), a.end(), b.begin(), [](char x, char y) { return lower(x) == lower(y); });
-}
-
-const std::string* Fields::find(std::string_view name) const {
-  for (const auto& [line_name, value] : lines_) {
-    if (equal_ignoring_case(line_name, name)) return &value;
-  }
-  return nullptr;
-}
-
-size_t Fields::count(std::string_view name) const {
-  return static_cast<size_t>(std::count_if(lines_.begin(), lines_.end(),
-                                           [&](const auto& line) { return equal_ignoring_case(line.first, name); }));
-}
-
-bool Fields::lists(std::string_view name, std::string_view token) const {
-  for (const auto& [line_name, value] : lines_) {
-    if (!equal_ignoring_case(line_name, name)) continue;
-    std::string_view rest = value;
-    while (!rest.empty()) {
-      const size_t comma = rest.find(',');
-      if (equal_ignoring_case(trim(rest.substr(0, comma)), token)) return true;
-      if (comma == std::string_view::npos) break;
-      rest.remove_prefix(comma + 1);
-    }
-  }
-  return false;
-}
-
-std::optional<std::string> RequestHead::parameter(std::string_view name) const {
-  std::string_view rest = query;
-  while (!rest.empty()) {
-    const size_t end = rest.find('&');
-    const std::string_view pair = rest.substr(0, end);
-    const size_t equals = pair.find('=');
-    std::string key;
-    std::string value;
-    if (percent_decode(pair.substr(0, equals), true, key) && key == name) {
-      if (equals == std::string_view::npos) return std::string();
-      if (percent_decode(pair.substr(equals + 1), true, value)) return value;
-    }
-    if (end == std::string_view::npos) break;
-    rest.remove_prefix(end + 1);
-  }
-  return std::nullopt;
-}
-
-bool RequestHead::keeps_alive() const {
-  if (fields.lists("Connection", "close")) return false;
-  return minor_version >= 1 || fields.lists("Connection", "keep-alive");
-}
-
 std::string_view reason_of(uint16_t status) {
-  switch (status) {
-    case 100:
-      return "Continue";
-    case 200:
-      return "OK";
-    case 202:
-      return "Accepted";
-    case 204:
-      return "No Content";
-    case 400:
-      return "Bad Request";
-    case 401:
-      return "Unauthorized";
-    case 403:
-      return "Forbidden";
-    case 404:
-      return "Not Found";
-    case 405:
-      return "Method Not Allowed";
-    case 408:
-      return "Request Timeout";
-    case 409:
-      return "Conflict";
-    case 411:
-      return "Length Required";
-    case 413:
-      return "Content Too Large";
-    case 414:
-      return "URI Too Long";
-    case 417:
-      return "Expectation Failed";
-    case 431:
-      return "Request Header Fields Too Large";
-    case 500:
-      return "Internal Server Error";
-    case 501:
-      return "Not Implemented";
-    case 503:
-      return "Service Unavailable";
-    case 505:
-      return "HTTP Version Not Supported";
-    default:
-      return "Unknown";
-  }
+  if (status == 200) return "OK";
+  const auto* found = std::lower_bound(std::begin(kReasons), std::end(kReasons), status,
+                                       [](const Reason& reason, uint16_t wanted) { return reason.status < wanted; });
+  return found != std::end(kReasons) && found->status == status ? found->text : "Unknown";
 }
 
-bool percent_decode(std::string_view text, bool plus_is_blank, std::string& into) {
-  into.clear();
-  for (size_t i = 0; i < text.size(); ++i) {
-    if (text[i] == '+' && plus_is_blank) {
-      into.push_back(' ');
-    } else if (text[i] == '%') {
-      if (text.size() - i < 3) return false;
-      const int high = hex_value(text[i + 1]);
-      const int low = hex_value(text[i + 2]);
-      if (high < 0 || low < 0 || (high == 0 && low == 0)) return false;
-      into.push_back(static_cast<char>(high * 16 + low));
-      i += 2;
-    } else {
-      into.push_back(text[i]);
-    }
-  }
-  return true;
+// "Sun, 06 Nov 1994 08:49:37 GMT"
+std::string format_http_date(int64_t wall_ms) {
+  constexpr std::array<const char*, 7> kDays = {"Thu", "Fri", "Sat", "Sun", "Mon", "Tue", "Wed"};  // 1970 began so
+  constexpr std::array<const char*, 12> kMonths = {"Jan", "Feb", "Mar", "Apr", "May", "Jun",
+                                                   "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"};
+  constexpr int64_t kSecondsPerDay = 86'400;
+  const int64_t seconds = (wall_ms - (wall_ms < 0 ? 999 : 0)) / 1000;
+  const int64_t days = (seconds - (seconds < 0 ? kSecondsPerDay - 1 : 0)) / kSecondsPerDay;
+  const int64_t of_day = seconds - days * kSecondsPerDay;
+  // The proleptic Gregorian calendar in eras of 400 years that begin on a 1 March.
+  const int64_t shifted = days + 719'468;
+  const int64_t era = (shifted >= 0 ? shifted : shifted - 146'096) / 146'097;
+  const int64_t day_of_era = shifted - era * 146'097;
+  const int64_t year_of_era = (day_of_era - day_of_era / 1460 + day_of_era / 36'524 - day_of_era / 146'096) / 365;
+  const int64_t day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
+  const int64_t month_from_march = (5 * day_of_year + 2) / 153;
+  const int64_t day = day_of_year - (153 * month_from_march + 2) / 5 + 1;
+  const int64_t month = month_from_march < 10 ? month_from_march + 3 : month_from_march - 9;
+  const int64_t year = year_of_era + era * 400 + (month <= 2 ? 1 : 0);
+  std::array<char, 64> text;
+  const int size = std::snprintf(
+      text.data(), text.size(), "%s, %02d %s %04d %02d:%02d:%02d GMT", kDays[static_cast<size_t>(((days % 7) + 7) % 7)],
+      static_cast<int>(day), kMonths[static_cast<size_t>(month - 1)], static_cast<int>(year),
+      static_cast<int>(of_day / 3600), static_cast<int>(of_day / 60 % 60), static_cast<int>(of_day % 60));
+  return {text.data(), static_cast<size_t>(size)};
 }
 
 }  // namespace keelson::net::http

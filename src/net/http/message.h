@@ -1,55 +1,60 @@
-// What an HTTP/1.1 request or response consists of (RFC 9110, RFC 9112), once it is parsed.
+// What the head of an HTTP/1.1 request or response says (RFC 9110, RFC 9112), as views into the bytes that were parsed.
 #pragma once
 
 #include <cstdint>
-#include <optional>
 #include <string>
 #include <string_view>
-#include <utility>
-#include <vector>
+
+#include "net/http/fields.h"
 
 namespace keelson::net::http {
 
-// Field lines in the order they came. Names keep their case and are compared without it (RFC 9110 §5.1).
-class Fields {
- public:
-  void add(std::string name, std::string value) { lines_.emplace_back(std::move(name), std::move(value)); }
-  // The first with this name, or null.
-  [[nodiscard]] const std::string* find(std::string_view name) const;
-  [[nodiscard]] size_t count(std::string_view name) const;
-  // Does a comma-separated list (Connection, Accept) hold this token, in any line of the name, any case?
-  [[nodiscard]] bool lists(std::string_view name, std::string_view token) const;
-  [[nodiscard]] const std::vector<std::pair<std::string, std::string>>& lines() const { return lines_; }
+// How the body that follows a head is delimited (RFC 9112 §6.3).
+struct Framing {
+  enum class Kind : uint8_t { kNone, kLength, kChunked, kUntilClose };
+  Kind kind = Kind::kNone;
+  uint64_t length = 0;
+};
 
- private:
-  std::vector<std::pair<std::string, std::string>> lines_;
+// RFC 9112 §3.2.
+enum class TargetForm : uint8_t {
+  kOrigin,     // "/path?query"
+  kAbsolute,   // "http://host/path?query"
+  kAuthority,  // "host:port", with CONNECT alone
+  kAsterisk,   // "*", with OPTIONS alone
 };
 
 struct RequestHead {
-  std::string method;
-  std::string target;  // as sent, in origin form ("/metrics?x=1") or "*"
-  std::string path;    // percent-decoded, without the query
-  std::string query;   // as sent, without "?"
+  std::string_view method;
+  std::string_view target;  // as sent
+  TargetForm form = TargetForm::kOrigin;
+  std::string_view host;   // with its port, of the target in absolute and authority form, otherwise of the Host field
+  std::string_view path;   // as sent, escapes and all (they are good, and none is NUL); "/" if the target has none
+  std::string_view query;  // as sent, without "?"
   uint8_t minor_version = 1;
   Fields fields;
-
-  // A query parameter, decoded; absent is nullopt, present without "=" is empty.
-  [[nodiscard]] std::optional<std::string> parameter(std::string_view name) const;
-  // May further requests follow on the connection (RFC 9112 §9.3)?
-  [[nodiscard]] bool keeps_alive() const;
+  Framing framing;
+  bool keeps_alive = true;        // may further requests follow on the connection (RFC 9112 §9.3)?
+  bool expects_continue = false;  // RFC 9110 §10.1.1
 };
 
 struct ResponseHead {
   uint16_t status = 0;
-  std::string reason;
+  std::string_view reason;
   uint8_t minor_version = 1;
   Fields fields;
+  Framing framing;
+  bool keeps_alive = true;
 };
 
-// "Not Found" for 404; "Unknown" for what is not in the house's use.
+// "Not Found" for 404; "Unknown" for a status that no registered text is known of.
 std::string_view reason_of(uint16_t status);
-// False if a % is not followed by two hex digits, or a NUL would come out.
-bool percent_decode(std::string_view text, bool plus_is_blank, std::string& into);
-bool equal_ignoring_case(std::string_view a, std::string_view b);
+// May content follow a response with this status (RFC 9112 §6.3)?
+[[nodiscard]] constexpr bool status_has_body(uint16_t status) {
+  return status >= 200 && status != 204 && status != 304;
+}
+
+// "Sun, 06 Nov 1994 08:49:37 GMT" (RFC 9110 §5.6.7); milliseconds since 1970, rounded down to the second.
+[[nodiscard]] std::string format_http_date(int64_t wall_ms);
 
 }  // namespace keelson::net::http

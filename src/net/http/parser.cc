@@ -1,54 +1,20 @@
 #include "net/http/parser.h"
 
 #include <algorithm>
-#include <array>
+#include <optional>
+
+#include "net/http/scan.h"
+#include "net/http/url.h"
 
 namespace keelson::net::http {
 
 namespace {
 
-constexpr std::string_view kCrLf = "\r\n";
-// A chunk's size line: 16 hex digits and an extension nobody uses (RFC 9112 §7.1.1 asks for a limit).
-constexpr size_t kChunkLineBytesMax = 256;
-constexpr size_t kTrailerBytesMax = 8 << 10;
-
-// RFC 9110 §5.6.2.
-constexpr std::array<bool, 256> token_table() {
-  std::array<bool, 256> table{};
-  for (char c = '0'; c <= '9'; ++c) table[static_cast<unsigned char>(c)] = true;
-  for (char c = 'a'; c <= 'z'; ++c) table[static_cast<unsigned char>(c)] = true;
-  for (char c = 'A'; c <= 'Z'; ++c) table[static_cast<unsigned char>(c)] = true;
-  for (char c : std::string_view("!#$%&'*+-.^_`|~")) table[static_cast<unsigned char>(c)] = true;
-  return table;
-}
-constexpr std::array<bool, 256> kToken = token_table();
-
-bool is_token(std::string_view text) {
-  return !text.empty() &&
-         std::all_of(text.begin(), text.end(), [](char c) { return kToken[static_cast<unsigned char>(c)]; });
-}
-
-// RFC 9110 §5.5: visible characters, blanks, tabs, and bytes above 0x7f.
-bool is_field_value(std::string_view text) {
-  return std::all_of(text.begin(), text.end(), [](char c) {
-    const auto byte = static_cast<unsigned char>(c);
-    return byte == '\t' || (byte >= 0x20 && byte != 0x7f);
-  });
-}
-
-// The characters of a URI, RFC 3986 §2; a fragment is never sent.
-bool is_target(std::string_view text) {
-  return !text.empty() && std::all_of(text.begin(), text.end(), [](char c) {
-    return c > 0x20 && c < 0x7f && c != '#' && c != '"' && c != '<' && c != '>' && c != '\\' && c != '^' && c != '`' &&
-           c != '{' && c != '|' && c != '}';
-  });
-}
-
-std::string_view trim_blanks(std::string_view text) {
-  while (!text.empty() && (text.front() == ' ' || text.front() == '\t')) text.remove_prefix(1);
-  while (!text.empty() && (text.back() == ' ' || text.back() == '\t')) text.remove_suffix(1);
-  return text;
-}
+constexpr Fault kFolded = {400, "a folded header field is not accepted"};
+constexpr Fault kBadLineEnd = {400, "a bare CR or LF, or a NUL, in the header"};
+constexpr Fault kControl = {400, "a header field holds a control character"};
+// Longer ones are not in the registry of methods (RFC 9110 §16.1); it keeps a stream of letters from being gathered.
+constexpr size_t kMethodBytesMax = 32;
 
 // Digits alone, at most 18 of them, so that nothing overflows.
 std::optional<uint64_t> parse_length(std::string_view text) {
@@ -61,55 +27,140 @@ std::optional<uint64_t> parse_length(std::string_view text) {
   return value;
 }
 
-// The head's next line, without its CRLF. The head ends with an empty line, so there always is one.
-std::string_view next_line(std::string_view& rest) {
-  const size_t end = rest.find(kCrLf);
-  const std::string_view line = rest.substr(0, end);
-  rest.remove_prefix(std::min(rest.size(), end + kCrLf.size()));
-  return line;
+// How one step of the parser ended.
+enum class Step : uint8_t { kDone, kMore, kBad };
+
+// A position that moves over the bytes, and what was found wrong.
+struct Cursor {
+  const char* at;
+  const char* end;
+  Fault fault = {};
+
+  Step bad(Fault what) {
+    fault = what;
+    return Step::kBad;
+  }
+  // CR LF, both.
+  Step line_end() {
+    if (at == end) return Step::kMore;
+    if (*at != '\r') return bad(kBadLineEnd);
+    if (end - at < 2) return Step::kMore;
+    if (at[1] != '\n') return bad(kBadLineEnd);
+    at += 2;
+    return Step::kDone;
+  }
+};
+
+// Names that say how a message is framed or where it goes. The parser looks at their lines once all are there.
+struct Marks {
+  size_t hosts = 0;
+  size_t lengths = 0;
+  size_t encodings = 0;
+  std::string_view host, length, encoding, expectation;
+  bool has_expectation = false;
+  bool closes = false;
+  bool keeps_alive = false;
+};
+
+void note(const Field& field, Marks& marks) {
+  switch (field.name.size()) {
+    case 4:
+      if (equal_ignoring_case(field.name, "host")) ++marks.hosts, marks.host = field.value;
+      break;
+    case 6:
+      if (equal_ignoring_case(field.name, "expect")) marks.has_expectation = true, marks.expectation = field.value;
+      break;
+    case 10:
+      if (equal_ignoring_case(field.name, "connection")) {
+        const Fields one(std::span<const Field>(&field, 1));
+        marks.closes = marks.closes || one.lists("connection", "close");
+        marks.keeps_alive = marks.keeps_alive || one.lists("connection", "keep-alive");
+      }
+      break;
+    case 14:
+      if (equal_ignoring_case(field.name, "content-length")) ++marks.lengths, marks.length = field.value;
+      break;
+    case 17:
+      if (equal_ignoring_case(field.name, "transfer-encoding")) ++marks.encodings, marks.encoding = field.value;
+      break;
+    default:
+      break;
+  }
 }
 
-Fault parse_fields(std::string_view rest, const Limits& limits, Fields& fields) {
+// What stands where a field name should, or behind it (RFC 9112 §5).
+Fault name_fault(const Cursor& cursor, const char* begin) {
+  const char c = *cursor.at;
+  if (cursor.at == begin && (c == ' ' || c == '\t')) return kFolded;
+  if (c == ' ' || c == '\t') return {400, "a blank before the colon of a header field"};
+  if (c == '\r' || c == '\n') {
+    return c == '\r' && cursor.at != begin && cursor.at[1] == '\n' ? Fault{400, "a header field has no colon"}
+                                                                   : kBadLineEnd;
+  }
+  return {400, "a header field has a bad name"};
+}
+
+// One "name: value" CR LF.
+Step parse_field(Cursor& cursor, Field& field) {
+  const char* const name = cursor.at;
+  cursor.at = kTokenChars.skip(cursor.at, cursor.end);
+  if (cursor.at == cursor.end) return Step::kMore;
+  if (*cursor.at != ':' || cursor.at == name) {
+    if (*cursor.at == '\r' && cursor.end - cursor.at < 2) return Step::kMore;
+    return cursor.bad(name_fault(cursor, name));
+  }
+  field.name = {name, static_cast<size_t>(cursor.at - name)};
+  ++cursor.at;
+  while (cursor.at != cursor.end && (*cursor.at == ' ' || *cursor.at == '\t')) ++cursor.at;
+  const char* const value = cursor.at;
+  cursor.at = skip_field_value(cursor.at, cursor.end);
+  if (cursor.at == cursor.end) return Step::kMore;
+  const char* behind = cursor.at;
+  while (behind != value && (behind[-1] == ' ' || behind[-1] == '\t')) --behind;
+  field.value = {value, static_cast<size_t>(behind - value)};
+  if (*cursor.at != '\r' && *cursor.at != '\n' && *cursor.at != '\0') return cursor.bad(kControl);
+  return cursor.line_end();
+}
+
+// All lines and the empty one behind them.
+Step parse_fields(Cursor& cursor, std::span<Field> storage, size_t& count, Marks& marks) {
+  count = 0;
   while (true) {
-    const std::string_view line = next_line(rest);
-    if (line.empty()) return {};
-    if (fields.lines().size() == limits.fields_max) return {431, "too many header fields"};
-    if (line.front() == ' ' || line.front() == '\t') return {400, "a folded header field is not accepted"};
-    const size_t colon = line.find(':');
-    if (colon == std::string_view::npos) return {400, "a header field has no colon"};
-    const std::string_view name = line.substr(0, colon);
-    if (!is_token(name)) return {400, "a header field has a bad name"};
-    const std::string_view value = trim_blanks(line.substr(colon + 1));
-    if (!is_field_value(value)) return {400, "a header field holds a control character"};
-    fields.add(std::string(name), std::string(value));
+    if (cursor.at == cursor.end) return Step::kMore;
+    if (*cursor.at == '\r') return cursor.line_end();
+    if (count == storage.size()) return cursor.bad({431, "too many header fields"});
+    const Step step = parse_field(cursor, storage[count]);
+    if (step != Step::kDone) return step;
+    note(storage[count], marks);
+    ++count;
   }
 }
 
 // RFC 9112 §6.
-Fault parse_framing(const Fields& fields, uint8_t minor_version, Framing& framing) {
-  const size_t encodings = fields.count("Transfer-Encoding");
-  const size_t lengths = fields.count("Content-Length");
-  if (encodings != 0) {
-    if (lengths != 0) return {400, "Content-Length beside Transfer-Encoding is ambiguous"};
+Fault parse_framing(const Marks& marks, uint8_t minor_version, Framing& framing) {
+  framing = {};
+  if (marks.encodings != 0) {
+    if (marks.lengths != 0) return {400, "Content-Length beside Transfer-Encoding is ambiguous"};
     if (minor_version == 0) return {400, "Transfer-Encoding does not exist in HTTP/1.0"};
-    if (encodings != 1 || !equal_ignoring_case(*fields.find("Transfer-Encoding"), "chunked")) {
+    if (marks.encodings != 1 || !equal_ignoring_case(marks.encoding, "chunked")) {
       return {501, "the only transfer coding is chunked"};
     }
     framing.kind = Framing::Kind::kChunked;
     return {};
   }
-  if (lengths == 0) return {};
-  if (lengths != 1) return {400, "more than one Content-Length"};
-  const std::optional<uint64_t> length = parse_length(*fields.find("Content-Length"));
+  if (marks.lengths == 0) return {};
+  if (marks.lengths != 1) return {400, "more than one Content-Length"};
+  const std::optional<uint64_t> length = parse_length(marks.length);
   if (!length) return {400, "a bad Content-Length"};
   framing = {Framing::Kind::kLength, *length};
   return {};
 }
 
-// "HTTP/1.x"
+constexpr size_t kVersionBytes = 8;  // "HTTP/1.x"
+
 Fault parse_version(std::string_view text, uint8_t& minor_version) {
-  if (text.size() != 8 || !text.starts_with("HTTP/") || text[6] != '.' || text[5] < '0' || text[5] > '9' ||
-      text[7] < '0' || text[7] > '9') {
+  const auto is_digit = [](char c) { return c >= '0' && c <= '9'; };
+  if (!text.starts_with("HTTP/") || text[6] != '.' || !is_digit(text[5]) || !is_digit(text[7])) {
     return {400, "a bad HTTP version"};
   }
   if (text[5] != '1') return {505, "only HTTP/1.0 and HTTP/1.1 are spoken here"};
@@ -117,203 +168,225 @@ Fault parse_version(std::string_view text, uint8_t& minor_version) {
   return {};
 }
 
-Fault parse_target(std::string_view target, RequestHead& head) {
-  if (!is_target(target)) return {400, "a bad request target"};
-  for (std::string_view scheme : {"http://", "https://"}) {  // absolute form, RFC 9112 §3.2.2
-    if (!equal_ignoring_case(target.substr(0, scheme.size()), scheme)) continue;
-    target.remove_prefix(scheme.size());
-    const size_t slash = target.find_first_of("/?");
-    if (slash == 0) return {400, "a request target without a host"};
-    target = slash == std::string_view::npos ? std::string_view("/") : target.substr(slash);
+// RFC 9112 §3.2. `head.target` is set and made of the right characters.
+Fault parse_target(RequestHead& head) {
+  std::string_view rest = head.target;
+  head.form = TargetForm::kOrigin;
+  head.query = {};
+  if (head.method == "CONNECT") {
+    const size_t colon = rest.rfind(':');
+    if (colon == std::string_view::npos || colon + 1 == rest.size() || !is_host(rest)) {
+      return {400, "the target of CONNECT is a host and a port"};
+    }
+    head.form = TargetForm::kAuthority;
+    head.host = rest;
+    head.path = {};
+    return {};
   }
-  if (target == "*") {
+  if (rest == "*") {
     if (head.method != "OPTIONS") return {400, "the target * is for OPTIONS alone"};
-  } else if (target.front() != '/') {
-    return {400, "a request target must begin with /"};
+    head.form = TargetForm::kAsterisk;
+    head.path = rest;
+    return {};
   }
-  head.target = target;
-  const size_t question = target.find('?');
-  if (question != std::string_view::npos) head.query = target.substr(question + 1);
-  if (!percent_decode(target.substr(0, question), false, head.path)) return {400, "a bad escape in the request target"};
+  if (rest.front() != '/') {
+    const size_t scheme = rest.find("://");
+    if (scheme == std::string_view::npos || (!equal_ignoring_case(rest.substr(0, scheme), "http") &&
+                                             !equal_ignoring_case(rest.substr(0, scheme), "https"))) {
+      return {400, "a request target must begin with /"};
+    }
+    rest.remove_prefix(scheme + 3);
+    const size_t host_end = std::min(rest.find_first_of("/?"), rest.size());
+    head.form = TargetForm::kAbsolute;
+    head.host = rest.substr(0, host_end);
+    if (head.host.empty() || !is_host(head.host)) return {400, "a request target without a good host"};
+    rest.remove_prefix(host_end);
+  }
+  const size_t question = rest.find('?');
+  if (question != std::string_view::npos) head.query = rest.substr(question + 1);
+  head.path = rest.substr(0, question);
+  if (head.path.empty()) head.path = "/";
+  if (!has_good_escapes(head.path)) return {400, "a bad escape in the request target"};
   return {};
 }
 
-// Bare CR and LF, and NUL, anywhere in a head.
-bool has_bad_line_end(std::string_view bytes) {
-  for (size_t i = 0; i < bytes.size(); ++i) {
-    if (bytes[i] == '\r') {
-      if (i + 1 == bytes.size() || bytes[i + 1] != '\n') return true;
-      ++i;
-    } else if (bytes[i] == '\n' || bytes[i] == '\0') {
-      return true;
-    }
+// "GET /path HTTP/1.1" CR LF (RFC 9112 §3).
+Step parse_request_line(Cursor& cursor, RequestHead& head) {
+  const char* const method = cursor.at;
+  cursor.at = kTokenChars.skip(cursor.at, cursor.end);
+  const auto method_bytes = static_cast<size_t>(cursor.at - method);
+  if (method_bytes > kMethodBytesMax) return cursor.bad({400, "a bad method"});
+  if (cursor.at == cursor.end) return Step::kMore;
+  if (*cursor.at != ' ' || method_bytes == 0) {
+    return cursor.bad(*cursor.at == '\r' || *cursor.at == '\n' ? Fault{400, "a bad request line"}
+                                                               : Fault{400, "a bad method"});
   }
-  return false;
+  head.method = {method, method_bytes};
+  const char* const target = ++cursor.at;
+  cursor.at = kTargetChars.skip(cursor.at, cursor.end);
+  if (cursor.at == cursor.end) return Step::kMore;
+  if (*cursor.at != ' ') {
+    return cursor.bad(*cursor.at == '\r' || *cursor.at == '\n' ? Fault{400, "a bad request line"}
+                                                               : Fault{400, "a bad request target"});
+  }
+  head.target = {target, static_cast<size_t>(cursor.at - target)};
+  if (head.target.empty()) return cursor.bad({400, "a bad request line"});
+  ++cursor.at;
+  // As far as it is there, so that nonsense is answered before its line ends.
+  constexpr std::string_view kName = "HTTP/";
+  const auto there = static_cast<size_t>(cursor.end - cursor.at);
+  const size_t named = std::min(there, kName.size());
+  if (std::string_view(cursor.at, named) != kName.substr(0, named)) return cursor.bad({400, "a bad HTTP version"});
+  if (there < kVersionBytes) return Step::kMore;
+  if (Fault fault = parse_version({cursor.at, kVersionBytes}, head.minor_version)) return cursor.bad(fault);
+  cursor.at += kVersionBytes;
+  if (cursor.at != cursor.end && *cursor.at != '\r' && *cursor.at != '\n') {
+    return cursor.bad({400, "a bad HTTP version"});
+  }
+  return cursor.line_end();
+}
+
+// "HTTP/1.1 200 OK" CR LF (RFC 9112 §4). The reason may be missing, and the blank before it too.
+Step parse_status_line(Cursor& cursor, ResponseHead& head) {
+  constexpr Fault kBad = {400, "a bad status line"};
+  constexpr size_t kFixedBytes = kVersionBytes + 4;
+  const auto there = static_cast<size_t>(cursor.end - cursor.at);
+  if (there < kFixedBytes) {
+    const std::string_view known = std::string_view("HTTP/1.").substr(0, std::min<size_t>(there, 7));
+    return std::string_view(cursor.at, known.size()) == known ? Step::kMore : cursor.bad(kBad);
+  }
+  if (Fault fault = parse_version({cursor.at, kVersionBytes}, head.minor_version)) return cursor.bad(fault);
+  const std::optional<uint64_t> status = parse_length({cursor.at + kVersionBytes + 1, 3});
+  if (cursor.at[kVersionBytes] != ' ' || !status || *status < 100 || *status > 599) return cursor.bad(kBad);
+  head.status = static_cast<uint16_t>(*status);
+  cursor.at += kFixedBytes;
+  if (cursor.at == cursor.end) return Step::kMore;
+  head.reason = {};
+  if (*cursor.at == ' ') {
+    const char* const reason = ++cursor.at;
+    cursor.at = skip_field_value(cursor.at, cursor.end);
+    head.reason = {reason, static_cast<size_t>(cursor.at - reason)};
+    if (cursor.at == cursor.end) return Step::kMore;
+  } else if (*cursor.at != '\r') {
+    return cursor.bad(kBad);
+  }
+  return cursor.line_end();
+}
+
+// What is to be said when a head is not whole: nothing yet, or that it never will be.
+HeadOutcome incomplete(std::string_view bytes, const Limits& limits) {
+  if (bytes.size() > limits.first_line_bytes_max &&
+      bytes.substr(0, limits.first_line_bytes_max + 2).find("\r\n") == std::string_view::npos) {
+    return {0, {414, "the request line is too long"}};
+  }
+  if (bytes.size() > limits.head_bytes_max) return {0, {431, "the header is too large"}};
+  return {};
+}
+
+// Bytes that were looked at before and did not hold a whole head are not parsed again until its end has come. (Faults
+// in what is new are found then, or when the head has become too large.)
+bool is_worth_parsing(std::string_view bytes, size_t seen) {
+  constexpr std::string_view kEnd = "\r\n\r\n";
+  if (seen == 0) return true;
+  const size_t from = seen < kEnd.size() ? 0 : seen - (kEnd.size() - 1);
+  // Whoever ends lines with LF alone would otherwise wait for an answer that never comes.
+  return bytes.find(kEnd, from) != std::string_view::npos || bytes.find("\n\n", from) != std::string_view::npos;
+}
+
+std::span<Field> within(const Limits& limits, std::span<Field> storage) {
+  return storage.first(std::min(storage.size(), limits.fields_max));
+}
+
+HeadOutcome whole(std::string_view bytes, const Limits& limits, const char* end, std::string_view first_line) {
+  if (first_line.size() > limits.first_line_bytes_max + 2) return {0, {414, "the request line is too long"}};
+  const auto size = static_cast<size_t>(end - bytes.data());
+  if (size > limits.head_bytes_max) return {0, {431, "the header is too large"}};
+  return {size, {}};
 }
 
 }  // namespace
 
-std::optional<size_t> HeadFinder::find(std::string_view bytes) {
-  constexpr std::string_view kEnd = "\r\n\r\n";
-  if (fault_) return std::nullopt;
-  const size_t from = seen_ < kEnd.size() ? 0 : seen_ - (kEnd.size() - 1);
-  const size_t end = bytes.find(kEnd, from);
-  const size_t line_end = bytes.substr(0, limits_.first_line_bytes_max + kCrLf.size()).find(kCrLf);
-  if (line_end == std::string_view::npos && bytes.size() > limits_.first_line_bytes_max) {
-    fault_ = {414, "the request line is too long"};
-    return std::nullopt;
+HeadOutcome parse_request_head(std::string_view bytes, const Limits& limits, std::span<Field> storage, size_t seen,
+                               RequestHead& head) {
+  if (!is_worth_parsing(bytes, seen)) return incomplete(bytes, limits);
+  Cursor cursor{bytes.data(), bytes.data() + bytes.size()};
+  if (!bytes.empty() && bytes.front() == '\r') {
+    const Step step = cursor.line_end();
+    if (step == Step::kMore) return {};
+    if (step == Step::kBad) return {0, cursor.fault};
   }
-  if (std::min(end, bytes.size()) > limits_.head_bytes_max) {
-    fault_ = {431, "the header is too large"};
-    return std::nullopt;
+  if (cursor.at == cursor.end) return {};
+  const char* const line = cursor.at;
+  Marks marks;
+  size_t count = 0;
+  Step step = parse_request_line(cursor, head);
+  const char* const line_end = cursor.at;
+  if (step == Step::kDone) step = parse_fields(cursor, within(limits, storage), count, marks);
+  if (step == Step::kBad) return {0, cursor.fault};
+  if (step == Step::kMore) return incomplete(bytes, limits);
+  const HeadOutcome outcome = whole(bytes, limits, cursor.at, {line, static_cast<size_t>(line_end - line)});
+  if (outcome.fault) return outcome;
+  head.fields = Fields(storage.first(count));
+  if (marks.hosts > 1 || (marks.hosts == 0 && head.minor_version >= 1)) {
+    return {0, {400, "exactly one Host field is needed"}};
   }
-  if (end == std::string_view::npos) {
-    seen_ = bytes.size();
-    // Whoever ends lines with LF alone would otherwise wait for an answer that never comes.
-    if (bytes.find("\n\n") != std::string_view::npos) fault_ = {400, "lines must end with CR LF"};
-    return std::nullopt;
+  if (!is_host(marks.host)) return {0, {400, "a bad Host field"}};
+  head.host = marks.host;
+  if (Fault fault = parse_target(head)) return {0, fault};
+  if (Fault fault = parse_framing(marks, head.minor_version, head.framing)) return {0, fault};
+  if (head.framing.kind == Framing::Kind::kLength && head.framing.length > limits.body_bytes_max) {
+    return {0, {413, "the body is too large"}};
   }
-  return end + kEnd.size();
-}
-
-Fault parse_request_head(std::string_view bytes, const Limits& limits, RequestHead& head, Framing& framing) {
-  if (has_bad_line_end(bytes)) return {400, "a bare CR or LF, or a NUL, in the header"};
-  std::string_view rest = bytes;
-  const std::string_view line = next_line(rest);
-  const size_t first = line.find(' ');
-  const size_t last = line.rfind(' ');
-  if (first == std::string_view::npos || first == last) return {400, "a bad request line"};
-  head.method = line.substr(0, first);
-  if (!is_token(head.method)) return {400, "a bad method"};
-  if (Fault fault = parse_version(line.substr(last + 1), head.minor_version)) return fault;
-  if (Fault fault = parse_target(line.substr(first + 1, last - first - 1), head)) return fault;
-  if (Fault fault = parse_fields(rest, limits, head.fields)) return fault;
-  const size_t hosts = head.fields.count("Host");
-  if (hosts > 1 || (hosts == 0 && head.minor_version >= 1)) return {400, "exactly one Host field is needed"};
-  if (Fault fault = parse_framing(head.fields, head.minor_version, framing)) return fault;
-  if (framing.kind == Framing::Kind::kLength && framing.length > limits.body_bytes_max)
-    return {413, "the body is too large"};
-  return {};
-}
-
-Fault parse_response_head(std::string_view bytes, const Limits& limits, bool is_head_request, ResponseHead& head,
-                          Framing& framing) {
-  if (has_bad_line_end(bytes)) return {400, "a bare CR or LF, or a NUL, in the header"};
-  std::string_view rest = bytes;
-  const std::string_view line = next_line(rest);
-  if (line.size() < 12 || line[8] != ' ' || (line.size() > 12 && line[12] != ' ')) return {400, "a bad status line"};
-  if (Fault fault = parse_version(line.substr(0, 8), head.minor_version)) return fault;
-  const std::optional<uint64_t> status = parse_length(line.substr(9, 3));
-  if (!status || *status < 100) return {400, "a bad status line"};
-  head.status = static_cast<uint16_t>(*status);
-  head.reason = line.size() > 13 ? line.substr(13) : std::string_view();
-  if (Fault fault = parse_fields(rest, limits, head.fields)) return fault;
-  if (is_head_request || head.status < 200 || head.status == 204 || head.status == 304) return {};
-  if (Fault fault = parse_framing(head.fields, head.minor_version, framing)) return fault;
-  if (framing.kind == Framing::Kind::kNone) framing.kind = Framing::Kind::kUntilClose;
-  return {};
-}
-
-BodyDecoder::BodyDecoder(Framing framing, uint64_t bytes_max) : framing_(framing), bytes_max_(bytes_max) {
-  switch (framing.kind) {
-    case Framing::Kind::kNone:
-      state_ = State::kDone;
-      break;
-    case Framing::Kind::kLength:
-      left_ = framing.length;
-      state_ = left_ == 0 ? State::kDone : State::kData;
-      break;
-    case Framing::Kind::kChunked:
-      state_ = State::kChunkSize;
-      break;
-    case Framing::Kind::kUntilClose:
-      left_ = UINT64_MAX;
-      state_ = State::kData;
-      break;
-  }
-}
-
-std::optional<std::string> BodyDecoder::take_line(Buffer& in, Fault& fault) {
-  const std::string_view bytes = in.view();
-  const size_t end = bytes.find('\n');
-  if (std::min(end, bytes.size()) > kChunkLineBytesMax) {
-    fault = {400, "a chunk's line is too long"};
-    return std::nullopt;
-  }
-  if (end == std::string_view::npos) return std::nullopt;
-  if (end == 0 || bytes[end - 1] != '\r') {
-    fault = {400, "lines must end with CR LF"};
-    return std::nullopt;
-  }
-  std::string line(bytes.substr(0, end - 1));
-  if (!is_field_value(line)) fault = {400, "a control character in a chunk's line"};
-  in.consume(end + 1);
-  return fault ? std::nullopt : std::optional(std::move(line));
-}
-
-Fault BodyDecoder::take_chunk_size(std::string_view line) {
-  const size_t digits = std::min(line.find(';'), line.size());
-  if (digits == 0 || digits > 15) return {400, "a bad chunk size"};
-  uint64_t size = 0;
-  for (char c : line.substr(0, digits)) {
-    const char low = c >= 'A' && c <= 'F' ? static_cast<char>(c - 'A' + 'a') : c;
-    if (low >= '0' && low <= '9') {
-      size = size * 16 + static_cast<uint64_t>(low - '0');
-    } else if (low >= 'a' && low <= 'f') {
-      size = size * 16 + static_cast<uint64_t>(low - 'a' + 10);
-    } else {
-      return {400, "a bad chunk size"};
+  head.keeps_alive = !marks.closes && (head.minor_version >= 1 || marks.keeps_alive);
+  head.expects_continue = false;
+  if (marks.has_expectation) {
+    if (!equal_ignoring_case(marks.expectation, "100-continue")) {
+      return {0, {417, "the only expectation known is 100-continue"}};
     }
+    head.expects_continue = head.minor_version >= 1 && head.framing.kind != Framing::Kind::kNone;
   }
-  left_ = size;
-  state_ = size == 0 ? State::kTrailer : State::kChunkData;
-  return {};
+  return outcome;
 }
 
-Fault BodyDecoder::take_data(Buffer& in, Buffer& out, size_t& room) {
-  const size_t count = static_cast<size_t>(std::min<uint64_t>({left_, in.size(), room}));
-  if (total_ + count > bytes_max_) return {413, "the body is too large"};
-  out.append(in.view().substr(0, count));
-  in.consume(count);
-  total_ += count;
-  left_ -= count;
-  room -= count;
-  return {};
+HeadOutcome parse_response_head(std::string_view bytes, const Limits& limits, std::span<Field> storage, size_t seen,
+                                std::string_view request_method, ResponseHead& head) {
+  if (!is_worth_parsing(bytes, seen)) return incomplete(bytes, limits);
+  Cursor cursor{bytes.data(), bytes.data() + bytes.size()};
+  Marks marks;
+  size_t count = 0;
+  Step step = parse_status_line(cursor, head);
+  const std::string_view line(bytes.data(), static_cast<size_t>(cursor.at - bytes.data()));
+  if (step == Step::kDone) step = parse_fields(cursor, within(limits, storage), count, marks);
+  if (step == Step::kBad) return {0, cursor.fault};
+  if (step == Step::kMore) return incomplete(bytes, limits);
+  const HeadOutcome outcome = whole(bytes, limits, cursor.at, line);
+  if (outcome.fault) return outcome;
+  head.fields = Fields(storage.first(count));
+  head.keeps_alive = !marks.closes && (head.minor_version >= 1 || marks.keeps_alive);
+  const bool tunnels = request_method == "CONNECT" && head.status >= 200 && head.status < 300;
+  const bool has_body = request_method != "HEAD" && status_has_body(head.status) && !tunnels;
+  if (Fault fault = parse_framing(marks, head.minor_version, head.framing)) return {0, fault};
+  if (!has_body) {
+    head.framing = {};
+  } else if (head.framing.kind == Framing::Kind::kNone) {
+    head.framing.kind = Framing::Kind::kUntilClose;
+    head.keeps_alive = false;
+  }
+  return outcome;
 }
 
-Fault BodyDecoder::decode(Buffer& in, Buffer& out, size_t out_bytes_max) {
-  Fault fault;
-  while (state_ != State::kDone && !in.empty() && out_bytes_max != 0) {
-    switch (state_) {
-      case State::kData:
-      case State::kChunkData:
-        if (Fault bad = take_data(in, out, out_bytes_max)) return bad;
-        if (left_ == 0) state_ = state_ == State::kData ? State::kDone : State::kChunkEnd;
-        break;
-      case State::kChunkSize: {
-        const std::optional<std::string> line = take_line(in, fault);
-        if (!line) return fault;
-        if (Fault bad = take_chunk_size(*line)) return bad;
-        break;
-      }
-      case State::kChunkEnd: {
-        const std::optional<std::string> line = take_line(in, fault);
-        if (!line) return fault;
-        if (!line->empty()) return {400, "a chunk is longer than its size"};
-        state_ = State::kChunkSize;
-        break;
-      }
-      case State::kTrailer: {  // read over, RFC 9112 §7.1.2
-        const std::optional<std::string> line = take_line(in, fault);
-        if (!line) return fault;
-        trailer_bytes_ += line->size();
-        if (trailer_bytes_ > kTrailerBytesMax) return {431, "the trailer is too large"};
-        if (line->empty()) state_ = State::kDone;
-        break;
-      }
-      case State::kDone:
-        break;
-    }
+Fault parse_trailers(std::string_view bytes, std::span<Field> storage, size_t& count) {
+  Cursor cursor{bytes.data(), bytes.data() + bytes.size()};
+  count = 0;
+  while (cursor.at != cursor.end) {
+    if (count == storage.size()) return {431, "too many trailer fields"};
+    const Step step = parse_field(cursor, storage[count]);
+    if (step == Step::kBad) return cursor.fault;
+    if (step == Step::kMore) return {400, "a trailer field is cut short"};
+    Marks marks;
+    note(storage[count], marks);
+    if (marks.hosts + marks.lengths + marks.encodings != 0) return {400, "a trailer may not frame or route a message"};
+    ++count;
   }
   return {};
 }
