@@ -71,6 +71,13 @@ class BlobWriter {
   [[nodiscard]] virtual uint64_t size_bytes() const = 0;
 };
 
+struct WriterOptions {
+  // A Content-Length lets the payload lie in one piece; it need not be true.
+  std::optional<uint64_t> size_expected;
+  // A part of an upload: never inline (PutPart takes extents alone).
+  bool is_part = false;
+};
+
 // Gives back a payload. While it lives its volumes stay, even if the object is removed.
 class BlobReader {
  public:
@@ -143,9 +150,8 @@ class Store {
   // Summed over all shards, without volumes. 0: all buckets.
   Task<LogErrc> usage(env::Reactor& here, BucketId bucket, Answer& answer);
 
-  // `size_expected` (a Content-Length) lets the payload lie in one piece; it need not be true.
   [[nodiscard]] std::unique_ptr<BlobWriter> new_writer(env::Reactor& here, BucketId bucket, std::string_view key,
-                                                       std::optional<uint64_t> size_expected = {});
+                                                       WriterOptions options = {});
   // Finds the object and pins its volumes in one step.
   Task<Opened> open_object(env::Reactor& here, blob::HeadObject what);
   // A part of an upload that is under way (UploadPartCopy reads objects, so this is for tests and tools).

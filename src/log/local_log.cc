@@ -20,7 +20,7 @@ Task<Result<std::unique_ptr<LocalLog>>> LocalLog::open(env::Env& env, env::React
   Result<RecoveredLog> recovered =
       co_await recover_log(env.disk(), folder, first_index, options.faults.ignore_crc, handler);
   if (!recovered.ok()) co_return forward_error(recovered);
-  auto log_home = std::make_unique<LogHome>(env, home, std::move(folder), options);
+  auto log_home = std::make_unique<LogHome>(env, home, std::move(folder), options, first_index.size());
   Status status = co_await log_home->start(std::move(*recovered), std::move(first_index));
   if (!status.ok()) co_return forward_error(status);
   co_return std::unique_ptr<LocalLog>(new LocalLog(std::move(log_home)));
@@ -35,9 +35,12 @@ Task<Status> LocalLog::sync() { return home_->sync(); }
 Task<Status> LocalLog::stop() { return home_->stop(); }
 
 void LocalLog::set_durability(Durability durability) {
-  home_->shared().durability.store(durability, std::memory_order_relaxed);
+  set_durability(0, static_cast<uint16_t>(home_->shared().durability.size()), durability);
 }
-Durability LocalLog::durability() const { return home_->shared().durability.load(std::memory_order_relaxed); }
+void LocalLog::set_durability(ShardId first, uint16_t count, Durability durability) {
+  home_->shared().durability.set(first, count, durability);
+}
+Durability LocalLog::durability(ShardId shard) const { return home_->shared().durability.of(shard); }
 void LocalLog::set_sync_interval_ms(int64_t interval_ms) { home_->set_sync_interval_ms(interval_ms); }
 void LocalLog::trim(std::span<const uint64_t> needed_from) { home_->trim(needed_from); }
 

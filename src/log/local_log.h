@@ -5,9 +5,9 @@
 // run off the reactor, one at a time; what is appended meanwhile is written behind and shares the next one (group
 // commit).
 //
-// Durability: `always` commits a record when it has been synced; `interval` commits at once and syncs every
-// sync_interval_ms; `never` commits at once and leaves it to the operating system (stop(), sync() and checkpoints still
-// sync).
+// Durability, for each shard: `always` commits a record when it has been synced; `interval` commits at once and syncs
+// every sync_interval_ms; `never` commits at once and leaves it to the operating system (stop(), sync() and checkpoints
+// still sync).
 //
 // Errors: no room on the disk is found ahead, when segments are preallocated; then admit() answers kFull until there is
 // room again. Any other failed write, and every failed sync, ends the log for this run of the program (kFailed): after
@@ -34,6 +34,7 @@ enum class Durability : uint8_t { kAlways, kInterval, kNever };
 
 struct LocalLogOptions {
   Durability durability = Durability::kInterval;
+  std::vector<Durability> durability_of;  // of each shard; empty: all as above
   int64_t sync_interval_ms = 1000;
   uint64_t segment_bytes = uint64_t{64} << 20;
   // Segments kept ready ahead of the one that is written: preallocated, or recycled from trimmed ones.
@@ -101,7 +102,8 @@ class LogHome;
 class LocalLog {
  public:
   // Opens the log in `folder` (made if missing), reads it and makes it ready to append. `first_index[s]` is the first
-  // record that shard s wants (one behind its checkpoint); its size is the number of shards. Damaged shards are told in
+  // record that shard s wants (one behind its checkpoint); its size is the number of shards; not
+  // fewer than the folder was written with. Damaged shards are told in
   // recovery() and are no error; an error means that the node cannot run on this folder. `handler` lives until then,
   // env and home longer than the log.
   static Task<Result<std::unique_ptr<LocalLog>>> open(env::Env& env, env::Reactor& home, std::string folder,
@@ -119,9 +121,11 @@ class LocalLog {
   // way.
   Task<Status> stop();
 
-  // Any thread. Takes effect with the next append.
+  // Any thread. Takes effect with the next append. Of all shards, or of `count` from `first` on. A record with several
+  // parts waits if one of its shards does.
   void set_durability(Durability durability);
-  [[nodiscard]] Durability durability() const;
+  void set_durability(ShardId first, uint16_t count, Durability durability);
+  [[nodiscard]] Durability durability(ShardId shard = 0) const;
   // Takes effect when the interval that is running ends.
   void set_sync_interval_ms(int64_t interval_ms);
 

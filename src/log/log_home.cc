@@ -19,15 +19,16 @@ constexpr size_t kBatchBytesKept = size_t{4} << 20;
 
 }  // namespace
 
-LogHome::LogHome(env::Env& env, env::Reactor& home, std::string folder, LocalLogOptions options)
+LogHome::LogHome(env::Env& env, env::Reactor& home, std::string folder, LocalLogOptions options, size_t shard_count)
     : disk_(env.disk()),
       reactor_(home),
-      options_(options),
+      options_(std::move(options)),
+      shared_(shard_count),
       store_(disk_, std::move(folder), options_, stats_),
       interval_timer_(home,
                       [this] {
                         is_interval_armed_ = false;
-                        if (shared_.durability.load(std::memory_order_relaxed) == Durability::kNever) return;
+                        if (!shared_.durability.has_interval()) return;
                         wanted_position_ = std::max(wanted_position_, written_position_);
                         start_sync_if_wanted();
                       }),
@@ -38,7 +39,10 @@ LogHome::LogHome(env::Env& env, env::Reactor& home, std::string folder, LocalLog
                       commit_groups(UINT64_MAX, LogErrc::kFailed);
                     }),
       scope_(home) {
-  shared_.durability.store(options_.durability, std::memory_order_relaxed);
+  shared_.durability.set(0, shard_count, options_.durability);
+  for (size_t i = 0; i < options_.durability_of.size() && i < shard_count; ++i) {
+    shared_.durability.set(static_cast<ShardId>(i), 1, options_.durability_of[i]);
+  }
 }
 
 LogHome::~LogHome() = default;
@@ -143,13 +147,10 @@ void LogHome::fail(const std::string& what, const Error& error) {
 
 // Appending.
 
-Append LogHome::end(CommitWaiter& waiter) {
+Append LogHome::end(CommitWaiter& waiter, bool must_wait) {
   batch_.end();
   schedule_flush();
-  if (shared_.durability.load(std::memory_order_relaxed) != Durability::kAlways &&
-      shared_.state.load(std::memory_order_relaxed) == LogErrc::kOk) {
-    return Append::kCommitted;
-  }
+  if (!must_wait && shared_.state.load(std::memory_order_relaxed) == LogErrc::kOk) return Append::kCommitted;
   home_waiters_.push(waiter);
   return Append::kPending;
 }

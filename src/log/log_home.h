@@ -26,10 +26,33 @@ namespace keelson::log {
 
 class RemotePort;
 
+// What each shard's records wait for. Any thread.
+class DurabilityTable {
+ public:
+  explicit DurabilityTable(size_t shard_count)
+      : size_(shard_count), of_(std::make_unique<std::atomic<Durability>[]>(shard_count)) {}
+  [[nodiscard]] size_t size() const { return size_; }
+  [[nodiscard]] Durability of(ShardId shard) const { return of_[shard].load(std::memory_order_relaxed); }
+  void set(ShardId first, size_t count, Durability durability) {
+    for (size_t i = first; i < first + count && i < size_; ++i) of_[i].store(durability, std::memory_order_relaxed);
+    uint32_t interval_shards = 0;
+    for (size_t i = 0; i < size_; ++i) interval_shards += of_[i] == Durability::kInterval ? 1 : 0;
+    has_interval_.store(interval_shards != 0, std::memory_order_relaxed);
+  }
+  // Does any shard count on the sync of each interval?
+  [[nodiscard]] bool has_interval() const { return has_interval_.load(std::memory_order_relaxed); }
+
+ private:
+  const size_t size_;
+  std::unique_ptr<std::atomic<Durability>[]> of_;
+  std::atomic<bool> has_interval_{false};
+};
+
 // What ports of other reactors look at.
 struct LogShared {
+  explicit LogShared(size_t shard_count) : durability(shard_count) {}
   std::atomic<LogErrc> state{LogErrc::kOk};
-  std::atomic<Durability> durability{Durability::kInterval};
+  DurabilityTable durability;
   std::atomic<bool> is_full{false};
   std::atomic<uint64_t> room_bytes{0};
 };
@@ -42,7 +65,7 @@ struct HandedOver {
 
 class LogHome {
  public:
-  LogHome(env::Env& env, env::Reactor& home, std::string folder, LocalLogOptions options);
+  LogHome(env::Env& env, env::Reactor& home, std::string folder, LocalLogOptions options, size_t shard_count);
   ~LogHome();
 
   // Begins to write behind what was recovered. With a full disk it starts all the same, and refuses.
@@ -51,7 +74,8 @@ class LogHome {
   // For the home's own port.
   LogErrc admit(size_t payload_bytes);
   RecordBuilder& batch() { return batch_; }
-  Append end(CommitWaiter& waiter);
+  // Must the record wait for a sync?
+  Append end(CommitWaiter& waiter, bool must_wait);
 
   // From a remote port; `handed.records` is left empty.
   void receive(RemotePort& port, HandedOver& handed);

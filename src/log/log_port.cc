@@ -39,11 +39,7 @@ Append RemotePort::end(CommitWaiter& waiter) {
       hand_over();
     });
   }
-  LogShared& shared = home_.shared();
-  if (shared.durability.load(std::memory_order_relaxed) != Durability::kAlways &&
-      shared.state.load(std::memory_order_relaxed) == LogErrc::kOk) {
-    return Append::kCommitted;
-  }
+  if (!must_wait_ && home_.shared().state.load(std::memory_order_relaxed) == LogErrc::kOk) return Append::kCommitted;
   gathering_->waiters.push(waiter);
   return Append::kPending;
 }

@@ -17,16 +17,21 @@ class HomePort final : public CommitLog {
 
   LogErrc admit(size_t payload_bytes) override { return home_.admit(payload_bytes); }
   Buffer& begin(ShardId shard, uint64_t index, int64_t time_ms) override {
+    must_wait_ = home_.shared().durability.of(shard) == Durability::kAlways;
     return home_.batch().begin(shard, index, time_ms);
   }
-  Buffer& also(ShardId shard, uint64_t index) override { return home_.batch().also(shard, index); }
-  Append end(CommitWaiter& waiter) override { return home_.end(waiter); }
+  Buffer& also(ShardId shard, uint64_t index) override {
+    must_wait_ |= home_.shared().durability.of(shard) == Durability::kAlways;
+    return home_.batch().also(shard, index);
+  }
+  Append end(CommitWaiter& waiter) override { return home_.end(waiter, must_wait_); }
   // What is in the batch stands before whatever the home receives later.
   void hand_over() override {}
   [[nodiscard]] bool can_refuse() const override { return false; }
 
  private:
   LogHome& home_;
+  bool must_wait_ = false;  // of the open record
 };
 
 class RemotePort final : public CommitLog {
@@ -36,9 +41,13 @@ class RemotePort final : public CommitLog {
 
   LogErrc admit(size_t payload_bytes) override;
   Buffer& begin(ShardId shard, uint64_t index, int64_t time_ms) override {
+    must_wait_ = home_.shared().durability.of(shard) == Durability::kAlways;
     return gathering().records.begin(shard, index, time_ms);
   }
-  Buffer& also(ShardId shard, uint64_t index) override { return gathering_->records.also(shard, index); }
+  Buffer& also(ShardId shard, uint64_t index) override {
+    must_wait_ |= home_.shared().durability.of(shard) == Durability::kAlways;
+    return gathering_->records.also(shard, index);
+  }
   Append end(CommitWaiter& waiter) override;
   void hand_over() override;
   [[nodiscard]] bool can_refuse() const override { return false; }
@@ -54,6 +63,7 @@ class RemotePort final : public CommitLog {
   env::Reactor& here_;
   std::unique_ptr<HandedOver> gathering_;
   bool is_hand_over_scheduled_ = false;
+  bool must_wait_ = false;  // of the open record
   // An emptied one on its way back from the home, so that its memory is used again.
   std::atomic<HandedOver*> spare_{nullptr};
 };

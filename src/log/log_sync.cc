@@ -36,7 +36,7 @@ class CommitAwaiter final : public CommitWaiter {
 
 void LogHome::arm_interval() {
   if (is_interval_armed_ || written_position_ == synced_position_) return;
-  if (shared_.durability.load(std::memory_order_relaxed) != Durability::kInterval) return;
+  if (!shared_.durability.has_interval()) return;
   is_interval_armed_ = true;
   interval_timer_.arm_after(options_.sync_interval_ms * 1'000'000);
 }

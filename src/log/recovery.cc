@@ -88,13 +88,14 @@ void ShardTracker::on_record(const SegmentInfo& segment, const Part& part) {
 }
 
 void ShardTracker::on_mark(const SegmentInfo& segment, const Part& part, const Mark& mark) {
-  if (mark.shard_count() != shards_.size()) {
+  // A folder may be opened with more shards than it was written with: a further service has come.
+  if (mark.shard_count() > shards_.size()) {
     fatal_ = "log: " + segment.path + " was written with " + std::to_string(mark.shard_count()) +
              " shards, but this node has " + std::to_string(shards_.size());
     return;
   }
   recovered_.synced = std::max(recovered_.synced, mark.synced);
-  for (size_t i = 0; i < shards_.size(); ++i) {
+  for (size_t i = 0; i < mark.shard_count(); ++i) {
     const uint64_t index = mark.last_index(i);
     uint64_t& last_index = recovered_.report.last_index[i];
     last_index = std::max(last_index, index);

@@ -1,5 +1,6 @@
 #include "server/data_folder.h"
 
+#include <algorithm>
 #include <array>
 #include <charconv>
 #include <optional>
@@ -17,6 +18,7 @@ namespace {
 constexpr std::string_view kFirstLine = "keelson data folder 1\n";
 constexpr uint64_t kNodeBytesMax = 4096;
 constexpr size_t kIdDigits = 40;
+constexpr std::string_view kShardsSuffix = "-shards";
 
 class FolderCategory final : public std::error_category {
  public:
@@ -61,6 +63,17 @@ std::optional<std::string_view> take_line(std::string_view& text, std::string_vi
   return value;
 }
 
+bool take_service(std::string_view& text, std::vector<ServiceShards>& services) {
+  const std::string_view name = text.substr(0, text.find(kShardsSuffix));
+  const auto is_letter = [](char c) { return c >= 'a' && c <= 'z'; };
+  if (name.empty() || !std::ranges::all_of(name, is_letter)) return false;
+  const auto value = take_line(text, std::string(name) + std::string(kShardsSuffix));
+  const auto count = value ? parse_int64(*value) : std::nullopt;
+  if (!count || *count < 1 || *count > UINT16_MAX) return false;
+  services.push_back({std::string(name), static_cast<uint16_t>(*count)});
+  return true;
+}
+
 std::optional<NodeFile> parse_node(std::string_view text) {
   NodeFile node;
   const std::string_view whole = text;
@@ -70,6 +83,10 @@ std::optional<NodeFile> parse_node(std::string_view text) {
   const auto shards = take_line(text, "shards");
   const auto databases = take_line(text, "databases");
   const auto secret = take_line(text, "hash-secret");
+  // "blob-shards = 16": a folder of an earlier version has none of these.
+  while (!text.starts_with("crc = ")) {
+    if (!take_service(text, node.services)) return std::nullopt;
+  }
   const size_t covered = whole.size() - text.size();
   const auto crc = take_line(text, "crc");
   if (!id || !shards || !databases || !secret || !crc || !text.empty()) return std::nullopt;
@@ -103,6 +120,7 @@ NodeFile new_node(env::Random& random, const FolderWish& wish) {
   for (char byte : secret) node.hash_secret = node.hash_secret << 8 | static_cast<unsigned char>(byte);
   node.shards = wish.shards;
   node.databases = wish.databases;
+  node.services = wish.services;
   return node;
 }
 
@@ -129,12 +147,22 @@ std::error_code make_error_code(FolderErrc code) {
   return {static_cast<int>(code), category};
 }
 
+uint16_t NodeFile::shards_of(std::string_view service) const {
+  for (const ServiceShards& known : services) {
+    if (known.name == service) return known.shards;
+  }
+  return 0;
+}
+
 std::string write_node_file(const NodeFile& node) {
   std::string text(kFirstLine);
   text.append("id = ").append(node.id).append("\n");
   text.append("shards = ").append(std::to_string(node.shards)).append("\n");
   text.append("databases = ").append(std::to_string(node.databases)).append("\n");
   text.append("hash-secret = ").append(to_hex(node.hash_secret, 16)).append("\n");
+  for (const ServiceShards& service : node.services) {
+    text.append(service.name).append(kShardsSuffix).append(" = ").append(std::to_string(service.shards)).append("\n");
+  }
   const uint32_t crc = crc32c(0, text);
   return text.append("crc = ").append(to_hex(crc, 8)).append("\n");
 }
@@ -178,6 +206,11 @@ Task<Result<std::unique_ptr<DataFolder>>> DataFolder::open(env::Disk& disk, env:
     if (Status fits = check_wish(path, node, wish); !fits.ok()) co_return forward_error(fits);
     is_written = node.databases == wish.databases;
     node.databases = wish.databases;
+    for (const ServiceShards& service : wish.services) {
+      if (node.shards_of(service.name) != 0) continue;
+      node.services.push_back(service);
+      is_written = false;
+    }
   } else if (disk.exists(path + "/" + std::string(kLogFolder)) ||
              disk.exists(path + "/" + std::string(kCheckpointFolder))) {
     co_return fail(FolderErrc::kDamaged,

@@ -1,9 +1,9 @@
 // The data folder: who uses it, and what was fixed when it was first used.
 //
 //   LOCK          held by the server that runs on it
-//   node          text: the node's id, the number of shards, databases, the secret of the tables' hash, and a CRC32C;
-//   the last
-//                 file that a new or restored folder gets
+//   node          text: the node's id, kv's number of shards and databases, the secret of the tables' hash, further
+//                 services' numbers of shards in the order in which they were added, and a CRC32C; the last file that a
+//                 new or restored folder gets
 //   log/          segments (log/format.h)
 //   checkpoints/  (log/checkpoint_file.h)
 #pragma once
@@ -13,6 +13,7 @@
 #include <string>
 #include <string_view>
 #include <system_error>
+#include <vector>
 
 #include "base/result.h"
 #include "base/task.h"
@@ -30,11 +31,20 @@ enum class FolderErrc : uint8_t {
 };
 std::error_code make_error_code(FolderErrc code);
 
-struct NodeFile {
-  std::string id;  // 40 hex digits
+struct ServiceShards {
+  std::string name;  // lower-case letters
   uint16_t shards = 0;
+  bool operator==(const ServiceShards&) const = default;
+};
+
+struct NodeFile {
+  std::string id;       // 40 hex digits
+  uint16_t shards = 0;  // kv's
   uint16_t databases = 0;
   uint64_t hash_secret = 0;
+  std::vector<ServiceShards> services;  // besides kv
+  // 0: the folder knows no such service.
+  [[nodiscard]] uint16_t shards_of(std::string_view service) const;
 };
 std::string write_node_file(const NodeFile& node);
 Result<NodeFile> read_node_file(std::string_view text, const std::string& path);
@@ -48,6 +58,9 @@ struct FolderWish {
   uint16_t shards = 16;
   bool is_shards_explicit = false;  // somebody asked for this number: another one in the folder is an error
   uint16_t databases = 16;
+  // Besides kv, in the order of their shards. One that the folder does not know yet is added behind those it knows; one
+  // that it knows keeps the number of shards that it has.
+  std::vector<ServiceShards> services;
 };
 
 // An open data folder: locked until destroyed.

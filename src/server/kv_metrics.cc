@@ -107,7 +107,7 @@ Task<void> write_kv_metrics(resp::KvService& kv, env::Reactor& here, OpenMetrics
   gathered.keys.resize(config.databases);
   gathered.expiring.resize(config.databases);
   shard::Runtime& runtime = kv.runtime();
-  for (shard::ShardId id = 0; id < runtime.shard_count(); ++id) {
+  for (shard::ShardId id = 0; id < runtime.router().shard_count(); ++id) {
     co_await shard::visit(runtime, here, id, [&](shard::Shard& shard) {
       gathered.shards.add(shard);
       kv::Keyspace& keyspace = static_cast<kv::KvEngine&>(shard.engine()).keyspace();

@@ -86,8 +86,9 @@ std::string_view durability_text(log::Durability durability) {
 
 shard::RuntimeOptions make_runtime_options(const Settings& settings) {
   shard::RuntimeOptions options;
-  options.engine_name = "kv";
-  options.log.durability = parse_durability(settings);
+  shard::ServiceOptions& kv_service = options.services.emplace_back();
+  kv_service.name = "kv";
+  kv_service.durability = parse_durability(settings);
   options.log.sync_interval_ms = settings.number("kv.sync-interval");
   options.log.segment_bytes = static_cast<uint64_t>(settings.number("log.segment-size"));
   options.log.spare_segments = static_cast<unsigned>(settings.number("log.spare-segments"));

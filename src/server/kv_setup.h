@@ -19,7 +19,10 @@ resp::KvConfig make_kv_config(const Settings& settings, const std::string& passw
 log::Durability parse_durability(const Settings& settings);
 std::string_view durability_text(log::Durability durability);
 
-// Of log and checkpoints; the caller adds the folder, the engine and the sinks.
+// The place of kv among the services of the runtime.
+inline constexpr size_t kKvService = 0;
+
+// Of log, checkpoints and kv's service (the only one so far); the caller adds the folder, the engine and the sinks.
 shard::RuntimeOptions make_runtime_options(const Settings& settings);
 
 // What must be changed in a file whose settings are `in_file` so that a server that starts from it is as `live` is.

@@ -130,12 +130,13 @@ Status Node::start_http() {
 Task<Status> Node::start_shards(const resp::KvConfig& config) {
   static kv::NullReply nobody;
   shard::RuntimeOptions options = make_runtime_options(options_.settings);
-  options.shard_count = folder_->node().shards;
   options.folder = folder_->path();
-  options.engine_version = kKvEngineVersion;
-  options.replay_sink = &nobody;
+  shard::ServiceOptions& kv_service = options.services.front();
+  kv_service.shard_count = folder_->node().shards;
+  kv_service.engine_version = kKvEngineVersion;
+  kv_service.replay_sink = &nobody;
   const kv::KvOptions engine_options{.databases = config.databases, .hash_secret = folder_->node().hash_secret};
-  options.make_engine = [engine_options](shard::ShardId) { return std::make_unique<kv::KvEngine>(engine_options); };
+  kv_service.make_engine = [engine_options](shard::ShardId) { return std::make_unique<kv::KvEngine>(engine_options); };
   runtime_ = std::make_unique<shard::Runtime>(env_, std::move(options));
   if (Status started = co_await runtime_->start(); !started.ok()) co_return forward_error(started);
   const shard::RecoveryReport& recovery = runtime_->recovery();
@@ -165,13 +166,11 @@ resp::Host Node::make_host() {
     if (options_.request_stop) options_.request_stop(with_checkpoint);
   };
   host.rewrite_config = [this](resp::KvConfig live) { return rewrite_config(std::move(live)); };
-  if (log::LocalLog* log = runtime_->local_log()) {
-    host.set_durability = [log](log::Durability durability) {
-      log->set_durability(durability);
-      return Status();
-    };
-    host.durability = [log] { return log->durability(); };
-  }
+  host.set_durability = [this](log::Durability durability) {
+    runtime_->set_durability(kKvService, durability);
+    return Status();
+  };
+  host.durability = [this] { return runtime_->durability(kKvService); };
   host.process_figures = options_.process_figures;
   host.purge_memory = options_.purge_memory;
   host.config_file = options_.config_file;
@@ -205,9 +204,7 @@ Task<Status> Node::rewrite_config(resp::KvConfig live) {
   const resp::KvConfig before = make_kv_config(in_file.settings, in_file.settings.text("kv.password"), errors);
   if (!errors.empty()) co_return fail(SettingErrc::kBadFile, errors.front().text());
   const log::Durability durability_before = parse_durability(in_file.settings);
-  const log::LocalLog* log = runtime_->local_log();
-  const Pairs changes =
-      changes_since(before, durability_before, live, log != nullptr ? log->durability() : durability_before, *kv_);
+  const Pairs changes = changes_since(before, durability_before, live, runtime_->durability(kKvService), *kv_);
   Result<std::string> changed = rewrite_toml(path, *text, changes);
   if (!changed.ok()) co_return forward_error(changed);
   const size_t slash = path.rfind('/');

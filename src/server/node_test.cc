@@ -265,8 +265,19 @@ TEST_F(NodeTest, ABackupHoldsWhatWasThereAndIsRecoveredFrom) {
   ASSERT_TRUE(stop().ok());
 }
 
+TEST(NodeFileText, KnowsFurtherServices) {
+  NodeFile node{.id = std::string(40, 'a'), .shards = 16, .databases = 3, .hash_secret = 1, .services = {}};
+  node.services = {{"blob", 8}, {"series", 4}};
+  const Result<NodeFile> read = read_node_file(write_node_file(node), "n");
+  ASSERT_TRUE(read.ok());
+  EXPECT_EQ(read->services, node.services);
+  EXPECT_EQ(read->shards_of("series"), 4);
+  EXPECT_EQ(read->shards_of("graph"), 0);
+}
+
 TEST(NodeFileText, ReadsBackAndNoticesChanges) {
-  const NodeFile node{.id = std::string(40, 'a'), .shards = 16, .databases = 3, .hash_secret = 0x0123456789abcdef};
+  const NodeFile node{
+      .id = std::string(40, 'a'), .shards = 16, .databases = 3, .hash_secret = 0x0123456789abcdef, .services = {}};
   const std::string text = write_node_file(node);
   const Result<NodeFile> read = read_node_file(text, "n");
   ASSERT_TRUE(read.ok());

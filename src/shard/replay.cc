@@ -13,13 +13,13 @@ constexpr uint64_t kBytesPerMiB = 1 << 20;
 }  // namespace
 
 Replay::Replay(env::Env& env, env::Reactor& home, const Router& router,
-               const std::vector<std::unique_ptr<engine::Engine>>& engines, engine::ReplySink& unheard)
+               const std::vector<std::unique_ptr<engine::Engine>>& engines, std::vector<engine::ReplySink*> unheard)
     : env_(env),
       home_(home),
       router_(router),
       engines_(engines),
-      unheard_(unheard),
-      reached_(router.shard_count()),
+      unheard_(std::move(unheard)),
+      reached_(engines.size()),
       told_ns_(home.clock().monotonic_ns()) {
   for (unsigned i = 0; i < router.reactor_count(); ++i) lanes_.push_back(std::make_unique<Lane>());
 }
@@ -45,7 +45,7 @@ void Replay::apply(RecordDecoder& decoder, ShardId shard, uint64_t index, int64_
   }
   uint64_t ordinal = 0;
   for (const engine::Command& command : decoder.commands()) {
-    engines_[shard]->apply({index, time_ms, seed_of(shard, index, ordinal++)}, command, unheard_);
+    engines_[shard]->apply({index, time_ms, seed_of(shard, index, ordinal++)}, command, *unheard_[shard]);
   }
   reached.index = index;
   reached.time_ms = time_ms;

@@ -23,9 +23,9 @@ namespace keelson::shard {
 
 class Replay final : public log::RecoveryHandler {
  public:
-  // `engines` and `unheard` (which swallows the answers) outlive it. On `home`.
+  // `engines` and `unheard` (which swallow each shard's answers) outlive it. On `home`.
   Replay(env::Env& env, env::Reactor& home, const Router& router,
-         const std::vector<std::unique_ptr<engine::Engine>>& engines, engine::ReplySink& unheard);
+         const std::vector<std::unique_ptr<engine::Engine>>& engines, std::vector<engine::ReplySink*> unheard);
 
   void on_record(ShardId shard, uint64_t index, int64_t time_ms, std::string_view payload) override;
   Task<void> on_progress(uint64_t bytes_done, uint64_t bytes_total) override;
@@ -67,7 +67,7 @@ class Replay final : public log::RecoveryHandler {
   env::Reactor& home_;
   const Router& router_;
   const std::vector<std::unique_ptr<engine::Engine>>& engines_;
-  engine::ReplySink& unheard_;
+  const std::vector<engine::ReplySink*> unheard_;
   std::vector<std::unique_ptr<Lane>> lanes_;
   std::vector<Reached> reached_;
   std::coroutine_handle<> waiter_;

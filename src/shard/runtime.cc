@@ -29,8 +29,8 @@ constexpr int64_t kCheckpointWaitNs = 10 * kNsPerMs;
 
 // What checkpoints keep between their steps.
 struct Runtime::Background {
-  explicit Background(Runtime& runtime) : checkpoint_of(runtime.shard_count()) {
-    for (unsigned i = 0; i < runtime.router_.reactor_count(); ++i) {
+  explicit Background(Runtime& runtime) : checkpoint_of(runtime.shards_total()) {
+    for (unsigned i = 0; i < runtime.router().reactor_count(); ++i) {
       scopes.push_back(std::make_unique<env::TaskScope>(runtime.reactor(i)));
     }
   }
@@ -56,9 +56,16 @@ struct Runtime::Background {
   int64_t retry_at_ns = 0;
 };
 
-Runtime::Runtime(env::Env& env, RuntimeOptions options)
-    : env_(env), options_(std::move(options)), router_(options_.shard_count, env.reactor_count()) {
-  for (unsigned i = 0; i < router_.reactor_count(); ++i) clocks_.push_back(std::make_unique<LogClock>(env.clock()));
+Runtime::Runtime(env::Env& env, RuntimeOptions options) : env_(env), options_(std::move(options)) {
+  KEELSON_CHECK(!options_.services.empty(), "a node serves something");
+  for (size_t service = 0; service < options_.services.size(); ++service) {
+    const size_t count = options_.services[service].shard_count;
+    KEELSON_CHECK(count != 0 && service_of_.size() + count <= UINT16_MAX, "shards are numbered with 16 bits");
+    routers_.emplace_back(static_cast<ShardId>(service_of_.size()), static_cast<uint16_t>(count), env.reactor_count());
+    service_of_.insert(service_of_.end(), count, static_cast<uint16_t>(service));
+    options_.log.durability_of.insert(options_.log.durability_of.end(), count, options_.services[service].durability);
+  }
+  for (unsigned i = 0; i < router().reactor_count(); ++i) clocks_.push_back(std::make_unique<LogClock>(env.clock()));
   background_ = std::make_unique<Background>(*this);
 }
 
@@ -67,18 +74,18 @@ Runtime::~Runtime() = default;
 Task<Status> Runtime::start() {
   const int64_t began_ns = env_.clock().monotonic_ns();
   Background& background = *background_;
-  background.damage.resize(shard_count());
-  background.loaded_time_ms.resize(shard_count());
-  for (ShardId id = 0; id < shard_count(); ++id) background.engines.push_back(options_.make_engine(id));
-  std::vector<Replay::Reached> reached(shard_count());
+  background.damage.resize(shards_total());
+  background.loaded_time_ms.resize(shards_total());
+  for (ShardId id = 0; id < shards_total(); ++id) background.engines.push_back(service_of(id).make_engine(id));
+  std::vector<Replay::Reached> reached(shards_total());
   if (options_.make_log) {
-    for (unsigned i = 0; i < router_.reactor_count(); ++i) logs_.push_back(options_.make_log(reactor(i)));
+    for (unsigned i = 0; i < router().reactor_count(); ++i) logs_.push_back(options_.make_log(reactor(i)));
   } else {
     Status recovered = co_await recover(reached);
     if (!recovered.ok()) co_return forward_error(recovered);
   }
-  for (ShardId id = 0; id < shard_count(); ++id) {
-    const unsigned owner = router_.reactor_of(id);
+  for (ShardId id = 0; id < shards_total(); ++id) {
+    const unsigned owner = router().reactor_of(id);
     shards_.push_back(std::make_unique<Shard>(id, std::move(background.engines[id]), *logs_[owner], *clocks_[owner]));
     const uint64_t index = std::max(background.checkpoint_of[id].index, reached[id].index);
     shards_[id]->recovered_to(index, std::max(background.loaded_time_ms[id], reached[id].time_ms));
@@ -114,7 +121,9 @@ Task<Status> Runtime::recover(std::vector<Replay::Reached>& reached) {
   if (Status loaded = co_await load_checkpoints(); !loaded.ok()) co_return forward_error(loaded);
   std::vector<uint64_t> first_index;
   for (const Background::Kept& kept : background.checkpoint_of) first_index.push_back(kept.index + 1);
-  Replay replay(env_, reactor(0), router_, background.engines, *options_.replay_sink);
+  std::vector<engine::ReplySink*> unheard;
+  for (ShardId id = 0; id < shards_total(); ++id) unheard.push_back(service_of(id).replay_sink);
+  Replay replay(env_, reactor(0), router(), background.engines, std::move(unheard));
   auto log =
       co_await log::LocalLog::open(env_, reactor(0), options_.folder + "/log", options_.log, first_index, replay);
   if (!log.ok()) co_return forward_error(log);
@@ -122,13 +131,13 @@ Task<Status> Runtime::recover(std::vector<Replay::Reached>& reached) {
   reached = replay.reached();
   local_log_ = std::move(*log);
   background.log_id = local_log_->log_id();
-  for (ShardId id = 0; id < shard_count(); ++id) {
+  for (ShardId id = 0; id < shards_total(); ++id) {
     if (background.damage[id].empty()) background.damage[id] = reached[id].damage;
   }
   for (const log::ShardDamage& damage : local_log_->recovery().damage) {
     if (background.damage[damage.shard].empty()) background.damage[damage.shard] = damage.why;
   }
-  for (unsigned i = 0; i < router_.reactor_count(); ++i) logs_.push_back(local_log_->make_port(reactor(i)));
+  for (unsigned i = 0; i < router().reactor_count(); ++i) logs_.push_back(local_log_->make_port(reactor(i)));
   co_return Status();
 }
 
@@ -136,17 +145,17 @@ Task<Status> Runtime::recover(std::vector<Replay::Reached>& reached) {
 Task<Status> Runtime::load_checkpoints() {
   auto files = log::list_checkpoints(env_.disk(), background_->folder);
   if (!files.ok()) co_return forward_error(files);
-  std::vector<std::vector<std::string>> paths(shard_count());
+  std::vector<std::vector<std::string>> paths(shards_total());
   for (const log::CheckpointFile& file : *files) {
-    if (file.shard >= shard_count()) {
+    if (file.shard >= shards_total()) {
       co_return fail(log::LogErrc::kDamaged, file.path + ": a checkpoint of shard " + std::to_string(file.shard) +
-                                                 ", but this node has " + std::to_string(shard_count()) +
-                                                 " shards: was kv.shards changed?");
+                                                 ", but this node has " + std::to_string(shards_total()) +
+                                                 " shards: was their number changed?");
     }
     paths[file.shard].push_back(file.path);
   }
   // One message to each other reactor, then this one's own share.
-  unsigned left = router_.reactor_count();
+  unsigned left = router().reactor_count();
   struct AllLoaded {
     unsigned& left;
     std::coroutine_handle<>& waiter;
@@ -155,9 +164,9 @@ Task<Status> Runtime::load_checkpoints() {
     void await_resume() const noexcept {}
   };
   std::coroutine_handle<> waiter;
-  for (unsigned i = 0; i < router_.reactor_count(); ++i) {
+  for (unsigned i = 0; i < router().reactor_count(); ++i) {
     reactor(i).post([this, i, &paths, &left, &waiter] {
-      for (unsigned id = i; id < shard_count(); id += router_.reactor_count()) {
+      for (unsigned id = i; id < shards_total(); id += router().reactor_count()) {
         load_shard(static_cast<ShardId>(id), paths[id]);
       }
       reactor(0).post([&left, &waiter] {
@@ -186,15 +195,15 @@ Status Runtime::load_file(ShardId id, const std::string& path) {
   auto reader = log::CheckpointReader::open(env_.disk(), path, options_.log.faults);
   if (!reader.ok()) return forward_error(reader);
   const log::CheckpointHeader header = (*reader)->header();
-  if (header.shard != id || header.engine != options_.engine_name) {
+  if (header.shard != id || header.engine != service_of(id).name) {
     return fail(log::LogErrc::kDamaged, path + ": holds shard " + std::to_string(header.shard) + " of " +
                                             header.engine + ", not shard " + std::to_string(id) + " of " +
-                                            options_.engine_name);
+                                            service_of(id).name);
   }
-  if (header.engine_version > options_.engine_version) {
+  if (header.engine_version > service_of(id).engine_version) {
     return fail(log::LogErrc::kDamaged, path + ": written by a newer version of Keelson (engine version " +
                                             std::to_string(header.engine_version) + ", this one reads up to " +
-                                            std::to_string(options_.engine_version) + ")");
+                                            std::to_string(service_of(id).engine_version) + ")");
   }
   for (;;) {
     auto piece = (*reader)->next();
@@ -213,16 +222,34 @@ Status Runtime::load_file(ShardId id, const std::string& path) {
   return {};
 }
 
+void Runtime::set_durability(size_t service, log::Durability durability) {
+  if (local_log_ == nullptr) return;
+  const Router& shards = router(service);
+  local_log_->set_durability(shards.first_shard(), shards.shard_count(), durability);
+}
+
+log::Durability Runtime::durability(size_t service) const {
+  if (local_log_ == nullptr) return options_.services[service].durability;
+  return local_log_->durability(router(service).first_shard());
+}
+
+Task<Status> Runtime::sync_log(env::Reactor& here) {
+  if (local_log_ == nullptr) co_return Status();
+  logs_[here.index()]->hand_over();
+  if (&here == &reactor(0)) co_return co_await local_log_->sync();
+  co_return co_await run_on(here, *background_->scopes[0], reactor(0), local_log_->sync());
+}
+
 void Runtime::hold_files() {
   files_held_.fetch_add(1, std::memory_order_relaxed);
   // A trim that is under way ends.
-  if (local_log_ != nullptr) local_log_->trim(std::vector<uint64_t>(shard_count(), 0));
+  if (local_log_ != nullptr) local_log_->trim(std::vector<uint64_t>(shards_total(), 0));
 }
 
 void Runtime::release_files() {
   if (files_held_.fetch_sub(1, std::memory_order_relaxed) != 1 || local_log_ == nullptr) return;
   // What was kept for the holder alone goes now; what cannot be removed is removed behind the next checkpoint.
-  for (ShardId id = 0; id < shard_count(); ++id) {
+  for (ShardId id = 0; id < shards_total(); ++id) {
     const uint64_t index = background_->checkpoint_of[id].index;
     if (index == 0) continue;
     const Status removed = log::remove_older_checkpoints(env_.disk(), background_->folder, id, index);
@@ -258,10 +285,10 @@ Task<Status> Runtime::checkpoint_all(bool is_urgent) {
   background_->is_urgent = is_urgent;
   progress_.is_running = true;
   progress_.shards_done = 0;
-  progress_.shards_total = shard_count();
+  progress_.shards_total = shards_total();
   progress_.bytes_written = 0;
   Status outcome;
-  for (ShardId id = 0; id < shard_count() && outcome.ok(); ++id) {
+  for (ShardId id = 0; id < shards_total() && outcome.ok(); ++id) {
     outcome = co_await checkpoint_shard(id);
     ++progress_.shards_done;
   }
@@ -283,7 +310,7 @@ Task<Status> Runtime::checkpoint_all(bool is_urgent) {
 Task<Status> Runtime::checkpoint_shard(ShardId id) {
   Background::Kept& kept = background_->checkpoint_of[id];
   env::Reactor& home = reactor(0);
-  env::TaskScope& scope = *background_->scopes[router_.reactor_of(id)];
+  env::TaskScope& scope = *background_->scopes[router().reactor_of(id)];
   Status status = co_await run_on(home, scope, reactor_of(id), write_pieces(id));
   if (status.ok() && kept.writer != nullptr) {
     // The checkpoint must not be ahead of what the log can replay: its records are made durable first.
@@ -315,7 +342,7 @@ Task<Status> Runtime::write_pieces(ShardId id) {
   target.log().hand_over();
   auto writer = log::CheckpointWriter::create(
       env_.disk(), here, background_->folder,
-      {options_.engine_name, options_.engine_version, id, kept.next_index, kept.next_time_ms, background_->log_id},
+      {service_of(id).name, service_of(id).engine_version, id, kept.next_index, kept.next_time_ms, background_->log_id},
       {.faults = options_.log.faults});
   if (!writer.ok()) co_return forward_error(writer);
   kept.writer = std::move(*writer);
@@ -352,7 +379,7 @@ Task<Status> Runtime::stop(bool with_checkpoint) {
   Status status;
   if (local_log_ != nullptr) {
     if (with_checkpoint) status = co_await checkpoint_all(true);
-    for (unsigned i = 0; i < router_.reactor_count(); ++i) {
+    for (unsigned i = 0; i < router().reactor_count(); ++i) {
       co_await call_on(reactor(0), reactor(i), [&] { logs_[i]->hand_over(); });
     }
     const Status stopped = co_await local_log_->stop();

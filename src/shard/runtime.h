@@ -31,16 +31,25 @@ struct CheckpointOptions {
   unsigned cpu_percent_max = 25;
 };
 
-struct RuntimeOptions {
-  uint16_t shard_count = 16;
-  std::string folder;       // holds log/ and checkpoints/
-  std::string engine_name;  // stands in checkpoints: "kv"
+// One kind of data that the node serves: its shards all have the same engine.
+struct ServiceOptions {
+  std::string name;  // stands in checkpoints: "kv"
   uint32_t engine_version = 1;
+  uint16_t shard_count = 16;
+  log::Durability durability = log::Durability::kInterval;
+  // Called with the number of the shard within the node.
+  std::function<std::unique_ptr<engine::Engine>(ShardId)> make_engine;
+  // Swallows the answers of replayed commands; several reactors use it at the same time.
+  engine::ReplySink* replay_sink = nullptr;
+};
+
+struct RuntimeOptions {
+  std::string folder;  // holds log/ and checkpoints/
+  // Their shards are numbered through in this order, which must never change for a folder; further ones may be added at
+  // the end. kv stands first: its shards begin at 0.
+  std::vector<ServiceOptions> services;
   log::LocalLogOptions log;
   CheckpointOptions checkpoint;
-  std::function<std::unique_ptr<engine::Engine>(ShardId)> make_engine;
-  // Swallows the answers of replayed commands.
-  engine::ReplySink* replay_sink = nullptr;
   // Set: takes the place of the local log (a replicated log; a test's). One for each reactor; nothing is recovered
   // then.
   std::function<std::unique_ptr<log::CommitLog>(env::Reactor&)> make_log;
@@ -82,14 +91,16 @@ class Runtime {
 
   // Any thread, once started.
   [[nodiscard]] env::Env& env() { return env_; }
-  [[nodiscard]] const Router& router() const { return router_; }
+  // Of the service at that place of RuntimeOptions::services.
+  [[nodiscard]] const Router& router(size_t service = 0) const { return routers_[service]; }
   [[nodiscard]] env::Reactor& reactor(unsigned index) { return env_.reactor(index); }
-  [[nodiscard]] env::Reactor& reactor_of(ShardId id) { return env_.reactor(router_.reactor_of(id)); }
+  [[nodiscard]] env::Reactor& reactor_of(ShardId id) { return env_.reactor(router().reactor_of(id)); }
   [[nodiscard]] const RecoveryReport& recovery() const { return recovery_; }
 
   // For the owner's thread (or, while it is lent, the borrower's).
   [[nodiscard]] Shard& shard(ShardId id) { return *shards_[id]; }
-  [[nodiscard]] uint16_t shard_count() const { return router_.shard_count(); }
+  // Of all services.
+  [[nodiscard]] uint16_t shards_total() const { return static_cast<uint16_t>(service_of_.size()); }
 
   // For that reactor's thread.
   [[nodiscard]] LogClock& clock(unsigned reactor_index) { return *clocks_[reactor_index]; }
@@ -97,6 +108,12 @@ class Runtime {
 
   // Reactor 0. Null with make_log.
   [[nodiscard]] log::LocalLog* local_log() { return local_log_.get(); }
+  // Any thread. Takes effect with the next record of the service. No effect with make_log.
+  void set_durability(size_t service, log::Durability durability);
+  [[nodiscard]] log::Durability durability(size_t service) const;
+  // From any reactor: everything that shards of `here` have appended before the call is durable. With make_log at once.
+  Task<Status> sync_log(env::Reactor& here);
+
   // Reactor 0. Writes every shard that changed since its last checkpoint down, one after another, then trims the log. A
   // second call while one is under way waits for it and starts anew. `is_urgent`: without leaving time to others.
   Task<Status> checkpoint_all(bool is_urgent = false);
@@ -109,6 +126,7 @@ class Runtime {
  private:
   struct Background;
 
+  [[nodiscard]] const ServiceOptions& service_of(ShardId id) const { return options_.services[service_of_[id]]; }
   Task<Status> recover(std::vector<Replay::Reached>& reached);
   Task<Status> load_checkpoints();
   void load_shard(ShardId id, const std::vector<std::string>& paths);
@@ -121,7 +139,8 @@ class Runtime {
 
   env::Env& env_;
   RuntimeOptions options_;
-  Router router_;
+  std::vector<Router> routers_;       // of each service
+  std::vector<uint16_t> service_of_;  // of each shard
   std::vector<std::unique_ptr<LogClock>> clocks_;
   std::unique_ptr<log::LocalLog> local_log_;
   std::vector<std::unique_ptr<log::CommitLog>> logs_;

@@ -86,8 +86,9 @@ class TextOperation final : public BatchOperation {
 struct House {
   House(env::sim::World& world, FakeLogOptions options) : node(world.add_node(kReactors)) {
     RuntimeOptions runtime_options;
-    runtime_options.shard_count = kShards;
-    runtime_options.make_engine = [this](ShardId) {
+    ServiceOptions& service = runtime_options.services.emplace_back();
+    service.shard_count = kShards;
+    service.make_engine = [this](ShardId) {
       auto engine = std::make_unique<TextEngine>();
       engines.push_back(engine.get());
       return engine;

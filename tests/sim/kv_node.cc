@@ -22,13 +22,15 @@ KvNode::~KvNode() = default;
 
 Task<void> KvNode::start() {
   shard::RuntimeOptions options;
-  options.shard_count = options_.shards;
   options.folder = "data";
-  options.engine_name = "kv";
   options.log = options_.log;
   options.checkpoint = options_.checkpoint;
-  options.replay_sink = unheard_.get();
-  options.make_engine = [this](shard::ShardId) {
+  shard::ServiceOptions& kv_service = options.services.emplace_back();
+  kv_service.name = "kv";
+  kv_service.shard_count = options_.shards;
+  kv_service.durability = options_.log.durability;
+  kv_service.replay_sink = unheard_.get();
+  kv_service.make_engine = [this](shard::ShardId) {
     kv::KvOptions kv_options;
     kv_options.databases = options_.config.databases;
     kv_options.hash_secret = 42;

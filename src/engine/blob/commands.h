@@ -146,7 +146,7 @@ struct CreateUpload {
   ObjectMeta meta;  // without payload
 };
 
-// Replaces a part of that number. Answer: part (modified_ms). kNoSuchUpload.
+// Replaces a part of that number. Its payload is never inline. Answer: parts (one). kNoSuchUpload.
 struct PutPart {
   static constexpr Code kCode = Code::kPutPart;
   BucketId bucket = 0;
@@ -290,11 +290,13 @@ struct ScanExtents {
 };
 
 // The body, and back. A body that does not follow the format is an error (the engine answers kInvalid).
-#define KEELSON_BLOB_BODIES(X)                                                                                  \
-  X(CreateBucket)                                                                                               \
-  X(DeleteBucket) X(ConfigureBucket) X(PutObject) X(DeleteObject) X(ChangeObject) X(CreateUpload) X(PutPart)    \
-      X(CompleteUpload) X(AbortUpload) X(MoveExtents) X(FindBucket) X(ListBuckets) X(HeadObject) X(ListObjects) \
-          X(ListUploads) X(ListParts) X(Usage) X(ScanExtents) X(ConfigureService) X(FindDocuments)
+#define KEELSON_BLOB_BODIES(X)                                                                                      \
+  X(CreateBucket)                                                                                                   \
+  X(DeleteBucket)                                                                                                   \
+  X(ConfigureBucket)                                                                                                \
+  X(PutObject) X(DeleteObject) X(ChangeObject) X(CreateUpload) X(PutPart) X(CompleteUpload) X(AbortUpload)          \
+      X(MoveExtents) X(FindBucket) X(ListBuckets) X(HeadObject) X(ListObjects) X(ListUploads) X(ListParts) X(Usage) \
+          X(ScanExtents) X(ConfigureService) X(FindDocuments)
 #define KEELSON_BLOB_CODEC(Body)                      \
   [[nodiscard]] std::string encode(const Body& body); \
   [[nodiscard]] bool decode(std::string_view from, Body& body);

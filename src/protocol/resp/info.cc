@@ -84,7 +84,7 @@ void server_section(Lines& lines, const Figures& figures) {
   lines.add("executable", host.executable);
   lines.add("config_file", host.config_file);
   lines.add("reactors", figures.service.reactor_count());
-  lines.add("shards", figures.service.runtime().shard_count());
+  lines.add("shards", figures.service.runtime().router().shard_count());
 }
 
 void clients_section(Lines& lines, const Figures& figures) {

@@ -74,7 +74,7 @@ Task<KeyspaceFigures> gather_keyspace_figures(Session& session) {
   KvService& service = session.service();
   KeyspaceFigures figures;
   figures.databases.resize(session.config().databases);
-  for (shard::ShardId id = 0; id < service.runtime().shard_count(); ++id) {
+  for (shard::ShardId id = 0; id < service.runtime().router().shard_count(); ++id) {
     if (session.holds_shards()) {
       add_keyspace(figures, service.agent(id).keyspace(), service.runtime().clock(session.reactor().index()).now_ms());
       continue;

@@ -88,7 +88,7 @@ KvService::KvService(shard::Runtime& runtime, KvConfig config, Host host)
     can_evict_[i] = true;
   }
   pubsub_ = std::make_unique<PubSub>(*this);
-  for (shard::ShardId id = 0; id < runtime.shard_count(); ++id) {
+  for (shard::ShardId id = 0; id < runtime.router().shard_count(); ++id) {
     agents_.push_back(std::make_unique<ShardAgent>(*this, runtime.shard(id)));
     agents_[id]->set_notify_classes(notify_classes_of(config));
     apply_encodings(agents_[id]->keyspace().options(), config);
@@ -174,7 +174,7 @@ bool KvService::tick_shards(Local& local) {
   bool has_more = false;
   size_t evicted = 0;
   const int64_t began_ns = local.reactor.clock().monotonic_ns();
-  for (unsigned id = local.reactor.index(); id < runtime_.shard_count(); id += reactor_count()) {
+  for (unsigned id = local.reactor.index(); id < runtime_.router().shard_count(); id += reactor_count()) {
     ShardAgent& shard_agent = agent(static_cast<shard::ShardId>(id));
     if (config.active_expire) has_more |= shard_agent.expire_due_keys(kExpiresPerTick * config.active_expire_effort);
     has_more |= shard_agent.free_lazily();
@@ -189,7 +189,7 @@ bool KvService::tick_shards(Local& local) {
 }
 
 bool KvService::evict_next(Local& local) {
-  const unsigned shards_here = (runtime_.shard_count() + reactor_count() - 1 - local.reactor.index()) / reactor_count();
+  const unsigned shards_here = (runtime_.router().shard_count() + reactor_count() - 1 - local.reactor.index()) / reactor_count();
   for (unsigned i = 0; i < shards_here; ++i) {
     const unsigned turn = local.eviction_shard++ % shards_here;
     const auto id = static_cast<shard::ShardId>(local.reactor.index() + turn * reactor_count());
@@ -199,7 +199,7 @@ bool KvService::evict_next(Local& local) {
 }
 
 void KvService::settle_counters(Local& local) {
-  for (unsigned id = local.reactor.index(); id < runtime_.shard_count(); id += reactor_count()) {
+  for (unsigned id = local.reactor.index(); id < runtime_.router().shard_count(); id += reactor_count()) {
     ShardAgent& shard_agent = agent(static_cast<shard::ShardId>(id));
     if (shard_agent.shard().is_lent()) continue;
     const kv::KeyspaceStats stats = shard_agent.keyspace().take_stats();
@@ -246,7 +246,7 @@ Task<void> KvService::on_each_reactor(env::Reactor& here, std::function<void(Loc
 Task<void> KvService::set_config(env::Reactor& here, KvConfig config) {
   co_await on_each_reactor(here, [&](Local& local) { local.config = config; });
   for (unsigned i = 0; i < reactor_count(); ++i) can_evict_[i].store(true, std::memory_order_relaxed);
-  for (shard::ShardId id = 0; id < runtime_.shard_count(); ++id) {
+  for (shard::ShardId id = 0; id < runtime_.router().shard_count(); ++id) {
     co_await shard::visit(runtime_, here, id, [&](shard::Shard&) {
       agent(id).set_notify_classes(notify_classes_of(config));
       apply_encodings(agent(id).keyspace().options(), config);

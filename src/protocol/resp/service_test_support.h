@@ -37,11 +37,12 @@ class TestProgram final : public env::sim::Program {
  private:
   Task<void> start() {
     shard::RuntimeOptions options;
-    options.shard_count = 4;
     options.folder = "data";
-    options.engine_name = "kv";
-    options.replay_sink = &unheard_;
-    options.make_engine = [](shard::ShardId) {
+    shard::ServiceOptions& kv_service = options.services.emplace_back();
+    kv_service.name = "kv";
+    kv_service.shard_count = 4;
+    kv_service.replay_sink = &unheard_;
+    kv_service.make_engine = [](shard::ShardId) {
       kv::KvOptions kv_options;
       kv_options.hash_secret = 42;
       return std::make_unique<kv::KvEngine>(kv_options);

@@ -1,0 +1,57 @@
+// An object's metadata as bytes: in commands, in the index and in checkpoints alike. What is absent costs nothing.
+//
+//   meta      = varint fields, varint size, 16 bytes MD5, then in this order what `fields` says is there:
+//     bit 0     inline payload: `size` bytes               bit 7   storage class: string
+//     bit 1     one extent: volume, offset (its length      bit 8   retention: u8 mode, varint until_ms
+//               is `size`)                                  bit 9   legal hold (nothing follows)
+//     bit 2     extents: count, then volume, offset,        bit 10  acl: string
+//               length of each                              bit 11  encryption: string
+//     bit 3     part count of the etag: varint              bit 12  parts: count of runs, then for each: first number,
+//     bit 4     checksums: count, then each                         count, size, u8 has checksum, checksum
+//     bit 5     headers: count, then each
+//     bit 6     tags: count, then two strings each
+//   checksum  = u8 (algorithm, 128 added if composite), string
+//   header    = varint code; 0: two strings, name and value; 1..31: a name of kHeaderNames, string value; from 32 on: a
+//               content-type of kContentTypes
+//   All numbers are LEB128 varints unless marked; strings have their length in front (base/coding.h).
+//
+// The tables are part of the format: they only grow at their end.
+#pragma once
+
+#include <string>
+#include <string_view>
+
+#include "engine/blob/object.h"
+
+namespace keelson::blob {
+
+void append_meta(std::string& out, const ObjectMeta& meta);
+// Takes it off the front of `from`; false if it does not follow the format or breaks a limit of object.h.
+[[nodiscard]] bool read_meta(std::string_view& from, ObjectMeta& meta);
+
+void append_checksum(std::string& out, const Checksum& checksum);
+[[nodiscard]] bool read_checksum(std::string_view& from, Checksum& checksum);
+void append_payload(std::string& out, const Payload& payload);
+[[nodiscard]] bool read_payload(std::string_view& from, Payload& payload);
+void append_pairs(std::string& out, const Pairs& pairs);
+[[nodiscard]] bool read_pairs(std::string_view& from, Pairs& pairs);
+
+// One version's value in the index: varint flags (1: delete marker, 2: null version), zigzag varint of modified_ms,
+// then, unless it is a delete marker, its meta.
+struct Entry {
+  bool is_delete_marker = false;
+  bool is_null = false;
+  int64_t modified_ms = 0;
+  ObjectMeta meta;
+};
+void append_entry(std::string& out, const Entry& entry);
+// The whole of `from`.
+[[nodiscard]] bool read_entry(std::string_view from, Entry& entry);
+// The flags alone: cheap.
+struct EntryFlags {
+  bool is_delete_marker = false;
+  bool is_null = false;
+};
+[[nodiscard]] EntryFlags entry_flags(std::string_view from);
+
+}  // namespace keelson::blob

@@ -1,0 +1,71 @@
+#include "engine/blob/object.h"
+
+#include <charconv>
+
+#include "base/hash.h"
+#include "base/numbers.h"
+
+namespace keelson::blob {
+
+namespace {
+
+constexpr size_t kHexDigits = 16;
+// The second half of a version id: so that a made-up number is told from one that was given out.
+constexpr uint64_t kVersionSalt = 0x6b65656c736f6e31;  // "keelson1"
+
+void append_hex(std::string& to, uint64_t value) {
+  for (int shift = 60; shift >= 0; shift -= 4) to += "0123456789abcdef"[value >> shift & 15];
+}
+
+std::optional<uint64_t> read_hex(std::string_view text) {
+  uint64_t value = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value, 16);
+  if (error != std::errc() || end != text.data() + text.size()) return std::nullopt;
+  return value;
+}
+
+}  // namespace
+
+std::string version_text(Version version) {
+  std::string text;
+  text.reserve(2 * kHexDigits);
+  append_hex(text, version);
+  append_hex(text, mix64(version ^ kVersionSalt));
+  return text;
+}
+
+std::optional<Version> parse_version(std::string_view text) {
+  if (text.size() != 2 * kHexDigits) return std::nullopt;
+  const std::optional<uint64_t> version = read_hex(text.substr(0, kHexDigits));
+  if (!version || *version == 0 || version_text(*version) != text) return std::nullopt;
+  return version;
+}
+
+std::string ETag::text() const {
+  std::string text;
+  for (unsigned char byte : md5) {
+    text += "0123456789abcdef"[byte >> 4];
+    text += "0123456789abcdef"[byte & 15];
+  }
+  if (part_count != 0) text.append("-").append(std::to_string(part_count));
+  return text;
+}
+
+std::optional<ETag> ETag::parse(std::string_view text) {
+  if (text.size() >= 2 && text.front() == '"' && text.back() == '"') text = text.substr(1, text.size() - 2);
+  ETag etag;
+  if (text.size() < 2 * etag.md5.size()) return std::nullopt;
+  for (unsigned char& byte : etag.md5) {
+    const std::optional<uint64_t> value = read_hex(text.substr(0, 2));
+    if (!value) return std::nullopt;
+    byte = static_cast<unsigned char>(*value);
+    text.remove_prefix(2);
+  }
+  if (text.empty()) return etag;
+  const std::optional<int64_t> parts = text.front() == '-' ? parse_int64(text.substr(1)) : std::nullopt;
+  if (!parts || *parts < 1 || *parts > kPartNumberMax) return std::nullopt;
+  etag.part_count = static_cast<uint32_t>(*parts);
+  return etag;
+}
+
+}  // namespace keelson::blob

@@ -1,0 +1,394 @@
+#include "engine/blob/ordered_index.h"
+
+#include <algorithm>
+#include <cstring>
+#include <optional>
+#include <utility>
+
+#include "base/check.h"
+#include "base/coding.h"
+
+namespace keelson::blob {
+
+namespace {
+
+// Leaves grow in steps of this.
+constexpr size_t kStepBytes = 128;
+// A leaf below this joins its right neighbour, if both fit well into one.
+constexpr size_t kSmallBytes = 1024;
+constexpr size_t kJoinedBytesMax = 3072;
+// A node of the directory: three pointers and a colour, the separator, the leaf.
+constexpr size_t kNodeBytes = 32 + sizeof(std::string) + 24 + 16;
+
+struct Raw {
+  uint64_t shared = 0;
+  std::string_view suffix;
+  std::string_view value;
+};
+
+size_t common_prefix(std::string_view a, std::string_view b) {
+  const size_t most = std::min(a.size(), b.size());
+  return static_cast<size_t>(std::mismatch(a.begin(), a.begin() + static_cast<ptrdiff_t>(most), b.begin()).first -
+                             a.begin());
+}
+
+bool read_raw(std::string_view& from, Raw& entry) {
+  uint64_t suffix = 0;
+  uint64_t value = 0;
+  if (!read_varint(from, entry.shared) || !read_varint(from, suffix) || !read_varint(from, value) ||
+      suffix > from.size() || value > from.size() - suffix) {
+    return false;
+  }
+  entry.suffix = from.substr(0, suffix);
+  entry.value = from.substr(suffix, value);
+  from.remove_prefix(suffix + value);
+  return true;
+}
+
+// Of our own leaves.
+Raw next_raw(std::string_view& from) {
+  Raw entry;
+  const bool is_good = read_raw(from, entry);
+  KEELSON_CHECK(is_good, "a leaf of the index is malformed");
+  return entry;
+}
+
+void append_raw(std::string& out, uint64_t shared, std::string_view suffix, std::string_view more_suffix,
+                std::string_view value) {
+  append_varint(out, shared);
+  append_varint(out, suffix.size() + more_suffix.size());
+  append_varint(out, value.size());
+  out.append(suffix).append(more_suffix).append(value);
+}
+
+std::string last_key(std::string_view leaf) {
+  std::string key;
+  while (!leaf.empty()) {
+    const Raw entry = next_raw(leaf);
+    key.resize(entry.shared);
+    key.append(entry.suffix);
+  }
+  return key;
+}
+
+}  // namespace
+
+struct OrderedIndex::Spot {
+  size_t offset = 0;       // of the entry that is not less than the key, or of the leaf's end
+  size_t end = 0;          // of that entry
+  bool is_found = false;   // it is the key's own
+  size_t shared_left = 0;  // bytes that the key shares with the entry before
+  std::optional<Raw> at;   // that entry
+  size_t shared_at = 0;    // bytes that the key shares with it
+};
+
+OrderedIndex::OrderedIndex() { clear(); }
+OrderedIndex::~OrderedIndex() = default;
+
+void OrderedIndex::clear() {
+  KEELSON_CHECK(!is_checkpointing_, "the index is emptied during a checkpoint");
+  directory_.clear();
+  directory_.emplace(std::string(), Leaf{});
+  size_ = leaf_bytes_ = directory_bytes_ = 0;
+}
+
+size_t OrderedIndex::bytes_used() const { return leaf_bytes_ + directory_bytes_ + directory_.size() * kNodeBytes; }
+
+OrderedIndex::Directory::iterator OrderedIndex::leaf_of(std::string_view key) {
+  return std::prev(directory_.upper_bound(key));
+}
+OrderedIndex::Directory::const_iterator OrderedIndex::leaf_of(std::string_view key) const {
+  return std::prev(directory_.upper_bound(key));
+}
+
+// Compares by what is known already: `match` is how much the key shares with the entry before, which is less. An entry
+// that shares more than that with it is less too; one that shares less is greater.
+OrderedIndex::Spot OrderedIndex::find_in(const Leaf& leaf, std::string_view key) {
+  Spot spot;
+  std::string_view rest = leaf.view();
+  size_t match = 0;
+  while (!rest.empty()) {
+    const size_t offset = leaf.size - rest.size();
+    const Raw entry = next_raw(rest);
+    size_t shared = match;
+    bool is_less = false;
+    if (entry.shared < match) {
+      shared = entry.shared;
+    } else if (entry.shared > match) {
+      is_less = true;
+    } else {
+      const size_t more = common_prefix(key.substr(match), entry.suffix);
+      shared = match + more;
+      is_less = more == entry.suffix.size() ? shared < key.size()
+                                            : shared < key.size() && static_cast<unsigned char>(entry.suffix[more]) <
+                                                                         static_cast<unsigned char>(key[shared]);
+      spot.is_found = more == entry.suffix.size() && shared == key.size();
+    }
+    if (!is_less) {
+      spot.offset = offset;
+      spot.end = leaf.size - rest.size();
+      spot.shared_left = match;
+      spot.at = entry;
+      spot.shared_at = shared;
+      return spot;
+    }
+    match = shared;
+  }
+  spot.offset = spot.end = leaf.size;
+  spot.shared_left = match;
+  return spot;
+}
+
+void OrderedIndex::before_change(Leaf& leaf) {
+  if (!is_checkpointing_ || leaf.epoch == epoch_) return;
+  if (leaf.count != 0) take_early_(leaf.view());
+  leaf.epoch = epoch_;
+}
+
+// Puts `bytes` in the place of what stands between `from` and `to`.
+void OrderedIndex::splice(Leaf& leaf, size_t from, size_t to, std::string_view bytes) {
+  const size_t size = leaf.size - (to - from) + bytes.size();
+  if (size > leaf.capacity || size + 4 * kStepBytes < leaf.capacity) {
+    const size_t capacity = (size + kStepBytes - 1) / kStepBytes * kStepBytes;
+    auto grown = std::make_unique_for_overwrite<char[]>(capacity);
+    if (from != 0) std::memcpy(grown.get(), leaf.bytes.get(), from);
+    if (!bytes.empty()) std::memcpy(grown.get() + from, bytes.data(), bytes.size());
+    if (leaf.size != to) std::memcpy(grown.get() + from + bytes.size(), leaf.bytes.get() + to, leaf.size - to);
+    leaf_bytes_ += capacity - leaf.capacity;
+    leaf.bytes = std::move(grown);
+    leaf.capacity = static_cast<uint32_t>(capacity);
+  } else {
+    std::memmove(leaf.bytes.get() + from + bytes.size(), leaf.bytes.get() + to, leaf.size - to);
+    if (!bytes.empty()) std::memcpy(leaf.bytes.get() + from, bytes.data(), bytes.size());
+  }
+  leaf.size = static_cast<uint32_t>(size);
+}
+
+void OrderedIndex::put(std::string_view key, std::string_view value) {
+  const auto at = leaf_of(key);
+  Leaf& leaf = at->second;
+  before_change(leaf);
+  const Spot spot = find_in(leaf, key);
+  const bool is_append = spot.offset == leaf.size;
+  std::string bytes;
+  bytes.reserve(key.size() + value.size() + 2 * kVarintBytesMax);
+  if (spot.is_found) {
+    append_raw(bytes, spot.at->shared, spot.at->suffix, {}, value);
+  } else {
+    append_raw(bytes, spot.shared_left, key.substr(spot.shared_left), {}, value);
+    // The entry behind shares at least as much with the new key as it did with the one before.
+    if (spot.at) {
+      append_raw(bytes, spot.shared_at, spot.at->suffix.substr(spot.shared_at - spot.at->shared), {}, spot.at->value);
+    }
+    ++leaf.count;
+    ++size_;
+  }
+  splice(leaf, spot.offset, spot.end, bytes);
+  if (leaf.size > kLeafBytesMax && leaf.count > 1) split(at, is_append);
+}
+
+// Keys that come in order fill each leaf; others halve it.
+void OrderedIndex::split(Directory::iterator at, bool is_append) {
+  Leaf& left = at->second;
+  std::string_view rest = left.view();
+  std::string key;
+  std::string before;
+  uint32_t count = 0;
+  while (true) {
+    const size_t offset = left.size - rest.size();
+    const Raw entry = next_raw(rest);
+    before = key;
+    key.resize(entry.shared);
+    key.append(entry.suffix);
+    const bool is_here = is_append ? rest.empty() : offset != 0 && (offset >= left.size / 2 || rest.empty());
+    if (!is_here) {
+      ++count;
+      continue;
+    }
+    std::string first;
+    append_raw(first, 0, key, {}, entry.value);
+    Leaf right;
+    right.epoch = left.epoch;
+    right.count = left.count - count;
+    splice(right, 0, 0, rest);
+    splice(right, 0, 0, first);
+    splice(left, offset, left.size, {});
+    left.count = count;
+    // As short as tells the two apart.
+    std::string separator = key.substr(0, common_prefix(before, key) + 1);
+    directory_bytes_ += separator.capacity();
+    directory_.emplace_hint(std::next(at), std::move(separator), std::move(right));
+    return;
+  }
+}
+
+bool OrderedIndex::erase(std::string_view key) {
+  const auto at = leaf_of(key);
+  Leaf& leaf = at->second;
+  const Spot spot = find_in(leaf, key);
+  if (!spot.is_found) return false;
+  before_change(leaf);
+  std::string bytes;
+  size_t end = spot.end;
+  if (spot.end < leaf.size) {
+    std::string_view rest = leaf.view().substr(spot.end);
+    const Raw behind = next_raw(rest);
+    end = leaf.size - rest.size();
+    // What the one behind took from the key that goes, it must say itself.
+    const uint64_t shared = std::min(behind.shared, spot.at->shared);
+    append_raw(bytes, shared, spot.at->suffix.substr(0, behind.shared - shared), behind.suffix, behind.value);
+  }
+  splice(leaf, spot.offset, end, bytes);
+  --leaf.count;
+  --size_;
+  merge_if_small(at);
+  return true;
+}
+
+void OrderedIndex::merge_if_small(Directory::iterator at) {
+  Leaf& leaf = at->second;
+  if (leaf.size >= kSmallBytes) return;
+  const auto remove = [this](Directory::iterator gone) {
+    leaf_bytes_ -= gone->second.capacity;
+    directory_bytes_ -= gone->first.capacity();
+    directory_.erase(gone);
+  };
+  if (leaf.count == 0) {
+    // The neighbour on the left takes the range; the first leaf stays, whatever is in it.
+    if (at != directory_.begin()) remove(at);
+    return;
+  }
+  const auto next = std::next(at);
+  if (next == directory_.end() || leaf.size + next->second.size > kJoinedBytesMax) return;
+  before_change(next->second);
+  std::string_view rest = next->second.view();
+  if (!rest.empty()) {
+    const Raw first = next_raw(rest);
+    const size_t shared = common_prefix(last_key(leaf.view()), first.suffix);
+    std::string bytes;
+    append_raw(bytes, shared, first.suffix.substr(shared), {}, first.value);
+    bytes.append(rest);
+    splice(leaf, leaf.size, leaf.size, bytes);
+    leaf.count += next->second.count;
+  }
+  remove(next);
+}
+
+bool OrderedIndex::find(std::string_view key, std::string_view& value) const {
+  const Spot spot = find_in(leaf_of(key)->second, key);
+  if (spot.is_found) value = spot.at->value;
+  return spot.is_found;
+}
+
+// Walking.
+
+void OrderedIndex::Cursor::seek(std::string_view key) {
+  leaf_ = index_.leaf_of(key);
+  at_ = 0;
+  key_.clear();
+  is_valid_ = false;
+  enter_leaf();
+  while (is_valid_ && std::string_view(key_) < key) next();
+}
+
+// To the first entry from the beginning of this leaf on.
+void OrderedIndex::Cursor::enter_leaf() {
+  is_valid_ = false;
+  while (leaf_ != index_.directory_.end() && leaf_->second.count == 0) ++leaf_;
+  if (leaf_ == index_.directory_.end()) return;
+  at_ = 0;
+  key_.clear();
+  decode();
+}
+
+void OrderedIndex::Cursor::decode() {
+  std::string_view rest = leaf_->second.view().substr(at_);
+  const Raw entry = next_raw(rest);
+  key_.resize(entry.shared);
+  key_.append(entry.suffix);
+  value_ = entry.value;
+  at_ = leaf_->second.size - rest.size();
+  is_valid_ = true;
+}
+
+void OrderedIndex::Cursor::next() {
+  if (at_ < leaf_->second.size) {
+    decode();
+    return;
+  }
+  ++leaf_;
+  enter_leaf();
+}
+
+// Checkpoints.
+
+void OrderedIndex::begin_checkpoint(TakeLeaf take_early) {
+  KEELSON_CHECK(!is_checkpointing_, "one checkpoint at a time");
+  ++epoch_;
+  is_checkpointing_ = true;
+  has_more_ = true;
+  next_separator_.clear();
+  take_early_ = std::move(take_early);
+}
+
+bool OrderedIndex::checkpoint_some(size_t bytes_wanted, const TakeLeaf& take) {
+  if (!has_more_) return true;
+  size_t given = 0;
+  auto at = directory_.lower_bound(next_separator_);
+  // Leaves that have been given early cost a look each, so they count a little.
+  for (; at != directory_.end() && given < bytes_wanted; ++at) {
+    Leaf& leaf = at->second;
+    given += 16;
+    if (leaf.epoch == epoch_) continue;
+    leaf.epoch = epoch_;
+    if (leaf.count == 0) continue;
+    take(leaf.view());
+    given += leaf.size;
+  }
+  has_more_ = at != directory_.end();
+  if (has_more_) next_separator_ = at->first;
+  return !has_more_;
+}
+
+void OrderedIndex::end_checkpoint() {
+  is_checkpointing_ = has_more_ = false;
+  take_early_ = {};
+}
+
+Status OrderedIndex::load_leaf(std::string_view leaf,
+                               const std::function<bool(std::string_view, std::string_view)>& look) {
+  const auto bad = [](const char* why) {
+    return fail(std::make_error_code(std::errc::bad_message), std::string("a leaf of the index ") + why);
+  };
+  std::string key;
+  std::string first;
+  uint32_t count = 0;
+  std::string_view rest = leaf;
+  while (!rest.empty()) {
+    Raw entry;
+    if (!read_raw(rest, entry)) return bad("is cut short");
+    const std::string before = key;
+    if (entry.shared > key.size() || (count == 0 && entry.suffix.empty())) return bad("has a key that is no key");
+    key.resize(entry.shared);
+    key.append(entry.suffix);
+    if (count != 0 && (key <= before || entry.shared != common_prefix(before, key))) return bad("is out of order");
+    if (count == 0) first = key;
+    ++count;
+    if (!look(key, entry.value)) return bad("has an entry that is malformed");
+  }
+  if (count == 0 || leaf.size() > UINT32_MAX) return bad("is empty or too large");
+  const auto next = directory_.upper_bound(first);
+  // A separator may be shorter than the first key behind it, so both neighbours are asked for keys.
+  if (next != directory_.end() && next->first <= key) return bad("overlaps with another");
+  const auto before = std::prev(next);
+  if (before->second.count != 0 && last_key(before->second.view()) >= first) return bad("overlaps with another");
+  directory_bytes_ += first.capacity();
+  Leaf& loaded = directory_[first];
+  loaded.epoch = epoch_;
+  loaded.count = count;
+  splice(loaded, 0, loaded.size, leaf);
+  size_ += count;
+  return {};
+}
+
+}  // namespace keelson::blob
