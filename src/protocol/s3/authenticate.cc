@@ -56,9 +56,10 @@ S3Result<> authenticate(Call& call) {
   const bool has_header = request.header("authorization").has_value();
   const bool is_presigned = is_v4_presigned(request) || is_v2_presigned(request);
   if (has_header && is_presigned) {
-    return s3_fail(ErrorCode::kInvalidArgument, "Only one auth mechanism allowed; only the X-Amz-Algorithm query "
-                                                "parameter, Signature query string parameter or the Authorization "
-                                                "header should be specified");
+    return s3_fail(ErrorCode::kInvalidArgument,
+                   "Only one auth mechanism allowed; only the X-Amz-Algorithm query "
+                   "parameter, Signature query string parameter or the Authorization "
+                   "header should be specified");
   }
   S3Result<> done;
   if (is_v4_header(request) || is_v4_presigned(request)) {

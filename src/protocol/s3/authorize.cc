@@ -62,8 +62,10 @@ void add_headers(const Call& call, PolicyRequest& request) {
   for (const auto& [header, name] : kHeaders) {
     if (const auto value = call.header(header)) request.context.emplace_back(name, *value);
   }
-  constexpr std::pair<std::string_view, std::string_view> kParameters[] = {
-      {"prefix", "s3:prefix"}, {"delimiter", "s3:delimiter"}, {"max-keys", "s3:max-keys"}, {"versionId", "s3:versionid"}};
+  constexpr std::pair<std::string_view, std::string_view> kParameters[] = {{"prefix", "s3:prefix"},
+                                                                           {"delimiter", "s3:delimiter"},
+                                                                           {"max-keys", "s3:max-keys"},
+                                                                           {"versionId", "s3:versionid"}};
   for (const auto& [parameter, name] : kParameters) {
     if (const std::string* value = call.query.find(parameter)) request.context.emplace_back(name, *value);
   }
@@ -84,7 +86,8 @@ PolicyRequest make_request(const Call& call, const Wish& wish, std::string& reso
   request.user = call.user();
   request.action = wish.permission;
   if (wish.bucket != nullptr) {
-    resource = wish.key.empty() ? bucket_arn(wish.bucket->bucket->name) : object_arn(wish.bucket->bucket->name, wish.key);
+    resource =
+        wish.key.empty() ? bucket_arn(wish.bucket->bucket->name) : object_arn(wish.bucket->bucket->name, wish.key);
   } else {
     resource = bucket_arn(call.place.bucket.empty() ? "*" : call.place.bucket);
   }
@@ -132,7 +135,8 @@ bool may(const Call& call, const Wish& wish) {
   const bool is_restricted = bucket != nullptr && bucket->access_block.restricts_policy && !call.key &&
                              has_bucket_policy && bucket->policy->is_public();
   const Decision of_bucket = has_bucket_policy ? bucket->policy->decide(request) : Decision::kNone;
-  const Decision of_key = call.key && call.key->parsed_policy ? call.key->parsed_policy->decide(request) : Decision::kNone;
+  const Decision of_key =
+      call.key && call.key->parsed_policy ? call.key->parsed_policy->decide(request) : Decision::kNone;
   if (of_bucket == Decision::kDeny || of_key == Decision::kDeny) return false;
   if (call.is_root()) return true;
   if (bucket != nullptr && bucket->has_broken_policy) return false;

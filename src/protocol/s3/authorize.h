@@ -1,5 +1,5 @@
-// May they do it: the bucket's policy, the key's policy, ACLs and the public access block, put together as Amazon does within
-// one account.
+// May they do it: the bucket's policy, the key's policy, ACLs and the public access block, put together as Amazon does
+// within one account.
 //
 //   an explicit Deny anywhere                  no (the root key may always see to the bucket's policy)
 //   the root key                               yes
@@ -17,7 +17,7 @@
 namespace keelson::s3 {
 
 struct Wish {
-  std::string_view permission;  // "s3:GetObject"
+  std::string_view permission;         // "s3:GetObject"
   const BucketView* bucket = nullptr;  // null: the service
   std::string_view key = {};           // empty: the bucket itself
   std::string_view object_acl = {};    // ObjectMeta::acl, if the object is known

@@ -100,7 +100,8 @@ Task<bool> Call::respond_error(const S3Error& error) {
 }
 
 bool is_field_value(std::string_view value) {
-  if (!value.empty() && (value.front() == ' ' || value.front() == '\t' || value.back() == ' ' || value.back() == '\t')) {
+  if (!value.empty() &&
+      (value.front() == ' ' || value.front() == '\t' || value.back() == ' ' || value.back() == '\t')) {
     return false;
   }
   return std::all_of(value.begin(), value.end(),

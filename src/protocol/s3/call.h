@@ -47,8 +47,8 @@ struct Call {
   std::string_view signature_version;  // "AWS4-HMAC-SHA256", "AWS"
   int64_t signature_age_ms = 0;
   PayloadKind payload = PayloadKind::kUnsigned;
-  std::string payload_hash;        // with kHashed
-  std::optional<ChunkSeed> seed;   // with kChunks and kChunksTrailer
+  std::string payload_hash;       // with kHashed
+  std::optional<ChunkSeed> seed;  // with kChunks and kChunksTrailer
 
   // What has been answered.
   bool is_answered = false;

@@ -1,5 +1,6 @@
 // The operations' handlers, one for each supported row of operation_table.def. A handler is called when the request is
-// authenticated, its bucket found, and the row's permission granted; it answers through the call or hands an error back.
+// authenticated, its bucket found, and the row's permission granted; it answers through the call or hands an error
+// back.
 #pragma once
 
 #include "base/task.h"

@@ -46,7 +46,8 @@ Task<S3Result<>> ListBuckets(Call& call) {
   list.count_max = *count_max;
   if (const std::string* token = call.query.find("continuation-token"); token != nullptr && !token->empty()) {
     const auto after = from_base64(*token);
-    if (!after) co_return invalid_argument("The continuation token provided is incorrect", "continuation-token", *token);
+    if (!after)
+      co_return invalid_argument("The continuation token provided is incorrect", "continuation-token", *token);
     list.after = *after;
   }
   blob::Answer answer;
@@ -83,8 +84,10 @@ S3Result<blob::CreateBucket> read_create(Call& call, const CreateBucketDocument&
   const std::string_view location = document.location == "EU" ? "eu-west-1" : std::string_view(document.location);
   if (!location.empty() && location != region) {
     return s3_fail(ErrorCode::kIllegalLocationConstraintException,
-                   "The " + std::string(location) + " location constraint is incompatible for the region specific "
-                   "endpoint this request was sent to. This server's region is " + region + ".");
+                   "The " + std::string(location) +
+                       " location constraint is incompatible for the region specific "
+                       "endpoint this request was sent to. This server's region is " +
+                       region + ".");
   }
   blob::CreateBucket create;
   create.name = call.place.bucket;
@@ -172,8 +175,9 @@ Task<S3Result<>> PutBucketVersioning(Call& call) {
   const auto versioning = parse_versioning(*body);
   if (!versioning) co_return std::unexpected(versioning.error());
   if (call.bucket->bucket->has_object_lock && *versioning != blob::Versioning::kEnabled) {
-    co_return s3_fail(ErrorCode::kInvalidBucketState, "An Object Lock configuration is present on this bucket, so the "
-                                                      "versioning state cannot be changed.");
+    co_return s3_fail(ErrorCode::kInvalidBucketState,
+                      "An Object Lock configuration is present on this bucket, so the "
+                      "versioning state cannot be changed.");
   }
   blob::ConfigureBucket change;
   change.bucket = call.bucket->id();

@@ -77,8 +77,9 @@ Task<S3Result<>> PutBucketPolicy(Call& call) {
   const auto policy = Policy::parse(*body, Policy::Kind::kBucket, call.place.bucket);
   if (!policy) co_return std::unexpected(policy.error());
   if (call.bucket->access_block.blocks_policy && policy->is_public()) {
-    co_return s3_fail(ErrorCode::kAccessDenied, "Public policies are prevented by the BlockPublicPolicy setting in S3 "
-                                                "Block Public Access.");
+    co_return s3_fail(ErrorCode::kAccessDenied,
+                      "Public policies are prevented by the BlockPublicPolicy setting in S3 "
+                      "Block Public Access.");
   }
   co_return co_await change_document(call, kPolicyDocument, std::move(*body), 204);
 }
@@ -101,9 +102,8 @@ Task<S3Result<>> GetBucketCors(Call& call) {
   co_return co_await get_document(call, kCorsDocument, ErrorCode::kNoSuchCORSConfiguration);
 }
 Task<S3Result<>> PutBucketCors(Call& call) {
-  co_return co_await put_document<CorsConfiguration>(
-      call, kCorsDocument, &CorsConfiguration::parse,
-      [](const CorsConfiguration& value) { return value.document(); });
+  co_return co_await put_document<CorsConfiguration>(call, kCorsDocument, &CorsConfiguration::parse,
+                                                     [](const CorsConfiguration& value) { return value.document(); });
 }
 Task<S3Result<>> DeleteBucketCors(Call& call) {
   co_return co_await change_document(call, kCorsDocument, std::nullopt, 204);
@@ -147,8 +147,9 @@ Task<S3Result<>> PutObjectLockConfiguration(Call& call) {
   if (!lock) co_return std::unexpected(lock.error());
   const blob::Bucket& bucket = *call.bucket->bucket;
   if (!bucket.has_object_lock && bucket.versioning != blob::Versioning::kEnabled) {
-    co_return s3_fail(ErrorCode::kInvalidBucketState, "Versioning must be 'Enabled' on the bucket to apply a Object Lock "
-                                                      "configuration");
+    co_return s3_fail(ErrorCode::kInvalidBucketState,
+                      "Versioning must be 'Enabled' on the bucket to apply a Object Lock "
+                      "configuration");
   }
   blob::ConfigureBucket change;
   change.bucket = bucket.id;
@@ -190,9 +191,8 @@ Task<S3Result<>> GetPublicAccessBlock(Call& call) {
   co_return co_await get_document(call, kPublicAccessDocument, ErrorCode::kNoSuchPublicAccessBlockConfiguration);
 }
 Task<S3Result<>> PutPublicAccessBlock(Call& call) {
-  co_return co_await put_document<PublicAccessBlock>(
-      call, kPublicAccessDocument, &PublicAccessBlock::parse,
-      [](const PublicAccessBlock& value) { return value.document(); });
+  co_return co_await put_document<PublicAccessBlock>(call, kPublicAccessDocument, &PublicAccessBlock::parse,
+                                                     [](const PublicAccessBlock& value) { return value.document(); });
 }
 Task<S3Result<>> DeletePublicAccessBlock(Call& call) {
   co_return co_await change_document(call, kPublicAccessDocument, std::nullopt, 204);
@@ -202,11 +202,11 @@ Task<S3Result<>> GetBucketEncryption(Call&) {
   co_return s3_fail(ErrorCode::kServerSideEncryptionConfigurationNotFoundError);
 }
 
-Task<S3Result<>> GetBucketReplication(Call&) {
-  co_return s3_fail(ErrorCode::kReplicationConfigurationNotFoundError);
-}
+Task<S3Result<>> GetBucketReplication(Call&) { co_return s3_fail(ErrorCode::kReplicationConfigurationNotFoundError); }
 
-Task<S3Result<>> GetBucketLogging(Call& call) { co_return co_await respond_empty_document(call, "BucketLoggingStatus"); }
+Task<S3Result<>> GetBucketLogging(Call& call) {
+  co_return co_await respond_empty_document(call, "BucketLoggingStatus");
+}
 Task<S3Result<>> PutBucketLogging(Call& call) {
   auto body = co_await read_document(call, kSmallDocumentBytesMax);
   if (!body) co_return std::unexpected(std::move(body.error()));

@@ -26,7 +26,9 @@ struct ListQuery {
   bool encodes = false;
 
   // A key or prefix as it is written.
-  [[nodiscard]] std::string shown(std::string_view text) const { return encodes ? list_encoded(text) : std::string(text); }
+  [[nodiscard]] std::string shown(std::string_view text) const {
+    return encodes ? list_encoded(text) : std::string(text);
+  }
 };
 
 S3Result<ListQuery> read_list_query(const Query& query, std::string_view count_name) {

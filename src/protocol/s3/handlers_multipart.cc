@@ -59,15 +59,17 @@ S3Result<std::optional<blob::Checksum>> read_upload_checksum(const RequestView& 
   const auto type = request.header("x-amz-checksum-type");
   if (!algorithm || algorithm->empty()) {
     if (type) {
-      return s3_fail(ErrorCode::kInvalidRequest, "The x-amz-checksum-type header can only be used with the "
-                                                 "x-amz-checksum-algorithm header.");
+      return s3_fail(ErrorCode::kInvalidRequest,
+                     "The x-amz-checksum-type header can only be used with the "
+                     "x-amz-checksum-algorithm header.");
     }
     return std::optional<blob::Checksum>();
   }
   const auto known = parse_checksum_algorithm(*algorithm);
   if (!known) {
-    return s3_fail(ErrorCode::kInvalidRequest, "Checksum algorithm provided is unsupported. Please try again with any of "
-                                               "the valid types: [CRC32, CRC32C, CRC64NVME, SHA1, SHA256]");
+    return s3_fail(ErrorCode::kInvalidRequest,
+                   "Checksum algorithm provided is unsupported. Please try again with any of "
+                   "the valid types: [CRC32, CRC32C, CRC64NVME, SHA1, SHA256]");
   }
   // CRC64NVME is of the whole object alone; the SHAs cannot be; the other CRCs are of the parts unless it is said.
   blob::Checksum checksum{*known, *known != ChecksumAlgorithm::kCrc64Nvme, {}};
@@ -78,7 +80,8 @@ S3Result<std::optional<blob::Checksum>> read_upload_checksum(const RequestView& 
     checksum.is_composite = *type == "COMPOSITE";
     const bool is_good = checksum.is_composite ? *known != ChecksumAlgorithm::kCrc64Nvme : is_crc(*known);
     if (!is_good) {
-      return s3_fail(ErrorCode::kInvalidRequest, "The " + std::string(*type) + " checksum type cannot be used with the " +
+      return s3_fail(ErrorCode::kInvalidRequest, "The " + std::string(*type) +
+                                                     " checksum type cannot be used with the " +
                                                      std::string(checksum_name(*known)) + " checksum algorithm.");
     }
   }
@@ -120,14 +123,15 @@ Task<S3Result<>> UploadPart(Call& call) {
   const auto algorithm = algorithm_of(upload->upload);
   auto reader = PayloadReader::open(call, true, algorithm);
   if (!reader) co_return std::unexpected(std::move(reader.error()));
-  auto written = co_await write_payload(call, std::move(*reader), call.place.key);
+  auto written = co_await write_payload(call, std::move(*reader), call.place.key, true);
   if (!written) co_return std::unexpected(std::move(written.error()));
-  blob::PutPart put{call.bucket->id(), call.place.key, upload->upload.id, *number, written->etag, written->checksum,
-                    std::move(written->payload)};
+  blob::PutPart put{call.bucket->id(), call.place.key,    upload->upload.id,          *number,
+                    written->etag,     written->checksum, std::move(written->payload)};
   if (algorithm && put.checksum && put.checksum->algorithm != *algorithm) {
-    co_return s3_fail(ErrorCode::kInvalidRequest,
-                      "Checksum Type mismatch occurred, expected checksum Type: " + std::string(checksum_name(*algorithm)) +
-                          ", actual checksum Type: " + std::string(checksum_name(put.checksum->algorithm)));
+    co_return s3_fail(
+        ErrorCode::kInvalidRequest,
+        "Checksum Type mismatch occurred, expected checksum Type: " + std::string(checksum_name(*algorithm)) +
+            ", actual checksum Type: " + std::string(checksum_name(put.checksum->algorithm)));
   }
   blob::Answer answer;
   const log::LogErrc outcome = co_await call.store().apply(call.reactor, put, answer);
@@ -235,12 +239,13 @@ blob::ETag etag_of_parts(const std::vector<CompleteDocument::Part>& parts) {
 }
 
 // Of the whole object, from the parts that are named; nullopt if the upload asked for none or a part has none.
-S3Result<std::optional<blob::Checksum>> checksum_of_parts(const CompleteDocument& document, const blob::Answer& upload) {
+S3Result<std::optional<blob::Checksum>> checksum_of_parts(const CompleteDocument& document,
+                                                          const blob::Answer& upload) {
   std::vector<PartChecksum> values;
   for (const auto& named : document.parts) {
-    const auto found = std::lower_bound(
-        upload.parts.begin(), upload.parts.end(), named.number,
-        [](const blob::UploadPart& part, uint32_t number) { return part.info.number < number; });
+    const auto found =
+        std::lower_bound(upload.parts.begin(), upload.parts.end(), named.number,
+                         [](const blob::UploadPart& part, uint32_t number) { return part.info.number < number; });
     if (found == upload.parts.end() || found->info.number != named.number) {
       S3Error error{.code = ErrorCode::kInvalidPart};
       error.details.emplace_back("PartNumber", std::to_string(named.number));
@@ -250,8 +255,8 @@ S3Result<std::optional<blob::Checksum>> checksum_of_parts(const CompleteDocument
     const auto& stored = found->info.checksum;
     if (named.checksum && stored && named.checksum->algorithm == stored->algorithm &&
         named.checksum->value != stored->value) {
-      return s3_fail(ErrorCode::kInvalidPart, "The checksum of part " + std::to_string(named.number) +
-                                                  " is not the one that was uploaded.");
+      return s3_fail(ErrorCode::kInvalidPart,
+                     "The checksum of part " + std::to_string(named.number) + " is not the one that was uploaded.");
     }
     if (stored) values.push_back({stored->value, found->info.size_bytes});
   }
@@ -290,7 +295,8 @@ S3Result<> check_completion(const Call& call, const CompleteDocument& document, 
       for (const auto& part : upload.parts) total += part.info.number == named.number ? part.info.size_bytes : 0;
     }
     if (*text != std::to_string(total)) {
-      return s3_fail(ErrorCode::kInvalidRequest, "The provided 'x-amz-mp-object-size' header value " + std::string(*text) +
+      return s3_fail(ErrorCode::kInvalidRequest, "The provided 'x-amz-mp-object-size' header value " +
+                                                     std::string(*text) +
                                                      " does not match what was computed: " + std::to_string(total));
     }
   }

@@ -242,9 +242,9 @@ Task<S3Result<>> DeleteObject(Call& call) {
   remove.version = version->version;
   remove.is_null_version = version->is_null;
   remove.condition = *condition;
-  remove.bypasses_governance = wants_bypass(call) && may(call, {.permission = "s3:BypassGovernanceRetention",
-                                                                .bucket = call.bucket.get(),
-                                                                .key = call.place.key});
+  remove.bypasses_governance =
+      wants_bypass(call) &&
+      may(call, {.permission = "s3:BypassGovernanceRetention", .bucket = call.bucket.get(), .key = call.place.key});
   blob::Answer answer;
   const log::LogErrc outcome = co_await call.store().apply(call.reactor, remove, answer);
   if (auto good = check_outcome(outcome, answer); !good) co_return good;
@@ -328,8 +328,8 @@ Task<S3Result<>> GetObjectAttributes(Call& call) {
   }
   if (wants("ObjectParts") && !meta.parts.empty()) write_attribute_parts(xml, call, meta);
   if (wants("StorageClass")) {
-    xml.element("StorageClass", meta.storage_class.empty() ? std::string_view("STANDARD")
-                                                           : std::string_view(meta.storage_class));
+    xml.element("StorageClass",
+                meta.storage_class.empty() ? std::string_view("STANDARD") : std::string_view(meta.storage_class));
   }
   if (wants("ObjectSize")) xml.element("ObjectSize", meta.payload.size_bytes);
   xml.close("GetObjectAttributesResponse");

@@ -1,8 +1,8 @@
 // Access keys: who may sign, and what their user may do.
 //
 // The root key comes from the settings and may do everything. Others are documents of the blob service, one for each,
-// under "s3-key/<id>"; each belongs to a user and has a policy, named or in full. A ring of them is immutable and shared
-// by all reactors; a change makes a new ring.
+// under "s3-key/<id>"; each belongs to a user and has a policy, named or in full. A ring of them is immutable and
+// shared by all reactors; a change makes a new ring.
 #pragma once
 
 #include <map>

@@ -9,8 +9,8 @@
 
 namespace keelson::s3 {
 
-// Operations of the table, then what is none of them: preflights and website requests, requests that were refused before
-// their operation was known.
+// Operations of the table, then what is none of them: preflights and website requests, requests that were refused
+// before their operation was known.
 inline constexpr size_t kOperationCount = 0
 #define S3_YES(...) +1
 #define S3_NO(...) +1
@@ -25,8 +25,8 @@ inline constexpr size_t kSlotCount = kOperationCount + 3;
 
 struct OperationCounts {
   Counter calls;
-  Counter client_errors;  // 4xx
-  Counter server_errors;  // 5xx
+  Counter client_errors;   // 4xx
+  Counter server_errors;   // 5xx
   Counter bytes_received;  // of payload
   Counter bytes_sent;
   Histogram latency_ns;  // from the head to the end of the answer

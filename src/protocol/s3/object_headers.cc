@@ -13,9 +13,13 @@ namespace keelson::s3 {
 
 namespace {
 
-constexpr std::array<std::string_view, 7> kStoredHeaders = {
-    "content-type",     "cache-control", "content-disposition",            "content-encoding",
-    "content-language", "expires",       "x-amz-website-redirect-location"};
+constexpr std::array<std::string_view, 7> kStoredHeaders = {"content-type",
+                                                            "cache-control",
+                                                            "content-disposition",
+                                                            "content-encoding",
+                                                            "content-language",
+                                                            "expires",
+                                                            "x-amz-website-redirect-location"};
 constexpr std::string_view kMetaPrefix = "x-amz-meta-";
 constexpr std::string_view kDefaultType = "binary/octet-stream";
 
@@ -193,11 +197,11 @@ void add_checksum_fields(Call& call, const blob::ObjectMeta& meta) {
 void add_expiration_field(Call& call, const blob::ObjectInfo& object) {
   if (!call.bucket->lifecycle) return;
   const LifecycleObject known{object.key, &object.meta.tags, object.meta.payload.size_bytes};
-  const auto expiration = expiration_of(*call.bucket->lifecycle, known, object.modified_ms,
-                                        call.service.options().lifecycle_day_ms);
+  const auto expiration =
+      expiration_of(*call.bucket->lifecycle, known, object.modified_ms, call.service.options().lifecycle_day_ms);
   if (!expiration) return;
-  const std::string text =
-      "expiry-date=\"" + format_http_date(expiration->at_ms) + "\", rule-id=\"" + uri_encoded(expiration->rule_id) + "\"";
+  const std::string text = "expiry-date=\"" + format_http_date(expiration->at_ms) + "\", rule-id=\"" +
+                           uri_encoded(expiration->rule_id) + "\"";
   call.exchange.add_field("x-amz-expiration", text);
 }
 

@@ -1,5 +1,5 @@
-// Between an object's headers and what the store keeps of it: the fields of a PUT, a copy, a form or a multipart upload on
-// the way in, the fields of an answer on the way out.
+// Between an object's headers and what the store keeps of it: the fields of a PUT, a copy, a form or a multipart upload
+// on the way in, the fields of an answer on the way out.
 #pragma once
 
 #include <optional>
@@ -17,8 +17,8 @@ inline constexpr size_t kUserMetadataBytesMax = 2048;
 
 // Content-Type and its like, x-amz-meta-, x-amz-website-redirect-location. kMetadataTooLarge.
 [[nodiscard]] S3Result<blob::Pairs> read_object_headers(const RequestView& request);
-// All that a request says of a new object, headers and tags, ACL, lock and storage class, the bucket's defaults taken in.
-// What is asked for and not built is kNotImplemented. The permissions for ACL, tags and locks are checked.
+// All that a request says of a new object, headers and tags, ACL, lock and storage class, the bucket's defaults taken
+// in. What is asked for and not built is kNotImplemented. The permissions for ACL, tags and locks are checked.
 [[nodiscard]] S3Result<blob::ObjectMeta> read_object_meta(Call& call);
 // x-amz-server-side-encryption and its like: kNotImplemented.
 [[nodiscard]] S3Result<> refuse_encryption(const RequestView& request);

@@ -40,7 +40,8 @@ S3Result<> PayloadReader::read_headers() {
   if (is_chunked) {
     const auto length = parse_number(call.request.header_or_empty("x-amz-decoded-content-length"));
     if (!length) {
-      return s3_fail(ErrorCode::kMissingContentLength, "You must provide the x-amz-decoded-content-length HTTP header.");
+      return s3_fail(ErrorCode::kMissingContentLength,
+                     "You must provide the x-amz-decoded-content-length HTTP header.");
     }
     size_bytes_ = *length;
     const bool has_trailer = call.payload != PayloadKind::kChunks;
@@ -71,8 +72,9 @@ S3Result<> PayloadReader::read_checksum_headers() {
     const auto text = call.header(checksum_header(one));
     if (!text) continue;
     if (algorithm) {
-      return s3_fail(ErrorCode::kInvalidRequest, "Expecting a single x-amz-checksum- header. Multiple checksum Types "
-                                                 "are not allowed.");
+      return s3_fail(ErrorCode::kInvalidRequest,
+                     "Expecting a single x-amz-checksum- header. Multiple checksum Types "
+                     "are not allowed.");
     }
     auto value = from_base64(*text);
     if (!value || value->size() != checksum_bytes(one)) {
@@ -105,8 +107,9 @@ S3Result<> PayloadReader::read_checksum_headers() {
       return s3_fail(ErrorCode::kInvalidRequest, "Value for x-amz-sdk-checksum-algorithm header is invalid.");
     }
     if (!algorithm && !call.header("content-md5")) {
-      return s3_fail(ErrorCode::kInvalidRequest, "x-amz-sdk-checksum-algorithm specified, but no corresponding "
-                                                 "x-amz-checksum-* or x-amz-trailer headers were found.");
+      return s3_fail(ErrorCode::kInvalidRequest,
+                     "x-amz-sdk-checksum-algorithm specified, but no corresponding "
+                     "x-amz-checksum-* or x-amz-trailer headers were found.");
     }
   }
   if (algorithm) checksummer_.emplace(*algorithm);
@@ -160,7 +163,8 @@ S3Result<> PayloadReader::finish() {
   if (md5_) {
     const std::string computed = md5_->finish();
     if (!md5_wanted_.empty() && md5_wanted_ != computed) {
-      S3Error error{.code = ErrorCode::kBadDigest, .message = "The Content-MD5 you specified did not match what we received."};
+      S3Error error{.code = ErrorCode::kBadDigest,
+                    .message = "The Content-MD5 you specified did not match what we received."};
       error.details.emplace_back("ExpectedDigest", to_base64(md5_wanted_));
       error.details.emplace_back("CalculatedDigest", to_base64(computed));
       return std::unexpected(std::move(error));

@@ -6,9 +6,9 @@
 //     ...
 //   }
 //
-// Checked: the announced length, the SHA-256 that was signed, signed chunks and trailers (aws_chunked.h), Content-MD5, and
-// one x-amz-checksum- value from a header or a trailer. Pieces are handed out before the end is checked, so nothing may
-// become visible before next() has given its last.
+// Checked: the announced length, the SHA-256 that was signed, signed chunks and trailers (aws_chunked.h), Content-MD5,
+// and one x-amz-checksum- value from a header or a trailer. Pieces are handed out before the end is checked, so nothing
+// may become visible before next() has given its last.
 #pragma once
 
 #include <array>
@@ -28,8 +28,8 @@ namespace keelson::s3 {
 
 class PayloadReader {
  public:
-  // `with_md5`: the MD5 is wanted although the client does not ask for it (entity tags). `wanted`: a checksum that is to
-  // be computed if the client brings none. kMissingContentLength, kInvalidDigest, kInvalidRequest, kInvalidArgument.
+  // `with_md5`: the MD5 is wanted although the client does not ask for it (entity tags). `wanted`: a checksum that is
+  // to be computed if the client brings none. kMissingContentLength, kInvalidDigest, kInvalidRequest, kInvalidArgument.
   static S3Result<PayloadReader> open(Call& call, bool with_md5, std::optional<ChecksumAlgorithm> wanted = {},
                                       bool with_checksums = true);
 
@@ -62,7 +62,7 @@ class PayloadReader {
   std::optional<Digest> sha256_;  // for the signature
   std::optional<Checksummer> checksummer_;
   std::string md5_wanted_;
-  std::string checksum_wanted_;      // raw; empty: none in a header
+  std::string checksum_wanted_;  // raw; empty: none in a header
   bool is_checksum_in_trailer_ = false;
   std::array<unsigned char, 16> md5_value_{};
   std::optional<blob::Checksum> checksum_;

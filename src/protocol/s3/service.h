@@ -1,7 +1,7 @@
 // The S3 service of one node: HTTP in front, the blob store behind.
 //
-// Connections are spread over all reactors by net/http's server; a request is answered on its connection's reactor. What
-// reactors share (the key ring) is immutable and replaced as a whole.
+// Connections are spread over all reactors by net/http's server; a request is answered on its connection's reactor.
+// What reactors share (the key ring) is immutable and replaced as a whole.
 #pragma once
 
 #include <cstdint>

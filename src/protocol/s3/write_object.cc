@@ -11,12 +11,13 @@ namespace keelson::s3 {
 S3Error storage_error(const Error& error) {
   log_warn("s3", "bytes could not be stored or read", {{"why", error.message()}});
   if (error.code() == make_error_code(env::DiskErrc::kFull)) {
-    return {.code = ErrorCode::kServiceUnavailable, .message = "The disk is full; writes are refused until there is room."};
+    return {.code = ErrorCode::kServiceUnavailable,
+            .message = "The disk is full; writes are refused until there is room."};
   }
   return {.code = ErrorCode::kInternalError};
 }
 
-Task<S3Result<Written>> write_payload(Call& call, PayloadReader reader, std::string key) {
+Task<S3Result<Written>> write_payload(Call& call, PayloadReader reader, std::string key, bool is_part) {
   if (reader.size_bytes() > kSinglePutBytesMax) {
     S3Error error{.code = ErrorCode::kEntityTooLarge};
     error.details.emplace_back("ProposedSize", std::to_string(reader.size_bytes()));
@@ -24,7 +25,8 @@ Task<S3Result<Written>> write_payload(Call& call, PayloadReader reader, std::str
     co_return std::unexpected(std::move(error));
   }
   Written written;
-  written.writer = call.store().new_writer(call.reactor, call.bucket->id(), key, reader.size_bytes());
+  written.writer = call.store().new_writer(call.reactor, call.bucket->id(), key,
+                                           {.size_expected = reader.size_bytes(), .is_part = is_part});
   while (true) {
     auto piece = co_await reader.next();
     if (!piece) co_return std::unexpected(std::move(piece.error()));
@@ -42,9 +44,10 @@ Task<S3Result<Written>> write_payload(Call& call, PayloadReader reader, std::str
 }
 
 Task<S3Result<Written>> copy_payload(Call& call, blobstore::BlobReader& from, uint64_t size_bytes, std::string key,
-                                     std::optional<ChecksumAlgorithm> algorithm) {
+                                     std::optional<ChecksumAlgorithm> algorithm, bool is_part) {
   Written written;
-  written.writer = call.store().new_writer(call.reactor, call.bucket->id(), key, size_bytes);
+  written.writer =
+      call.store().new_writer(call.reactor, call.bucket->id(), key, {.size_expected = size_bytes, .is_part = is_part});
   Digest md5(DigestKind::kMd5);
   std::optional<Checksummer> checksummer;
   if (algorithm) checksummer.emplace(*algorithm);

@@ -1,5 +1,5 @@
-// The common way of bytes into an object: a payload's pieces go to a writer as they come, and nothing is visible before all
-// checks have passed and the command is durable.
+// The common way of bytes into an object: a payload's pieces go to a writer as they come, and nothing is visible before
+// all checks have passed and the command is durable.
 #pragma once
 
 #include <cstdint>
@@ -25,10 +25,12 @@ struct Written {
 };
 
 // kEntityTooLarge, and the reader's errors.
-[[nodiscard]] Task<S3Result<Written>> write_payload(Call& call, PayloadReader reader, std::string key);
+[[nodiscard]] Task<S3Result<Written>> write_payload(Call& call, PayloadReader reader, std::string key,
+                                                    bool is_part = false);
 // Copies `size_bytes` of what the reader stands at. `algorithm`: a checksum to compute on the way.
 [[nodiscard]] Task<S3Result<Written>> copy_payload(Call& call, blobstore::BlobReader& from, uint64_t size_bytes,
-                                                   std::string key, std::optional<ChecksumAlgorithm> algorithm);
+                                                   std::string key, std::optional<ChecksumAlgorithm> algorithm,
+                                                   bool is_part = false);
 // What an error of the store's bytes says to a client; logged.
 [[nodiscard]] S3Error storage_error(const Error& error);
 
