@@ -22,13 +22,14 @@ constexpr int64_t kKeysRetryNs = 1'000'000;
 
 S3Service::S3Service(env::Env& env, blobstore::Store& store, S3Options options)
     : env_(env), store_(store), options_(std::move(options)), tasks_(std::make_unique<env::TaskScope>(env.reactor(0))) {
-  auto ring = std::make_shared<KeyRing>();
   AccessKey root;
   root.id = options_.root_key_id;
   root.secret = options_.root_secret;
   root.user = kRootUser;
   root.is_root = true;
-  ring->put(std::move(root));
+  KeyRing keys;
+  keys.put(std::move(root));
+  const auto ring = std::make_shared<const KeyRing>(std::move(keys));
   std::vector<env::Reactor*> reactors;
   for (unsigned i = 0; i < env.reactor_count(); ++i) {
     reactors.push_back(&env.reactor(i));
@@ -49,7 +50,7 @@ Task<Status> S3Service::start() {
   const blob::FindDocuments find{std::string(kKeyDocumentPrefix)};
   const log::LogErrc outcome = co_await store_.query_buckets(env_.reactor(0), find, answer);
   if (outcome != log::LogErrc::kOk) co_return fail(make_error_code(outcome), "s3: the access keys cannot be read");
-  auto ring = std::make_shared<KeyRing>(*locals_[0]->keys);
+  KeyRing ring = *locals_[0]->keys;
   for (const auto& [name, text] : answer.documents) {
     auto key = load_access_key(name, text);
     if (!key) {
@@ -57,10 +58,10 @@ Task<Status> S3Service::start() {
     } else if (key->id == options_.root_key_id) {
       log_warn("s3", "an access key has the root key's id and is left out", {{"id", key->id}});
     } else {
-      ring->put(std::move(*key));
+      ring.put(std::move(*key));
     }
   }
-  co_await hand_out(std::move(ring));
+  co_await hand_out(std::make_shared<const KeyRing>(std::move(ring)));
   tasks_->spawn(lifecycle_loop());
   co_return Status();
 }
@@ -98,13 +99,13 @@ Task<S3Result<AccessKey>> S3Service::put_key(std::string id, std::string secret,
     co_return invalid_argument("The root key comes from the settings", "id", key->id);
   }
   while (keys_are_changing_) co_await env::sleep_for(here, kKeysRetryNs);
-  auto ring = std::make_shared<KeyRing>(*locals_[0]->keys);
-  if (ring->size() > kKeysMax) co_return s3_fail(ErrorCode::kInvalidRequest, "There are too many access keys.");
-  ring->put(*key);
+  KeyRing ring = *locals_[0]->keys;
+  if (ring.size() > kKeysMax) co_return s3_fail(ErrorCode::kInvalidRequest, "There are too many access keys.");
+  ring.put(*key);
   keys_are_changing_ = true;
   blob::ConfigureService change;
   change.set_documents.emplace_back(std::string(kKeyDocumentPrefix) + key->id, key->document());
-  auto stored = co_await store_keys(std::move(change), std::move(ring));
+  auto stored = co_await store_keys(std::move(change), std::make_shared<const KeyRing>(std::move(ring)));
   keys_are_changing_ = false;
   if (!stored) co_return std::unexpected(std::move(stored.error()));
   co_return key;
@@ -115,12 +116,12 @@ Task<S3Result<>> S3Service::remove_key(std::string id) {
   while (keys_are_changing_) co_await env::sleep_for(here, kKeysRetryNs);
   const auto known = locals_[0]->keys->find(id);
   if (known == nullptr || known->is_root) co_return s3_fail(ErrorCode::kNoSuchAccessKey);
-  auto ring = std::make_shared<KeyRing>(*locals_[0]->keys);
-  ring->remove(id);
+  KeyRing ring = *locals_[0]->keys;
+  ring.remove(id);
   keys_are_changing_ = true;
   blob::ConfigureService change;
   change.remove_documents.push_back(std::string(kKeyDocumentPrefix) + id);
-  auto stored = co_await store_keys(std::move(change), std::move(ring));
+  auto stored = co_await store_keys(std::move(change), std::make_shared<const KeyRing>(std::move(ring)));
   keys_are_changing_ = false;
   co_return stored;
 }
