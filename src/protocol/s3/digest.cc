@@ -1,0 +1,153 @@
+#include "protocol/s3/digest.h"
+
+#include <openssl/crypto.h>
+#include <openssl/evp.h>
+#include <openssl/hmac.h>
+
+#include <array>
+#include <utility>
+
+#include "base/check.h"
+
+namespace keelson::s3 {
+
+namespace {
+
+// Fetched once: EVP_sha256() and its like look the algorithm up anew for each context (OpenSSL 3, "implicit fetching").
+const EVP_MD* method(DigestKind kind) {
+  static const EVP_MD* const kMethods[] = {EVP_MD_fetch(nullptr, "MD5", nullptr),
+                                           EVP_MD_fetch(nullptr, "SHA1", nullptr),
+                                           EVP_MD_fetch(nullptr, "SHA256", nullptr)};
+  const EVP_MD* found = kMethods[static_cast<size_t>(kind)];
+  KEELSON_CHECK(found != nullptr, "OpenSSL has MD5, SHA-1 and SHA-256");
+  return found;
+}
+
+std::string hmac(DigestKind kind, std::string_view key, std::string_view bytes) {
+  std::array<unsigned char, EVP_MAX_MD_SIZE> out;
+  unsigned size = 0;
+  const unsigned char* made =
+      HMAC(method(kind), key.data(), static_cast<int>(key.size()), reinterpret_cast<const unsigned char*>(bytes.data()),
+           bytes.size(), out.data(), &size);
+  KEELSON_CHECK(made != nullptr, "HMAC works");
+  return std::string(reinterpret_cast<const char*>(out.data()), size);
+}
+
+int hex_value(char c) {
+  if (c >= '0' && c <= '9') return c - '0';
+  if (c >= 'a' && c <= 'f') return c - 'a' + 10;
+  if (c >= 'A' && c <= 'F') return c - 'A' + 10;
+  return -1;
+}
+
+constexpr std::string_view kBase64 = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+
+constexpr std::array<int8_t, 256> make_base64_values() {
+  std::array<int8_t, 256> values{};
+  values.fill(-1);
+  for (size_t i = 0; i < kBase64.size(); ++i) values[static_cast<uint8_t>(kBase64[i])] = static_cast<int8_t>(i);
+  return values;
+}
+constexpr std::array<int8_t, 256> kBase64Values = make_base64_values();
+
+}  // namespace
+
+struct Digest::Context {
+  EVP_MD_CTX* md = EVP_MD_CTX_new();
+  ~Context() { EVP_MD_CTX_free(md); }
+};
+
+size_t digest_bytes(DigestKind kind) { return static_cast<size_t>(EVP_MD_get_size(method(kind))); }
+
+Digest::Digest(DigestKind kind) : context_(std::make_unique<Context>()) {
+  KEELSON_CHECK(context_->md != nullptr && EVP_DigestInit_ex2(context_->md, method(kind), nullptr) == 1,
+                "a digest can be begun");
+}
+Digest::~Digest() = default;
+Digest::Digest(Digest&&) noexcept = default;
+Digest& Digest::operator=(Digest&&) noexcept = default;
+
+void Digest::update(std::string_view bytes) {
+  KEELSON_CHECK(EVP_DigestUpdate(context_->md, bytes.data(), bytes.size()) == 1, "a digest takes bytes");
+}
+
+std::string Digest::finish() {
+  std::array<unsigned char, EVP_MAX_MD_SIZE> out;
+  unsigned size = 0;
+  KEELSON_CHECK(EVP_DigestFinal_ex(context_->md, out.data(), &size) == 1, "a digest ends");
+  return std::string(reinterpret_cast<const char*>(out.data()), size);
+}
+
+std::string digest_of(DigestKind kind, std::string_view bytes) {
+  Digest digest(kind);
+  digest.update(bytes);
+  return digest.finish();
+}
+
+std::string hmac_sha256(std::string_view key, std::string_view bytes) { return hmac(DigestKind::kSha256, key, bytes); }
+std::string hmac_sha1(std::string_view key, std::string_view bytes) { return hmac(DigestKind::kSha1, key, bytes); }
+
+bool equal_in_constant_time(std::string_view a, std::string_view b) {
+  return a.size() == b.size() && CRYPTO_memcmp(a.data(), b.data(), a.size()) == 0;
+}
+
+std::string to_hex(std::string_view bytes) {
+  constexpr std::string_view kDigits = "0123456789abcdef";
+  std::string text;
+  text.reserve(bytes.size() * 2);
+  for (const char c : bytes) {
+    text += kDigits[static_cast<uint8_t>(c) >> 4];
+    text += kDigits[static_cast<uint8_t>(c) & 15];
+  }
+  return text;
+}
+
+std::optional<std::string> from_hex(std::string_view text) {
+  if (text.size() % 2 != 0) return std::nullopt;
+  std::string bytes;
+  bytes.reserve(text.size() / 2);
+  for (size_t i = 0; i < text.size(); i += 2) {
+    const int high = hex_value(text[i]);
+    const int low = hex_value(text[i + 1]);
+    if (high < 0 || low < 0) return std::nullopt;
+    bytes += static_cast<char>(high * 16 + low);
+  }
+  return bytes;
+}
+
+std::string to_base64(std::string_view bytes) {
+  std::string text;
+  text.reserve((bytes.size() + 2) / 3 * 4);
+  for (size_t i = 0; i < bytes.size(); i += 3) {
+    const size_t count = bytes.size() - i < 3 ? bytes.size() - i : 3;
+    uint32_t word = 0;
+    for (size_t k = 0; k < 3; ++k) word = word << 8 | (k < count ? static_cast<uint8_t>(bytes[i + k]) : 0U);
+    for (size_t k = 0; k < 4; ++k) text += k <= count ? kBase64[word >> (18 - 6 * k) & 63] : '=';
+  }
+  return text;
+}
+
+std::optional<std::string> from_base64(std::string_view text) {
+  if (text.size() % 4 != 0) return std::nullopt;
+  size_t padding = 0;
+  while (padding < 2 && padding < text.size() && text[text.size() - 1 - padding] == '=') ++padding;
+  std::string bytes;
+  bytes.reserve(text.size() / 4 * 3);
+  uint32_t word = 0;
+  const size_t digits = text.size() - padding;
+  for (size_t i = 0; i < text.size(); ++i) {
+    const int8_t value = i < digits ? kBase64Values[static_cast<uint8_t>(text[i])] : int8_t{0};
+    if (value < 0) return std::nullopt;
+    word = word << 6 | static_cast<uint32_t>(value);
+    if (i % 4 != 3) continue;
+    for (int k = 2; k >= 0; --k) bytes += static_cast<char>(word >> (8 * k) & 0xff);
+    word = 0;
+  }
+  for (size_t i = 0; i < padding; ++i) {
+    if (bytes.back() != '\0') return std::nullopt;
+    bytes.pop_back();
+  }
+  return bytes;
+}
+
+}  // namespace keelson::s3
