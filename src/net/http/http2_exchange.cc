@@ -47,8 +47,10 @@ class Lines {
     for (const Field& field : fields) {
       if (is_of_connection(field.name)) continue;
       const size_t at = scratch_.names.size();
-      for (char c : field.name) {
-        scratch_.names.push_back(c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c);
+      scratch_.names.append(field.name);
+      for (size_t i = at; i < scratch_.names.size(); ++i) {
+        char& c = scratch_.names[i];
+        c = static_cast<char>(c + (c >= 'A' && c <= 'Z' ? 'a' - 'A' : 0));
       }
       add(std::string_view(scratch_.names).substr(at), field.value);
     }
