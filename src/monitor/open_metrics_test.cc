@@ -94,11 +94,11 @@ TEST(Secrets, AreEqualOnlyIfTheyAre) {
 }
 
 TEST(BasicPassword, IsWhatFollowsTheColon) {
-  const auto of = [](std::string value) {
-    net::http::Fields fields;
-    fields.add("authorization", std::move(value));
+  const auto of = [](std::string_view value) {
+    net::http::FieldList fields;
+    fields.add("authorization", value);
     std::string password;
-    return basic_password(fields, password) ? password : "-";
+    return basic_password(fields.view(), password) ? password : "-";
   };
   EXPECT_EQ(of("Basic QWxhZGRpbjpvcGVuIHNlc2FtZQ=="), "open sesame");
   EXPECT_EQ(of("basic dTpwOnE="), "p:q");
