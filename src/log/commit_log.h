@@ -2,7 +2,9 @@
 //
 // A shard appends records, each with the shard's next index (from 1, without a gap); the log says when each is
 // committed: durable as configured on one node, agreed by a quorum in a cluster. Only then does the shard apply it.
-// Outcomes come in the order of the appends of a shard. A reactor uses its own CommitLog object, on its own thread.
+// Outcomes come in the order of the appends of a shard; an append that is committed at once may overtake others that
+// wait (durability is switched, or another part of theirs must be synced), and the shard keeps the order. A reactor
+// uses its own CommitLog object, on its own thread.
 //
 //   Buffer& payload = log.begin(shard, index, time_ms);
 //   payload.append(...);

@@ -39,18 +39,24 @@ class Appended final : public CommitWaiter {
  public:
   explicit Appended(std::vector<ShardModel>& model) : model_(model) {}
   void committed(LogErrc told) override {
-    outcome = told;
     for (const auto& [shard, index] : parts) {
       if (index <= model_[shard].told) model_[shard].is_told_out_of_order = true;
       model_[shard].told = index;
     }
-    if (told != LogErrc::kOk) return;
-    for (const auto& [shard, index] : parts) model_[shard].acknowledged = std::max(model_[shard].acknowledged, index);
+    end(told);
   }
+  // Committed by the append itself, which may overtake others of its shard that wait; shards keep the order.
+  void committed_at_once() { end(LogErrc::kOk); }
   std::vector<std::pair<ShardId, uint64_t>> parts;
   std::optional<LogErrc> outcome;
 
  private:
+  void end(LogErrc told) {
+    outcome = told;
+    if (told != LogErrc::kOk) return;
+    for (const auto& [shard, index] : parts) model_[shard].acknowledged = std::max(model_[shard].acknowledged, index);
+  }
+
   std::vector<ShardModel>& model_;
 };
 
@@ -279,7 +285,7 @@ class LogSimulation {
       record->parts.emplace_back(id, index);
     }
     if (own.size() > 1) records_of_parts_.push_back(record->parts);
-    if (port.end(*record) == Append::kCommitted) record->committed(LogErrc::kOk);
+    if (port.end(*record) == Append::kCommitted) record->committed_at_once();
     appended_.push_back(std::move(record));
   }
 
