@@ -31,7 +31,8 @@ FUZZ_SECONDS = 60
 PROGRESS_S = 30
 ADDRESS_SPACE_BYTES_MAX = 8 << 30
 # Every fuzz target that has to exist; what else fuzz/ builds is run too.
-FUZZERS = ("fuzz_resp_request", "fuzz_resp_reply", "fuzz_log_reader", "fuzz_checkpoint_reader", "fuzz_dump", "fuzz_config")
+FUZZERS = ("fuzz_resp_request", "fuzz_resp_reply", "fuzz_log_reader", "fuzz_checkpoint_reader", "fuzz_dump", "fuzz_config",
+           "fuzz_s3_signature", "fuzz_s3_chunked", "fuzz_s3_xml", "fuzz_s3_form", "fuzz_s3_policy")
 
 SANITIZER_ENV = {
     "ASAN_OPTIONS": "detect_leaks=1:abort_on_error=1:allocator_may_return_null=1",
@@ -245,9 +246,7 @@ def steps() -> list[Step]:
         Step("build", "build/release: the program and the tests", lambda log: build(log, "release", ["all"])),
         Step("unit", "unit tests", lambda log: ctest(log, RELEASE, ["-R", "^unit_"], 900), ["build"]),
         Step("sim", f"simulation, {SIM_SEEDS} seeds of each of seven kinds of life", lambda log: sim(log, RELEASE, SIM_SEEDS, 900), ["build"]),
-        Step("docs", "docs/kv.md tells what the server does",
-             lambda log: one(log.command([sys.executable, ROOT / "tools" / "kv_docs.py", "--check", RELEASE / "tools" / "kv_docs"], 60)),
-             ["build"]),
+        Step("docs", "docs/kv.md and docs/blob.md tell what the server does", docs, ["build"]),
         Step("e2e", "real clients against the real program", lambda log: pytest(log, [e2e], RELEASE / "keelson", 1500),
              ["build"]),
         Step("build-asan", "build/fuzz: address and undefined-behaviour sanitizers, fuzz targets",
@@ -270,6 +269,14 @@ def steps() -> list[Step]:
 # The tests of folders that run threads; everything else is single-threaded and would only cost a build.
 TSAN_TARGETS = ["keelson", "test_env_real", "test_shard", "test_log", "test_monitor"]
 TSAN_TESTS = "^unit_(env_real|shard|log|monitor)$"
+
+
+def docs(log: Log) -> Counts:
+    counts = Counts()
+    for name in ("kv_docs", "s3_docs"):
+        argv = [sys.executable, ROOT / "tools" / f"{name}.py", "--check", RELEASE / "tools" / name]
+        counts.add(one(log.command(argv, 60)))
+    return counts
 
 
 def tidy(log: Log) -> Counts:

@@ -7,7 +7,8 @@
 
 namespace keelson {
 
-// Goes on from `seed`, an earlier result (0 to begin): crc32(crc32(0, a), b) is the CRC of a and b in a row. Any thread.
+// Goes on from `seed`, an earlier result (0 to begin): crc32(crc32(0, a), b) is the CRC of a and b in a row. Any
+// thread.
 [[nodiscard]] uint32_t crc32(uint32_t seed, std::string_view bytes);
 
 // The CRC of a and b in a row, from the CRC of each and the size of b. Any thread, a microsecond.

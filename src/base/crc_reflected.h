@@ -5,8 +5,8 @@
 // the polynomial, as its two halves times x^(D+64) and x^D, added onto that other block. What is left goes through
 // tables.
 //
-// A reflected polynomial of less than 64 terms is held with the coefficient of x^i in bit 63 - i. The carry-less product
-// of two such words stands one bit too low in its 128 bits, hence the "- 1" in the factors.
+// A reflected polynomial of less than 64 terms is held with the coefficient of x^i in bit 63 - i. The carry-less
+// product of two such words stands one bit too low in its 128 bits, hence the "- 1" in the factors.
 #pragma once
 
 #include <wmmintrin.h>

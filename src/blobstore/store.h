@@ -98,6 +98,9 @@ struct Opened {
 
 class Store {
  public:
+  // For this folder alone.
+  struct Inside;
+
   // `runtime` holds the service `service` (shards [first, first+count)). All outlive the store.
   Store(env::Env& env, shard::Runtime& runtime, shard::Router router, StoreOptions options);
   ~Store();
@@ -163,21 +166,19 @@ class Store {
 
   // Reactor 0: one round now, on every shard; returns when it is done.
   Task<Status> compact_now();
+  static constexpr size_t kScrubLinesMax = 1000;
   struct ScrubReport {
     uint64_t extents = 0;
     uint64_t bytes = 0;
     uint64_t damaged = 0;
     std::vector<std::string> lines;  // what rotted: bucket id, key, version, file, offset; at most kScrubLinesMax
   };
-  static constexpr size_t kScrubLinesMax = 1000;
   Task<Result<ScrubReport>> scrub_now();
 
   // Any thread.
-  [[nodiscard]] const StoreStats& stats() const;
+  [[nodiscard]] const StoreStats& stats(unsigned reactor_index) const;
 
  private:
-  struct Inside;
-
   Task<LogErrc> run(env::Reactor& here, shard::ShardId shard, const engine::Command& command, bool is_write,
                     Answer& answer);
   Task<LogErrc> run_on_all(env::Reactor& here, const engine::Command& command, Answer& answer);

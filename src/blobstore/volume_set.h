@@ -43,7 +43,7 @@ struct VolumeOptions {
   VolumeFaults faults;
 };
 
-// Any thread may read.
+// Of one reactor: written on its thread, read on any.
 struct StoreStats {
   Counter written_bytes;
   Counter read_bytes;
@@ -76,8 +76,10 @@ class VolumeSet {
             StoreStats& stats);
   ~VolumeSet();
 
-  // Finds the files that are there. `highest_volume`: what the metadata has ever named.
-  Status open(uint32_t highest_volume);
+  // Finds the files that are there. `highest_volume`: what the metadata has ever named; `live_bytes`: what it has in
+  // each volume. A volume that is missing or damaged is told in a log line: what lies in it will say so when it is
+  // read.
+  Status open(uint32_t highest_volume, const std::map<uint32_t, uint64_t>& live_bytes);
 
   // ---- Writing.
 
@@ -85,7 +87,7 @@ class VolumeSet {
   Result<Region> reserve(uint64_t bytes);
   // Writes to the front of the region, which moves on. `bytes` fit.
   Status write(Region& region, std::string_view bytes);
-  // What is left of the region is not needed.
+  // What is left of the region is not needed. The pin stays.
   void give_back(const Region& region);
   // Resumes when everything written before the call to these volumes is durable.
   Task<Status> make_durable(std::vector<uint32_t> volumes);
@@ -95,6 +97,8 @@ class VolumeSet {
   // Exactly that many bytes; an error names the file.
   Status read(uint32_t volume, uint64_t offset_bytes, std::span<char> into);
 
+  [[nodiscard]] bool has(uint32_t volume) const { return volumes_.contains(volume); }
+  // Nothing happens for one that is not there.
   void pin(uint32_t volume);
   void unpin(uint32_t volume);
   [[nodiscard]] bool is_pinned(uint32_t volume) const;
@@ -136,6 +140,8 @@ class VolumeSet {
   void close_some();
   Task<void> sync_volume(uint32_t number);
   Task<Status> sync_once(Volume& volume);
+  void check_volume(uint32_t number, uint64_t live_bytes);
+  void note_size(Volume& volume, uint64_t bytes);
 
   env::Disk& disk_;
   env::Reactor& owner_;

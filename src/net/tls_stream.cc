@@ -10,6 +10,8 @@
 #include <atomic>
 #include <memory>
 #include <optional>
+#include <span>
+#include <string>
 #include <utility>
 #include <vector>
 
@@ -166,6 +168,25 @@ Status use_protocol(SSL_CTX* context, const TlsServerOptions& options) {
   return {};
 }
 
+// RFC 7301 §3.1: each name behind a byte that tells its length.
+std::string alpn_wire(std::span<const std::string_view> protocols) {
+  std::string wire;
+  for (std::string_view name : protocols) wire.append(1, static_cast<char>(name.size())).append(name);
+  return wire;
+}
+
+// The server's pick. The wish of the stream is its app data; null if it has none.
+int select_alpn(SSL* ssl, const unsigned char** out, unsigned char* out_size, const unsigned char* offered,
+                unsigned int offered_size, void* /*unused*/) {
+  const auto* wanted = static_cast<const std::string*>(SSL_get_app_data(ssl));
+  if (wanted == nullptr || wanted->empty()) return SSL_TLSEXT_ERR_NOACK;
+  unsigned char* picked = nullptr;
+  const int found = SSL_select_next_proto(&picked, out_size, reinterpret_cast<const unsigned char*>(wanted->data()),
+                                          static_cast<unsigned>(wanted->size()), offered, offered_size);
+  *out = picked;
+  return found == OPENSSL_NPN_NEGOTIATED ? SSL_TLSEXT_ERR_OK : SSL_TLSEXT_ERR_ALERT_FATAL;
+}
+
 Result<Owned<SSL_CTX>> make_server_context(env::Disk& disk, const TlsServerOptions& options) {
   Result<Owned<SSL_CTX>> made = new_context(true);
   if (!made.ok()) return made;
@@ -174,6 +195,7 @@ Result<Owned<SSL_CTX>> make_server_context(env::Disk& disk, const TlsServerOptio
   if (Status done = use_certificate(context, disk, options.certificate_file); !done.ok()) return forward_error(done);
   if (Status done = use_key(context, disk, options.key_file, options.certificate_file); !done.ok())
     return forward_error(done);
+  SSL_CTX_set_alpn_select_cb(context, select_alpn, nullptr);
   if (options.client_certificate != ClientCertificate::kNone) {
     if (options.ca_file.empty()) {
       return fail(TlsErrc::kBadOption,
@@ -212,9 +234,10 @@ Result<Owned<SSL_CTX>> make_client_context(env::Disk& disk, const TlsClientOptio
 // and the coroutine with it): a timer that is due at once does.
 class TlsStream final : public env::Stream {
  public:
-  TlsStream(Owned<SSL> ssl, std::unique_ptr<env::Stream> inner, uint32_t handshake_timeout_ms)
+  TlsStream(Owned<SSL> ssl, std::unique_ptr<env::Stream> inner, uint32_t handshake_timeout_ms, std::string protocols)
       : ssl_(std::move(ssl)),
         inner_(std::move(inner)),
+        protocols_(std::move(protocols)),
         from_network_(BIO_new(BIO_s_mem())),
         to_network_(BIO_new(BIO_s_mem())),
         read_ready_(inner_->reactor(), [this] { resume_read(); }),
@@ -223,6 +246,7 @@ class TlsStream final : public env::Stream {
         tasks_(inner_->reactor()) {
     BIO_set_mem_eof_return(from_network_, -1);
     SSL_set_bio(ssl_.get(), from_network_, to_network_);  // takes both
+    SSL_set_app_data(ssl_.get(), &protocols_);
     handshake_late_.arm_after(int64_t{handshake_timeout_ms} * 1'000'000);
   }
 
@@ -259,6 +283,12 @@ class TlsStream final : public env::Stream {
   const env::Address& local() const override { return inner_->local(); }
   env::Reactor& reactor() override { return inner_->reactor(); }
   const std::string& failure_text() const { return failure_text_; }
+  std::string_view protocol() const {
+    const unsigned char* name = nullptr;
+    unsigned int size = 0;
+    SSL_get0_alpn_selected(ssl_.get(), &name, &size);
+    return {reinterpret_cast<const char*>(name), size};
+  }
 
  protected:
   bool start_read(env::IoOperation& operation) override {
@@ -518,7 +548,8 @@ class TlsStream final : public env::Stream {
 
   Owned<SSL> ssl_;
   std::unique_ptr<env::Stream> inner_;
-  BIO* from_network_;  // owned by ssl_
+  const std::string protocols_;  // ALPN, as on the wire
+  BIO* from_network_;            // owned by ssl_
   BIO* to_network_;
   bool is_handshake_done_ = false;
   bool is_input_over_ = false;  // the inner stream has ended
@@ -586,14 +617,21 @@ Status TlsContext::reload(env::Disk& disk) {
   return {};
 }
 
-std::unique_ptr<env::Stream> TlsContext::wrap(std::unique_ptr<env::Stream> inner, std::string_view server_name) {
+std::unique_ptr<env::Stream> TlsContext::wrap(std::unique_ptr<env::Stream> inner, std::string_view server_name,
+                                              std::span<const std::string_view> protocols) {
+  std::string wire = alpn_wire(protocols);
   Owned<SSL> ssl(SSL_new(state_->context.load().get()));  // keeps the context alive
   KEELSON_CHECK(ssl, "SSL_new fails only without memory");
   if (state_->is_server) {
     SSL_set_accept_state(ssl.get());
-    return std::make_unique<TlsStream>(std::move(ssl), std::move(inner), state_->server.handshake_timeout_ms);
+    return std::make_unique<TlsStream>(std::move(ssl), std::move(inner), state_->server.handshake_timeout_ms,
+                                       std::move(wire));
   }
   SSL_set_connect_state(ssl.get());
+  if (!wire.empty()) {
+    SSL_set_alpn_protos(ssl.get(), reinterpret_cast<const unsigned char*>(wire.data()),
+                        static_cast<unsigned>(wire.size()));
+  }
   if (!server_name.empty()) {
     const std::string name(server_name);
     X509_VERIFY_PARAM* wanted = SSL_get0_param(ssl.get());
@@ -603,7 +641,13 @@ std::unique_ptr<env::Stream> TlsContext::wrap(std::unique_ptr<env::Stream> inner
     }
     ERR_clear_error();
   }
-  return std::make_unique<TlsStream>(std::move(ssl), std::move(inner), state_->client.handshake_timeout_ms);
+  return std::make_unique<TlsStream>(std::move(ssl), std::move(inner), state_->client.handshake_timeout_ms,
+                                     std::move(wire));
+}
+
+std::string_view TlsContext::protocol_of(const env::Stream& stream) {
+  const auto* tls = dynamic_cast<const TlsStream*>(&stream);
+  return tls != nullptr ? tls->protocol() : std::string_view();
 }
 
 std::string TlsContext::failure_of(const env::Stream& stream) {

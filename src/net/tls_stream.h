@@ -11,6 +11,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <span>
 #include <string>
 #include <string_view>
 #include <system_error>
@@ -67,8 +68,14 @@ class TlsContext {
   Status reload(env::Disk& disk);
 
   // Speaks TLS over `inner`, as server or client according to the context. `server_name` is for clients: a host name or
-  // numeric address that the certificate must carry.
-  std::unique_ptr<env::Stream> wrap(std::unique_ptr<env::Stream> inner, std::string_view server_name = {});
+  // numeric address that the certificate must carry. `protocols` are what may be spoken inside, the preferred one first
+  // (ALPN, RFC 7301: "h2", "http/1.1"): a client offers them; a server picks the first of its own that the client
+  // offers, and refuses a client that offers others only. Without any the extension is left out, or ignored.
+  std::unique_ptr<env::Stream> wrap(std::unique_ptr<env::Stream> inner, std::string_view server_name = {},
+                                    std::span<const std::string_view> protocols = {});
+
+  // What a stream that wrap() made has agreed on by ALPN, once bytes have come over it; empty if nothing.
+  static std::string_view protocol_of(const env::Stream& stream);
 
   // One line for people about a failed handshake of a stream that wrap() made ("certificate verify failed: ..."); empty
   // if there was none.

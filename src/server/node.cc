@@ -13,6 +13,7 @@
 #include "server/backup_source.h"
 #include "server/kv_metrics.h"
 #include "server/kv_setup.h"
+#include "server/s3_setup.h"
 #include "shard/runtime.h"
 
 namespace keelson::server {
@@ -73,6 +74,7 @@ Task<Status> Node::start() {
   wish.shards = static_cast<uint16_t>(settings.number("kv.shards"));
   wish.is_shards_explicit = settings.origin("kv.shards").kind != Origin::Kind::kDefault;
   wish.databases = config.databases;
+  wish.services.push_back({std::string(kBlobName), static_cast<uint16_t>(settings.number("blob.shards"))});
   auto folder = co_await DataFolder::open(env_.disk(), home_, settings.text("data-dir"), wish);
   if (!folder.ok()) co_return forward_error(folder);
   folder_ = std::move(*folder);
@@ -81,6 +83,7 @@ Task<Status> Node::start() {
   config.encodings.hash_secret = folder_->node().hash_secret;
   if (Status started = co_await start_shards(config); !started.ok()) co_return forward_error(started);
   if (Status started = start_kv(std::move(config)); !started.ok()) co_return forward_error(started);
+  if (Status started = co_await start_s3(); !started.ok()) co_return forward_error(started);
   state_ = State::kReady;
   co_return Status();
 }
@@ -92,19 +95,22 @@ Status Node::make_certificates() {
     if (!made.ok()) return forward_error(made);
     kv_tls_ = std::move(*made);
   }
-  if (!settings.text("http.tls.cert").empty()) {
+  const auto make = [&](const std::string& service, std::unique_ptr<net::TlsContext>& into) -> Status {
+    if (settings.text(service + ".tls.cert").empty()) return {};
     net::TlsServerOptions options;
-    options.certificate_file = settings.text("http.tls.cert");
-    options.key_file = settings.text("http.tls.key");
+    options.certificate_file = settings.text(service + ".tls.cert");
+    options.key_file = settings.text(service + ".tls.key");
     auto made = net::TlsContext::server(env_.disk(), options);
     if (!made.ok()) return forward_error(made);
-    http_tls_ = std::move(*made);
-  }
-  return {};
+    into = std::move(*made);
+    return {};
+  };
+  if (Status made = make("s3", s3_tls_); !made.ok()) return made;
+  return make("http", http_tls_);
 }
 
 Status Node::reload_certificates() {
-  for (net::TlsContext* context : {kv_tls_.get(), http_tls_.get()}) {
+  for (net::TlsContext* context : {kv_tls_.get(), s3_tls_.get(), http_tls_.get()}) {
     if (context == nullptr) continue;
     if (Status reloaded = context->reload(env_.disk()); !reloaded.ok()) return reloaded;
   }
@@ -137,6 +143,8 @@ Task<Status> Node::start_shards(const resp::KvConfig& config) {
   kv_service.replay_sink = &nobody;
   const kv::KvOptions engine_options{.databases = config.databases, .hash_secret = folder_->node().hash_secret};
   kv_service.make_engine = [engine_options](shard::ShardId) { return std::make_unique<kv::KvEngine>(engine_options); };
+  shard::ServiceOptions& blob_service = options.services.emplace_back(make_blob_service(options_.settings));
+  blob_service.shard_count = folder_->node().shards_of(kBlobName);
   runtime_ = std::make_unique<shard::Runtime>(env_, std::move(options));
   if (Status started = co_await runtime_->start(); !started.ok()) co_return forward_error(started);
   const shard::RecoveryReport& recovery = runtime_->recovery();
@@ -158,6 +166,35 @@ Status Node::start_kv(resp::KvConfig config) {
   };
   if (Status done = listen("kv.listen", nullptr, addresses_.kv); !done.ok()) return done;
   return listen("kv.tls.listen", kv_tls_.get(), addresses_.kv_tls);
+}
+
+Task<Status> Node::start_s3() {
+  const Settings& settings = options_.settings;
+  if (options_.s3_secret.empty()) {
+    auto key = co_await s3::load_or_make_root_key(env_.disk(), home_, folder_->path());
+    if (!key.ok()) co_return forward_error(key);
+    root_key_ = std::move(*key);
+  } else {
+    root_key_ = {.id = settings.text("s3.access-key-id"), .secret = options_.s3_secret};
+  }
+  store_ = std::make_unique<blobstore::Store>(env_, *runtime_, runtime_->router(kBlobService),
+                                              make_store_options(settings, folder_->path()));
+  if (Status started = co_await store_->start(); !started.ok()) co_return forward_error(started);
+  s3_ = std::make_unique<s3::S3Service>(env_, *store_, make_s3_options(settings, root_key_));
+  if (Status started = co_await s3_->start(); !started.ok()) co_return forward_error(started);
+  co_return listen_s3();
+}
+
+Status Node::listen_s3() {
+  const auto listen = [this](std::string_view key, net::TlsContext* tls, std::vector<env::Address>& into) -> Status {
+    for (const env::Address& at : options_.settings.addresses(key)) {
+      if (Status listening = s3_->listen(at, tls); !listening.ok()) return cannot_listen(at, key, listening.error());
+      into.push_back(s3_->addresses().back());
+    }
+    return {};
+  };
+  if (Status done = listen("s3.listen", nullptr, addresses_.s3); !done.ok()) return done;
+  return listen("s3.tls.listen", s3_tls_.get(), addresses_.s3_tls);
 }
 
 resp::Host Node::make_host() {
@@ -215,11 +252,15 @@ Task<Status> Node::rewrite_config(resp::KvConfig live) {
 
 Task<Status> Node::stop(bool with_checkpoint) {
   state_ = State::kStopping;
+  if (s3_ != nullptr) co_await s3_->stop();
   if (kv_ != nullptr) co_await kv_->stop();
   if (http_ != nullptr) co_await http_->stop();
+  if (store_ != nullptr) co_await store_->stop();
   Status stopped;
   // Without a kv service the shards have not started, and there is nothing to write down.
   if (kv_ != nullptr) stopped = co_await runtime_->stop(with_checkpoint);
+  s3_.reset();
+  store_.reset();
   kv_.reset();
   co_return stopped;
 }
@@ -242,6 +283,15 @@ void Node::add_endpoints() {
   endpoints_.add({"POST", "/admin/checkpoint", Access::kPassword,
                   [this](net::http::Exchange& exchange) { return answer_checkpoint(exchange); },
                   "writes every changed shard down, then answers"});
+  endpoints_.add({"GET", "/admin/s3/keys", Access::kPassword,
+                  [this](net::http::Exchange& exchange) { return answer_keys(exchange); },
+                  "the access keys of S3, without their secrets"});
+  endpoints_.add({"POST", "/admin/s3/keys", Access::kPassword,
+                  [this](net::http::Exchange& exchange) { return answer_put_key(exchange); },
+                  "makes an access key of S3, or replaces it"});
+  endpoints_.add({"DELETE", "/admin/s3/keys", Access::kPassword,
+                  [this](net::http::Exchange& exchange) { return answer_remove_key(exchange); },
+                  "removes the access key of S3 with this id"});
 }
 
 std::string Node::why_not_ready() const {
@@ -278,6 +328,7 @@ Task<void> Node::answer_metrics(net::http::Exchange& exchange) {
   if (state_ == State::kReady) {
     monitor::write_runtime_metrics(*runtime_, out);
     co_await write_kv_metrics(*kv_, home_, out);
+    write_s3_metrics(*s3_, *store_, out);
   }
   (void)co_await exchange.respond(200, monitor::OpenMetrics::kContentType, out.finish());
 }
@@ -318,6 +369,8 @@ std::string Node::ready_line() const {
   };
   add("kv", addresses_.kv);
   add("kv-tls", addresses_.kv_tls);
+  add("s3", addresses_.s3);
+  add("s3-tls", addresses_.s3_tls);
   add(http_tls_ != nullptr ? "https" : "http", addresses_.http);
   return line.append(" data ").append(folder_->path());
 }
@@ -342,6 +395,8 @@ std::string Node::ready_json(uint64_t process_id) const {
   };
   add_addresses("kv", addresses_.kv);
   add_addresses("kv_tls", addresses_.kv_tls);
+  add_addresses("s3", addresses_.s3);
+  add_addresses("s3_tls", addresses_.s3_tls);
   add_addresses("http", addresses_.http);
   add("data_dir", folder_->path());
   add("node_id", folder_->node().id);

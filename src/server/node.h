@@ -21,6 +21,7 @@
 #include "monitor/endpoints.h"
 #include "monitor/open_metrics.h"
 #include "protocol/resp/service.h"
+#include "protocol/s3/root_key.h"
 #include "server/data_folder.h"
 #include "server/settings.h"
 
@@ -31,6 +32,13 @@ class Server;
 }
 }  // namespace keelson::net
 
+namespace keelson::blobstore {
+class Store;
+}
+namespace keelson::s3 {
+class S3Service;
+}
+
 namespace keelson::server {
 
 inline constexpr std::string_view kVersion = "0.1.0";
@@ -39,6 +47,7 @@ struct NodeOptions {
   Settings settings;
   std::string kv_password;    // from the setting or its file
   std::string http_password;  // likewise; empty: the kv password
+  std::string s3_secret;      // of the root key, likewise; empty: one is made
   std::string config_file;    // empty: none
   std::string executable;
   // The process around the node; null where there is none.
@@ -65,12 +74,14 @@ class Node {
   Status reload_certificates();
 
   struct Addresses {
-    std::vector<env::Address> kv, kv_tls, http;
+    std::vector<env::Address> kv, kv_tls, s3, s3_tls, http;
   };
   [[nodiscard]] const Addresses& addresses() const { return addresses_; }
   // What start() has to tell: one line for people, one JSON object for programs.
   [[nodiscard]] std::string ready_line() const;
   [[nodiscard]] std::string ready_json(uint64_t process_id) const;
+  // The root key of S3 if start() had to make it, to be shown once; else null.
+  [[nodiscard]] const s3::RootKey* new_root_key() const { return root_key_.is_new ? &root_key_ : nullptr; }
 
  private:
   enum class State : uint8_t { kStarting, kReady, kStopping };
@@ -79,6 +90,8 @@ class Node {
   Status start_http();
   Task<Status> start_shards(const resp::KvConfig& config);
   Status start_kv(resp::KvConfig config);
+  Task<Status> start_s3();
+  Status listen_s3();
   resp::Host make_host();
   Task<Status> rewrite_config(resp::KvConfig live);
   void add_endpoints();
@@ -87,6 +100,9 @@ class Node {
   Task<void> answer_metrics(net::http::Exchange& exchange);
   Task<void> answer_backup(net::http::Exchange& exchange);
   Task<void> answer_checkpoint(net::http::Exchange& exchange);
+  Task<void> answer_keys(net::http::Exchange& exchange);
+  Task<void> answer_put_key(net::http::Exchange& exchange);
+  Task<void> answer_remove_key(net::http::Exchange& exchange);
 
   env::Env& env_;
   env::Reactor& home_;
@@ -98,6 +114,10 @@ class Node {
   std::unique_ptr<net::TlsContext> http_tls_;
   std::unique_ptr<shard::Runtime> runtime_;
   std::unique_ptr<resp::KvService> kv_;
+  std::unique_ptr<net::TlsContext> s3_tls_;
+  s3::RootKey root_key_;
+  std::unique_ptr<blobstore::Store> store_;
+  std::unique_ptr<s3::S3Service> s3_;
   monitor::Endpoints endpoints_;
   std::unique_ptr<net::http::Server> http_;
 };

@@ -18,6 +18,7 @@
 #include "monitor/log_lines.h"
 #include "server/kv_setup.h"
 #include "server/node.h"
+#include "server/s3_setup.h"
 
 extern char** environ;
 
@@ -72,6 +73,7 @@ struct Prepared {
   Settings settings;
   std::string kv_password;
   std::string http_password;
+  std::string s3_secret;
 };
 
 // All errors and warnings go to standard error; false if there is an error.
@@ -82,6 +84,8 @@ bool prepare(const SettingSources& sources, Prepared& prepared) {
     const Settings& settings = loaded.settings;
     const bool has_kv = read_password(settings, "kv.password", prepared.kv_password, loaded.errors);
     const bool has_http = read_password(settings, "http.password", prepared.http_password, loaded.errors);
+    const bool has_s3 = read_password(settings, "s3.secret-access-key", prepared.s3_secret, loaded.errors);
+    if (has_s3) check_s3_settings(settings, !prepared.s3_secret.empty(), loaded.errors);
     // What cannot be read is told already; it counts as set, so that nothing else is told because of it.
     const Passwords passwords{.has_kv = !has_kv || !prepared.kv_password.empty(),
                               .has_http = !has_http || !prepared.http_password.empty()};
@@ -200,6 +204,12 @@ class Service {
   }
 
   Task<Status> tell_ready() {
+    if (const s3::RootKey* made = node_->new_root_key()) {
+      std::printf(
+          "the S3 root key was made; it is shown this once and kept in the data folder:\n"
+          "  access key id      %s\n  secret access key  %s\n",
+          made->id.c_str(), made->secret.c_str());
+    }
     std::printf("%s\n", node_->ready_line().c_str());
     std::fflush(stdout);
     // Last, since whoever waits for the file expects the line to be there.
@@ -305,6 +315,7 @@ int serve(ServeOptions options) {
   node.settings = std::move(prepared.settings);
   node.kv_password = std::move(prepared.kv_password);
   node.http_password = std::move(prepared.http_password);
+  node.s3_secret = std::move(prepared.s3_secret);
   node.config_file = absolute(options.sources.file_name);
   node.executable = std::move(options.executable);
   const SettingSpec* data_dir = find_setting("data-dir");

@@ -18,6 +18,7 @@ constexpr int64_t kMiB = 1024 * kKiB;
 constexpr int64_t kGiB = 1024 * kMiB;
 constexpr int64_t kTiB = 1024 * kGiB;
 constexpr int64_t kMinuteMs = 60'000;
+constexpr int64_t kDayMs = 24 * 60 * kMinuteMs;
 
 constexpr SettingSpec text(std::string_view key, SettingType type, std::string_view default_text, bool is_dynamic,
                            std::string_view description) {
@@ -153,6 +154,50 @@ constexpr SettingSpec kTable[] = {
     choice("kv.tls.protocol-min", "1.2", "1.2|1.3", kStatic, "Oldest version of TLS that is spoken."),
     text("kv.tls.ciphers", kText, "", kStatic, "Ciphers of TLS 1.2, in OpenSSL's notation. Empty: OpenSSL's default."),
     text("kv.tls.cipher-suites", kText, "", kStatic, "Cipher suites of TLS 1.3. Empty: OpenSSL's default."),
+
+    // s3: listening.
+    text("s3.listen", kAddresses, "127.0.0.1:9000", kStatic,
+         "Where S3 clients connect. Port 0 picks a free one. Every request is signed with an access key, so other "
+         "addresses than loopback may be named; use TLS there. Empty: none (with s3.tls.listen)."),
+    text("s3.access-key-id", kText, "", kStatic,
+         "Id of the root key, which may do everything. Empty: one is made at the first start, shown once, and kept in "
+         "the data folder."),
+    text("s3.secret-access-key", kSecret, "", kStatic,
+         "Secret of the root key. On a command line others can see it: use s3.secret-access-key-file there."),
+    text("s3.secret-access-key-file", kPath, "", kStatic,
+         "File that holds the root key's secret, alone on its first line. Instead of s3.secret-access-key."),
+    text("s3.region", kText, "us-east-1", kStatic, "The region that requests are signed for."),
+    text("s3.domain", kText, "", kStatic,
+         "Domains under which buckets are host names (<bucket>.<domain>), with commas between. The path style always "
+         "works."),
+    text("s3.website-domain", kText, "", kStatic,
+         "Domains under which buckets with a website configuration are served as web pages (<bucket>.<domain>)."),
+    number("s3.max-connections", kInteger, "1024", 1, 65'536, "connections", kStatic,
+           "Connections of S3 clients at a time; more are answered 503."),
+    number("s3.lifecycle-day", kDuration, "1d", 1000, kDayMs, "", kStatic,
+           "How long a day of lifecycle rules is. For tests alone: with less than a real day objects expire early."),
+
+    // s3: TLS.
+    text("s3.tls.listen", kAddresses, "", kStatic,
+         "Where S3 clients connect with TLS. Needs s3.tls.cert and s3.tls.key."),
+    text("s3.tls.cert", kPath, "", kStatic, "PEM file with the server's certificate, then its chain."),
+    text("s3.tls.key", kPath, "", kStatic, "PEM file with the certificate's private key, without a passphrase."),
+
+    // blob.
+    choice("blob.durability", "always", "always|interval|never", kStatic,
+           "When a change of an object is safe from a crash of the machine. \"always\": before it is answered. "
+           "\"interval\": within kv.sync-interval. \"never\": when the operating system gets to it."),
+    number(
+        "blob.shards", kInteger, "16", 1, 1024, "shards", kStatic,
+        "Parts that objects are spread over; each belongs to one reactor. Fixed when the data folder is first used."),
+    number("blob.volume-size", kBytes, "1gb", kMiB, kTiB, "bytes", kStatic,
+           "A volume (a file with the bytes of many objects) takes no more once it is this large."),
+    number("blob.compact-dead-share", kInteger, "30", 1, 100, "percent", kStatic,
+           "A volume is rewritten when at least this share of it belongs to objects that are gone."),
+    number("blob.background-share", kInteger, "10", 0, 100, "percent", kStatic,
+           "Share of each reactor's time that rewriting and scrubbing may take together. 0: neither is done."),
+    number("blob.scrub-interval", kDuration, "7d", 0, 365 * kDayMs, "", kStatic,
+           "How long after one scrub (everything is read and checked) the next begins. 0: never."),
 
     // The log and its checkpoints.
     number("log.segment-size", kBytes, "64mb", kMiB, 4 * kGiB, "bytes", kStatic,

@@ -57,11 +57,11 @@ enum class Code : uint16_t {
 // kBucketAlreadyExists: Answer::buckets holds the one that is there (the protocol looks whose it is). kOk: the new one.
 struct CreateBucket {
   static constexpr Code kCode = Code::kCreateBucket;
-  std::string name;
-  std::string owner;
-  std::string region;
+  std::string name{};
+  std::string owner{};
+  std::string region{};
   bool has_object_lock = false;  // switches versioning on too
-  Pairs documents;
+  Pairs documents{};
 };
 
 // Uploads that are under way go with it.
@@ -73,17 +73,17 @@ struct DeleteBucket {
 struct ConfigureBucket {
   static constexpr Code kCode = Code::kConfigureBucket;
   BucketId bucket = 0;
-  std::optional<Versioning> versioning;
+  std::optional<Versioning> versioning{};
   bool enable_object_lock = false;
-  Pairs set_documents;
-  std::vector<std::string> remove_documents;  // one that is not there is no error
+  Pairs set_documents{};
+  std::vector<std::string> remove_documents{};  // one that is not there is no error
 };
 
 // Documents of the whole service, opaque to the engine: access keys and their policies, say.
 struct ConfigureService {
   static constexpr Code kCode = Code::kConfigureService;
-  Pairs set_documents;
-  std::vector<std::string> remove_documents;
+  Pairs set_documents{};
+  std::vector<std::string> remove_documents{};
 };
 
 // ---- Objects.
@@ -91,8 +91,8 @@ struct ConfigureService {
 // Conditions on the latest version at the moment the command is applied; all that are set must hold.
 struct Condition {
   bool if_absent = false;             // If-None-Match: *   (a delete marker counts as absent)
-  std::optional<ETag> if_match;       // If-Match; absent object: kNoSuchKey
-  std::optional<Version> if_version;  // the latest version is still this one (lifecycle)
+  std::optional<ETag> if_match{};       // If-Match; absent object: kNoSuchKey
+  std::optional<Version> if_version{};  // the latest version is still this one (lifecycle)
   bool operator==(const Condition&) const = default;
 };
 
@@ -101,9 +101,9 @@ struct Condition {
 struct PutObject {
   static constexpr Code kCode = Code::kPutObject;
   BucketId bucket = 0;
-  std::string key;
-  ObjectMeta meta;
-  Condition condition;
+  std::string key{};
+  ObjectMeta meta{};
+  Condition condition{};
 };
 
 // Without `version`: versioning off removes the object; enabled adds a delete marker; suspended replaces the null
@@ -113,11 +113,11 @@ struct PutObject {
 struct DeleteObject {
   static constexpr Code kCode = Code::kDeleteObject;
   BucketId bucket = 0;
-  std::string key;
-  std::optional<Version> version;
+  std::string key{};
+  std::optional<Version> version{};
   bool is_null_version = false;      // versionId=null; then `version` is empty
   bool bypasses_governance = false;  // the caller may, and asks to
-  Condition condition;
+  Condition condition{};
 };
 
 // Changes what may change without a new version. Set members replace; others stay. kObjectLocked if it would shorten or
@@ -125,13 +125,13 @@ struct DeleteObject {
 struct ChangeObject {
   static constexpr Code kCode = Code::kChangeObject;
   BucketId bucket = 0;
-  std::string key;
-  std::optional<Version> version;  // empty: the latest
+  std::string key{};
+  std::optional<Version> version{};  // empty: the latest
   bool is_null_version = false;
-  std::optional<Pairs> tags;  // empty list: no tags
-  std::optional<Retention> retention;
-  std::optional<bool> has_legal_hold;
-  std::optional<std::string> acl;
+  std::optional<Pairs> tags{};  // empty list: no tags
+  std::optional<Retention> retention{};
+  std::optional<bool> has_legal_hold{};
+  std::optional<std::string> acl{};
   bool bypasses_governance = false;
 };
 
@@ -141,21 +141,21 @@ struct ChangeObject {
 struct CreateUpload {
   static constexpr Code kCode = Code::kCreateUpload;
   BucketId bucket = 0;
-  std::string key;
-  std::string initiator;
-  ObjectMeta meta;  // without payload
+  std::string key{};
+  std::string initiator{};
+  ObjectMeta meta{};  // without payload
 };
 
 // Replaces a part of that number. Its payload is never inline. Answer: parts (one). kNoSuchUpload.
 struct PutPart {
   static constexpr Code kCode = Code::kPutPart;
   BucketId bucket = 0;
-  std::string key;
+  std::string key{};
   UploadId upload = 0;
   uint32_t number = 0;
-  ETag etag;
-  std::optional<Checksum> checksum;
-  Payload payload;
+  ETag etag{};
+  std::optional<Checksum> checksum{};
+  Payload payload{};
 };
 
 // The object's payload is the parts' extents one after another: nothing is copied. Parts that are not named are
@@ -165,24 +165,24 @@ struct CompleteUpload {
   static constexpr Code kCode = Code::kCompleteUpload;
   struct Part {
     uint32_t number = 0;
-    ETag etag;
+    ETag etag{};
     bool operator==(const Part&) const = default;
   };
   BucketId bucket = 0;
-  std::string key;
+  std::string key{};
   UploadId upload = 0;
-  std::vector<Part> parts;
+  std::vector<Part> parts{};
   uint64_t part_bytes_min = 0;      // of all but the last: S3's 5 MiB
-  ETag etag;                        // of the whole, as the protocol computed it from the parts' MD5s
-  std::vector<Checksum> checksums;  // of the whole, likewise
-  Condition condition;
+  ETag etag{};                        // of the whole, as the protocol computed it from the parts' MD5s
+  std::vector<Checksum> checksums{};  // of the whole, likewise
+  Condition condition{};
 };
 
 // kNoSuchUpload.
 struct AbortUpload {
   static constexpr Code kCode = Code::kAbortUpload;
   BucketId bucket = 0;
-  std::string key;
+  std::string key{};
   UploadId upload = 0;
 };
 
@@ -194,14 +194,14 @@ struct MoveExtents {
   static constexpr Code kCode = Code::kMoveExtents;
   struct Item {
     BucketId bucket = 0;
-    std::string key;
+    std::string key{};
     Version version = 0;       // of an object, or 0
     UploadId upload = 0;       // of a part
     uint32_t part_number = 0;  // of a part
-    std::vector<Extent> from;
-    std::vector<std::vector<Extent>> to;  // what replaces each of `from`
+    std::vector<Extent> from{};
+    std::vector<std::vector<Extent>> to{};  // what replaces each of `from`
   };
-  std::vector<Item> items;
+  std::vector<Item> items{};
 };
 
 // ---- Queries.
@@ -209,22 +209,22 @@ struct MoveExtents {
 // Answer: buckets (one). By name, or by id if the name is empty. kNoSuchBucket.
 struct FindBucket {
   static constexpr Code kCode = Code::kFindBucket;
-  std::string name;
+  std::string name{};
   BucketId bucket = 0;
 };
 
 // Answer: buckets, by name; is_truncated.
 struct ListBuckets {
   static constexpr Code kCode = Code::kListBuckets;
-  std::string prefix;
-  std::string after;  // names greater than this
+  std::string prefix{};
+  std::string after{};  // names greater than this
   uint32_t count_max = 1000;
 };
 
 // Documents of the service whose name begins with `prefix`. Answer: documents, by name.
 struct FindDocuments {
   static constexpr Code kCode = Code::kFindDocuments;
-  std::string prefix;
+  std::string prefix{};
 };
 
 // Answer: object. With kNoSuchKey because of a delete marker, object is that marker. kIsDeleteMarker: the version named
@@ -232,8 +232,8 @@ struct FindDocuments {
 struct HeadObject {
   static constexpr Code kCode = Code::kHeadObject;
   BucketId bucket = 0;
-  std::string key;
-  std::optional<Version> version;
+  std::string key{};
+  std::optional<Version> version{};
   bool is_null_version = false;
 };
 
@@ -241,11 +241,11 @@ struct HeadObject {
 struct ListObjects {
   static constexpr Code kCode = Code::kListObjects;
   BucketId bucket = 0;
-  std::string prefix;
-  std::string delimiter;  // empty: none
+  std::string prefix{};
+  std::string delimiter{};  // empty: none
   // Where to go on: keys (and common prefixes) greater than `after`. With `with_versions` and after_version, versions
   // of `after` older than that are still to come.
-  std::string after;
+  std::string after{};
   Version after_version = 0;
   bool with_versions = false;  // every version and delete marker; else latest versions that are no delete markers
   bool with_meta = false;      // all of ObjectMeta; else size, etag, checksums' algorithms and storage class alone
@@ -256,9 +256,9 @@ struct ListObjects {
 struct ListUploads {
   static constexpr Code kCode = Code::kListUploads;
   BucketId bucket = 0;
-  std::string prefix;
-  std::string delimiter;
-  std::string after;
+  std::string prefix{};
+  std::string delimiter{};
+  std::string after{};
   UploadId after_upload = 0;  // uploads of `after` with a greater id are still to come
   uint32_t count_max = 1000;
 };
@@ -267,7 +267,7 @@ struct ListUploads {
 struct ListParts {
   static constexpr Code kCode = Code::kListParts;
   BucketId bucket = 0;
-  std::string key;
+  std::string key{};
   UploadId upload = 0;
   uint32_t after_number = 0;
   uint32_t count_max = 1000;
@@ -284,8 +284,8 @@ struct Usage {
 // Answer: holders; next_cursor (empty: done). Looks at up to entries_max entries, so that a call takes about 1 ms.
 struct ScanExtents {
   static constexpr Code kCode = Code::kScanExtents;
-  std::vector<uint32_t> volumes;
-  std::string cursor;
+  std::vector<uint32_t> volumes{};
+  std::string cursor{};
   uint32_t entries_max = 2000;
 };
 
@@ -318,7 +318,7 @@ class Encoded {
   [[nodiscard]] size_t size_bytes() const { return bytes_.size(); }
 
  private:
-  std::string bytes_;
+  std::string bytes_{};
   std::string_view view_;
   engine::Command command_;
 };

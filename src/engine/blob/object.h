@@ -43,15 +43,15 @@ enum class Versioning : uint8_t { kOff = 0, kEnabled = 1, kSuspended = 2 };
 // read on any thread.
 struct Bucket {
   BucketId id = 0;
-  std::string name;
-  std::string owner;  // the protocol's word for an account
-  std::string region;
+  std::string name{};
+  std::string owner{};  // the protocol's word for an account
+  std::string region{};
   int64_t created_ms = 0;
   Versioning versioning = Versioning::kOff;
   bool has_object_lock = false;  // fixed at creation, or switched on later, never off
   // Opaque to the engine, by name: "policy", "cors", "lifecycle", "tagging", "encryption", "acl", "object-lock",
   // "website", "logging", "notification", "ownership", "public-access-block", "inventory/<id>", ...
-  std::map<std::string, std::string, std::less<>> documents;
+  std::map<std::string, std::string, std::less<>> documents{};
 };
 
 // A version of an object: its order among the changes of its shard. Greater is newer. 0: none.
@@ -84,7 +84,7 @@ enum class ChecksumAlgorithm : uint8_t { kCrc32 = 1, kCrc32c = 2, kSha1 = 3, kSh
 struct Checksum {
   ChecksumAlgorithm algorithm{};
   bool is_composite = false;  // a checksum of the parts' checksums ("COMPOSITE"), else of the whole ("FULL_OBJECT")
-  std::string value;          // raw bytes, not base64
+  std::string value{};          // raw bytes, not base64
   bool operator==(const Checksum&) const = default;
 };
 
@@ -101,43 +101,43 @@ using Pairs = std::vector<std::pair<std::string, std::string>>;
 struct PartInfo {
   uint32_t number = 0;
   uint64_t size_bytes = 0;
-  std::optional<Checksum> checksum;
+  std::optional<Checksum> checksum{};
   bool operator==(const PartInfo&) const = default;
 };
 
 // Where the bytes are: inline, or in extents, never both. size_bytes is their sum.
 struct Payload {
   uint64_t size_bytes = 0;
-  std::string inline_bytes;
-  std::vector<Extent> extents;
+  std::string inline_bytes{};
+  std::vector<Extent> extents{};
   bool operator==(const Payload&) const = default;
 };
 
 // Everything about one version that its writer says.
 struct ObjectMeta {
-  Payload payload;
-  ETag etag;
-  std::vector<Checksum> checksums;
-  Pairs headers;  // content-type, cache-control, content-encoding ..., and x-amz-meta-*; names in lower case
-  Pairs tags;     // in the writer's order
-  std::string storage_class;  // empty: STANDARD
-  Retention retention;
+  Payload payload{};
+  ETag etag{};
+  std::vector<Checksum> checksums{};
+  Pairs headers{};  // content-type, cache-control, content-encoding ..., and x-amz-meta-*; names in lower case
+  Pairs tags{};     // in the writer's order
+  std::string storage_class{};  // empty: STANDARD
+  Retention retention{};
   bool has_legal_hold = false;
-  std::string acl;              // opaque; empty: the bucket owner's alone
-  std::string encryption;       // opaque description (algorithm, key's digest); empty: none
-  std::vector<PartInfo> parts;  // of a multipart object
+  std::string acl{};              // opaque; empty: the bucket owner's alone
+  std::string encryption{};       // opaque description (algorithm, key's digest); empty: none
+  std::vector<PartInfo> parts{};  // of a multipart object
   bool operator==(const ObjectMeta&) const = default;
 };
 
 // A version as a query gives it back.
 struct ObjectInfo {
-  std::string key;
+  std::string key{};
   Version version = 0;
   bool is_null = false;  // the null version
   bool is_latest = false;
   bool is_delete_marker = false;  // no payload, no meta
   int64_t modified_ms = 0;
-  ObjectMeta meta;
+  ObjectMeta meta{};
   [[nodiscard]] std::string version_id() const { return is_null ? "null" : version_text(version); }
 };
 
@@ -145,20 +145,20 @@ struct ObjectInfo {
 using UploadId = uint64_t;
 
 struct UploadInfo {
-  std::string key;
+  std::string key{};
   UploadId id = 0;
   int64_t initiated_ms = 0;
-  std::string initiator;  // opaque
+  std::string initiator{};  // opaque
   // What the object will have, but for payload, etag and parts; algorithm and type of the checksum that was announced
   // stand in `checksums` with an empty value.
-  ObjectMeta meta;
+  ObjectMeta meta{};
 };
 
 struct UploadPart {
-  PartInfo info;
-  ETag etag;
+  PartInfo info{};
+  ETag etag{};
   int64_t modified_ms = 0;
-  Payload payload;  // for the engine, and for reading a part while the upload is under way
+  Payload payload{};  // for the engine, and for reading a part while the upload is under way
 };
 
 }  // namespace keelson::blob

@@ -8,6 +8,7 @@
 #include "base/check.h"
 #include "base/logging.h"
 #include "base/numbers.h"
+#include "net/http/http2_connection.h"
 
 namespace keelson::net::http {
 
@@ -66,20 +67,36 @@ Http1Connection::~Http1Connection() = default;
 
 // --- the connection's life -------------------------------------------------------------------------------------------
 
-Task<void> Http1Connection::run() {
+// The first bytes of a connection may be those of HTTP/2, which no HTTP/1 request begins with.
+HeadOutcome Http1Connection::parse_head(size_t seen, bool& is_http2) {
   const Limits& limits = local_.options().limits;
+  constexpr std::string_view kPreface = Http2Connection::kPreface;
+  constexpr size_t kTellingBytes = 4;  // "PRI "
+  const std::string_view bytes = in_.view();
+  if (bytes.empty()) return {};
+  if (!has_begun_ && bytes.substr(0, kTellingBytes) == kPreface.substr(0, std::min(bytes.size(), kTellingBytes))) {
+    if (bytes.size() < kTellingBytes) return {};
+    if (bytes.substr(0, kPreface.size()) == kPreface.substr(0, bytes.size())) {
+      is_http2 = bytes.size() >= kPreface.size();
+      return {};
+    }
+  }
+  return parse_request_head(bytes, limits, {lines_.get(), limits.fields_max}, seen, head_);
+}
+
+Task<Http1Connection::End> Http1Connection::run() {
   size_t seen = 0;
   while (!is_dead_) {
-    const HeadOutcome outcome =
-        in_.empty() ? HeadOutcome{}
-                    : parse_request_head(in_.view(), limits, {lines_.get(), limits.fields_max}, seen, head_);
+    bool is_http2 = false;
+    const HeadOutcome outcome = parse_head(seen, is_http2);
+    if (is_http2) co_return End::kHttp2;
     if (outcome.fault) {
       local_.counters.faults.add();
       co_await refuse(outcome.fault);
-      co_return;
+      co_return End::kClosed;
     }
     if (outcome.size == 0) {
-      seen = in_.size();
+      seen = has_begun_ ? in_.size() : 0;
       wish_turn_end();
       if (local_.is_stopping() && in_.empty()) break;
       const bool is_idle = in_.empty();
@@ -103,10 +120,12 @@ Task<void> Http1Connection::run() {
   }
   overdue_at_ = 0;
   co_await linger();
+  co_return End::kClosed;
 }
 
 void Http1Connection::start_request(size_t head_bytes) {
   used_ = head_bytes;
+  has_begun_ = true;
   request_.reset(head_, head_.minor_version == 0 ? Version::kHttp10 : Version::kHttp11, is_tls_, stream_->remote());
   decoder_ = BodyDecoder(head_.framing, local_.options().limits.body_bytes_max);
   body_fault_ = {};

@@ -29,8 +29,12 @@ class Http1Connection final : public Exchange, public ServerConnection {
   Http1Connection(ServerLocal& local, std::unique_ptr<env::Stream> stream, bool is_tls);
   ~Http1Connection() override;
 
-  // Serves requests until the connection ends.
-  Task<void> run();
+  enum class End : uint8_t { kClosed, kHttp2 };
+  // Serves requests until the connection ends, or until its first bytes turn out to be HTTP/2's.
+  Task<End> run();
+  // After kHttp2: what is needed to go on with it.
+  std::unique_ptr<env::Stream> take_stream() { return std::move(stream_); }
+  Buffer take_received() { return std::move(in_); }
   // Answers the fault and ends.
   Task<void> refuse(Fault fault);
 
@@ -59,6 +63,7 @@ class Http1Connection final : public Exchange, public ServerConnection {
   // How the content of the answer is delimited.
   enum class Delimited : uint8_t { kNothing, kLength, kChunks, kClose };
 
+  HeadOutcome parse_head(size_t seen, bool& is_http2);
   Task<bool> run_exchange();
   Task<bool> finish_request();
   Task<bool> fill_body();
@@ -96,6 +101,7 @@ class Http1Connection final : public Exchange, public ServerConnection {
   bool is_cut_short_ = false;  // the body
   bool is_busy_ = false;
   bool is_dead_ = false;
+  bool has_begun_ = false;  // a request has come: it is no HTTP/2
   bool has_timed_out_ = false;
 };
 

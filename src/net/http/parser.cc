@@ -168,7 +168,7 @@ Fault parse_version(std::string_view text, uint8_t& minor_version) {
   return {};
 }
 
-// RFC 9112 §3.2. `head.target` is set and made of the right characters.
+// `head.target` is made of the right characters.
 Fault parse_target(RequestHead& head) {
   std::string_view rest = head.target;
   head.form = TargetForm::kOrigin;
@@ -373,6 +373,11 @@ HeadOutcome parse_response_head(std::string_view bytes, const Limits& limits, st
     head.keeps_alive = false;
   }
   return outcome;
+}
+
+Fault parse_request_target(RequestHead& head) {
+  if (head.target.empty() || !kTargetChars.holds_all(head.target)) return {400, "a bad request target"};
+  return parse_target(head);
 }
 
 Fault parse_trailers(std::string_view bytes, std::span<Field> storage, size_t& count) {

@@ -48,6 +48,10 @@ HeadOutcome parse_request_head(std::string_view bytes, const Limits& limits, std
 HeadOutcome parse_response_head(std::string_view bytes, const Limits& limits, std::span<Field> storage, size_t seen,
                                 std::string_view request_method, ResponseHead& head);
 
+// Takes `head.target` apart into form, host, path and query (RFC 9112 §3.2), as `head.method` allows. For HTTP/2, whose
+// :path and :authority come as they are; parse_request_head() has done it.
+Fault parse_request_target(RequestHead& head);
+
 // The trailer section of a chunked body, without its last empty line (RFC 9112 §7.1.2). Fields that frame or route a
 // message are refused there (RFC 9110 §6.5.1).
 Fault parse_trailers(std::string_view bytes, std::span<Field> storage, size_t& count);

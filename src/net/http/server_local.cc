@@ -1,10 +1,13 @@
 #include "net/http/server_local.h"
 
 #include <algorithm>
+#include <array>
+#include <string_view>
 #include <utility>
 
 #include "base/check.h"
 #include "net/http/http1_connection.h"
+#include "net/http/http2_connection.h"
 #include "net/tls_stream.h"
 
 namespace keelson::net::http {
@@ -157,17 +160,27 @@ void ServerLocal::serve(std::unique_ptr<env::Stream> stream, TlsContext* tls, bo
 }
 
 Task<void> ServerLocal::run(std::unique_ptr<env::Stream> stream, TlsContext* tls, bool is_tls) {
-  if (tls != nullptr) stream = tls->wrap(std::move(stream));
+  constexpr std::array<std::string_view, 2> kProtocols = {"h2", "http/1.1"};
+  if (tls != nullptr) stream = tls->wrap(std::move(stream), {}, kProtocols);
+  is_tls = is_tls || tls != nullptr;
   const bool is_one_too_many = server_.connected_.fetch_add(1, std::memory_order_relaxed) >= options().connections_max;
+  Buffer received;
   {
-    Http1Connection connection(*this, std::move(stream), is_tls || tls != nullptr);
+    Http1Connection connection(*this, std::move(stream), is_tls);
     if (is_one_too_many) {
       counters.refused.add();
       co_await connection.refuse({503, "too many connections"});
     } else {
       counters.accepted.add();
-      co_await connection.run();
+      if (co_await connection.run() == Http1Connection::End::kHttp2) {
+        stream = connection.take_stream();
+        received = connection.take_received();
+      }
     }
+  }
+  if (stream != nullptr) {
+    Http2Connection connection(*this, std::move(stream), is_tls, std::move(received));
+    co_await connection.run();
   }
   server_.connected_.fetch_sub(1, std::memory_order_relaxed);
 }

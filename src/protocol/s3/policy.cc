@@ -585,4 +585,11 @@ bool Policy::is_public() const {
   });
 }
 
+bool Policy::needs_object_tags() const {
+  return std::any_of(statements_.begin(), statements_.end(), [](const Statement& statement) {
+    return std::any_of(statement.conditions.begin(), statement.conditions.end(),
+                       [](const Condition& condition) { return condition.key.starts_with("s3:existingobjecttag/"); });
+  });
+}
+
 }  // namespace keelson::s3

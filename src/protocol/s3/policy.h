@@ -41,6 +41,8 @@ class Policy {
   [[nodiscard]] Decision decide(const PolicyRequest& request) const;
   // Does it let everybody in, anonymous clients too (an Allow with the principal "*" and no condition on where from)?
   [[nodiscard]] bool is_public() const;
+  // Does a decision hang on the tags that the object has already?
+  [[nodiscard]] bool needs_object_tags() const;
 
  private:
   struct Condition {

@@ -36,6 +36,8 @@ void XmlWriter::open_root(std::string_view name) {
   text_.append("<").append(name).append(" xmlns=\"").append(kXmlNamespace).append("\">");
 }
 
+void XmlWriter::text(std::string_view content) { append_xml_escaped(text_, content); }
+
 void XmlWriter::element(std::string_view name, std::string_view content) {
   text_.append("<").append(name).append(">");
   append_xml_escaped(text_, content);

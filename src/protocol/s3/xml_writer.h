@@ -31,8 +31,8 @@ class XmlWriter {
   void optional_element(std::string_view name, std::string_view content) {
     if (!content.empty()) element(name, content);
   }
-  // A document's inside that is XML already.
-  void raw(std::string_view xml) { text_.append(xml); }
+  // Text of the element that is open.
+  void text(std::string_view content);
 
   [[nodiscard]] size_t size() const { return text_.size(); }
   [[nodiscard]] std::string take() { return std::move(text_); }

@@ -1,0 +1,65 @@
+// The inside of Store: its volumes and what runs beside them. For this folder alone.
+#pragma once
+
+#include <atomic>
+#include <memory>
+#include <set>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "blobstore/store.h"
+#include "blobstore/volume_set.h"
+
+namespace keelson::blobstore {
+
+// A payload being read, on one reactor; the volumes are another's. See reader.cc.
+class Reader;
+
+struct Store::Inside {
+  Inside(Store& owner, env::Env& environment, shard::Runtime& shards, StoreOptions wishes)
+      : store(owner), env(environment), runtime(shards), options(std::move(wishes)) {}
+
+  [[nodiscard]] VolumeSet& volumes_of(shard::ShardId id) { return *volume_sets[id - store.router().first_shard()]; }
+  [[nodiscard]] env::Reactor& owner_of(shard::ShardId id) { return runtime.reactor_of(id); }
+  [[nodiscard]] env::TaskScope& scope_of(shard::ShardId id) { return *scopes[runtime.router().reactor_of(id)]; }
+  // Gives pins back; from any reactor.
+  void unpin(shard::ShardId id, std::vector<uint32_t> volumes);
+
+  // ---- Background work (background.cc); each on the reactor that owns the shard.
+
+  Task<void> run_background(unsigned reactor_index);
+  Task<Status> compact(shard::ShardId id);
+  Task<Status> remove_dead(shard::ShardId id);
+  Task<Status> scrub(shard::ShardId id, ScrubReport& report);
+  // Copies live extents of `victims` to the active volume and moves the metadata.
+  Task<Status> rewrite(shard::ShardId id, std::vector<uint32_t> victims);
+  // Leaves the reactor to others for as long as the share of time demands, after work of that long.
+  Task<void> rest(env::Reactor& here, int64_t worked_ns);
+
+  struct Moving;
+  Task<Status> copy_extent(shard::ShardId id, blob::Extent from, uint64_t owner, Moving& moving,
+                           std::vector<blob::Extent>& to);
+  Task<Status> commit_moves(shard::ShardId id, Moving& moving, const std::vector<uint32_t>& victims);
+  // What is wrong with it; empty: nothing.
+  Task<std::string> verify_extent(shard::ShardId id, blob::Extent extent, uint64_t owner, uint64_t& bytes_read);
+
+  struct ShardWork {
+    bool is_compacting = false;
+    std::set<uint32_t> damaged;  // volumes that cannot be rewritten
+  };
+
+  Store& store;
+  env::Env& env;
+  shard::Runtime& runtime;
+  const StoreOptions options;
+  std::vector<std::unique_ptr<StoreStats>> stats;       // of each reactor
+  std::vector<std::unique_ptr<VolumeSet>> volume_sets;  // of each shard of the service
+  std::vector<std::unique_ptr<env::TaskScope>> scopes;  // of each reactor: what callers wait for
+  std::vector<std::unique_ptr<env::TaskScope>> beside;  // of each reactor: background work
+  std::vector<ShardWork> work;                          // of each shard; its owner's
+  std::atomic<unsigned> held{0};                        // written on reactor 0
+  std::atomic<bool> is_stopping{false};
+};
+
+}  // namespace keelson::blobstore

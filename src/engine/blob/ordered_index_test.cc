@@ -1,0 +1,166 @@
+#include "engine/blob/ordered_index.h"
+
+#include <gtest/gtest.h>
+
+#include <map>
+#include <random>
+#include <string>
+#include <vector>
+
+namespace keelson::blob {
+namespace {
+
+using Oracle = std::map<std::string, std::string, std::less<>>;
+
+// Keys that share much, little, or all of what another has, of any bytes.
+std::string random_key(std::mt19937_64& random, unsigned shape) {
+  std::string key;
+  switch (shape % 3) {
+    case 0:
+      key = "logs/2026/" + std::to_string(random() % 40) + "/" + std::to_string(random() % 1000);
+      break;
+    case 1:
+      for (uint64_t i = 0, n = 1 + random() % 6; i < n; ++i)
+        key += static_cast<char>(random() % 3 == 0 ? 255 : random() % 3);
+      break;
+    default:
+      key = std::string(random() % 300, 'a') + std::to_string(random() % 10);
+  }
+  return key;
+}
+
+void expect_same(const OrderedIndex& index, const Oracle& oracle) {
+  ASSERT_EQ(index.size(), oracle.size());
+  OrderedIndex::Cursor cursor(index);
+  cursor.seek({});
+  for (const auto& [key, value] : oracle) {
+    ASSERT_TRUE(cursor.is_valid());
+    ASSERT_EQ(cursor.key(), key);
+    ASSERT_EQ(cursor.value(), value);
+    cursor.next();
+  }
+  ASSERT_FALSE(cursor.is_valid());
+}
+
+void expect_seek(const OrderedIndex& index, const Oracle& oracle, const std::string& key) {
+  OrderedIndex::Cursor cursor(index);
+  cursor.seek(key);
+  const auto at = oracle.lower_bound(key);
+  ASSERT_EQ(cursor.is_valid(), at != oracle.end());
+  if (cursor.is_valid()) {
+    ASSERT_EQ(cursor.key(), at->first);
+  }
+  std::string_view value;
+  const auto found = oracle.find(key);
+  ASSERT_EQ(index.find(key, value), found != oracle.end());
+  if (found != oracle.end()) {
+    ASSERT_EQ(value, found->second);
+  }
+}
+
+void change(OrderedIndex& index, Oracle& oracle, std::mt19937_64& random, unsigned shape, unsigned erase_percent) {
+  const std::string key = random_key(random, shape);
+  if (random() % 100 < erase_percent) {
+    ASSERT_EQ(index.erase(key), oracle.erase(key) == 1);
+    return;
+  }
+  const std::string value(random() % 100 == 0 ? 5000 : random() % 60, static_cast<char>('a' + random() % 26));
+  index.put(key, value);
+  oracle[key] = value;
+}
+
+TEST(OrderedIndex, IsAsAMapUnderRandomChanges) {
+  for (unsigned seed = 0; seed < 30; ++seed) {
+    std::mt19937_64 random(seed);
+    OrderedIndex index;
+    Oracle oracle;
+    for (int i = 0; i < 6000; ++i) {
+      // Grows, then shrinks to nothing.
+      ASSERT_NO_FATAL_FAILURE(change(index, oracle, random, seed, i < 3000 ? 20 : 80));
+      if (i % 10 == 0) {
+        ASSERT_NO_FATAL_FAILURE(expect_seek(index, oracle, random_key(random, seed)));
+      }
+    }
+    expect_same(index, oracle);
+    while (!oracle.empty()) {
+      ASSERT_TRUE(index.erase(oracle.begin()->first));
+      oracle.erase(oracle.begin());
+    }
+    expect_same(index, oracle);
+  }
+}
+
+TEST(OrderedIndex, ACheckpointHoldsTheStateAtItsBeginning) {
+  for (unsigned seed = 0; seed < 30; ++seed) {
+    std::mt19937_64 random(seed);
+    OrderedIndex index;
+    Oracle oracle;
+    for (int i = 0; i < 3000; ++i) change(index, oracle, random, seed, 20);
+    for (int round = 0; round < 3; ++round) {
+      const Oracle before = oracle;
+      std::vector<std::string> leaves;
+      const auto take = [&](std::string_view leaf) { leaves.emplace_back(leaf); };
+      index.begin_checkpoint(take);
+      bool is_done = false;
+      while (!is_done) {
+        for (int i = 0; i < 50; ++i) change(index, oracle, random, seed, 50);
+        is_done = index.checkpoint_some(random() % 10'000, take);
+      }
+      index.end_checkpoint();
+      OrderedIndex loaded;
+      for (const std::string& leaf : leaves) {
+        const Status status = loaded.load_leaf(leaf, [](std::string_view, std::string_view) { return true; });
+        ASSERT_TRUE(status.ok()) << status.error().message();
+      }
+      expect_same(loaded, before);
+      expect_same(index, oracle);
+      // What was loaded can be changed as well.
+      Oracle changed = before;
+      for (int i = 0; i < 500; ++i) change(loaded, changed, random, seed, 50);
+      expect_same(loaded, changed);
+    }
+  }
+}
+
+TEST(OrderedIndex, RefusesLeavesThatAreNone) {
+  OrderedIndex index;
+  for (int i = 0; i < 20; ++i) index.put("key/" + std::to_string(i), "value");
+  std::string leaf;
+  index.begin_checkpoint([](std::string_view) {});
+  EXPECT_TRUE(index.checkpoint_some(1 << 20, [&](std::string_view bytes) { leaf = bytes; }));
+  index.end_checkpoint();
+  const auto yes = [](std::string_view, std::string_view) { return true; };
+  for (size_t size = 0; size < leaf.size(); ++size) {
+    OrderedIndex loaded;
+    // Cut between two entries it is a leaf, and no crash in any case.
+    const Status status = loaded.load_leaf(std::string_view(leaf).substr(0, size), yes);
+    if (status.ok()) {
+      EXPECT_LT(loaded.size(), 20U);
+    }
+  }
+  OrderedIndex loaded;
+  EXPECT_TRUE(loaded.load_leaf(leaf, yes).ok());
+  EXPECT_FALSE(loaded.load_leaf(leaf, yes).ok()) << "twice";
+  OrderedIndex refusing;
+  EXPECT_FALSE(refusing.load_leaf(leaf, [](std::string_view, std::string_view) { return false; }).ok());
+}
+
+TEST(OrderedIndex, TakesLittleMemory) {
+  OrderedIndex in_order;
+  OrderedIndex by_chance;
+  std::mt19937_64 random(1);
+  constexpr size_t kEntries = 100'000;
+  size_t content = 0;
+  for (size_t i = 0; i < kEntries; ++i) {
+    std::string key = std::to_string(1'000'000'000'000 + i) + "-of-thirty-bytes!";
+    in_order.put(key, std::string(40, 'v'));
+    key = std::to_string(1'000'000'000'000 + random() % 1'000'000'000'000) + "-of-thirty-bytes!";
+    by_chance.put(key, std::string(40, 'v'));
+    content += 30 + 40;
+  }
+  EXPECT_LT(in_order.bytes_used(), content * 11 / 10);
+  EXPECT_LT(by_chance.bytes_used(), content * 11 / 10);
+}
+
+}  // namespace
+}  // namespace keelson::blob

@@ -1,0 +1,357 @@
+#include "net/http/http2_exchange.h"
+
+#include <nghttp2/nghttp2.h>
+
+#include <algorithm>
+#include <array>
+#include <utility>
+#include <vector>
+
+#include "base/check.h"
+#include "base/numbers.h"
+#include "net/http/scan.h"
+
+namespace keelson::net::http {
+
+namespace {
+
+// RFC 9113 §6.5.2: what a field line counts besides its bytes.
+constexpr size_t kFieldOverheadBytes = 32;
+constexpr uint64_t kLengthless = UINT64_MAX;
+
+// RFC 9113 §8.2.2: these belong to HTTP/1.1's connections.
+bool is_of_connection(std::string_view name) {
+  constexpr std::array<std::string_view, 5> kNames = {"connection", "keep-alive", "proxy-connection",
+                                                      "transfer-encoding", "upgrade"};
+  return std::any_of(kNames.begin(), kNames.end(),
+                     [&](std::string_view other) { return equal_ignoring_case(name, other); });
+}
+
+// Field lines for the library, which copies them. Names in lower case, as RFC 9113 §8.2 has it.
+class Lines {
+ public:
+  explicit Lines(size_t count) {
+    lines_.reserve(count);
+    names_.reserve(count);
+  }
+  void add(std::string_view name, std::string_view value) {
+    lines_.push_back({bytes_of(name), bytes_of(value), name.size(), value.size(), NGHTTP2_NV_FLAG_NONE});
+  }
+  void add_all(Fields fields) {
+    for (const Field& field : fields) {
+      if (is_of_connection(field.name)) continue;
+      std::string& name = names_.emplace_back(field.name);
+      std::transform(name.begin(), name.end(), name.begin(),
+                     [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c; });
+      add(name, field.value);
+    }
+  }
+  [[nodiscard]] const nghttp2_nv* data() const { return lines_.data(); }
+  [[nodiscard]] size_t size() const { return lines_.size(); }
+
+ private:
+  // The library's interface does not know const; it does not write.
+  static uint8_t* bytes_of(std::string_view text) {
+    return const_cast<uint8_t*>(reinterpret_cast<const uint8_t*>(text.data()));
+  }
+  std::vector<nghttp2_nv> lines_;
+  std::vector<std::string> names_;  // never grows past what is reserved: lines_ points into it
+};
+
+// The library asks what the next DATA frame of a stream may hold.
+ssize_t read_content(nghttp2_session* /*session*/, int32_t /*stream_id*/, uint8_t* /*into*/, size_t room,
+                     uint32_t* flags, nghttp2_data_source* source, void* /*user*/) {
+  auto& exchange = *static_cast<Http2Exchange*>(source->ptr);
+  const Http2Exchange::Provided provided = exchange.provide(room);
+  if (provided.must_wait) return NGHTTP2_ERR_DEFERRED;
+  *flags |= NGHTTP2_DATA_FLAG_NO_COPY;
+  if (provided.is_end) {
+    *flags |= NGHTTP2_DATA_FLAG_EOF;
+    if (exchange.submit_trailers()) *flags |= NGHTTP2_DATA_FLAG_NO_END_STREAM;
+  }
+  return static_cast<ssize_t>(provided.bytes);
+}
+
+}  // namespace
+
+// Suspends a handler until the connection resumes it.
+struct Http2Exchange::Waiting {
+  std::coroutine_handle<>& place;
+  bool await_ready() const noexcept { return false; }
+  void await_suspend(std::coroutine_handle<> waiter) const noexcept { place = waiter; }
+  void await_resume() const noexcept {}
+};
+
+Http2Exchange::Http2Exchange(Http2Connection& connection, int32_t stream_id)
+    : connection_(connection), stream_id_(stream_id) {}
+
+env::Reactor& Http2Exchange::reactor() { return connection_.local_.reactor(); }
+
+// --- the request -----------------------------------------------------------------------------------------------------
+
+void Http2Exchange::take_field(std::string_view name, std::string_view value) {
+  const Limits& limits = connection_.local_.options().limits;
+  field_bytes_ += name.size() + value.size() + kFieldOverheadBytes;
+  if (is_too_large_ || field_bytes_ > limits.head_bytes_max || ++field_count_ > limits.fields_max) {
+    is_too_large_ = true;
+    return;
+  }
+  if (name.starts_with(':')) {
+    if (name == ":method") method_ = value;
+    if (name == ":path") path_ = value;
+    if (name == ":authority") authority_ = value;
+    return;  // :scheme says what the proxy before us was asked for, nothing that is needed here
+  }
+  if (name == "cookie") {  // RFC 9113 §8.2.3
+    cookies_.append(cookies_.empty() ? "" : "; ").append(value);
+    return;
+  }
+  lines_.add(name, value);
+}
+
+void Http2Exchange::take_trailer(std::string_view name, std::string_view value) {
+  field_bytes_ += name.size() + value.size() + kFieldOverheadBytes;
+  if (field_bytes_ > 2 * connection_.local_.options().limits.head_bytes_max) {
+    if (!body_fault_) body_fault_ = {431, "the trailer is too large"};
+    return;
+  }
+  request_trailers_.add(name, value);
+}
+
+Fault Http2Exchange::take_head(bool has_ended) {
+  const Limits& limits = connection_.local_.options().limits;
+  has_body_ = !has_ended;
+  head_.method = method_;
+  is_head_ = method_ == "HEAD";
+  head_.minor_version = 1;
+  const auto give_request = [&] {
+    head_.fields = lines_.view();
+    request_.reset(head_, Version::kHttp2, connection_.is_tls_, connection_.stream_->remote());
+  };
+  give_request();
+  if (is_too_large_) return {431, "the header is too large"};
+  if (method_ == "CONNECT") return {501, "this is no proxy: CONNECT is not implemented"};
+  if (!cookies_.empty()) lines_.add("cookie", cookies_);
+  const std::optional<std::string_view> host = lines_.find("host");
+  if (host && !authority_.empty() && !equal_ignoring_case(*host, authority_)) {
+    return {400, "Host and :authority name different hosts"};
+  }
+  if (host && authority_.empty()) authority_ = *host;
+  if (!host && !authority_.empty()) lines_.add("host", authority_);
+  if (!is_host(authority_)) return {400, "a bad host"};
+  head_.target = path_;
+  head_.host = authority_;
+  if (Fault fault = parse_request_target(head_)) return fault;
+  if (head_.form != TargetForm::kOrigin && head_.form != TargetForm::kAsterisk) return {400, "a bad request target"};
+  give_request();
+  if (const std::optional<std::string_view> length = lines_.find("content-length")) length_ = parse_uint64(*length);
+  if (length_ && *length_ > limits.body_bytes_max) return {413, "the body is too large"};
+  if (const std::optional<std::string_view> expectation = lines_.find("expect")) {
+    if (!equal_ignoring_case(*expectation, "100-continue")) {
+      return {417, "the only expectation known is 100-continue"};
+    }
+    is_waiting_for_continue_ = has_body_;
+  }
+  return {};
+}
+
+void Http2Exchange::take_data(std::string_view bytes) {
+  body_bytes_ += bytes.size();
+  if (body_bytes_ > connection_.local_.options().limits.body_bytes_max && !body_fault_) {
+    body_fault_ = {413, "the body is too large"};
+  }
+  if (is_handler_done || body_fault_) {
+    acknowledge(bytes.size());  // nobody will read it
+    return;
+  }
+  arriving_.append(bytes);
+  body_overdue_at_ = 0;
+}
+
+std::optional<uint64_t> Http2Exchange::body_length() const {
+  if (!has_body_) return 0;
+  return length_;
+}
+
+void Http2Exchange::acknowledge(size_t bytes) {
+  nghttp2_session_consume(connection_.session_.get(), stream_id_, bytes);
+  connection_.wish_turn_end();
+}
+
+Task<Result<std::string_view>> Http2Exchange::read_body() {
+  const std::string who = "http: " + request_.remote().text();
+  while (true) {
+    if (body_fault_) {
+      co_return fail(body_fault_.status == 413 ? HttpErrc::kTooLarge : HttpErrc::kMalformed,
+                     who + " sent a bad body: " + std::string(body_fault_.why));
+    }
+    if (has_timed_out_) co_return fail(HttpErrc::kTimedOut, who + " sends no more");
+    if (is_gone_ && !has_request_ended_) co_return fail(HttpErrc::kBroken, who + " has cancelled its request");
+    if (!arriving_.empty()) {
+      handed_.clear();
+      handed_.swap(arriving_);
+      if (!is_gone_) acknowledge(handed_.size());
+      co_return handed_.view();
+    }
+    if (has_request_ended_ || !has_body_) co_return std::string_view();
+    if (std::exchange(is_waiting_for_continue_, false) && answer_ == Answer::kNone) {
+      Lines lines(1);
+      lines.add(":status", "100");
+      nghttp2_submit_headers(connection_.session_.get(), NGHTTP2_FLAG_NONE, stream_id_, nullptr, lines.data(),
+                             lines.size(), nullptr);
+      connection_.wish_turn_end();
+    }
+    body_overdue_at_ = connection_.local_.after(connection_.local_.options().body_timeout_ms);
+    co_await Waiting{body_waiter_};
+    body_overdue_at_ = 0;
+  }
+}
+
+const Fields& Http2Exchange::trailers() const {
+  trailers_view_ = request_trailers_.view();
+  return trailers_view_;
+}
+
+// --- waiting ---------------------------------------------------------------------------------------------------------
+
+std::coroutine_handle<> Http2Exchange::next_waiter() {
+  const bool has_news = !arriving_.empty() || has_request_ended_ || is_gone_ || body_fault_ || has_timed_out_;
+  if (body_waiter_ && has_news) return std::exchange(body_waiter_, {});
+  if (send_waiter_ && (unframed() == 0 || is_gone_)) return std::exchange(send_waiter_, {});
+  return {};
+}
+
+bool Http2Exchange::is_overdue(uint32_t tick) const {
+  return (body_overdue_at_ != 0 && tick >= body_overdue_at_) || (send_overdue_at_ != 0 && tick >= send_overdue_at_);
+}
+
+void Http2Exchange::time_out() {
+  has_timed_out_ = true;
+  body_overdue_at_ = send_overdue_at_ = 0;
+}
+
+// --- the answer ------------------------------------------------------------------------------------------------------
+
+Http2Exchange::Provided Http2Exchange::provide(size_t room) {
+  Provided provided;
+  provided.bytes = std::min(room, unframed());
+  provided.is_end = answer_ == Answer::kEnded && provided.bytes == unframed();
+  provided.must_wait = provided.bytes == 0 && !provided.is_end;
+  is_deferred_ = provided.must_wait;
+  return provided;
+}
+
+void Http2Exchange::move_out(size_t bytes, Buffer& to) {
+  const size_t of_buffer = std::min(bytes, out_.size());
+  to.append(out_.view().substr(0, of_buffer));
+  out_.consume(of_buffer);
+  to.append(piece_.substr(0, bytes - of_buffer));
+  piece_.remove_prefix(bytes - of_buffer);
+  send_overdue_at_ = unframed() == 0 ? 0 : connection_.local_.after(connection_.local_.options().write_timeout_ms);
+  if (unframed() == 0 && send_waiter_) connection_.wake_later(stream_id_);
+}
+
+bool Http2Exchange::submit_trailers() {
+  if (trailers_.empty()) return false;
+  Lines lines(trailers_.size());
+  lines.add_all(trailers_.view());
+  return nghttp2_submit_trailer(connection_.session_.get(), stream_id_, lines.data(), lines.size()) == 0;
+}
+
+void Http2Exchange::submit_head(uint16_t status, std::string_view content_type, std::optional<uint64_t> length,
+                                bool has_content) {
+  connection_.local_.count_response(status);
+  connection_.wish_turn_end();
+  if (is_gone_) return;
+  constexpr size_t kOwnLines = 4;  // :status, date, content-type, content-length
+  constexpr size_t kDateName = 6;  // "Date: "
+  Lines lines(fields_.size() + kOwnLines);
+  const IntegerText status_text = format_uint64(status);
+  const IntegerText length_text = format_uint64(length.value_or(0));
+  const std::string_view date = connection_.local_.date_line();
+  lines.add(":status", status_text);
+  lines.add("date", date.substr(kDateName, date.size() - kDateName - 2));
+  if (!content_type.empty()) lines.add("content-type", content_type);
+  lines.add_all(fields_.view());
+  if (length && status != 204) lines.add("content-length", length_text);
+  nghttp2_data_provider provider{};
+  provider.source.ptr = this;
+  provider.read_callback = read_content;
+  const bool has_frames = has_content || (!trailers_.empty() && !is_head_);
+  const int done = nghttp2_submit_response(connection_.session_.get(), stream_id_, lines.data(), lines.size(),
+                                           has_frames ? &provider : nullptr);
+  KEELSON_CHECK(done == 0 || done == NGHTTP2_ERR_DATA_EXIST || done == NGHTTP2_ERR_INVALID_ARGUMENT,
+                "the library takes a response unless the stream is gone");
+  if (has_content) send_overdue_at_ = connection_.local_.after(connection_.local_.options().write_timeout_ms);
+}
+
+void Http2Exchange::resume_data() {
+  if (unframed() != 0 && send_overdue_at_ == 0) {
+    send_overdue_at_ = connection_.local_.after(connection_.local_.options().write_timeout_ms);
+  }
+  if (is_deferred_ && !is_gone_) {
+    is_deferred_ = false;
+    nghttp2_session_resume_data(connection_.session_.get(), stream_id_);
+  }
+  connection_.wish_turn_end();
+}
+
+// Until the piece is framed; the rest of the connection's output is its own business.
+Task<bool> Http2Exchange::wait_framed() {
+  while (unframed() != 0 && !is_gone_) co_await Waiting{send_waiter_};
+  piece_ = {};
+  co_return !is_gone_;
+}
+
+Task<bool> Http2Exchange::respond(uint16_t status, std::string_view content_type, std::string_view content) {
+  KEELSON_CHECK(answer_ == Answer::kNone, "a request is answered twice");
+  KEELSON_CHECK(status >= 200 && status <= 599, "no such final status");
+  answer_ = Answer::kEnded;
+  sends_content_ = !is_head_ && status_has_body(status) && !content.empty();
+  std::optional<uint64_t> length = content.size();
+  if (status == 304 && content.empty()) length.reset();
+  if (sends_content_ && content.size() <= kBufferBytes) out_.append(content);
+  if (sends_content_ && content.size() > kBufferBytes) piece_ = content;
+  submit_head(status, content_type, length, sends_content_);
+  if (piece_.empty()) co_return !is_gone_;
+  co_return co_await wait_framed();
+}
+
+Task<bool> Http2Exchange::begin(uint16_t status, std::string_view content_type, std::optional<uint64_t> length) {
+  KEELSON_CHECK(answer_ == Answer::kNone, "a request is answered twice");
+  KEELSON_CHECK(status >= 200 && status <= 599, "no such final status");
+  answer_ = Answer::kBegun;
+  sends_content_ = !is_head_ && status_has_body(status);
+  answer_left_ = length.value_or(kLengthless);
+  submit_head(status, content_type, length, sends_content_);
+  send_overdue_at_ = 0;  // nothing waits yet
+  co_return !is_gone_;
+}
+
+Task<bool> Http2Exchange::send(std::string_view piece) {
+  KEELSON_CHECK(answer_ == Answer::kBegun, "a piece of an answer outside of begin() and end()");
+  KEELSON_CHECK(piece.size() <= answer_left_, "more content than the length that was told");
+  if (answer_left_ != kLengthless) answer_left_ -= piece.size();
+  if (piece.empty() || !sends_content_ || is_gone_) co_return !is_gone_;
+  if (out_.size() + piece.size() <= kBufferBytes) {
+    out_.append(piece);
+    resume_data();
+    co_return true;
+  }
+  piece_ = piece;
+  resume_data();
+  co_return co_await wait_framed();
+}
+
+Task<bool> Http2Exchange::end() {
+  KEELSON_CHECK(answer_ == Answer::kBegun, "an answer ended twice");
+  KEELSON_CHECK(!sends_content_ || is_gone_ || answer_left_ == 0 || answer_left_ == kLengthless,
+                "less content than the length that was told");
+  answer_ = Answer::kEnded;
+  resume_data();
+  co_return !is_gone_;
+}
+
+void Http2Exchange::flush() { connection_.pump(); }
+
+}  // namespace keelson::net::http

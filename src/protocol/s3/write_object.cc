@@ -1,0 +1,73 @@
+#include "protocol/s3/write_object.h"
+
+#include <cstring>
+#include <utility>
+
+#include "base/logging.h"
+#include "env/disk.h"
+
+namespace keelson::s3 {
+
+S3Error storage_error(const Error& error) {
+  log_warn("s3", "bytes could not be stored or read", {{"why", error.message()}});
+  if (error.code() == make_error_code(env::DiskErrc::kFull)) {
+    return {.code = ErrorCode::kServiceUnavailable,
+            .message = "The disk is full; writes are refused until there is room."};
+  }
+  return {.code = ErrorCode::kInternalError};
+}
+
+Task<S3Result<Written>> write_payload(Call& call, PayloadReader reader, std::string key, bool is_part) {
+  if (reader.size_bytes() > kSinglePutBytesMax) {
+    S3Error error{.code = ErrorCode::kEntityTooLarge};
+    error.details.emplace_back("ProposedSize", std::to_string(reader.size_bytes()));
+    error.details.emplace_back("MaxSizeAllowed", std::to_string(kSinglePutBytesMax));
+    co_return std::unexpected(std::move(error));
+  }
+  Written written;
+  written.writer = call.store().new_writer(call.reactor, call.bucket->id(), key,
+                                           {.size_expected = reader.size_bytes(), .is_part = is_part});
+  while (true) {
+    auto piece = co_await reader.next();
+    if (!piece) co_return std::unexpected(std::move(piece.error()));
+    if (piece->empty()) break;
+    if (Status taken = co_await written.writer->append(*piece); !taken.ok()) {
+      co_return std::unexpected(storage_error(taken.error()));
+    }
+  }
+  auto payload = co_await written.writer->finish();
+  if (!payload.ok()) co_return std::unexpected(storage_error(payload.error()));
+  written.payload = std::move(*payload);
+  written.etag.md5 = reader.md5();
+  written.checksum = reader.checksum();
+  co_return written;
+}
+
+Task<S3Result<Written>> copy_payload(Call& call, blobstore::BlobReader& from, uint64_t size_bytes, std::string key,
+                                     std::optional<ChecksumAlgorithm> algorithm, bool is_part) {
+  Written written;
+  written.writer =
+      call.store().new_writer(call.reactor, call.bucket->id(), key, {.size_expected = size_bytes, .is_part = is_part});
+  Digest md5(DigestKind::kMd5);
+  std::optional<Checksummer> checksummer;
+  if (algorithm) checksummer.emplace(*algorithm);
+  while (true) {
+    auto piece = co_await from.next();
+    if (!piece.ok()) co_return std::unexpected(storage_error(piece.error()));
+    if (piece->empty()) break;
+    md5.update(*piece);
+    if (checksummer) checksummer->update(*piece);
+    if (Status taken = co_await written.writer->append(*piece); !taken.ok()) {
+      co_return std::unexpected(storage_error(taken.error()));
+    }
+  }
+  auto payload = co_await written.writer->finish();
+  if (!payload.ok()) co_return std::unexpected(storage_error(payload.error()));
+  written.payload = std::move(*payload);
+  const std::string digest = md5.finish();
+  std::memcpy(written.etag.md5.data(), digest.data(), written.etag.md5.size());
+  if (checksummer) written.checksum = blob::Checksum{*algorithm, false, checksummer->finish()};
+  co_return written;
+}
+
+}  // namespace keelson::s3

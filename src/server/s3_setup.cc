@@ -1,0 +1,173 @@
+#include "server/s3_setup.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "engine/blob/answer.h"
+#include "engine/blob/blob_engine.h"
+#include "protocol/s3/keys.h"
+
+namespace keelson::server {
+
+namespace {
+
+using monitor::MetricType;
+using monitor::OpenMetrics;
+
+// Names with commas between, in lower case.
+std::vector<std::string> parse_domains(const std::string& text) {
+  std::vector<std::string> domains;
+  std::string domain;
+  for (const char c : text + ",") {
+    if (c == ',') {
+      if (!domain.empty()) domains.push_back(std::move(domain));
+      domain.clear();
+    } else if (c != ' ') {
+      domain += c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
+    }
+  }
+  return domains;
+}
+
+log::Durability parse_blob_durability(const Settings& settings) {
+  const std::string& text = settings.text("blob.durability");
+  if (text == "interval") return log::Durability::kInterval;
+  return text == "never" ? log::Durability::kNever : log::Durability::kAlways;
+}
+
+// One operation's counts of all reactors.
+struct Totals {
+  uint64_t calls = 0, client_errors = 0, server_errors = 0, received = 0, sent = 0;
+  HistogramSnapshot latency;
+};
+
+void write_operations(const s3::S3Service& service, OpenMetrics& out) {
+  std::vector<std::pair<std::string_view, Totals>> used;
+  for (size_t slot = 0; slot < s3::kSlotCount; ++slot) {
+    Totals totals;
+    for (const auto& local : service.locals()) {
+      const s3::OperationCounts& counts = local->metrics.operations[slot];
+      totals.calls += counts.calls.value();
+      totals.client_errors += counts.client_errors.value();
+      totals.server_errors += counts.server_errors.value();
+      totals.received += counts.bytes_received.value();
+      totals.sent += counts.bytes_sent.value();
+      counts.latency_ns.merge_into(totals.latency);
+    }
+    if (totals.calls != 0) used.emplace_back(s3::slot_name(slot), totals);
+  }
+  out.family("keelson_s3_requests", MetricType::kCounter, "", "S3 requests that were answered.");
+  for (const auto& [name, totals] : used) out.sample({{"operation", name}}, totals.calls);
+  out.family("keelson_s3_request_errors", MetricType::kCounter, "", "S3 requests that were answered with an error.");
+  for (const auto& [name, totals] : used) {
+    out.sample({{"operation", name}, {"kind", "client"}}, totals.client_errors);
+    out.sample({{"operation", name}, {"kind", "server"}}, totals.server_errors);
+  }
+  out.family("keelson_s3_received_bytes", MetricType::kCounter, "bytes", "Payload of S3 requests.");
+  for (const auto& [name, totals] : used) out.sample({{"operation", name}}, totals.received);
+  out.family("keelson_s3_sent_bytes", MetricType::kCounter, "bytes", "Content of S3 answers.");
+  for (const auto& [name, totals] : used) out.sample({{"operation", name}}, totals.sent);
+  out.family("keelson_s3_request_duration_seconds", MetricType::kHistogram, "seconds",
+             "How long S3 requests take, from their head to the end of their answer.");
+  for (const auto& [name, totals] : used) out.histogram_ns({{"operation", name}}, totals.latency);
+}
+
+void write_store(const blobstore::Store& store, OpenMetrics& out) {
+  struct Row {
+    std::string_view name, unit, help;
+    Counter blobstore::StoreStats::* counter;
+  };
+  using Stats = blobstore::StoreStats;
+  constexpr Row kRows[] = {
+      {"keelson_blob_written_bytes", "bytes", "Payload written to volumes.", &Stats::written_bytes},
+      {"keelson_blob_read_bytes", "bytes", "Payload read from volumes.", &Stats::read_bytes},
+      {"keelson_blob_syncs", "", "Syncs of volumes.", &Stats::syncs},
+      {"keelson_blob_sync_failures", "", "Syncs of volumes that failed.", &Stats::sync_failures},
+      {"keelson_blob_refused_full", "", "Writes refused because the disk was full.", &Stats::refused_full},
+      {"keelson_blob_damaged_chunks", "", "Chunks that were met damaged.", &Stats::damaged_chunks},
+      {"keelson_blob_compacted_bytes", "bytes", "Payload moved to take back room.", &Stats::compacted_bytes},
+      {"keelson_blob_removed_bytes", "bytes", "Bytes of volumes removed.", &Stats::removed_bytes},
+      {"keelson_blob_scrubbed_bytes", "bytes", "Payload read by scrubs.", &Stats::scrubbed_bytes},
+      {"keelson_blob_scrub_damaged", "", "Extents that a scrub found damaged.", &Stats::scrub_damaged},
+  };
+  const unsigned reactors = store.router().reactor_count();
+  for (const Row& row : kRows) {
+    uint64_t total = 0;
+    for (unsigned i = 0; i < reactors; ++i) total += (store.stats(i).*row.counter).value();
+    out.counter(row.name, row.unit, row.help, total);
+  }
+  int64_t volumes = 0;
+  int64_t disk_bytes = 0;
+  HistogramSnapshot syncs;
+  for (unsigned i = 0; i < reactors; ++i) {
+    volumes += store.stats(i).volumes.value();
+    disk_bytes += store.stats(i).disk_bytes.value();
+    store.stats(i).sync_ns.merge_into(syncs);
+  }
+  out.gauge("keelson_blob_volumes", "", "Volumes on disk.", volumes);
+  out.gauge("keelson_blob_disk_bytes", "bytes", "Bytes of volumes on disk.", disk_bytes);
+  out.family("keelson_blob_sync_duration_seconds", MetricType::kHistogram, "seconds",
+             "How long syncs of volumes take.");
+  out.histogram_ns({}, syncs);
+}
+
+}  // namespace
+
+void check_s3_settings(const Settings& settings, bool has_secret, std::vector<SettingError>& errors) {
+  const std::string& id = settings.text("s3.access-key-id");
+  if (id.empty() == has_secret) {
+    const std::string_view key = id.empty() ? "s3.secret-access-key" : "s3.access-key-id";
+    errors.push_back({settings.origin(key), std::string(key),
+                      "s3.access-key-id and s3.secret-access-key (or s3.secret-access-key-file) go together"});
+  }
+  if (!id.empty() && !s3::is_access_key_id(id)) {
+    errors.push_back(
+        {settings.origin("s3.access-key-id"), "s3.access-key-id", "an access key id has 3 to 128 letters and digits"});
+  }
+  if (settings.text("s3.region").empty()) {
+    errors.push_back({settings.origin("s3.region"), "s3.region", "the region must have a name"});
+  }
+}
+
+shard::ServiceOptions make_blob_service(const Settings& settings) {
+  static blob::NullAnswer nobody;
+  shard::ServiceOptions service;
+  service.name = kBlobName;
+  service.engine_version = blob::kBlobEngineVersion;
+  service.durability = parse_blob_durability(settings);
+  service.make_engine = [](shard::ShardId) { return std::make_unique<blob::BlobEngine>(); };
+  service.replay_sink = &nobody;
+  return service;
+}
+
+blobstore::StoreOptions make_store_options(const Settings& settings, const std::string& data_folder) {
+  blobstore::StoreOptions options;
+  options.folder = data_folder + "/" + std::string(kBlobName);
+  options.volume.volume_bytes_max = static_cast<uint64_t>(settings.number("blob.volume-size"));
+  options.compact_dead_percent = static_cast<unsigned>(settings.number("blob.compact-dead-share"));
+  options.background_percent = static_cast<unsigned>(settings.number("blob.background-share"));
+  options.scrub_every_ms = settings.number("blob.scrub-interval");
+  return options;
+}
+
+s3::S3Options make_s3_options(const Settings& settings, const s3::RootKey& root) {
+  s3::S3Options options;
+  options.root_key_id = root.id;
+  options.root_secret = root.secret;
+  options.region = settings.text("s3.region");
+  options.domains = parse_domains(settings.text("s3.domain"));
+  options.website_domains = parse_domains(settings.text("s3.website-domain"));
+  options.lifecycle_day_ms = settings.number("s3.lifecycle-day");
+  options.http.connections_max = static_cast<uint32_t>(settings.number("s3.max-connections"));
+  return options;
+}
+
+void write_s3_metrics(const s3::S3Service& service, const blobstore::Store& store, OpenMetrics& out) {
+  write_operations(service, out);
+  const net::http::ServerCounts http = service.http_counts();
+  out.gauge("keelson_s3_connections", "", "Connections of S3 clients.", static_cast<int64_t>(http.connections));
+  out.counter("keelson_s3_connections_refused", "", "Connections past s3.max-connections.", http.connections_refused);
+  write_store(store, out);
+}
+
+}  // namespace keelson::server
