@@ -62,6 +62,7 @@ class BlobSink {
 // Bytes moved, for those who watch. A request that is sent again takes back what it had moved.
 struct TransferMeter {
   uint64_t moved_bytes = 0;
+  uint64_t announced_bytes = 0;  // sizes that only the server knew
 };
 
 }  // namespace keelson::cli

@@ -1,5 +1,6 @@
 // Copies on the server. Small objects in one request; large ones in parts, since one request copies 5 GiB at most and
 // takes long without a sign of life.
+#include <optional>
 #include <utility>
 
 #include "base/numbers.h"
@@ -8,6 +9,7 @@
 #include "cli/blob_multipart.h"
 #include "cli/blob_parts.h"
 #include "cli/blob_transfer.h"
+#include "protocol/s3/checksum.h"
 #include "protocol/s3/uri.h"
 
 namespace keelson::cli {
@@ -54,6 +56,31 @@ Pairs headers_for_parts(const BlobAnswer& source, const TransferOptions& options
   }
   if (!options.storage_class.empty()) headers.emplace_back("x-amz-storage-class", options.storage_class);
   return headers;
+}
+
+// The checksum that both tell of the whole: is it the same? Nullopt if there is none.
+std::optional<bool> have_same_checksum(const BlobAnswer& a, const BlobAnswer& b) {
+  if (a.field("x-amz-checksum-type") == "COMPOSITE" || b.field("x-amz-checksum-type") == "COMPOSITE") return {};
+  for (const s3::ChecksumAlgorithm algorithm : s3::kChecksumAlgorithms) {
+    const std::string_view of_a = a.field(s3::checksum_header(algorithm));
+    const std::string_view of_b = b.field(s3::checksum_header(algorithm));
+    if (!of_a.empty() && !of_b.empty()) return of_a == of_b;
+  }
+  return {};
+}
+
+// Looks at the copy. True: it has the source's content; false: nothing can be said.
+Task<Result<bool>> check_copy(TransferContext context, const BlobAnswer& source, BlobUrl copy) {
+  BlobRequest look{.method = "HEAD", .bucket = copy.bucket, .key = copy.key};
+  look.headers.emplace_back("x-amz-checksum-mode", "ENABLED");
+  Result<BlobAnswer> head = co_await context.service.call(std::move(look));
+  if (!head.ok()) co_return forward_error(head);
+  if (!source.field("etag").empty() && head->field("etag") == source.field("etag")) co_return true;
+  const std::optional<bool> is_same = have_same_checksum(source, *head);
+  if (is_same && !*is_same) {
+    co_return fail(BlobErrc::kDamaged, copy.text() + ": the copy's checksum is not the source's. Copy it again");
+  }
+  co_return is_same.value_or(false);
 }
 
 class CopyParts final : public PartWork {
@@ -113,6 +140,23 @@ Task<Status> copy_in_parts(TransferContext context, std::string source, const Bl
   co_return copied;
 }
 
+Task<Status> copy_whole(TransferContext context, std::string source, const BlobAnswer& head, BlobUrl to) {
+  const TransferOptions& options = context.options;
+  BlobRequest request{.method = "PUT", .bucket = to.bucket, .key = to.key};
+  request.headers = {{"x-amz-copy-source", std::move(source)},
+                     {"x-amz-copy-source-if-match", std::string(head.field("etag"))}};
+  if (replaces(options)) {
+    request.headers.emplace_back("x-amz-metadata-directive", "REPLACE");
+    add_options(request.headers, options);
+  }
+  if (!options.storage_class.empty()) request.headers.emplace_back("x-amz-storage-class", options.storage_class);
+  Result<BlobAnswer> answer = co_await context.service.call(std::move(request));
+  if (!answer.ok()) co_return forward_error(answer);
+  Result<std::string> etag = parse_one(answer->content, "ETag");
+  if (!etag.ok()) co_return forward_error(etag);
+  co_return Status();
+}
+
 }  // namespace
 
 Task<Result<TransferOutcome>> copy_object(TransferContext context, BlobUrl from, BlobUrl to) {
@@ -125,31 +169,24 @@ Task<Result<TransferOutcome>> copy_object(TransferContext context, BlobUrl from,
   }
   BlobRequest look{.method = "HEAD", .bucket = from.bucket, .key = from.key, .content = {}};
   if (!options.version_id.empty()) look.query.emplace_back("versionId", options.version_id);
+  look.headers.emplace_back("x-amz-checksum-mode", "ENABLED");
   Result<BlobAnswer> head = co_await context.service.call(std::move(look));
   if (!head.ok()) co_return forward_error(head);
   const auto size = parse_uint64(head->field("content-length"));
   if (!size) co_return fail(BlobErrc::kServer, from.text() + ": the server does not say how large it is");
   TransferOutcome outcome{.size_bytes = *size};
   std::string source = source_of(from, options.version_id);
+  Status copied;
   if (*size > kCopyWholeBytesMax) {
-    Status copied = co_await copy_in_parts(context, std::move(source), *head, *size, std::move(to));
-    if (!copied.ok()) co_return forward_error(copied);
-    co_return outcome;
+    copied = co_await copy_in_parts(context, std::move(source), *head, *size, to);
+  } else {
+    copied = co_await copy_whole(context, std::move(source), *head, to);
+    if (copied.ok()) context.meter.moved_bytes += *size;
   }
-  BlobRequest request{.method = "PUT", .bucket = to.bucket, .key = to.key, .content = {}};
-  request.headers = {{"x-amz-copy-source", std::move(source)},
-                     {"x-amz-copy-source-if-match", std::string(head->field("etag"))}};
-  if (replaces(options)) {
-    request.headers.emplace_back("x-amz-metadata-directive", "REPLACE");
-    add_options(request.headers, options);
-  }
-  if (!options.storage_class.empty()) request.headers.emplace_back("x-amz-storage-class", options.storage_class);
-  Result<BlobAnswer> answer = co_await context.service.call(std::move(request));
-  if (!answer.ok()) co_return forward_error(answer);
-  Result<std::string> etag = parse_one(answer->content, "ETag");
-  if (!etag.ok()) co_return forward_error(etag);
-  outcome.is_checked = unquoted(*etag) == unquoted(head->field("etag"));
-  context.meter.moved_bytes += *size;
+  if (!copied.ok()) co_return forward_error(copied);
+  Result<bool> checked = co_await check_copy(context, *head, std::move(to));
+  if (!checked.ok()) co_return forward_error(checked);
+  outcome.is_checked = *checked;
   co_return outcome;
 }
 

@@ -150,6 +150,10 @@ Result<BlobJob> single_job(BlobStage& stage, const Ends& ends) {
   return job;
 }
 
+void tell_unchecked(BlobStage& stage, const BlobUrl& url) {
+  stage.console.told(shown(url.text()) + " could not be checked: the server gives no checksum of the whole");
+}
+
 Task<Status> copy_stream(BlobStage& stage, Ends ends) {
   if (stage.options.recursive) co_return fail(BlobErrc::kUsage, "a stream is one object: leave --recursive out");
   if (stage.options.dry_run) {
@@ -164,14 +168,18 @@ Task<Status> copy_stream(BlobStage& stage, Ends ends) {
   if (url.key.empty() || (is_upload && url.key.ends_with('/'))) {
     co_return fail(BlobErrc::kUsage, url.text() + ": a stream has no name, so name the whole key");
   }
-  Result<TransferOutcome> outcome = is_upload ? co_await upload_stream(context, stage.input, url)
-                                              : co_await download_stream(context, url, stage.output);
-  if (!outcome.ok()) co_return forward_error(outcome);
-  if (is_upload) {
-    stage.console.told(outcome->is_skipped ? url.text() + " is there already, and stays"
-                                           : "upload: - to " + shown(url.text()) + ", " +
-                                                 shown_size(outcome->size_bytes, stage.options.exact_bytes));
+  if (!is_upload) {
+    Result<TransferOutcome> outcome = co_await download_stream(context, url, stage.output);
+    if (!outcome.ok()) co_return forward_error(outcome);
+    if (!outcome->is_checked) tell_unchecked(stage, url);
+    co_return Status();
   }
+  Result<TransferOutcome> outcome = co_await upload_stream(context, stage.input, url);
+  if (!outcome.ok()) co_return forward_error(outcome);
+  stage.console.told(outcome->is_skipped ? url.text() + " is there already, and stays"
+                                         : "upload: - to " + shown(url.text()) + ", " +
+                                               shown_size(outcome->size_bytes, stage.options.exact_bytes));
+  if (!outcome->is_skipped && !outcome->is_checked) tell_unchecked(stage, url);
   co_return Status();
 }
 
@@ -287,6 +295,7 @@ Task<Status> blob_cp(BlobStage& stage) {
   Result<BlobJob> job = single_job(stage, *ends);
   if (!job.ok()) co_return forward_error(job);
   BlobRun run(stage);
+  run.set_one();
   if (job->known) run.set_total(job->known->size_bytes);
   if (job->kind == BlobJobKind::kDownload) job->known.reset();
   co_await run.add(std::move(*job));

@@ -356,6 +356,7 @@ Task<Result<TransferOutcome>> download_file(TransferContext context, BlobUrl fro
     Result<Look> looked = co_await look_at(context, from);
     if (!looked.ok()) co_return forward_error(looked);
     look = std::move(*looked);
+    if (!known) context.meter.announced_bytes += look.size_bytes;
   }
   FileDownload download(context, std::move(from), std::move(path), std::move(look));
   co_return co_await download.run();

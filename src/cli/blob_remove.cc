@@ -155,8 +155,12 @@ Task<Status> blob_rm(BlobStage& stage) {
     co_return fail(BlobErrc::kUsage, "a version is of one object: leave --recursive or --version-id out");
   }
   Removal removal{.stage = stage, .bucket = url->bucket};
-  Status done = options.uploads ? co_await remove_uploads(removal, url->key)
-                                : co_await remove_below(removal, url->folder_key(), options.versions);
+  Status done;
+  if (options.uploads) {
+    done = co_await remove_uploads(removal, url->key);
+  } else {
+    done = co_await remove_below(removal, url->folder_key(), options.versions);
+  }
   if (!done.ok()) co_return done;
   if (!options.dry_run) stage.console.told(std::to_string(removal.removed) + " removed");
   co_return outcome_of(removal);

@@ -53,8 +53,8 @@ BlobRun::~BlobRun() = default;
 void BlobRun::show() {
   if (meter_.moved_bytes == 0 && done_ == 0) return;
   stage_.console.progress(progress_text({.done_bytes = meter_.moved_bytes,
-                                         .total_bytes = total_bytes_,
-                                         .objects = done_,
+                                         .total_bytes = total_bytes_ + meter_.announced_bytes,
+                                         .objects = is_one_ ? 0 : done_,
                                          .took_ns = stage_.env.clock().monotonic_ns() - began_ns_}));
 }
 
@@ -78,8 +78,12 @@ void BlobRun::failed(const std::string& sentence) {
 Task<void> BlobRun::run(BlobJob job) {
   Result<TransferOutcome> outcome = co_await transfer(job);
   if (!outcome.ok()) {
-    const std::string& why = outcome.error().message();
-    failed(job.text() + " failed: " + why);
+    std::string sentence = job.text() + " failed: " + outcome.error().message();
+    if (is_one_) {
+      one_error_.emplace(outcome.error().code(), std::move(sentence));
+    } else {
+      failed(sentence);
+    }
   } else if (outcome->is_skipped) {
     ++skipped_;
   } else {
@@ -140,6 +144,7 @@ Task<Status> BlobRun::finish() {
   co_await scope_.join();
   tick_.disarm();
   if (stage_.options.dry_run) co_return Status();
+  if (one_error_) co_return std::unexpected<Error>(std::move(*one_error_));
   sum_up();
   if (failures_ == 0) co_return Status();
   if (failures_ > 1) {

@@ -41,6 +41,8 @@ class BlobRun {
   Task<Status> finish();
   // All that is to come has been added, or is one object of this size: from now on shares can be told.
   void set_total(uint64_t bytes) { total_bytes_ = bytes; }
+  // There is one object alone, which need not be counted: finish() then gives its error.
+  void set_one() { is_one_ = true; }
   [[nodiscard]] uint64_t added_bytes() const { return added_bytes_; }
 
  private:
@@ -60,6 +62,8 @@ class BlobRun {
   env::Timer tick_;
   uint64_t added_bytes_ = 0;
   uint64_t total_bytes_ = 0;
+  bool is_one_ = false;
+  std::optional<Error> one_error_;
   uint64_t done_ = 0;
   uint64_t skipped_ = 0;
   uint64_t unchecked_ = 0;

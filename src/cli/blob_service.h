@@ -28,7 +28,7 @@
 
 namespace keelson::cli {
 
-// With pauses of 0.1, 0.2, 0.4 ... seconds at most, about 20 s in all: longer than a server takes to start again.
+// With pauses of 0.1, 0.2, 0.4 ... 6.4 seconds at most, about 10 s in all: longer than a server takes to start again.
 inline constexpr unsigned kBlobAttemptsMax = 8;
 inline constexpr int64_t kBlobPauseFirstMs = 100;
 inline constexpr int64_t kBlobPauseMaxMs = 10'000;

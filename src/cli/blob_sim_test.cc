@@ -80,7 +80,8 @@ class BlobSimTest : public testing::Test {
     s3_ = std::make_unique<FakeS3>(server_node_->reactor());
     s3_->buckets["b"];
     server_ = std::make_unique<net::http::Server>(
-        server_node_->env().network(), server_node_->reactor(), net::http::ServerOptions{},
+        server_node_->env().network(), server_node_->reactor(),
+        net::http::ServerOptions{.limits = {.body_bytes_max = kObjectBytesMax}},
         [s3 = s3_.get()](net::http::Exchange& exchange) { return s3->serve(exchange); });
     world_->run_on(server_node_->reactor(), [&] {
       ASSERT_TRUE(server_->listen(server_node_->address(0), nullptr).ok());
@@ -338,7 +339,7 @@ TEST_F(BlobSimTest, CopiesFolders) {
   EXPECT_FALSE(run(BlobVerb::kCp, {"/w/in", "s3://b/p"}, options)) << complaints();
   EXPECT_EQ(s3_->buckets["b"].size(), 4U);
   EXPECT_EQ(object("p/a/c/d"), "a/c/d");
-  EXPECT_EQ(console_.tolds.back(), "4 objects, 13 B");
+  EXPECT_EQ(console_.tolds.back(), "4 objects, 12 B");
   EXPECT_FALSE(run(BlobVerb::kCp, {"s3://b/p", "/w/out"}, {.recursive = true})) << complaints();
   EXPECT_EQ(file("/w/out/a.b"), "a.b");
   EXPECT_EQ(file("/w/out/a/b"), "a/b");
@@ -511,8 +512,8 @@ TEST_F(BlobSimTest, TellsWhatCannotBeMeant) {
   for (const auto& places : bad) EXPECT_EQ(run(BlobVerb::kCp, places), BlobErrc::kUsage) << places.front();
   EXPECT_EQ(run(BlobVerb::kCp, {"/w/none", "s3://b/k"}), env::DiskErrc::kNotFound);
   EXPECT_EQ(run(BlobVerb::kSync, {"/w/none", "s3://b/k"}), BlobErrc::kUsage);
-  EXPECT_EQ(run(BlobVerb::kCp, {"s3://b/none", "/w/x"}), BlobErrc::kFailed);
-  EXPECT_NE(complaints().find("NoSuchKey"), std::string::npos) << complaints();
+  EXPECT_EQ(run(BlobVerb::kCp, {"s3://b/none", "/w/x"}), BlobErrc::kNotFound);
+  EXPECT_NE(complaints().find("s3://b/none: the server says NotFound"), std::string::npos) << complaints();
 }
 
 TEST_F(BlobSimTest, SaysThatNobodyListens) {
