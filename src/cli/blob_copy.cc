@@ -94,7 +94,7 @@ class CopyParts final : public PartWork {
         etag_(std::move(etag)) {}
 
   Task<Status> part(PartRange range) override {
-    BlobRequest request{.method = "PUT", .bucket = to_.bucket, .key = to_.key, .content = {}};
+    BlobRequest request{.method = "PUT", .bucket = to_.bucket, .key = to_.key};
     request.query = {{"partNumber", std::to_string(range.number)}, {"uploadId", id_}};
     request.headers = {{"x-amz-copy-source", source_},
                        {"x-amz-copy-source-if-match", "\"" + etag_ + "\""},
@@ -130,7 +130,7 @@ Task<Status> copy_in_parts(TransferContext context, std::string source, const Bl
   if (!id.ok()) co_return forward_error(id);
   const std::vector<PartRange> ranges = cut_into_parts(size, part_size_for(size, kCopyPartBytes));
   CopyParts work(context, to, *id, std::move(source), std::string(unquoted(head.field("etag"))), ranges.size());
-  Status copied = co_await for_each_part(context.reactor(), context.parallel(), ranges, work);
+  Status copied = co_await for_each_part(context.reactor(), context.parts, context.parallel(), ranges, work);
   if (copied.ok()) {
     copied = co_await complete_upload(context.service, {.to = to, .id = *id, .parts = std::move(work.parts)}, false);
   }
@@ -162,12 +162,11 @@ Task<Status> copy_whole(TransferContext context, std::string source, const BlobA
 Task<Result<TransferOutcome>> copy_object(TransferContext context, BlobUrl from, BlobUrl to) {
   const TransferOptions& options = context.options;
   if (options.no_clobber) {
-    Result<BlobAnswer> there =
-        co_await context.service.call({.method = "HEAD", .bucket = to.bucket, .key = to.key, .content = {}});
+    Result<BlobAnswer> there = co_await context.service.call({.method = "HEAD", .bucket = to.bucket, .key = to.key});
     if (there.ok()) co_return TransferOutcome{.is_skipped = true};
     if (there.error().code() != BlobErrc::kNotFound) co_return forward_error(there);
   }
-  BlobRequest look{.method = "HEAD", .bucket = from.bucket, .key = from.key, .content = {}};
+  BlobRequest look{.method = "HEAD", .bucket = from.bucket, .key = from.key};
   if (!options.version_id.empty()) look.query.emplace_back("versionId", options.version_id);
   look.headers.emplace_back("x-amz-checksum-mode", "ENABLED");
   Result<BlobAnswer> head = co_await context.service.call(std::move(look));

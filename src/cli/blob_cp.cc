@@ -161,8 +161,9 @@ Task<Status> copy_stream(BlobStage& stage, Ends ends) {
     co_return Status();
   }
   TransferMeter meter;
+  Turns parts(stage.reactor(), stage.service.target().parallel);
   const TransferContext context{
-      .env = stage.env, .service = stage.service, .options = stage.options.transfer, .meter = meter};
+      .env = stage.env, .service = stage.service, .options = stage.options.transfer, .meter = meter, .parts = parts};
   const bool is_upload = ends.from.kind == Place::Kind::kStream;
   const BlobUrl& url = is_upload ? ends.to.url : ends.from.url;
   if (url.key.empty() || (is_upload && url.key.ends_with('/'))) {

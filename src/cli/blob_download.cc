@@ -22,7 +22,7 @@ namespace {
 constexpr uint64_t kCheckStepBytes = uint64_t{16} << 20;
 
 BlobRequest object_request(const TransferContext& context, const BlobUrl& from, std::string method) {
-  BlobRequest request{.method = std::move(method), .bucket = from.bucket, .key = from.key, .content = {}};
+  BlobRequest request{.method = std::move(method), .bucket = from.bucket, .key = from.key};
   if (!context.options.version_id.empty()) request.query.emplace_back("versionId", context.options.version_id);
   request.headers.emplace_back("x-amz-checksum-mode", "ENABLED");
   return request;
@@ -165,7 +165,7 @@ class FileDownload final : public PartWork {
     std::erase_if(ranges, [&](const PartRange& range) { return range.size_bytes == 0; });
     if (Status kept = keep_good_parts(ranges, outcome.resumed_bytes); !kept.ok()) co_return forward_error(kept);
     context_.meter.moved_bytes += outcome.resumed_bytes;
-    Status got = co_await for_each_part(context_.reactor(), context_.parallel(), ranges, *this);
+    Status got = co_await for_each_part(context_.reactor(), context_.parts, context_.parallel(), ranges, *this);
     if (got.ok()) got = co_await finish(outcome);
     if (got.ok()) co_return outcome;
     context_.meter.moved_bytes -= outcome.resumed_bytes;
@@ -377,7 +377,8 @@ Task<Result<TransferOutcome>> download_stream(TransferContext context, BlobUrl f
       window.push_back(std::make_unique<Arriving>(context.reactor()));
       scope.spawn(arrive(context, from, look->etag, look->size_bytes, ranges[begun], *window.back()));
     }
-    good = co_await window.front()->done;
+    env::HandOff<Status>& arrival = window.front()->done;
+    good = co_await arrival;
     if (good.ok()) {
       check.update(window.front()->bytes);
       good = to.write(window.front()->bytes);

@@ -25,7 +25,7 @@ std::string object_json(const RemoteObject& object, bool with_version) {
 }
 
 Task<Status> list_buckets(BlobStage& stage) {
-  Result<BlobAnswer> answer = co_await stage.service.call({});
+  Result<BlobAnswer> answer = co_await stage.service.call(BlobRequest());
   if (!answer.ok()) co_return forward_error(answer);
   Result<std::vector<RemoteBucket>> buckets = parse_bucket_list(answer->content);
   if (!buckets.ok()) co_return forward_error(buckets);
@@ -137,11 +137,13 @@ void add_fields(Pairs& fields, const BlobAnswer& answer) {
 }
 
 Task<Status> stat_bucket(BlobStage& stage, BlobUrl url) {
-  Result<BlobAnswer> head = co_await stage.service.call({.method = "HEAD", .bucket = url.bucket});
+  BlobRequest look{.method = "HEAD", .bucket = url.bucket};
+  Result<BlobAnswer> head = co_await stage.service.call(std::move(look));
   if (!head.ok()) co_return forward_error(head);
   Pairs fields;
   add_fields(fields, *head);
-  Result<BlobAnswer> versioning = co_await stage.service.call({.bucket = url.bucket, .query = {{"versioning", ""}}});
+  BlobRequest ask{.bucket = url.bucket, .query = {{"versioning", ""}}};
+  Result<BlobAnswer> versioning = co_await stage.service.call(std::move(ask));
   if (versioning.ok()) {
     Result<std::string> status = parse_versioning_status(versioning->content);
     if (!status.ok()) co_return forward_error(status);

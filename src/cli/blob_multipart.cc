@@ -39,8 +39,7 @@ std::string etag_of_parts(const Upload& upload) {
 
 // An upload that is not there (any more) may have been completed by a request whose answer was lost.
 Task<bool> was_completed(BlobService& service, const Upload& upload) {
-  Result<BlobAnswer> head =
-      co_await service.call({.method = "HEAD", .bucket = upload.to.bucket, .key = upload.to.key, .content = {}});
+  Result<BlobAnswer> head = co_await service.call({.method = "HEAD", .bucket = upload.to.bucket, .key = upload.to.key});
   if (!head.ok()) co_return false;
   const std::string etag = etag_of_parts(upload);
   co_return !etag.empty() && unquoted(head->field("etag")) == etag;
@@ -72,8 +71,8 @@ Task<Status> complete_upload(BlobService& service, const Upload& upload, bool no
 }
 
 Task<Status> abort_upload(BlobService& service, std::string bucket, std::string key, std::string id) {
-  Result<BlobAnswer> answer =
-      co_await service.call({.method = "DELETE", .bucket = bucket, .key = key, .query = {{"uploadId", id}}});
+  BlobRequest request{.method = "DELETE", .bucket = bucket, .key = key, .query = {{"uploadId", id}}};
+  Result<BlobAnswer> answer = co_await service.call(std::move(request));
   if (!answer.ok() && answer.error().code() != BlobErrc::kNoSuchUpload) co_return forward_error(answer);
   co_return Status();
 }

@@ -6,6 +6,7 @@
 #include "base/result.h"
 #include "base/task.h"
 #include "cli/blob_plan.h"
+#include "cli/blob_service.h"
 #include "env/reactor.h"
 
 namespace keelson::cli {
@@ -16,9 +17,9 @@ class PartWork {
   virtual Task<Status> part(PartRange range) = 0;
 };
 
-// Calls `work` for each, `parallel` of them side by side. After an error no more are begun; the first error is the
-// result, when those under way have ended.
-[[nodiscard]] Task<Status> for_each_part(env::Reactor& reactor, unsigned parallel, std::span<const PartRange> parts,
-                                         PartWork& work);
+// Calls `work` for each, `parallel` of them side by side, as `turns` come. After an error no more are begun; the first
+// error is the result, when those under way have ended.
+[[nodiscard]] Task<Status> for_each_part(env::Reactor& reactor, Turns& turns, unsigned parallel,
+                                         std::span<const PartRange> parts, PartWork& work);
 
 }  // namespace keelson::cli

@@ -288,7 +288,7 @@ TEST(Settings, ComeFromFlagsThenOneFamilyOfVariables) {
   EXPECT_EQ(target->keys.secret_access_key, "fs");
   EXPECT_EQ(target->region, "r");
   EXPECT_FALSE(blob_target_of({.parallel = 0}, environment, "").ok());
-  EXPECT_FALSE(blob_target_of({.parallel = 257}, environment, "").ok());
+  EXPECT_FALSE(blob_target_of({.parallel = 65}, environment, "").ok());
 }
 
 TEST(ServerWords, TellWhatToDo) {

@@ -192,7 +192,8 @@ Task<Status> blob_rb(BlobStage& stage) {
     stage.console.line("would remove: s3://" + url->bucket);
     co_return Status();
   }
-  Result<BlobAnswer> answer = co_await stage.service.call({.method = "DELETE", .bucket = url->bucket});
+  BlobRequest request{.method = "DELETE", .bucket = url->bucket};
+  Result<BlobAnswer> answer = co_await stage.service.call(std::move(request));
   if (!answer.ok()) co_return forward_error(answer);
   stage.console.told("removed: s3://" + url->bucket);
   co_return Status();

@@ -36,7 +36,12 @@ std::string BlobJob::text() const {
 
 BlobRun::BlobRun(BlobStage& stage)
     : stage_(stage),
-      context_{.env = stage.env, .service = stage.service, .options = stage.options.transfer, .meter = meter_},
+      parts_(stage.reactor(), stage.service.target().parallel),
+      context_{.env = stage.env,
+               .service = stage.service,
+               .options = stage.options.transfer,
+               .meter = meter_,
+               .parts = parts_},
       turns_(stage.reactor(), context_.parallel()),
       began_ns_(stage.env.clock().monotonic_ns()),
       tick_(stage.reactor(),
@@ -114,8 +119,8 @@ Task<Result<TransferOutcome>> BlobRun::transfer(BlobJob job) {
     case BlobJobKind::kCopy:
       co_return co_await copy_object(context_, job.from, job.to);
     case BlobJobKind::kDeleteObject: {
-      Result<BlobAnswer> answer =
-          co_await stage_.service.call({.method = "DELETE", .bucket = job.from.bucket, .key = job.from.key});
+      BlobRequest request{.method = "DELETE", .bucket = job.from.bucket, .key = job.from.key};
+      Result<BlobAnswer> answer = co_await stage_.service.call(std::move(request));
       if (!answer.ok()) co_return forward_error(answer);
       break;
     }

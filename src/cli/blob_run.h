@@ -56,8 +56,9 @@ class BlobRun {
 
   BlobStage& stage_;
   TransferMeter meter_;
+  Turns parts_;
   TransferContext context_;
-  Turns turns_;
+  Turns turns_;  // of objects
   const int64_t began_ns_;
   env::Timer tick_;
   uint64_t added_bytes_ = 0;

@@ -251,7 +251,7 @@ Task<Result<BlobAnswer>> BlobService::receive(Attempt& one, Client& client) {
   Result<net::http::Response> head = co_await client.response();
   if (!head.ok()) co_return forward_error(head);
   one.has_answer = true;
-  BlobAnswer answer{.status = head->status, .fields = std::move(head->fields), .content = {}};
+  BlobAnswer answer{.status = head->status, .fields = std::move(head->fields)};
   const bool is_good = answer.status >= 200 && answer.status < 300;
   if (is_good && one.sink != nullptr) {
     while (true) {

@@ -9,7 +9,7 @@ namespace keelson::cli {
 
 namespace {
 
-constexpr unsigned kParallelMax = 256;
+constexpr unsigned kParallelMax = 64;
 
 std::string first_of(const std::string& flag, const Environment& environment, std::initializer_list<const char*> names,
                      std::string otherwise) {

@@ -45,6 +45,7 @@ struct TransferContext {
   BlobService& service;
   const TransferOptions& options;
   TransferMeter& meter;
+  Turns& parts;  // as many parts may be under way, over all objects
 
   [[nodiscard]] env::Reactor& reactor() const { return env.reactor(0); }
   [[nodiscard]] unsigned parallel() const { return std::max(1U, service.target().parallel); }

@@ -152,8 +152,7 @@ class FileParts final : public PartWork {
 // True: it is there, and stays.
 Task<Result<bool>> stays(TransferContext context, BlobUrl to) {
   if (!context.options.no_clobber) co_return false;
-  Result<BlobAnswer> head =
-      co_await context.service.call({.method = "HEAD", .bucket = to.bucket, .key = to.key, .content = {}});
+  Result<BlobAnswer> head = co_await context.service.call({.method = "HEAD", .bucket = to.bucket, .key = to.key});
   if (head.ok()) co_return true;
   if (head.error().code() == BlobErrc::kNotFound) co_return false;
   co_return forward_error(head);
@@ -162,7 +161,7 @@ Task<Result<bool>> stays(TransferContext context, BlobUrl to) {
 Task<Result<TransferOutcome>> put_whole(TransferContext context, BlobBody& body, BlobUrl to) {
   Result<std::string> crc32c = crc32c_of(body);
   if (!crc32c.ok()) co_return forward_error(crc32c);
-  BlobRequest request{.method = "PUT", .bucket = to.bucket, .key = to.key, .content = {}};
+  BlobRequest request{.method = "PUT", .bucket = to.bucket, .key = to.key};
   request.headers = object_headers(context.options, to.key);
   request.headers.emplace_back(kCrc32cHeader, *crc32c);
   if (context.options.no_clobber) request.headers.emplace_back("if-none-match", "*");
@@ -205,7 +204,7 @@ Task<Result<TransferOutcome>> put_in_parts(TransferContext context, env::File& f
   });
   context.meter.moved_bytes += outcome.resumed_bytes;
   FileParts work(context, upload, file, path);
-  Status sent = co_await for_each_part(context.reactor(), context.parallel(), ranges, work);
+  Status sent = co_await for_each_part(context.reactor(), context.parts, context.parallel(), ranges, work);
   if (sent.ok()) sent = co_await complete_upload(context.service, upload, context.options.no_clobber);
   if (!sent.ok()) {
     context.meter.moved_bytes -= outcome.resumed_bytes;
