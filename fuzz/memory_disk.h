@@ -55,6 +55,11 @@ class MemoryDisk final : public env::Disk {
   [[nodiscard]] bool exists(const std::string& path) override {
     return files.contains(path.substr(path.rfind('/') + 1));
   }
+  Result<env::FileInfo> info(const std::string& path) override {
+    const auto file = files.find(path.substr(path.rfind('/') + 1));
+    if (file == files.end()) return fail(env::DiskErrc::kNotFound, "no file " + path);
+    return env::FileInfo{.kind = env::FileKind::kFile, .size_bytes = file->second.size()};
+  }
   Result<uint64_t> free_bytes(const std::string& folder) override { return uint64_t{0}; }
   Result<std::unique_ptr<env::FileLock>> lock(const std::string& path) override {
     return fail(env::DiskErrc::kReadOnly, "this disk is for reading alone");

@@ -54,6 +54,13 @@ void Progress::show(std::string_view text, bool is_forced) {
   has_line_ = is_terminal_;
 }
 
+void Progress::clear() {
+  if (has_line_) std::fputs("\r\x1b[K", stderr);
+  if (has_line_) std::fflush(stderr);
+  has_line_ = false;
+  last_.clear();
+}
+
 void Progress::done() {
   if (has_line_) std::fputs("\n", stderr);
   has_line_ = false;

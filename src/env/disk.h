@@ -56,6 +56,15 @@ enum class OpenMode : uint8_t {
   kCreate,     // must not exist; durable only after sync_directory() of its folder
 };
 
+enum class FileKind : uint8_t { kFile, kFolder, kOther };
+
+// What the folder's entry leads to; links are followed.
+struct FileInfo {
+  FileKind kind = FileKind::kFile;
+  uint64_t size_bytes = 0;  // of a file
+  int64_t modified_ms = 0;  // since 1970, by the wall clock of the machine; of a folder it means nothing
+};
+
 // Held until destroyed or the process dies.
 class FileLock {
  public:
@@ -77,6 +86,7 @@ class Disk {
   // Makes creations, renames and removals in the folder durable.
   virtual Task<Status> sync_folder(const std::string& folder, Reactor& on) = 0;
   [[nodiscard]] virtual bool exists(const std::string& path) = 0;
+  virtual Result<FileInfo> info(const std::string& path) = 0;
   // Bytes that can still be written on the file system of `folder`.
   virtual Result<uint64_t> free_bytes(const std::string& folder) = 0;
   // Takes an exclusive lock on the file (made if missing); DiskErrc::kLocked if another process has it.

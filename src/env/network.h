@@ -12,6 +12,7 @@
 #include <string>
 #include <string_view>
 #include <system_error>
+#include <vector>
 
 #include "base/result.h"
 #include "base/task.h"
@@ -146,6 +147,9 @@ class Network {
   virtual ~Network() = default;
   virtual Result<std::unique_ptr<Listener>> listen(Reactor& on, const Address& at) = 0;
   virtual Task<Result<std::unique_ptr<Stream>>> connect(Reactor& on, Address to) = 0;
+  // The numeric addresses of a host, at least one, best first; a numeric host is its own. Without a time-out of its own
+  // (the machine's resolver has one). For clients alone: what a server listens on is never looked up.
+  virtual Task<Result<std::vector<std::string>>> resolve(Reactor& on, std::string host) = 0;
 };
 
 }  // namespace keelson::env

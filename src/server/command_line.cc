@@ -4,9 +4,11 @@
 #include <cstdio>
 #include <cstdlib>
 #include <memory>
+#include <optional>
 #include <utility>
 
 #include "cli/backup.h"
+#include "cli/blob.h"
 #include "cli/prompt.h"
 #include "cli/run_env.h"
 #include "env/disk.h"
@@ -172,6 +174,7 @@ struct CommandLine {
   CLI::App *serve_verb = nullptr, *config_check = nullptr, *config_default = nullptr, *config_docs = nullptr,
            *log_inspect = nullptr, *log_verify = nullptr, *backup_verb = nullptr, *restore_verb = nullptr,
            *prompt_verb = nullptr, *completion = nullptr, *man = nullptr, *version = nullptr;
+  std::unique_ptr<cli::BlobCommands> blob;
 
   CommandLine();
   void add_config_verbs();
@@ -192,6 +195,7 @@ CommandLine::CommandLine() {
   prompt_verb = app.add_subcommand(
       "cli", "Send commands to a kv server: a prompt, one command, or commands from standard input.");
   add_prompt_flags(*prompt_verb, prompt);
+  blob = std::make_unique<cli::BlobCommands>(app);
   add_backup_verbs();
   add_log_verbs();
   completion = app.add_subcommand("completion", "Print the completion script of a shell.");
@@ -257,6 +261,7 @@ int CommandLine::run() {
   if (*restore_verb) return server::restore(std::move(restore));
   if (*log_inspect) return server::log_inspect(std::move(log));
   if (*log_verify) return server::log_verify(std::move(log));
+  if (const std::optional<int> code = blob->run()) return *code;
   std::string text;
   if (*config_default) text = default_settings_file();
   if (*config_docs) text = settings_markdown();

@@ -43,6 +43,11 @@ std::string joined(const std::set<std::string>& words) {
   return text;
 }
 
+// Do files stand among the verb's arguments?
+bool takes_files(const std::string& verb) {
+  return verb == "backup" || verb == "restore" || verb == "blob cp" || verb == "blob sync";
+}
+
 bool is_file(const std::string& value) { return value == "FILE" || value == "PATH"; }
 
 std::string bash_completion(const std::vector<VerbText>& verbs) {
@@ -91,7 +96,7 @@ std::string bash_completion(const std::vector<VerbText>& verbs) {
   text += list +
           ") COMPREPLY=($(compgen -f -- \"$word\")); return ;;\n  esac\n"
           "  COMPREPLY=($(compgen -W \"$words\" -- \"$word\"))\n"
-          "  case $verb in backup|restore) COMPREPLY+=($(compgen -f -- \"$word\")) ;; esac\n"
+          "  case $verb in backup|restore|'blob cp'|'blob sync') COMPREPLY+=($(compgen -f -- \"$word\")) ;; esac\n"
           "}\ncomplete -o filenames -F _keelson keelson\n";
   return text;
 }
@@ -136,7 +141,7 @@ std::string zsh_completion(const std::vector<VerbText>& verbs) {
       }
     }
     if (verb.name == "completion") text += " \\\n      ':shell:(bash zsh fish)'";
-    if (verb.name == "backup" || verb.name == "restore") text += " \\\n      ':file:_files'";
+    if (takes_files(verb.name)) text += " \\\n      '*:file:_files'";
     text += " ;;\n";
   }
   return text + "  esac\n}\n_keelson \"$@\"\n";
@@ -167,7 +172,7 @@ std::string fish_completion(const std::vector<VerbText>& verbs) {
       text += " -d '" + plain(flag.description) + "'\n";
     }
     if (verb.name == "completion") text += "complete -c keelson -n '" + when + "' -a 'bash zsh fish'\n";
-    if (verb.name == "backup" || verb.name == "restore") text += "complete -c keelson -n '" + when + "' -F\n";
+    if (takes_files(verb.name)) text += "complete -c keelson -n '" + when + "' -F\n";
   }
   return text;
 }
@@ -237,6 +242,11 @@ std::string man_page() {
       "folder.\n"
       ".SH ENVIRONMENT\n.TP\nKEELSON_CONFIG\nThe file for \\-\\-config.\n.TP\nKEELSON_PASSWORD\nThe password for "
       "keelson cli and keelson backup.\n"
+      ".TP\nKEELSON_S3_ENDPOINT, KEELSON_S3_REGION\nThe service that keelson blob speaks to, and its region. Where "
+      "they "
+      "are not set, AWS_ENDPOINT_URL_S3, AWS_ENDPOINT_URL, AWS_REGION and AWS_DEFAULT_REGION count.\n"
+      ".TP\nKEELSON_S3_ACCESS_KEY_ID, KEELSON_S3_SECRET_ACCESS_KEY, KEELSON_S3_SESSION_TOKEN\nIts keys. Where they are "
+      "not set, AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY and AWS_SESSION_TOKEN count.\n"
       ".TP\nKEELSON_...\nA setting each.\n";
   return text;
 }

@@ -6,11 +6,13 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <atomic>
 #include <boost/asio/basic_socket_acceptor.hpp>
 #include <boost/asio/executor_work_guard.hpp>
 #include <boost/asio/generic/stream_protocol.hpp>
 #include <boost/asio/io_context.hpp>
+#include <boost/asio/ip/tcp.hpp>
 #include <boost/asio/ip/v6_only.hpp>
 #include <boost/asio/post.hpp>
 #include <boost/asio/signal_set.hpp>
@@ -326,6 +328,29 @@ Task<Result<std::unique_ptr<Stream>>> Backstage::connect(Reactor& on, Address to
   Result<Connected> connected = co_await result;
   if (!connected.ok()) co_return forward_error(connected);
   co_return std::move(*connected).to_stream(on);
+}
+
+Task<Result<std::vector<std::string>>> Backstage::resolve(Reactor& on, std::string host) {
+  using Names = Result<std::vector<std::string>>;
+  HandOff<Names> result(on);
+  asio::post(state_->context, [&context = state_->context, host, deliver = result.deliverer()]() mutable {
+    // Asio asks the machine's resolver on a thread of its own.
+    auto resolver = std::make_shared<asio::ip::tcp::resolver>(context);
+    resolver->async_resolve(
+        host, "", [resolver, host, deliver = std::move(deliver)](const SystemError& error, const auto& found) mutable {
+          if (error) {
+            return deliver(fail(NetErrc::kInvalid, "the address of " + host + " cannot be found: " + error.message()));
+          }
+          std::vector<std::string> hosts;
+          for (const auto& one : found) {
+            std::string text = one.endpoint().address().to_string();
+            if (std::find(hosts.begin(), hosts.end(), text) == hosts.end()) hosts.push_back(std::move(text));
+          }
+          if (hosts.empty()) return deliver(fail(NetErrc::kInvalid, "the host " + host + " has no address"));
+          deliver(Names(std::move(hosts)));
+        });
+  });
+  co_return co_await result;
 }
 
 Status Backstage::watch_signals(Reactor& on, std::function<void(int)> on_signal) {

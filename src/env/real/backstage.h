@@ -21,6 +21,7 @@ class Backstage final : public Network {
 
   Result<std::unique_ptr<Listener>> listen(Reactor& on, const Address& at) override;
   Task<Result<std::unique_ptr<Stream>>> connect(Reactor& on, Address to) override;
+  Task<Result<std::vector<std::string>>> resolve(Reactor& on, std::string host) override;
 
   // Calls `on_signal` on the reactor for each SIGTERM, SIGINT, SIGHUP.
   Status watch_signals(Reactor& on, std::function<void(int)> on_signal);

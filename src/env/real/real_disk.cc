@@ -249,6 +249,18 @@ Task<Status> RealDisk::sync_folder(const std::string& folder, Reactor& on) {
 
 bool RealDisk::exists(const std::string& path) { return ::access(path.c_str(), F_OK) == 0; }
 
+Result<FileInfo> RealDisk::info(const std::string& path) {
+  struct stat status{};
+  if (::stat(path.c_str(), &status) != 0) return fail_with(errno, "look at", path);
+  FileInfo info;
+  info.kind = S_ISREG(status.st_mode)   ? FileKind::kFile
+              : S_ISDIR(status.st_mode) ? FileKind::kFolder
+                                        : FileKind::kOther;
+  info.size_bytes = info.kind == FileKind::kFile ? static_cast<uint64_t>(status.st_size) : 0;
+  info.modified_ms = int64_t{status.st_mtim.tv_sec} * 1000 + status.st_mtim.tv_nsec / 1'000'000;
+  return info;
+}
+
 Result<uint64_t> RealDisk::free_bytes(const std::string& folder) {
   struct statvfs status{};
   if (::statvfs(folder.c_str(), &status) != 0) return fail_with(errno, "look at", folder);

@@ -24,6 +24,7 @@ class RealDisk final : public Disk {
   Status make_folder(const std::string& folder) override;
   Task<Status> sync_folder(const std::string& folder, Reactor& on) override;
   [[nodiscard]] bool exists(const std::string& path) override;
+  Result<FileInfo> info(const std::string& path) override;
   Result<uint64_t> free_bytes(const std::string& folder) override;
   Result<std::unique_ptr<FileLock>> lock(const std::string& path) override;
 

@@ -324,6 +324,21 @@ Task<void> refused_and_in_use(RealEnv& env) {
   EXPECT_EQ(stream.error().code(), NetErrc::kRefused);
 }
 
+Task<void> look_up(RealEnv& env) {
+  Network& network = env.network();
+  Reactor& reactor = env.reactor(0);
+  EXPECT_EQ(*co_await network.resolve(reactor, "127.0.0.1"), std::vector<std::string>{"127.0.0.1"});
+  EXPECT_EQ(*co_await network.resolve(reactor, "::1"), std::vector<std::string>{"::1"});
+  const auto local = co_await network.resolve(reactor, "localhost");
+  EXPECT_TRUE(local.ok() && !local->empty());
+  EXPECT_EQ((co_await network.resolve(reactor, "no.such.host.invalid")).error().code(), NetErrc::kInvalid);
+}
+
+TEST(RealNetwork, LooksNamesUp) {
+  const auto env = make_env(1);
+  run_task(*env, [](RealEnv& e) { return look_up(e); });
+}
+
 TEST(RealNetwork, TellsRefusedAndInUse) {
   const auto env = make_env(1);
   run_task(*env, refused_and_in_use);
@@ -468,6 +483,13 @@ Task<void> files(RealEnv& env, const TemporaryFolder& folder) {
   EXPECT_EQ(*disk.list(data), (std::vector<std::string>{"z"}));
   EXPECT_GT(*disk.free_bytes(data), 0U);
   EXPECT_FALSE(disk.exists(data + "/y"));
+  const Result<FileInfo> of_file = disk.info(data + "/z");
+  EXPECT_EQ(of_file->kind, FileKind::kFile);
+  EXPECT_EQ(of_file->size_bytes, 9U);
+  EXPECT_GT(of_file->modified_ms, 1'600'000'000'000);
+  EXPECT_EQ(disk.info(data)->kind, FileKind::kFolder);
+  EXPECT_EQ(disk.info("/dev/null")->kind, FileKind::kOther);
+  EXPECT_EQ(disk.info(data + "/y").error().code(), DiskErrc::kNotFound);
 
   Result<std::unique_ptr<FileLock>> lock = disk.lock(data + "/lock");
   EXPECT_TRUE(lock.ok());

@@ -133,6 +133,7 @@ Result<InodePtr> DiskState::create(const std::string& path) {
   if (Status error = maybe_name_error(path); !error.ok()) return forward_error(error);
   if (Status room = allocate(path, 0); !room.ok()) return forward_error(room);
   auto inode = std::make_shared<Inode>(next_inode_++);
+  inode->modified_ms = wall_ms();
   cached_names_[path] = inode;
   add_name_change(NameChange::Kind::kCreate, path, {}, inode);
   return inode;
@@ -208,6 +209,7 @@ Status DiskState::write(Inode& inode, const std::string& path, uint64_t offset, 
   counts_.bytes_written += copy.size();
   world_.trace(Trace::kWrite, inode.number ^ (offset << 8), crc32c(0, copy));
   if (!copy.empty()) {
+    inode.modified_ms = wall_ms();
     inode.cached.write(offset, copy);
     inode.pending.push_back({++sequence_, false, offset, std::move(copy)});
   }
@@ -221,6 +223,7 @@ Status DiskState::resize(Inode& inode, const std::string& path, uint64_t size) {
     if (Status room = allocate(path, size - inode.cached.size()); !room.ok()) return room;
   }
   world_.trace(Trace::kWrite, inode.number, size);
+  inode.modified_ms = wall_ms();
   inode.cached.resize(size);
   inode.pending.push_back({++sequence_, true, size, {}});
   return {};
@@ -388,6 +391,7 @@ void DiskState::put(const std::string& path, std::string_view content) {
   auto inode = std::make_shared<Inode>(next_inode_++);
   inode->cached.write(0, content);
   inode->durable.write(0, content);
+  inode->modified_ms = wall_ms();
   KEELSON_CHECK(make_folder(folder_of(path)).ok(), "a file stands where a folder should be");
   cached_names_[path] = inode;
   durable_names_[path] = inode;
@@ -420,6 +424,7 @@ void DiskState::copy_from(const SimDisk& other) {
     auto copy = std::make_shared<Inode>(next_inode_++);
     copy->cached.copy_from(inode->cached);
     copy->durable.copy_from(inode->cached);
+    copy->modified_ms = inode->modified_ms;
     cached_names_[path] = copy;
   }
   durable_names_ = cached_names_;

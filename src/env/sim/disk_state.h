@@ -57,6 +57,7 @@ struct Inode {
   SparseBytes cached;     // what processes see
   SparseBytes durable;
   std::deque<FileChange> pending;
+  int64_t modified_ms = 0;  // by the world's clock, without a node's jumps; survives crashes
 };
 using InodePtr = std::shared_ptr<Inode>;
 
@@ -132,6 +133,7 @@ class DiskState final : public SimDisk {
 
   [[nodiscard]] const DiskFaults& faults() const { return own_faults_ ? *own_faults_ : world_.options.disk; }
   [[nodiscard]] bool happens(double probability);
+  [[nodiscard]] int64_t wall_ms() const { return world_.options.wall_start_ms + world_.now_ns / 1'000'000; }
   [[nodiscard]] uint64_t used_bytes() const;
   // kFull if `more` bytes do not fit now.
   Status allocate(const std::string& path, uint64_t more);
@@ -174,6 +176,7 @@ class MountedDisk final : public Disk {
   Status make_folder(const std::string& folder) override;
   Task<Status> sync_folder(const std::string& folder, Reactor& on) override;
   [[nodiscard]] bool exists(const std::string& path) override;
+  Result<FileInfo> info(const std::string& path) override;
   Result<uint64_t> free_bytes(const std::string& folder) override;
   Result<std::unique_ptr<FileLock>> lock(const std::string& path) override;
 

@@ -142,6 +142,16 @@ bool MountedDisk::exists(const std::string& given) {
   return env_.is_alive() && (state_.find(path) != nullptr || state_.is_folder(path));
 }
 
+Result<FileInfo> MountedDisk::info(const std::string& given) {
+  if (Status alive = check_alive(); !alive.ok()) return forward_error(alive);
+  const std::string path = plain(given);
+  if (const InodePtr inode = state_.find(path)) {
+    return FileInfo{.kind = FileKind::kFile, .size_bytes = inode->cached.size(), .modified_ms = inode->modified_ms};
+  }
+  if (state_.is_folder(path)) return FileInfo{.kind = FileKind::kFolder};
+  return fail(DiskErrc::kNotFound, path + " is not there");
+}
+
 Result<uint64_t> MountedDisk::free_bytes(const std::string& folder) {
   if (Status alive = check_alive(); !alive.ok()) return forward_error(alive);
   if (!state_.is_folder(plain(folder))) return fail(DiskErrc::kNotFound, "there is no folder " + folder);

@@ -278,6 +278,20 @@ TEST(SimDisk, FullReadOnlyAndFailing) {
   EXPECT_TRUE(file->write_at(0, "zz").ok());
 }
 
+TEST(SimDisk, TellsKindsSizesAndTimes) {
+  Fixture f(1);
+  const auto file = f.create("/d/a");
+  EXPECT_EQ(f.disk().info("/d")->kind, FileKind::kFolder);
+  EXPECT_EQ(f.disk().info("/d/b").error().code(), DiskErrc::kNotFound);
+  const int64_t made_ms = f.disk().info("/d/a")->modified_ms;
+  f.world.run_for(3 * kSecond);
+  EXPECT_EQ(f.disk().info("/d/a")->modified_ms, made_ms);
+  EXPECT_TRUE(file->write_at(0, "abc").ok());
+  EXPECT_EQ(f.disk().info("/d/a")->kind, FileKind::kFile);
+  EXPECT_EQ(f.disk().info("/d/a")->size_bytes, 3U);
+  EXPECT_EQ(f.disk().info("/d/a")->modified_ms, made_ms + 3000);
+}
+
 TEST(SimDisk, DamageAndCopies) {
   Fixture f(1);
   f.node.disk().put("/d/f", "abc");

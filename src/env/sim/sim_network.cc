@@ -254,6 +254,13 @@ Result<std::unique_ptr<Listener>> SimNetwork::listen(Reactor& on, const Address&
   return std::make_unique<SimListener>(world_, env_, on, std::move(local));
 }
 
+Task<Result<std::vector<std::string>>> SimNetwork::resolve(Reactor& on, std::string host) {
+  const bool is_v6 = host.find(':') != std::string::npos;
+  const Result<Address> numeric = Address::parse((is_v6 ? "[" + host + "]" : host) + ":0");
+  if (!numeric.ok()) co_return fail(NetErrc::kInvalid, "there is no host " + host);
+  co_return std::vector<std::string>{numeric->host};
+}
+
 Task<Result<std::unique_ptr<Stream>>> SimNetwork::connect(Reactor& on, Address to) {
   if (!env_.is_alive()) co_return fail(NetErrc::kInvalid, "the machine is down");
   HandOff<Answer> result(on);

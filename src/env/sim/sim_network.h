@@ -162,6 +162,8 @@ class SimNetwork final : public Network {
   SimNetwork(World::State& world, SimEnv& env) : world_(world), env_(env) {}
   Result<std::unique_ptr<Listener>> listen(Reactor& on, const Address& at) override;
   Task<Result<std::unique_ptr<Stream>>> connect(Reactor& on, Address to) override;
+  // Numeric hosts and "localhost" alone: machines in simulation have no names.
+  Task<Result<std::vector<std::string>>> resolve(Reactor& on, std::string host) override;
 
  private:
   World::State& world_;
