@@ -296,7 +296,7 @@ void add_verb_texts(const CLI::App& verb, const std::string& prefix, std::vector
       if (option->get_positional() || !flags.starts_with('-')) {
         // CLI11 shows a check behind the name: "SHELL:{bash,...}".
         const std::string type = option->get_type_name();
-        text.usage.append(" ").append(type.substr(0, type.find(':')));
+        text.usage.append(" ").append(type.substr(0, type.find(":{")));
         continue;
       }
       const bool is_switch = option->get_expected_max() == 0;
