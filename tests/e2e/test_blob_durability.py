@@ -24,7 +24,7 @@ def run_load(server, models: list[Model], seed: int) -> list[Writer]:
     writers = [Writer(server.s3_port, "bucket", number, seed * WRITERS + number, model) for number, model in enumerate(models)]
     for writer in writers:
         writer.start()
-    wait_until(lambda: all(writer.acknowledged > 0 or writer.refused for writer in writers), what="load")
+    wait_until(lambda: all(writer.acknowledged > 0 or not writer.is_alive() for writer in writers), what="load")
     return writers
 
 
