@@ -7,7 +7,7 @@ _keelson() {
     return
   fi
   case $verb in
-    blob) [ "$COMP_CWORD" -eq 2 ] && words='cp du ls mb presign rb rm stat sync' || verb="$verb ${COMP_WORDS[2]}" ;;
+    blob) [ "$COMP_CWORD" -eq 2 ] && words='cp du fsck ls mb presign rb rm stat sync' || verb="$verb ${COMP_WORDS[2]}" ;;
     config) [ "$COMP_CWORD" -eq 2 ] && words='check default docs' || verb="$verb ${COMP_WORDS[2]}" ;;
     log) [ "$COMP_CWORD" -eq 2 ] && words='inspect verify' || verb="$verb ${COMP_WORDS[2]}" ;;
   esac
@@ -76,6 +76,9 @@ _keelson() {
       case $before in
         --method) words='GET PUT HEAD DELETE:{GET,PUT,HEAD,DELETE}' ;;
       esac
+      ;;
+    'blob fsck')
+      words='--data-dir --help --quiet -h -q'
       ;;
     'backup')
       words='--cacert --cert --help --http --insecure --key --password-file --quiet --sni --tls -h -q'

@@ -2,7 +2,7 @@
 complete -c keelson -f
 complete -c keelson -n __fish_use_subcommand -a backup
 complete -c keelson -n __fish_use_subcommand -a blob
-complete -c keelson -n '__fish_seen_subcommand_from blob' -a 'cp du ls mb presign rb rm stat sync'
+complete -c keelson -n '__fish_seen_subcommand_from blob' -a 'cp du fsck ls mb presign rb rm stat sync'
 complete -c keelson -n __fish_use_subcommand -a cli
 complete -c keelson -n __fish_use_subcommand -a completion
 complete -c keelson -n __fish_use_subcommand -a config
@@ -349,6 +349,9 @@ complete -c keelson -n '__fish_seen_subcommand_from blob; and __fish_seen_subcom
 complete -c keelson -n '__fish_seen_subcommand_from blob; and __fish_seen_subcommand_from presign' -l version-id -x -d 'This version of the object'
 complete -c keelson -n '__fish_seen_subcommand_from blob; and __fish_seen_subcommand_from presign' -l expires -x -d 'How long, seconds, or 15m, 12h, 7d'
 complete -c keelson -n '__fish_seen_subcommand_from blob; and __fish_seen_subcommand_from presign' -l method -x -a 'GET PUT HEAD DELETE:{GET,PUT,HEAD,DELETE}' -d 'What it is for'
+complete -c keelson -n '__fish_seen_subcommand_from blob; and __fish_seen_subcommand_from fsck' -s h -l help -d 'Print this help message and exit'
+complete -c keelson -n '__fish_seen_subcommand_from blob; and __fish_seen_subcommand_from fsck' -l data-dir -r -F -d 'The data folder'
+complete -c keelson -n '__fish_seen_subcommand_from blob; and __fish_seen_subcommand_from fsck' -s q -l quiet -d 'Show no progress'
 complete -c keelson -n '__fish_seen_subcommand_from backup' -s h -l help -d 'Print this help message and exit'
 complete -c keelson -n '__fish_seen_subcommand_from backup' -l http -x -d 'HTTP address of the server (http.listen)'
 complete -c keelson -n '__fish_seen_subcommand_from backup' -l password-file -r -F -d 'File with the password on its first line'

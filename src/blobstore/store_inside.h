@@ -31,6 +31,8 @@ struct Store::Inside {
   Task<void> run_background(unsigned reactor_index);
   Task<Status> compact(shard::ShardId id);
   Task<Status> remove_dead(shard::ShardId id);
+  // On the owner's reactor: for the stats.
+  void note_live(shard::ShardId id, const blob::UsageInfo& usage);
   Task<Status> scrub(shard::ShardId id, ScrubReport& report);
   // Copies live extents of `victims` to the active volume and moves the metadata.
   Task<Status> rewrite(shard::ShardId id, std::vector<uint32_t> victims);
@@ -46,6 +48,7 @@ struct Store::Inside {
 
   struct ShardWork {
     bool is_compacting = false;
+    int64_t live_bytes = 0;      // counted in the reactor's stats
     std::set<uint32_t> damaged;  // volumes that cannot be rewritten
   };
 
