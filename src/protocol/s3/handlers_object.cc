@@ -271,7 +271,7 @@ void write_attribute_parts(XmlWriter& xml, const Call& call, const blob::ObjectM
   // Each part is shown only where parts have checksums of their own, as in S3.
   const bool has_checksums = !meta.parts.empty() && meta.parts.front().checksum.has_value();
   xml.open("ObjectParts");
-  xml.element("TotalPartsCount", uint64_t{meta.parts.size()});
+  xml.element("PartsCount", uint64_t{meta.parts.size()});
   if (has_checksums) {
     const auto count = static_cast<uint32_t>(meta.parts.size());
     after = std::min(after, count);

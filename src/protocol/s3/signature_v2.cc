@@ -186,10 +186,16 @@ S3Result<> verify_v2(const RequestView& request, const V2Credentials& credential
     return std::unexpected(std::move(error));
   }
   const std::string to_sign = string_to_sign_v2(request, credentials, virtual_host_bucket);
-  if (!equal_in_constant_time(signature_v2(secret, to_sign), credentials.signature)) {
-    return std::unexpected(signature_mismatch(credentials.access_key_id, to_sign, credentials.signature, {}));
+  if (equal_in_constant_time(signature_v2(secret, to_sign), credentials.signature)) return {};
+  // Some clients (botocore) sign "/bucket/" and send "/bucket".
+  if (virtual_host_bucket.empty() && request.raw_path.find('/', 1) == std::string_view::npos) {
+    const std::string with_slash = std::string(request.raw_path) + "/";
+    RequestView other = request;
+    other.raw_path = with_slash;
+    const std::string other_to_sign = string_to_sign_v2(other, credentials, virtual_host_bucket);
+    if (equal_in_constant_time(signature_v2(secret, other_to_sign), credentials.signature)) return {};
   }
-  return {};
+  return std::unexpected(signature_mismatch(credentials.access_key_id, to_sign, credentials.signature, {}));
 }
 
 }  // namespace keelson::s3
