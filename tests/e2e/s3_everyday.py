@@ -14,7 +14,7 @@ from botocore.exceptions import ClientError
 
 
 def client(endpoint, key, secret, **options):
-    config = Config(s3={"addressing_style": "path"}, retries={"max_attempts": 1}, signature_version="s3v4", **options)
+    config = Config(s3={"addressing_style": "path"}, retries={"total_max_attempts": 1}, signature_version="s3v4", **options)
     return boto3.client("s3", endpoint_url=endpoint, aws_access_key_id=key, aws_secret_access_key=secret,
                         region_name="us-east-1", config=config)
 

@@ -47,7 +47,7 @@ def bucket(s3, request):
 @pytest.fixture(scope="module")
 def anonymous(server):
     return boto3.client("s3", endpoint_url=endpoint(server), region_name="us-east-1",
-                        config=Config(signature_version=UNSIGNED, s3={"addressing_style": "path"}, retries={"max_attempts": 1}))
+                        config=Config(signature_version=UNSIGNED, s3={"addressing_style": "path"}, retries={"total_max_attempts": 1}))
 
 
 @pytest.mark.parametrize("python", [sys.executable, "/usr/bin/python3"], ids=["current", "debian"])
