@@ -139,10 +139,11 @@ class TlsTest : public testing::Test {
     return *contexts_.back();
   }
 
-  static Task<void> accept_and_echo(env::Listener& listener, env::Reactor& reactor, TlsContext& tls, NetErrc& ended) {
+  static Task<void> accept_and_echo(env::Listener& listener, env::Reactor& reactor, TlsContext& tls, NetErrc& ended,
+                                    std::span<const std::string_view> offers) {
     auto accepted = co_await listener.accept(reactor);
     if (!accepted.ok()) co_return;
-    co_await echo(tls.wrap(std::move(*accepted)), ended);
+    co_await echo(tls.wrap(std::move(*accepted), {}, offers), ended);
   }
 
   // A plain connection to the server, which speaks TLS on its side.
@@ -153,7 +154,7 @@ class TlsTest : public testing::Test {
       ASSERT_TRUE(listener.ok());
       listener_ = std::move(*listener);
       scope_ = std::make_unique<env::TaskScope>(reactor);
-      scope_->spawn(accept_and_echo(*listener_, reactor, server_tls, server_ended_));
+      scope_->spawn(accept_and_echo(*listener_, reactor, server_tls, server_ended_, server_protocols_));
     });
     auto connected =
         world_->run(client_->reactor(), client_->env().network().connect(client_->reactor(), listener_->local()));
@@ -207,6 +208,7 @@ class TlsTest : public testing::Test {
     return {error, why};
   }
 
+  std::vector<std::string_view> server_protocols_;
   NetErrc server_ended_ = NetErrc::kOk;
   std::unique_ptr<World> world_;
   env::sim::Node* server_ = nullptr;
@@ -230,6 +232,28 @@ TEST_F(TlsTest, CarriesBytesBothWaysInAnyPieces) {
     world_->run_on(client_->reactor(), [&] { stream.reset(); });
     TearDown();
   });
+}
+
+TEST_F(TlsTest, AgreesOnAProtocol) {  // RFC 7301
+  struct Row {
+    std::vector<std::string_view> server, client;
+    std::string_view picked;
+    bool is_refused = false;
+  };
+  const Row rows[] = {{{"h2", "http/1.1"}, {"http/1.1", "h2"}, "h2"},
+                      {{"h2", "http/1.1"}, {"http/1.1"}, "http/1.1"},
+                      {{"h2", "http/1.1"}, {}, ""},
+                      {{}, {"h2"}, ""},
+                      {{"h2"}, {"redis"}, "", true}};
+  for (const Row& row : rows) {
+    set_up(1);
+    server_protocols_ = row.server;
+    auto stream = client_context().wrap(connect(server_context()), "ship.test", row.client);
+    EXPECT_EQ(world_->run(client_->reactor(), converse(*stream, "hello", 1)) == "hello", !row.is_refused);
+    EXPECT_EQ(TlsContext::protocol_of(*stream), row.picked);
+    world_->run_on(client_->reactor(), [&] { stream.reset(); });
+    TearDown();
+  }
 }
 
 TEST_F(TlsTest, Tls12And13AreSpoken) {

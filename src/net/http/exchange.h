@@ -33,6 +33,7 @@
 #include <utility>
 #include <vector>
 
+#include "base/buffer.h"
 #include "base/result.h"
 #include "base/task.h"
 #include "env/network.h"
@@ -81,6 +82,21 @@ class Request {
   mutable std::vector<Parameter> parameters_;
 };
 
+// The bytes of a connection that has changed its protocol (RFC 9110 §7.8). Of the exchange that was upgraded; one
+// reads, anybody on the reactor writes.
+class Tunnel {
+ public:
+  virtual ~Tunnel() = default;
+  // Appends what has come, at least a byte. False: the end.
+  [[nodiscard]] virtual Task<bool> read(Buffer& into) = 0;
+  // Whole, behind what was written before. Waits while too much is unsent. False: the connection is broken.
+  [[nodiscard]] virtual Task<bool> write(std::string_view bytes) = 0;
+  // Ends it at once: read() and write() say so in a later turn.
+  virtual void kill() = 0;
+  // Called once when the server stops; the exchange should end soon after.
+  std::function<void()> on_stop;
+};
+
 class Exchange {
  public:
   Exchange() = default;
@@ -119,6 +135,9 @@ class Exchange {
   // Comes back when the piece is on its way or in a bounded buffer; `piece` is not used after that.
   [[nodiscard]] virtual Task<bool> send(std::string_view piece) = 0;
   [[nodiscard]] virtual Task<bool> end() = 0;
+  // Instead of an answer: 101, with the fields that were added, and the connection is no longer HTTP's. It ends with
+  // the handler. Null when it cannot be done (HTTP/2, HTTP/1.0, a body that is not read): nothing is answered then.
+  [[nodiscard]] virtual Tunnel* upgrade(std::string_view protocol) { return nullptr; }
   // Sends at once what send() has gathered, instead of at the end of the turn.
   virtual void flush() = 0;
 

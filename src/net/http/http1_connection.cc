@@ -96,7 +96,7 @@ Task<Http1Connection::End> Http1Connection::run() {
       co_return End::kClosed;
     }
     if (outcome.size == 0) {
-      seen = has_begun_ ? in_.size() : 0;
+      seen = !has_begun_ && Http2Connection::kPreface.starts_with(in_.view()) ? 0 : in_.size();
       wish_turn_end();
       if (local_.is_stopping() && in_.empty()) break;
       const bool is_idle = in_.empty();
@@ -231,6 +231,7 @@ void Http1Connection::check_deadlines(uint32_t tick) {
 
 void Http1Connection::end_when_idle() {
   keeps_alive_ = false;
+  if (is_tunnel_ && on_stop) std::exchange(on_stop, {})();
   if (!is_busy_ && !output_.is_sending() && output_.buffered() == 0) kill();
 }
 
@@ -422,6 +423,44 @@ Task<bool> Http1Connection::end() {
     for (const Field& field : trailers_) append_line(out, field.name, field.value);
     out.append("\r\n");
   }
+  co_return co_await settle();
+}
+
+// --- another protocol ------------------------------------------------------------------------------------------------
+
+Tunnel* Http1Connection::upgrade(std::string_view protocol) {
+  KEELSON_CHECK(answer_ == Answer::kNone, "a request is answered twice");
+  if (head_.minor_version == 0 || !decoder_.is_done()) return nullptr;
+  answer_ = Answer::kEnded;
+  keeps_alive_ = false;
+  is_tunnel_ = true;
+  Buffer& out = output_.buffer();
+  out.append("HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\n");
+  append_line(out, "Upgrade", protocol);
+  for (const Field& field : fields_) append_line(out, field.name, field.value);
+  out.append("\r\n");
+  local_.count_response(101);
+  wish_turn_end();
+  return this;
+}
+
+Task<bool> Http1Connection::read(Buffer& into) {
+  if (!unread().empty()) {
+    into.append(unread());
+    used_ = in_.size();
+    co_return true;
+  }
+  if (is_dead_) co_return false;
+  char* to = into.reserve(kHeadReadBytes);
+  const env::IoOutcome got = co_await stream_->read({to, std::min(into.room(), kBodyReadBytes)});
+  if (!got.ok()) co_return false;
+  into.commit(got.count);
+  local_.counters.received.add(got.count);
+  co_return true;
+}
+
+Task<bool> Http1Connection::write(std::string_view bytes) {
+  output_.buffer().append(bytes);
   co_return co_await settle();
 }
 

@@ -20,7 +20,7 @@
 
 namespace keelson::net::http {
 
-class Http1Connection final : public Exchange, public ServerConnection {
+class Http1Connection final : public Exchange, public ServerConnection, private Tunnel {
  public:
   // At most this much of a body is read ahead of its handler (what came with the head comes on top: kHeadReadBytes).
   static constexpr size_t kBodyReadBytes = 128 << 10;
@@ -50,6 +50,7 @@ class Http1Connection final : public Exchange, public ServerConnection {
   Task<bool> send(std::string_view piece) override;
   Task<bool> end() override;
   void flush() override { output_.flush(); }
+  Tunnel* upgrade(std::string_view protocol) override;
 
   // ServerConnection.
   void at_turn_end() override { output_.flush(); }
@@ -62,6 +63,10 @@ class Http1Connection final : public Exchange, public ServerConnection {
   enum class Answer : uint8_t { kNone, kBegun, kEnded };
   // How the content of the answer is delimited.
   enum class Delimited : uint8_t { kNothing, kLength, kChunks, kClose };
+
+  // Tunnel. Its kill() is the connection's.
+  Task<bool> read(Buffer& into) override;
+  Task<bool> write(std::string_view bytes) override;
 
   HeadOutcome parse_head(size_t seen, bool& is_http2);
   Task<bool> run_exchange();
@@ -102,6 +107,7 @@ class Http1Connection final : public Exchange, public ServerConnection {
   bool is_busy_ = false;
   bool is_dead_ = false;
   bool has_begun_ = false;  // a request has come: it is no HTTP/2
+  bool is_tunnel_ = false;
   bool has_timed_out_ = false;
 };
 

@@ -23,6 +23,8 @@ constexpr size_t kIdleBufferBytes = 4 << 10;
 constexpr size_t kAcksMax = 100;
 // Rounds of "send, go on with who has sent" in one turn.
 constexpr int kRoundsPerTurn = 4;
+// Exchanges that wait for the connection's next streams, with the memory they hold (a few KiB each at most).
+constexpr size_t kSparesMax = 16;
 constexpr uint32_t kLingerMs = 1000;
 constexpr int kLingerReadsMax = 64;
 constexpr size_t kFrameHeadBytes = 9;  // RFC 9113 §4.1
@@ -52,7 +54,7 @@ struct Http2Connection::Callbacks {
       nghttp2_submit_rst_stream(session, NGHTTP2_FLAG_NONE, id, NGHTTP2_REFUSED_STREAM);
       return self.take_control() ? 0 : NGHTTP2_ERR_CALLBACK_FAILURE;
     }
-    self.exchanges_.emplace(id, std::make_unique<Http2Exchange>(self, id));
+    self.add_exchange(id);
     return 0;
   }
 
@@ -123,15 +125,12 @@ struct Http2Connection::Callbacks {
     return 0;
   }
 
-  // The answer is whole: the client need not send the rest of its request (RFC 9113 §8.1).
-  static int on_frame_sent(nghttp2_session* session, const nghttp2_frame* frame, void* user) {
+  static int on_frame_sent(nghttp2_session* /*session*/, const nghttp2_frame* frame, void* user) {
     const bool ends = (frame->hd.type == NGHTTP2_HEADERS || frame->hd.type == NGHTTP2_DATA) &&
                       (frame->hd.flags & NGHTTP2_FLAG_END_STREAM) != 0;
     if (!ends) return 0;
-    const Http2Exchange* exchange = of(user).find(frame->hd.stream_id);
-    if (exchange != nullptr && !exchange->has_request_ended()) {
-      nghttp2_submit_rst_stream(session, NGHTTP2_FLAG_NONE, frame->hd.stream_id, NGHTTP2_NO_ERROR);
-    }
+    Http2Exchange* exchange = of(user).find(frame->hd.stream_id);
+    if (exchange != nullptr && !exchange->has_request_ended()) exchange->start_draining();
     return 0;
   }
 
@@ -199,8 +198,22 @@ void Http2Connection::open_session() {
 }
 
 Http2Exchange* Http2Connection::find(int32_t stream_id) {
-  const auto found = exchanges_.find(stream_id);
-  return found != exchanges_.end() ? found->second.get() : nullptr;
+  if (last_found_ != nullptr && last_found_->stream_id() == stream_id) return last_found_;
+  for (const auto& exchange : exchanges_) {
+    if (exchange->stream_id() == stream_id) return last_found_ = exchange.get();
+  }
+  return nullptr;
+}
+
+void Http2Connection::add_exchange(int32_t stream_id) {
+  if (spare_.empty()) {
+    exchanges_.push_back(std::make_unique<Http2Exchange>(*this));
+  } else {
+    exchanges_.push_back(std::move(spare_.back()));
+    spare_.pop_back();
+  }
+  last_found_ = exchanges_.back().get();
+  last_found_->start(stream_id);
 }
 
 void Http2Connection::wake_later(int32_t stream_id) {
@@ -245,9 +258,9 @@ Task<void> Http2Connection::run() {
   }
   co_await linger();
   // Handlers see that their client is gone; what they do meanwhile is theirs.
-  for (auto& [id, exchange] : exchanges_) {
+  for (const auto& exchange : exchanges_) {
     exchange->take_close();
-    ready_.push_back(id);
+    ready_.push_back(exchange->stream_id());
   }
   run_ready();
   co_await tasks_->join();
@@ -322,11 +335,15 @@ Task<void> Http2Connection::answer_fault(Http2Exchange& exchange, Fault fault) {
 }
 
 void Http2Connection::drop_if_over(int32_t stream_id) {
-  const auto found = exchanges_.find(stream_id);
-  if (found == exchanges_.end()) return;
-  Http2Exchange& exchange = *found->second;
-  if (!exchange.is_stream_closed() || (exchange.is_started && !exchange.is_handler_done)) return;
-  exchanges_.erase(found);
+  Http2Exchange* exchange = find(stream_id);
+  if (exchange == nullptr || !exchange->is_stream_closed()) return;
+  if (exchange->is_started && !exchange->is_handler_done) return;
+  const auto place =
+      std::find_if(exchanges_.begin(), exchanges_.end(), [&](const auto& other) { return other.get() == exchange; });
+  std::swap(*place, exchanges_.back());
+  if (spare_.size() < kSparesMax) spare_.push_back(std::move(exchanges_.back()));
+  exchanges_.pop_back();
+  last_found_ = nullptr;
   update_idle();
 }
 
@@ -410,11 +427,13 @@ void Http2Connection::check_deadlines(uint32_t tick) {
     kill();
     return;
   }
-  for (auto& [id, exchange] : exchanges_) {
+  for (const auto& exchange : exchanges_) {
     if (!exchange->is_overdue(tick)) continue;
-    local_.counters.timeouts.add();
+    const int32_t id = exchange->stream_id();
+    if (!exchange->is_draining()) local_.counters.timeouts.add();
     exchange->time_out();
-    nghttp2_submit_rst_stream(session_.get(), NGHTTP2_FLAG_NONE, id, NGHTTP2_CANCEL);
+    nghttp2_submit_rst_stream(session_.get(), NGHTTP2_FLAG_NONE, id,
+                              exchange->is_draining() ? NGHTTP2_NO_ERROR : NGHTTP2_CANCEL);
     wake_later(id);
   }
 }

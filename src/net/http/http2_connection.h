@@ -11,8 +11,8 @@
 #pragma once
 
 #include <cstdint>
-#include <map>
 #include <memory>
+#include <string>
 #include <string_view>
 #include <vector>
 
@@ -26,6 +26,12 @@ struct nghttp2_session;
 namespace keelson::net::http {
 
 class Http2Exchange;
+
+// Memory that a connection's answers are put together in.
+struct Http2Scratch {
+  std::string names;
+  std::vector<Field> lines;
+};
 
 class Http2Connection final : public ServerConnection {
  public:
@@ -64,6 +70,7 @@ class Http2Connection final : public ServerConnection {
   void wake_later(int32_t stream_id);
   void drop_if_over(int32_t stream_id);
   [[nodiscard]] Http2Exchange* find(int32_t stream_id);
+  void add_exchange(int32_t stream_id);
   // One more frame of the kinds that floods are made of; false when there were too many.
   bool take_control();
   void end_connection(uint32_t error_code);
@@ -74,8 +81,11 @@ class Http2Connection final : public ServerConnection {
   Output output_;
   Buffer in_;
   std::unique_ptr<nghttp2_session, FreeSession> session_;
-  std::map<int32_t, std::unique_ptr<Http2Exchange>>
-      exchanges_;  // by stream; whose handler runs or whose stream is open
+  // Whose handler runs or whose stream is open, in no order; some tens at most, and mostly asked for again.
+  std::vector<std::unique_ptr<Http2Exchange>> exchanges_;
+  std::vector<std::unique_ptr<Http2Exchange>> spare_;
+  Http2Exchange* last_found_ = nullptr;
+  Http2Scratch scratch_;
   std::vector<int32_t> ready_;
   bool is_pumping_ = false;
   bool is_pumping_later_ = false;

@@ -4,8 +4,8 @@
 
 #include <algorithm>
 #include <array>
+#include <span>
 #include <utility>
-#include <vector>
 
 #include "base/check.h"
 #include "base/numbers.h"
@@ -18,6 +18,10 @@ namespace {
 // RFC 9113 §6.5.2: what a field line counts besides its bytes.
 constexpr size_t kFieldOverheadBytes = 32;
 constexpr uint64_t kLengthless = UINT64_MAX;
+// A client whose body nobody wants has this long to read the answer, which says why.
+constexpr uint32_t kRefusalMs = 500;
+// Field lines of an answer, with those of the server. S3's user metadata of 2 KiB are hundreds at most.
+constexpr size_t kAnswerFieldsMax = 512;
 
 // RFC 9113 §8.2.2: these belong to HTTP/1.1's connections.
 bool is_of_connection(std::string_view name) {
@@ -27,35 +31,47 @@ bool is_of_connection(std::string_view name) {
                      [&](std::string_view other) { return equal_ignoring_case(name, other); });
 }
 
-// Field lines for the library, which copies them. Names in lower case, as RFC 9113 §8.2 has it.
+// Field lines for the library, which copies them. Names in lower case, as RFC 9113 §8.2 has it. The memory is the
+// connection's, for one answer after the other.
 class Lines {
  public:
-  explicit Lines(size_t count) {
-    lines_.reserve(count);
-    names_.reserve(count);
+  explicit Lines(Http2Scratch& scratch) : scratch_(scratch) {
+    scratch_.names.clear();
+    scratch_.lines.clear();
   }
-  void add(std::string_view name, std::string_view value) {
-    lines_.push_back({bytes_of(name), bytes_of(value), name.size(), value.size(), NGHTTP2_NV_FLAG_NONE});
-  }
+  void add(std::string_view name, std::string_view value) { scratch_.lines.push_back({name, value}); }
   void add_all(Fields fields) {
+    size_t bytes = 0;
+    for (const Field& field : fields) bytes += field.name.size();
+    scratch_.names.reserve(bytes);  // once: lines point into it
     for (const Field& field : fields) {
       if (is_of_connection(field.name)) continue;
-      std::string& name = names_.emplace_back(field.name);
-      std::transform(name.begin(), name.end(), name.begin(),
-                     [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c; });
-      add(name, field.value);
+      const size_t at = scratch_.names.size();
+      scratch_.names.append(field.name);
+      for (size_t i = at; i < scratch_.names.size(); ++i) {
+        char& c = scratch_.names[i];
+        c = static_cast<char>(c + (c >= 'A' && c <= 'Z' ? 'a' - 'A' : 0));
+      }
+      add(std::string_view(scratch_.names).substr(at), field.value);
     }
   }
-  [[nodiscard]] const nghttp2_nv* data() const { return lines_.data(); }
-  [[nodiscard]] size_t size() const { return lines_.size(); }
+  // What the library takes; `into` has room for all.
+  size_t give(std::span<nghttp2_nv> into) const {
+    KEELSON_CHECK(scratch_.lines.size() <= into.size(), "an answer has too many fields");
+    size_t count = 0;
+    for (const Field& line : scratch_.lines) {
+      into[count++] = {bytes_of(line.name), bytes_of(line.value), line.name.size(), line.value.size(),
+                       NGHTTP2_NV_FLAG_NONE};
+    }
+    return count;
+  }
 
  private:
   // The library's interface does not know const; it does not write.
   static uint8_t* bytes_of(std::string_view text) {
     return const_cast<uint8_t*>(reinterpret_cast<const uint8_t*>(text.data()));
   }
-  std::vector<nghttp2_nv> lines_;
-  std::vector<std::string> names_;  // never grows past what is reserved: lines_ points into it
+  Http2Scratch& scratch_;
 };
 
 // The library asks what the next DATA frame of a stream may hold.
@@ -82,8 +98,33 @@ struct Http2Exchange::Waiting {
   void await_resume() const noexcept {}
 };
 
-Http2Exchange::Http2Exchange(Http2Connection& connection, int32_t stream_id)
-    : connection_(connection), stream_id_(stream_id) {}
+void Http2Exchange::start(int32_t stream_id) {
+  constexpr size_t kKeptBytes = 4 << 10;
+  stream_id_ = stream_id;
+  head_fault = body_fault_ = {};
+  is_started = is_handler_done = false;
+  fields_.clear();
+  trailers_.clear();
+  head_ = {};
+  lines_.clear();
+  for (std::string* text : {&method_, &path_, &authority_, &cookies_}) text->clear();
+  field_bytes_ = field_count_ = 0;
+  is_too_large_ = has_body_ = is_waiting_for_continue_ = false;
+  length_.reset();
+  for (Buffer* buffer : {&arriving_, &handed_, &out_}) {
+    buffer->clear();
+    buffer->shrink_if_empty(kKeptBytes);
+  }
+  body_bytes_ = 0;
+  has_request_ended_ = is_gone_ = has_timed_out_ = is_draining_ = false;
+  request_trailers_.clear();
+  answer_ = Answer::kNone;
+  is_head_ = sends_content_ = is_deferred_ = false;
+  answer_left_ = 0;
+  piece_ = {};
+  body_waiter_ = send_waiter_ = {};
+  body_overdue_at_ = send_overdue_at_ = 0;
+}
 
 env::Reactor& Http2Exchange::reactor() { return connection_.local_.reactor(); }
 
@@ -160,12 +201,28 @@ void Http2Exchange::take_data(std::string_view bytes) {
   if (body_bytes_ > connection_.local_.options().limits.body_bytes_max && !body_fault_) {
     body_fault_ = {413, "the body is too large"};
   }
-  if (is_handler_done || body_fault_) {
+  if (is_draining_ && bytes.size() > drain_left_) {  // no more room for this stream; it is reset soon
+    drain_left_ = 0;
+    nghttp2_session_consume_connection(connection_.session_.get(), bytes.size());
+    body_overdue_at_ = connection_.local_.after(kRefusalMs);
+    return;
+  }
+  if (is_draining_) drain_left_ -= bytes.size();
+  if (is_handler_done || is_draining_ || body_fault_) {
     acknowledge(bytes.size());  // nobody will read it
     return;
   }
   arriving_.append(bytes);
   body_overdue_at_ = 0;
+}
+
+void Http2Exchange::start_draining() {
+  const ServerOptions& options = connection_.local_.options();
+  is_draining_ = true;
+  drain_left_ = options.drain_bytes_max;
+  const bool is_too_much = length_ && *length_ - std::min(*length_, body_bytes_) > drain_left_;
+  if (is_too_much) drain_left_ = 0;
+  body_overdue_at_ = connection_.local_.after(is_too_much ? kRefusalMs : options.body_timeout_ms);
 }
 
 std::optional<uint64_t> Http2Exchange::body_length() const {
@@ -195,10 +252,11 @@ Task<Result<std::string_view>> Http2Exchange::read_body() {
     }
     if (has_request_ended_ || !has_body_) co_return std::string_view();
     if (std::exchange(is_waiting_for_continue_, false) && answer_ == Answer::kNone) {
-      Lines lines(1);
+      Lines lines(connection_.scratch_);
       lines.add(":status", "100");
-      nghttp2_submit_headers(connection_.session_.get(), NGHTTP2_FLAG_NONE, stream_id_, nullptr, lines.data(),
-                             lines.size(), nullptr);
+      std::array<nghttp2_nv, 1> given;
+      nghttp2_submit_headers(connection_.session_.get(), NGHTTP2_FLAG_NONE, stream_id_, nullptr, given.data(),
+                             lines.give(given), nullptr);
       connection_.wish_turn_end();
     }
     body_overdue_at_ = connection_.local_.after(connection_.local_.options().body_timeout_ms);
@@ -253,9 +311,10 @@ void Http2Exchange::move_out(size_t bytes, Buffer& to) {
 
 bool Http2Exchange::submit_trailers() {
   if (trailers_.empty()) return false;
-  Lines lines(trailers_.size());
+  Lines lines(connection_.scratch_);
   lines.add_all(trailers_.view());
-  return nghttp2_submit_trailer(connection_.session_.get(), stream_id_, lines.data(), lines.size()) == 0;
+  std::array<nghttp2_nv, kAnswerFieldsMax> given;
+  return nghttp2_submit_trailer(connection_.session_.get(), stream_id_, given.data(), lines.give(given)) == 0;
 }
 
 void Http2Exchange::submit_head(uint16_t status, std::string_view content_type, std::optional<uint64_t> length,
@@ -263,9 +322,8 @@ void Http2Exchange::submit_head(uint16_t status, std::string_view content_type, 
   connection_.local_.count_response(status);
   connection_.wish_turn_end();
   if (is_gone_) return;
-  constexpr size_t kOwnLines = 4;  // :status, date, content-type, content-length
   constexpr size_t kDateName = 6;  // "Date: "
-  Lines lines(fields_.size() + kOwnLines);
+  Lines lines(connection_.scratch_);
   const IntegerText status_text = format_uint64(status);
   const IntegerText length_text = format_uint64(length.value_or(0));
   const std::string_view date = connection_.local_.date_line();
@@ -278,7 +336,9 @@ void Http2Exchange::submit_head(uint16_t status, std::string_view content_type, 
   provider.source.ptr = this;
   provider.read_callback = read_content;
   const bool has_frames = has_content || (!trailers_.empty() && !is_head_);
-  const int done = nghttp2_submit_response(connection_.session_.get(), stream_id_, lines.data(), lines.size(),
+  std::array<nghttp2_nv, kAnswerFieldsMax> given;
+  const size_t count = lines.give(given);
+  const int done = nghttp2_submit_response(connection_.session_.get(), stream_id_, given.data(), count,
                                            has_frames ? &provider : nullptr);
   KEELSON_CHECK(done == 0 || done == NGHTTP2_ERR_DATA_EXIST || done == NGHTTP2_ERR_INVALID_ARGUMENT,
                 "the library takes a response unless the stream is gone");

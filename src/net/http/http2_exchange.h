@@ -20,7 +20,9 @@ class Http2Exchange final : public Exchange {
   // Content that send() copies aside instead of waiting until it is framed.
   static constexpr size_t kBufferBytes = 32 << 10;
 
-  Http2Exchange(Http2Connection& connection, int32_t stream_id);
+  explicit Http2Exchange(Http2Connection& connection) : connection_(connection) {}
+  // For another stream: what it was is forgotten, but for the memory that it holds.
+  void start(int32_t stream_id);
 
   // --- what the connection tells, from within the library's callbacks
   // -------------------------------------------------
@@ -42,6 +44,10 @@ class Http2Exchange final : public Exchange {
   void move_out(size_t bytes, Buffer& to);
   // The content has ended. False if there are no trailers.
   bool submit_trailers();
+  // The answer is out, the request is not all in: what still comes is read over, a while and so far, so that the client
+  // gets to see the answer before its stream is reset (RFC 9113 §8.1).
+  void start_draining();
+  [[nodiscard]] bool is_draining() const { return is_draining_; }
 
   // --- what the connection does outside of them
   // ----------------------------------------------------------------------- A handler's coroutine that has what it
@@ -87,7 +93,7 @@ class Http2Exchange final : public Exchange {
   [[nodiscard]] size_t unframed() const { return out_.size() + piece_.size(); }
 
   Http2Connection& connection_;
-  const int32_t stream_id_;
+  int32_t stream_id_ = 0;
   Request request_;
   RequestHead head_;
   FieldList lines_;
@@ -105,6 +111,8 @@ class Http2Exchange final : public Exchange {
   bool has_request_ended_ = false;
   bool is_gone_ = false;  // the stream is closed, by whomever
   bool has_timed_out_ = false;
+  bool is_draining_ = false;
+  uint64_t drain_left_ = 0;
   Fault body_fault_;
   FieldList request_trailers_;
   mutable Fields trailers_view_;

@@ -445,6 +445,21 @@ TEST_F(Http2Test, BadRequestsAreAnsweredByTheirStreamAlone) {
   EXPECT_EQ(get("/none").status(), "404");
 }
 
+TEST_F(Http2Test, AnAnswerThatComesEarlyIsSeen) {
+  set_up(1);
+  const std::string some(200'000, 'x');  // read over
+  EXPECT_EQ(get("/none", {}, &some, "PUT").error, uint32_t{NGHTTP2_NO_ERROR});
+  const std::string much(2'000'000, 'x');  // cut off
+  for (const TestClient::Lines& lines : {TestClient::Lines{}, TestClient::Lines{{"content-length", "2000000"}}}) {
+    const Reply& reply = get("/none", lines, &much, "PUT");
+    EXPECT_EQ(reply.status(), "404");
+    EXPECT_TRUE(reply.has_ended);
+    EXPECT_EQ(reply.error, uint32_t{NGHTTP2_NO_ERROR});
+  }
+  EXPECT_LE(server_->counts().bytes_received, 1'500'000u);
+  EXPECT_EQ(server_->counts().timeouts, 0u);
+}
+
 TEST_F(Http2Test, BodiesHaveALimit) {
   ServerOptions options;
   options.limits.body_bytes_max = 1000;

@@ -78,7 +78,9 @@ TEST(RequestHead, IsTheSameHoweverTheBytesAreCut) {
       EXPECT_EQ(head.fields.size(), whole.head.fields.size());
       EXPECT_EQ(head.framing.length, whole.head.framing.length);
     }
-    if (outcome.fault) EXPECT_TRUE(whole.outcome.fault) << bytes;
+    if (outcome.fault) {
+      EXPECT_TRUE(whole.outcome.fault) << bytes;
+    }
   }
 }
 

@@ -95,7 +95,10 @@ Task<void> Server::stop() {
       scope.spawn(stop_local(part, std::move(deliver)));
     });
   }
-  for (const auto& end : ends) (void)co_await *end;
+  for (const auto& end : ends) {
+    env::HandOff<bool>& ended = *end;
+    [[maybe_unused]] const bool done = co_await ended;
+  }
   for (size_t i = 0; i < scopes.size(); ++i) {
     // A scope goes where it was used, after the task in it has ended.
     locals_[i]->reactor().post([scope = std::move(scopes[i])] {});

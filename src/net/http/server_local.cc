@@ -19,7 +19,7 @@ constexpr uint32_t kTickMs = 250;
 // A piece that is written without copying: the client must take so much within the write time-out.
 constexpr size_t kWriteThroughBytes = 256 << 10;
 // A connection that has sent everything keeps no larger buffer than this.
-constexpr size_t kIdleBufferBytes = 4 << 10;
+constexpr size_t kKeptBytes = 16 << 10;
 
 }  // namespace
 
@@ -63,7 +63,10 @@ void Output::flush() {
   }
   local_.counters.sent.add(sent.count);
   out_.consume(sent.count);
-  if (out_.empty()) return;
+  if (out_.empty()) {
+    out_.shrink_if_empty(kKeptBytes);
+    return;
+  }
   is_sending_ = true;
   if (tasks_ == nullptr) tasks_ = std::make_unique<env::TaskScope>(local_.reactor());
   tasks_->spawn(send_rest());
@@ -80,28 +83,42 @@ Task<void> Output::send_rest() {
     if (!sent.ok()) fail();
     wake();
   }
+  sending_.shrink_if_empty(0);
   is_sending_ = false;
   wake();
 }
 
+// Somebody who waits until the stream has taken something.
+struct Output::Waiting {
+  explicit Waiting(Output& the_output)
+      : output(the_output), timer(output.local_.reactor(), [this] { handle.resume(); }) {}
+  Waiting(const Waiting&) = delete;
+  Waiting& operator=(const Waiting&) = delete;
+  ~Waiting() { std::erase(output.waiters_, this); }
+  bool await_ready() const noexcept { return !output.is_sending_; }
+  void await_suspend(std::coroutine_handle<> waiter) {
+    handle = waiter;
+    output.waiters_.push_back(this);
+  }
+  void await_resume() const noexcept {}
+
+  Output& output;
+  std::coroutine_handle<> handle;
+  env::Timer timer;
+};
+
 void Output::wake() {
-  if (!waiter_) return;
-  // In a later turn: the waiter may end the connection, and with it the coroutine that stands here.
-  local_.reactor().post([waiter = std::exchange(waiter_, {})] { waiter.resume(); });
+  // In a later turn: a waiter may end the connection, and with it the coroutine that stands here.
+  for (Waiting* waiter : waiters_) waiter->timer.arm_after(0);
+  waiters_.clear();
 }
 
 Task<bool> Output::drain(size_t bytes_max) {
-  struct Drained {
-    Output& output;
-    bool await_ready() const noexcept { return !output.is_sending_; }
-    void await_suspend(std::coroutine_handle<> waiter) noexcept {
-      KEELSON_CHECK(!output.waiter_, "two wait for one connection's output");
-      output.waiter_ = waiter;
-    }
-    void await_resume() const noexcept {}
-  };
   flush();
-  while (is_sending_ && !is_broken_ && (buffered() > bytes_max || bytes_max == 0)) co_await Drained{*this};
+  while (is_sending_ && !is_broken_ && (buffered() > bytes_max || bytes_max == 0)) {
+    Waiting waiting(*this);
+    co_await waiting;
+  }
   co_return !is_broken_;
 }
 
@@ -124,11 +141,6 @@ Task<bool> Output::write_through(std::string_view bytes) {
 void Output::fail() {
   is_broken_ = true;
   wake();
-}
-
-void Output::shrink() {
-  out_.shrink_if_empty(kIdleBufferBytes);
-  sending_.shrink_if_empty(0);
 }
 
 ServerLocal::ServerLocal(Server& server, env::Reactor& on)

@@ -77,9 +77,9 @@ class Output {
   void fail();
   // True if the client has not taken a byte for too long.
   [[nodiscard]] bool is_overdue(uint32_t tick) const { return overdue_at_ != 0 && tick >= overdue_at_; }
-  void shrink();
 
  private:
+  struct Waiting;
   Task<void> send_rest();
   void wake();
 
@@ -90,7 +90,7 @@ class Output {
   bool is_sending_ = false;
   bool is_broken_ = false;
   Deadline overdue_at_ = 0;
-  std::coroutine_handle<> waiter_;
+  std::vector<Waiting*> waiters_;
   std::unique_ptr<env::TaskScope> tasks_;  // last: its coroutine uses the rest
 };
 

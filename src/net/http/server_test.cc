@@ -5,6 +5,7 @@
 #include "env/sim/gtest_seeds.h"
 #include "env/sim/sim.h"
 #include "net/http/client.h"
+#include "net/http/http1_connection.h"
 
 namespace keelson::net::http {
 namespace {
@@ -27,6 +28,21 @@ Task<void> answer(Exchange& exchange, env::Reactor& reactor) {
   } else if (path == "/broken") {
     (void)co_await exchange.begin(200, "text/plain");
     (void)co_await exchange.send("part");
+  } else if (path == "/hold") {
+    co_await env::sleep_for(reactor, 5 * kSecond);
+    uint64_t total = 0;
+    while (true) {
+      Result<std::string_view> piece = co_await exchange.read_body();
+      if (!piece.ok()) co_return;
+      if (piece->empty()) break;
+      total += piece->size();
+    }
+    (void)co_await exchange.respond(200, "text/plain", std::to_string(total));
+  } else if (path == "/endless") {
+    bool is_there = co_await exchange.begin(200, "text/plain");
+    while (is_there) is_there = co_await exchange.send(std::string(100'000, 'x'));
+  } else if (path == "/silent") {
+    co_return;
   } else if (path == "/slow") {
     co_await env::sleep_for(reactor, 5 * kSecond);
     (void)co_await exchange.respond(200, "text/plain", "at last");
@@ -225,6 +241,119 @@ TEST_F(HttpServerTest, StopWaitsForAnswersAndEndsIdleConnections) {
   EXPECT_NE(answer_text.find("at last"), std::string::npos);
   EXPECT_EQ(server_->connection_count(), 0u);
   world_->run_on(client_->reactor(), [&] { idle->reset(); });
+}
+
+TEST_F(HttpServerTest, BodiesAreReadNoFurtherThanTheHandlerAsks) {
+  ServerOptions options;
+  options.limits.body_bytes_max = 100 << 20;
+  set_up(1, options);
+  const std::string head = "PUT /hold HTTP/1.1\r\nHost: h\r\nConnection: close\r\nContent-Length: 10000000\r\n\r\n";
+  env::TaskScope scope(client_->reactor());
+  std::string got;
+  const auto put = [](env::Env& env, env::Address to, std::string bytes, std::string& into) -> Task<void> {
+    into = co_await talk(env, to, std::move(bytes), 1 << 20, false);
+  };
+  world_->run_on(client_->reactor(), [&] {
+    scope.spawn(put(client_->env(), server_->addresses().front(), head + std::string(10'000'000, 'x'), got));
+  });
+  world_->run_for(3 * kSecond);
+  EXPECT_LE(server_->counts().bytes_received, 200'000u);
+  EXPECT_EQ(server_->counts().requests_active, 1u);
+  ASSERT_TRUE(world_->run_until([&] { return !got.empty(); }, 600 * kSecond));
+  EXPECT_TRUE(got.ends_with("10000000")) << got;
+}
+
+TEST_F(HttpServerTest, ClientsThatDoNotReadAreGivenUp) {
+  set_up(1, {.write_timeout_ms = 3000});
+  auto stream = world_->run(client_->reactor(),
+                            client_->env().network().connect(client_->reactor(), server_->addresses().front()));
+  ASSERT_TRUE(stream.ok());
+  const auto ask = [](env::Stream& to) -> Task<void> {
+    (void)co_await to.write("GET /endless HTTP/1.1\r\nHost: h\r\n\r\n");
+  };
+  world_->run(client_->reactor(), ask(**stream));
+  world_->run_for(2 * kSecond);
+  EXPECT_EQ(server_->connection_count(), 1u);
+  EXPECT_LE(server_->counts().bytes_sent, 1u << 20);
+  world_->run_for(4 * kSecond);
+  EXPECT_EQ(server_->connection_count(), 0u);
+  EXPECT_EQ(server_->counts().timeouts, 1u);
+  world_->run_on(client_->reactor(), [&] { stream->reset(); });
+}
+
+TEST_F(HttpServerTest, BodiesThatStopAreGivenUp) {
+  set_up(1, {.body_timeout_ms = 2000});
+  const int64_t began = world_->now_ns();
+  EXPECT_EQ(raw("PUT /echo HTTP/1.1\r\nHost: h\r\nContent-Length: 10\r\n\r\nabc", SIZE_MAX, false), "");
+  EXPECT_LT(world_->now_ns() - began, 3 * kSecond);
+}
+
+TEST_F(HttpServerTest, AHandlerThatSaysNothingIsAnsweredFor) {
+  set_up(1);
+  EXPECT_EQ(raw("GET /silent HTTP/1.1\r\nHost: h\r\n\r\n", SIZE_MAX, false).substr(0, 12), "HTTP/1.1 500");
+}
+
+TEST_F(HttpServerTest, TooMuchUnreadEndsTheConnection) {
+  set_up(1, {.drain_bytes_max = 1000});
+  const auto answers = [&](size_t size) {
+    const std::string got =
+        raw("PUT /none HTTP/1.1\r\nHost: h\r\nContent-Length: " + std::to_string(size) + "\r\n\r\n" +
+                std::string(size, 'x') + "GET /none HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n",
+            SIZE_MAX, false);
+    return count(got, "HTTP/1.1 404");
+  };
+  EXPECT_EQ(answers(1000), 2u);
+  EXPECT_EQ(answers(1001 + Http1Connection::kHeadReadBytes), 1u);
+}
+
+TEST_F(HttpServerTest, CountsWhatHappens) {
+  set_up(1);
+  (void)raw("GET /none HTTP/1.1\r\nHost: h\r\n\r\nGET /echo HTTP/1.1\r\nHost: h\r\n\r\nnonsense\r\n", SIZE_MAX, false);
+  world_->run_for(2 * kSecond);
+  const ServerCounts counts = server_->counts();
+  EXPECT_EQ(counts.requests, 2u);
+  EXPECT_EQ(counts.faults, 1u);
+  EXPECT_EQ(counts.responses[1], 1u);
+  EXPECT_EQ(counts.responses[3], 2u);
+  EXPECT_EQ(counts.connections_accepted, 1u);
+  EXPECT_EQ(counts.connections, 0u);
+}
+
+TEST(HttpServer, SpreadsConnectionsOverReactors) {
+  World world(1);
+  env::sim::Node& node = world.add_node(3);
+  env::sim::Node& client = world.add_node();
+  std::vector<env::Reactor*> reactors = {&node.reactor(0), &node.reactor(1), &node.reactor(2)};
+  std::vector<int> seen(3);
+  const auto note = [](Exchange& exchange, std::vector<int>& counts) -> Task<void> {
+    EXPECT_TRUE(exchange.reactor().is_current());
+    ++counts[exchange.reactor().index()];
+    (void)co_await exchange.respond(200, "", "x");
+  };
+  auto server = std::make_unique<Server>(node.env().network(), reactors, ServerOptions{},
+                                         [&](Exchange& exchange) { return note(exchange, seen); });
+  world.run_on(node.reactor(), [&] { ASSERT_TRUE(server->listen(node.address(0), nullptr).ok()); });
+  std::vector<std::unique_ptr<env::Stream>> streams;
+  const auto ask = [](env::Env& env, env::Address to,
+                      std::vector<std::unique_ptr<env::Stream>>& keep) -> Task<std::string> {
+    auto stream = co_await env.network().connect(env.reactor(0), to);
+    if (!stream.ok()) co_return "no connection";
+    keep.push_back(std::move(*stream));
+    (void)co_await keep.back()->write("GET / HTTP/1.1\r\nHost: h\r\n\r\n");
+    std::string into(1000, '\0');
+    const env::IoOutcome got = co_await keep.back()->read(into);
+    co_return into.substr(0, got.count);
+  };
+  for (int i = 0; i < 9; ++i) {
+    EXPECT_TRUE(world.run(client.reactor(), ask(client.env(), server->addresses().front(), streams))
+                    .starts_with("HTTP/1.1 200"));
+  }
+  EXPECT_EQ(seen, (std::vector<int>{3, 3, 3}));
+  EXPECT_EQ(server->connection_count(), 9u);
+  world.run(node.reactor(), server->stop());
+  EXPECT_EQ(server->connection_count(), 0u);
+  world.run_on(client.reactor(), [&] { streams.clear(); });
+  world.run_on(node.reactor(), [&] { server.reset(); });
 }
 
 }  // namespace

@@ -5,6 +5,7 @@ runs of one round. CPU is utime + stime of the server's process (/proc/PID/stat,
 """
 import argparse
 import datetime
+import getpass
 import os
 import platform
 import re
@@ -26,6 +27,7 @@ from node import free_port  # noqa: E402
 
 KEELSON = ROOT / "build" / "release" / "keelson"
 RESULTS = ROOT / "bench" / "RESULTS-http.md"
+NOTES_HEAD = "## What the profiles say\n"
 CORES = sorted(os.sched_getaffinity(0))
 BODY = "All's well; the ship answers with one hundred bytes, as she is asked to, and so do all her peers....\n"
 CONNECTIONS = 50
@@ -43,6 +45,7 @@ http {{
 # h2o has no handler for a fixed answer but mruby's, which is slower than this one: a file, which it keeps open.
 H2O = """
 num-threads: 1
+user: {user}
 pid-file: {folder}/pid
 error-log: {folder}/error
 hosts:
@@ -61,7 +64,7 @@ class Server:
         self.name = name
         self.folder = Path(tempfile.mkdtemp(prefix="keelson-bench-", dir=ROOT / "build"))
         self.port = free_port()
-        values = {"folder": self.folder, "port": self.port, "body": BODY.strip() + "\\n", "http2": " http2" if http2 else ""}
+        values = {"folder": self.folder, "port": self.port, "body": BODY.strip() + "\\n", "user": getpass.getuser(), "http2": " http2" if http2 else ""}
         path = "/"
         if name == "keelson":
             path = "/healthz"
@@ -73,7 +76,6 @@ class Server:
         else:
             (self.folder / "www").mkdir()
             (self.folder / "www" / "index.html").write_text(BODY)
-            self.folder.chmod(0o755)   # h2o gives up root's rights
             (self.folder / "conf").write_text(H2O.format(**values))
             argv = ["h2o", "-c", self.folder / "conf"]
         self.url = f"http://127.0.0.1:{self.port}{path}"
@@ -216,7 +218,10 @@ def main() -> int:
     for http2 in (False, True):
         parts.append(section(http2, options.rounds, options.seconds))
         print(parts[-1], flush=True)
-    options.output.write_text("\n".join(parts).rstrip() + "\n")
+    notes = ""
+    if options.output.exists() and NOTES_HEAD in options.output.read_text():
+        notes = "\n" + NOTES_HEAD + options.output.read_text().split(NOTES_HEAD, 1)[1]   # written by hand; kept
+    options.output.write_text("\n".join(parts).rstrip() + "\n" + notes)
     print(f"written: {options.output}")
     return 0
 
