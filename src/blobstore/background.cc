@@ -98,7 +98,9 @@ Task<Status> Store::Inside::remove_dead(shard::ShardId id) {
 Task<Status> Store::Inside::compact(shard::ShardId id) {
   ShardWork& mine = work[id - store.router().first_shard()];
   VolumeSet& volumes = volumes_of(id);
-  if (mine.is_compacting || runtime.shard(id).damage()) co_return Status();
+  // One round at a time; who asks for one gets one that began after the question.
+  while (mine.is_compacting && !is_stopping) co_await env::sleep_for(owner_of(id), kNapNs / 10);
+  if (is_stopping || runtime.shard(id).damage()) co_return Status();
   mine.is_compacting = true;
   Status outcome = co_await remove_dead(id);
   Answer usage;

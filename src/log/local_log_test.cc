@@ -430,14 +430,62 @@ TEST(LocalLog, ANewLogInAReadOnlyFolderIsAClearError) {
   EXPECT_EQ(status.error().code(), env::DiskErrc::kReadOnly) << status.error().message();
 }
 
-TEST(LocalLog, AnotherNumberOfShardsIsRefused) {
+TEST(LocalLog, TakesMoreShardsThanItWasWrittenWithAndNoFewer) {
   LogHarness h;
   ASSERT_TRUE(h.open().ok());
+  h.append(2, "a");
+  ASSERT_TRUE(h.settle());
   ASSERT_TRUE(h.stop().ok());
-  h.first_index = {1, 1, 1, 1};
+  h.first_index = {1, 1, 1, 1, 1};
+  h.next_index.resize(5, 1);
+  ASSERT_TRUE(h.open().ok());
+  EXPECT_EQ(h.recorder.of(2), std::vector<std::string>{"a"});
+  EXPECT_EQ(h.log->recovery().last_index, (std::vector<uint64_t>{0, 0, 1, 0, 0}));
+  h.append(4, "b");
+  h.append(2, "c");
+  ASSERT_TRUE(h.settle());
+  ASSERT_TRUE(h.reopen_after_crash().ok());
+  EXPECT_EQ(h.recorder.of(2), (std::vector<std::string>{"a", "c"}));
+  EXPECT_EQ(h.recorder.of(4), std::vector<std::string>{"b"});
+  EXPECT_TRUE(h.log->recovery().damage.empty());
+  ASSERT_TRUE(h.stop().ok());
+  h.first_index = {1, 1, 1};
   const Status status = h.open();
   ASSERT_FALSE(status.ok());
-  EXPECT_NE(status.error().message().find("3 shards"), std::string::npos) << status.error().message();
+  EXPECT_NE(status.error().message().find("5 shards"), std::string::npos) << status.error().message();
+}
+
+TEST(LocalLog, EachShardHasADurabilityOfItsOwn) {
+  for (const unsigned reactor : {0U, 1U}) {
+    LogHarness h(2);
+    h.options.durability_of = {Durability::kInterval, Durability::kAlways, Durability::kNever};
+    ASSERT_TRUE(h.open().ok());
+    EXPECT_EQ(h.log->durability(1), Durability::kAlways);
+    EXPECT_EQ(h.append(0, "a", reactor)->outcome, LogErrc::kOk);
+    EXPECT_EQ(h.append(2, "b", reactor)->outcome, LogErrc::kOk);
+    const auto waits = h.append(1, "c", reactor);
+    EXPECT_FALSE(waits->outcome);
+    const auto mixed = h.append_parts({{0, "d"}, {1, "e"}}, reactor);
+    EXPECT_FALSE(mixed->outcome) << "one of its shards waits";
+    ASSERT_TRUE(h.settle());
+    EXPECT_EQ(waits->outcome, LogErrc::kOk);
+    EXPECT_EQ(mixed->outcome, LogErrc::kOk);
+    h.log->set_durability(0, 1, Durability::kAlways);
+    h.log->set_durability(1, 1, Durability::kInterval);
+    EXPECT_FALSE(h.append(0, "f", reactor)->outcome);
+    EXPECT_EQ(h.append(1, "g", reactor)->outcome, LogErrc::kOk);
+    EXPECT_EQ(h.append(2, "h", reactor)->outcome, LogErrc::kOk);
+    ASSERT_TRUE(h.settle());
+    h.log->set_durability(0, 3, Durability::kNever);
+    const uint64_t syncs = h.log->stats().syncs.value();
+    h.append(2, "i", reactor);
+    h.world.run_for(10 * kSecond);
+    EXPECT_EQ(h.log->stats().syncs.value(), syncs) << "no shard counts on the interval";
+    h.log->set_durability(2, 1, Durability::kInterval);
+    h.append(2, "j", reactor);
+    h.world.run_for(2 * kSecond);
+    EXPECT_EQ(h.log->stats().syncs.value(), syncs + 1);
+  }
 }
 
 TEST(LocalLog, StatsTellBytesSyncsAndSegments) {

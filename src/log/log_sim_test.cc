@@ -62,6 +62,8 @@ class Replay final : public RecoveryHandler {
 struct Plan {
   LogFaults faults;
   Durability durability = Durability::kAlways;
+  // Every second shard has this one instead.
+  std::optional<Durability> others = {};
   bool with_full_disk = true;
   // Writes, syncs and changes of names fail now and then (not while a log is opened).
   bool with_errors = false;
@@ -73,6 +75,7 @@ class LogSimulation {
       : plan_(plan), world_(seed, sim_options()), node_(world_.add_node(1 + static_cast<unsigned>(pick(3)))) {
     shards_.resize(1 + pick(5));
     options_.durability = plan.durability;
+    for (size_t i = 0; i < shards_.size(); ++i) options_.durability_of.push_back(durability_of(i));
     options_.sync_interval_ms = 20;
     options_.segment_bytes = 8192 << pick(2);
     options_.faults = plan.faults;
@@ -157,7 +160,9 @@ class LogSimulation {
     faults.sync_error_probability = on ? 0.005 : 0;
     faults.name_error_probability = on ? 0.02 : 0;
   }
-  [[nodiscard]] bool is_always() const { return plan_.durability == Durability::kAlways; }
+  [[nodiscard]] Durability durability_of(size_t shard) const {
+    return plan_.others && shard % 2 == 1 ? *plan_.others : plan_.durability;
+  }
 
   // Recovery.
 
@@ -197,7 +202,7 @@ class LogSimulation {
       return;
     }
     if (last > shard.last_index()) return violate(name + " has more records than were appended");
-    if (is_always() && last < shard.acknowledged) {
+    if (durability_of(id) == Durability::kAlways && last < shard.acknowledged) {
       return violate(name + " lost acknowledged records: " + std::to_string(last) + " of " +
                      std::to_string(shard.acknowledged));
     }
@@ -404,8 +409,15 @@ TEST_F(LogSim, NeverKeepsWhatWasSyncedAndWholeRecords) {
   expect_sound({.faults = {}, .durability = Durability::kNever}, 100);
 }
 
+TEST_F(LogSim, ShardsWithDurabilitiesOfTheirOwn) {
+  expect_sound({.faults = {}, .durability = Durability::kAlways, .others = Durability::kInterval}, 100);
+  expect_sound({.faults = {}, .durability = Durability::kNever, .others = Durability::kAlways}, 100);
+}
+
 TEST_F(LogSim, AFailingDiskLosesNothingAcknowledged) {
-  expect_sound({.faults = {}, .durability = Durability::kAlways, .with_full_disk = true, .with_errors = true}, 150);
+  expect_sound(
+      {.faults = {}, .durability = Durability::kAlways, .others = {}, .with_full_disk = true, .with_errors = true},
+      150);
 }
 
 TEST_F(LogSim, TheSameSeedGivesTheSameRun) {
@@ -432,7 +444,8 @@ TEST_F(LogSim, NoFlippedBitIsServed) {
   uint64_t runs = 0;
   env::sim::for_each_seed(1, 200, [&](uint64_t seed) {
     LogSimulation simulation(
-        seed, {.faults = {}, .durability = Durability::kAlways, .with_full_disk = false, .with_errors = false});
+        seed,
+        {.faults = {}, .durability = Durability::kAlways, .others = {}, .with_full_disk = false, .with_errors = false});
     ++runs;
     simulation.live_once_and_stop();
     ASSERT_FALSE(simulation.violation()) << *simulation.violation();

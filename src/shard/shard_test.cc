@@ -251,6 +251,72 @@ TEST(Shard, DamagedShardAnswersSo) {
   EXPECT_EQ(operation.outcome, LogErrc::kDamaged);
 }
 
+// Two services on one log, each with its own durability; a folder that knew one of them takes the second.
+TEST(Services, ShareALogAndKeepTheirDurabilities) {
+  env::sim::World world(1);
+  env::sim::Node& node = world.add_node(2);
+  TextSink unheard;
+  std::vector<TextEngine*> engines;
+  const auto options_for = [&](size_t services) {
+    engines.clear();
+    RuntimeOptions options;
+    options.folder = "data";
+    for (size_t i = 0; i < services; ++i) {
+      ServiceOptions& service = options.services.emplace_back();
+      service.name = i == 0 ? "first" : "second";
+      service.shard_count = i == 0 ? 2 : 3;
+      service.durability = i == 0 ? log::Durability::kInterval : log::Durability::kAlways;
+      service.replay_sink = &unheard;
+      service.make_engine = [&engines](ShardId) {
+        auto engine = std::make_unique<TextEngine>();
+        engines.push_back(engine.get());
+        return engine;
+      };
+    }
+    return options;
+  };
+  const auto write = [&](Runtime& runtime, ShardId shard) {
+    auto operation = std::make_unique<TextOperation>(kAppend, "key", "x");
+    env::Reactor& owner = runtime.reactor_of(shard);
+    auto batch = std::make_unique<Batch>(runtime, owner);
+    int finished_at_once = 0;
+    world.run_on(owner, [&] {
+      batch->add(*operation, shard);
+      finished_at_once = operation->times_finished;
+    });
+    world.run_for(env::sim::kSecond / 2);
+    EXPECT_EQ(operation->outcome, LogErrc::kOk);
+    return finished_at_once == 1;
+  };
+  {
+    Runtime runtime(node.env(), options_for(1));
+    ASSERT_TRUE(world.run(node.reactor(0), runtime.start()).ok());
+    EXPECT_TRUE(write(runtime, 1)) << "committed at once";
+    ASSERT_TRUE(world.run(node.reactor(0), runtime.stop(false)).ok());
+  }
+  Runtime runtime(node.env(), options_for(2));
+  ASSERT_TRUE(world.run(node.reactor(0), runtime.start()).ok());
+  ASSERT_EQ(runtime.shards_total(), 5);
+  EXPECT_EQ(engines[1]->values["key"], "x") << "what the first run wrote";
+  EXPECT_EQ(runtime.router(1).first_shard(), 2);
+  EXPECT_EQ(runtime.router(1).shard_count(), 3);
+  for (uint64_t number = 0; number < 100; ++number) {
+    EXPECT_LT(runtime.router(0).shard_of(key_of(number)), 2);
+    EXPECT_GE(runtime.router(1).shard_of(key_of(number)), 2);
+    EXPECT_LT(runtime.router(1).shard_of(key_of(number)), 5);
+  }
+  EXPECT_TRUE(write(runtime, 0));
+  EXPECT_FALSE(write(runtime, 2)) << "waits for the sync";
+  EXPECT_FALSE(write(runtime, 3));
+  runtime.set_durability(0, log::Durability::kAlways);
+  EXPECT_FALSE(write(runtime, 0));
+  EXPECT_EQ(runtime.durability(1), log::Durability::kAlways);
+  runtime.set_durability(1, log::Durability::kNever);
+  EXPECT_EQ(runtime.durability(0), log::Durability::kAlways);
+  EXPECT_TRUE(write(runtime, 4));
+  ASSERT_TRUE(world.run(node.reactor(0), runtime.stop(false)).ok());
+}
+
 TEST(Record, DecodesWhatWasEncoded) {
   const std::vector<std::string_view> args{"SET", std::string_view("a\0b", 3), ""};
   const std::vector<engine::Command> commands{{7, 3, args}, {900, 0, {}}, {1, 15, std::span(args).first(1)}};

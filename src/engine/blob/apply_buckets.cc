@@ -42,17 +42,17 @@ void apply_to(BlobState& state, const engine::ApplyContext& context, const Creat
     answer.buckets.push_back(state.buckets.at(found->second).bucket);
     return;
   }
-  auto bucket = std::make_shared<Bucket>();
-  bucket->id = state.next_bucket++;
-  bucket->name = body.name;
-  bucket->owner = body.owner;
-  bucket->region = body.region;
-  bucket->created_ms = context.time_ms;
-  bucket->has_object_lock = body.has_object_lock;
-  bucket->versioning = body.has_object_lock ? Versioning::kEnabled : Versioning::kOff;
-  for (const auto& [name, document] : body.documents) bucket->documents[name] = document;
-  answer.buckets.push_back(bucket);
-  state.put_bucket(std::move(bucket));
+  Bucket bucket;
+  bucket.id = state.next_bucket++;
+  bucket.name = body.name;
+  bucket.owner = body.owner;
+  bucket.region = body.region;
+  bucket.created_ms = context.time_ms;
+  bucket.has_object_lock = body.has_object_lock;
+  bucket.versioning = body.has_object_lock ? Versioning::kEnabled : Versioning::kOff;
+  for (const auto& [name, document] : body.documents) bucket.documents[name] = document;
+  answer.buckets.push_back(std::make_shared<const Bucket>(std::move(bucket)));
+  state.put_bucket(answer.buckets.back());
 }
 
 void apply_to(BlobState& state, const engine::ApplyContext&, const DeleteBucket& body, Answer& answer) {
@@ -74,28 +74,28 @@ void apply_to(BlobState& state, const engine::ApplyContext&, const ConfigureBuck
     answer.error = BlobErrc::kNoSuchBucket;
     return;
   }
-  auto changed = std::make_shared<Bucket>(*bucket->bucket);
+  Bucket changed = *bucket->bucket;
   if (body.enable_object_lock) {
-    changed->has_object_lock = true;
-    changed->versioning = Versioning::kEnabled;
+    changed.has_object_lock = true;
+    changed.versioning = Versioning::kEnabled;
   }
   if (body.versioning) {
     // Versioning never goes back to off, and a locked bucket keeps its versions.
-    const bool goes_back = *body.versioning == Versioning::kOff && changed->versioning != Versioning::kOff;
-    if (goes_back || (changed->has_object_lock && *body.versioning != Versioning::kEnabled)) {
+    const bool goes_back = *body.versioning == Versioning::kOff && changed.versioning != Versioning::kOff;
+    if (goes_back || (changed.has_object_lock && *body.versioning != Versioning::kEnabled)) {
       answer.error = BlobErrc::kInvalid;
       return;
     }
-    changed->versioning = *body.versioning;
+    changed.versioning = *body.versioning;
   }
   if (!are_good_documents(body.set_documents)) {
     answer.error = BlobErrc::kInvalid;
     return;
   }
-  for (const auto& [name, document] : body.set_documents) changed->documents[name] = document;
-  for (const std::string& name : body.remove_documents) changed->documents.erase(name);
-  answer.buckets.push_back(changed);
-  bucket->bucket = std::move(changed);
+  for (const auto& [name, document] : body.set_documents) changed.documents[name] = document;
+  for (const std::string& name : body.remove_documents) changed.documents.erase(name);
+  bucket->bucket = std::make_shared<const Bucket>(std::move(changed));
+  answer.buckets.push_back(bucket->bucket);
 }
 
 void apply_to(BlobState& state, const engine::ApplyContext&, const ConfigureService& body, Answer& answer) {

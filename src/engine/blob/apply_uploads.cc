@@ -109,11 +109,11 @@ void apply_to(BlobState& state, const engine::ApplyContext& context, const Creat
     answer.error = BlobErrc::kObjectLockNotEnabled;
   }
   if (!answer.ok()) return;
-  auto upload = std::make_shared<Upload>();
-  upload->info = {body.key, state.next_sequence++, context.time_ms, body.initiator, meta};
-  answer.upload = upload->info;
+  Upload upload;
+  upload.info = {body.key, state.next_sequence++, context.time_ms, body.initiator, meta};
+  answer.upload = upload.info;
   ++bucket->uploads;
-  state.uploads.emplace(upload_key(body.bucket, body.key, upload->info.id), std::move(upload));
+  state.uploads.emplace(upload_key(body.bucket, body.key, upload.info.id), make_upload(std::move(upload)));
 }
 
 void apply_to(BlobState& state, const engine::ApplyContext& context, const PutPart& body, Answer& answer) {

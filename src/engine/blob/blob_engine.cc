@@ -174,17 +174,18 @@ Status load_counters(BlobState& state, std::string_view block) {
 
 Status load_upload(BlobState& state, std::string_view block) {
   uint64_t id = 0;
-  auto upload = std::make_shared<Upload>();
-  if (!read_varint(block, id) || !read_upload(block, *upload) || !block.empty()) {
+  Upload upload;
+  if (!read_varint(block, id) || !read_upload(block, upload) || !block.empty()) {
     return malformed("an upload is malformed");
   }
   BucketState* bucket = id > UINT32_MAX ? nullptr : state.find_bucket(static_cast<BucketId>(id));
   if (bucket == nullptr) return malformed("an upload's bucket is missing");
-  if (upload->info.id == 0 || upload->info.id >= state.next_sequence) return malformed("an upload's id is too large");
+  if (upload.info.id == 0 || upload.info.id >= state.next_sequence) return malformed("an upload's id is too large");
   ++bucket->uploads;
-  for (const auto& [number, part] : upload->parts) state.count_part(*bucket, part, true);
-  std::string key = upload_key(bucket->bucket->id, upload->info.key, upload->info.id);
-  if (!state.uploads.emplace(std::move(key), std::move(upload)).second) return malformed("an upload is there twice");
+  for (const auto& [number, part] : upload.parts) state.count_part(*bucket, part, true);
+  std::string key = upload_key(bucket->bucket->id, upload.info.key, upload.info.id);
+  if (!state.uploads.emplace(std::move(key), make_upload(std::move(upload))).second)
+    return malformed("an upload is there twice");
   return {};
 }
 
@@ -252,12 +253,12 @@ Status BlobEngine::load_block(uint8_t kind, std::string_view block) {
       return {};
     }
     case kBucket: {
-      auto bucket = std::make_shared<Bucket>();
-      if (!read_bucket(block, *bucket) || !block.empty() || bucket->id >= state_.next_bucket ||
-          state_.find_bucket(bucket->id) != nullptr || state_.bucket_ids.contains(bucket->name)) {
+      Bucket bucket;
+      if (!read_bucket(block, bucket) || !block.empty() || bucket.id >= state_.next_bucket ||
+          state_.find_bucket(bucket.id) != nullptr || state_.bucket_ids.contains(bucket.name)) {
         return malformed("a bucket is malformed");
       }
-      state_.put_bucket(std::move(bucket));
+      state_.put_bucket(std::make_shared<const Bucket>(std::move(bucket)));
       return {};
     }
     case kUpload:

@@ -118,6 +118,10 @@ bool read_bucket(std::string_view& from, Bucket& bucket) {
   return true;
 }
 
+UploadPtr make_upload(Upload upload) {
+  return std::make_shared<Upload>(std::move(upload));  // tidy: shared_ptr, because of UploadPtr.
+}
+
 void BlobState::clear() {
   buckets.clear();
   bucket_ids.clear();
@@ -195,7 +199,7 @@ void BlobState::remove_entry(BucketState& bucket, std::string_view index_key, co
 }
 
 Upload& BlobState::own(UploadPtr& upload) {
-  if (upload.use_count() != 1) upload = std::make_shared<Upload>(*upload);
+  if (upload.use_count() != 1) upload = make_upload(*upload);
   return *upload;
 }
 

@@ -38,7 +38,8 @@ struct BucketState {
 };
 
 // Shared with a checkpoint under way: who changes one that is shared copies it first.
-using UploadPtr = std::shared_ptr<Upload>;
+using UploadPtr = std::shared_ptr<Upload>;  // tidy: shared_ptr, because a checkpoint reads what may change meanwhile.
+[[nodiscard]] UploadPtr make_upload(Upload upload);
 
 class BlobState {
  public:

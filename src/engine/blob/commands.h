@@ -90,7 +90,7 @@ struct ConfigureService {
 
 // Conditions on the latest version at the moment the command is applied; all that are set must hold.
 struct Condition {
-  bool if_absent = false;             // If-None-Match: *   (a delete marker counts as absent)
+  bool if_absent = false;               // If-None-Match: *   (a delete marker counts as absent)
   std::optional<ETag> if_match{};       // If-Match; absent object: kNoSuchKey
   std::optional<Version> if_version{};  // the latest version is still this one (lifecycle)
   bool operator==(const Condition&) const = default;
@@ -172,7 +172,7 @@ struct CompleteUpload {
   std::string key{};
   UploadId upload = 0;
   std::vector<Part> parts{};
-  uint64_t part_bytes_min = 0;      // of all but the last: S3's 5 MiB
+  uint64_t part_bytes_min = 0;        // of all but the last: S3's 5 MiB
   ETag etag{};                        // of the whole, as the protocol computed it from the parts' MD5s
   std::vector<Checksum> checksums{};  // of the whole, likewise
   Condition condition{};
@@ -290,13 +290,30 @@ struct ScanExtents {
 };
 
 // The body, and back. A body that does not follow the format is an error (the engine answers kInvalid).
-#define KEELSON_BLOB_BODIES(X)                                                                                      \
-  X(CreateBucket)                                                                                                   \
-  X(DeleteBucket)                                                                                                   \
-  X(ConfigureBucket)                                                                                                \
-  X(PutObject) X(DeleteObject) X(ChangeObject) X(CreateUpload) X(PutPart) X(CompleteUpload) X(AbortUpload)          \
-      X(MoveExtents) X(FindBucket) X(ListBuckets) X(HeadObject) X(ListObjects) X(ListUploads) X(ListParts) X(Usage) \
-          X(ScanExtents) X(ConfigureService) X(FindDocuments)
+// clang-format off
+#define KEELSON_BLOB_BODIES(X) \
+  X(CreateBucket) \
+  X(DeleteBucket) \
+  X(ConfigureBucket) \
+  X(PutObject) \
+  X(DeleteObject) \
+  X(ChangeObject) \
+  X(CreateUpload) \
+  X(PutPart) \
+  X(CompleteUpload) \
+  X(AbortUpload) \
+  X(MoveExtents) \
+  X(FindBucket) \
+  X(ListBuckets) \
+  X(HeadObject) \
+  X(ListObjects) \
+  X(ListUploads) \
+  X(ListParts) \
+  X(Usage) \
+  X(ScanExtents) \
+  X(ConfigureService) \
+  X(FindDocuments)
+// clang-format on
 #define KEELSON_BLOB_CODEC(Body)                      \
   [[nodiscard]] std::string encode(const Body& body); \
   [[nodiscard]] bool decode(std::string_view from, Body& body);

@@ -84,7 +84,7 @@ enum class ChecksumAlgorithm : uint8_t { kCrc32 = 1, kCrc32c = 2, kSha1 = 3, kSh
 struct Checksum {
   ChecksumAlgorithm algorithm{};
   bool is_composite = false;  // a checksum of the parts' checksums ("COMPOSITE"), else of the whole ("FULL_OBJECT")
-  std::string value{};          // raw bytes, not base64
+  std::string value{};        // raw bytes, not base64
   bool operator==(const Checksum&) const = default;
 };
 

@@ -189,7 +189,8 @@ bool KvService::tick_shards(Local& local) {
 }
 
 bool KvService::evict_next(Local& local) {
-  const unsigned shards_here = (runtime_.router().shard_count() + reactor_count() - 1 - local.reactor.index()) / reactor_count();
+  const unsigned shards_here =
+      (runtime_.router().shard_count() + reactor_count() - 1 - local.reactor.index()) / reactor_count();
   for (unsigned i = 0; i < shards_here; ++i) {
     const unsigned turn = local.eviction_shard++ % shards_here;
     const auto id = static_cast<shard::ShardId>(local.reactor.index() + turn * reactor_count());
