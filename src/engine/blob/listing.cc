@@ -84,7 +84,7 @@ class Lister {
       cursor_.next();
       if (!cursor_.is_valid() || !cursor_.key().starts_with(same)) return;
     }
-    cursor_.seek(behind_prefix(same));
+    cursor_.seek_forward(behind_prefix(same));
   }
 
   // A key that is rolled up. False: the page is full.
@@ -102,7 +102,7 @@ class Lister {
       page_.next_after_version = 0;
       page_.prefixes.push_back(common);
     }
-    cursor_.seek(behind_prefix(index_prefix(body_.bucket, common)));
+    cursor_.seek_forward(behind_prefix(index_prefix(body_.bucket, common)));
     is_first_of_key_ = true;
     return true;
   }

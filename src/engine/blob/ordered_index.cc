@@ -17,6 +17,8 @@ constexpr size_t kStepBytes = 128;
 // A leaf below this joins its right neighbour, if both fit well into one.
 constexpr size_t kSmallBytes = 1024;
 constexpr size_t kJoinedBytesMax = 3072;
+// Leaves that are stepped over before a search through the directory is cheaper.
+constexpr int kLeavesToStep = 6;
 // A node of the directory: three pointers and a colour, the separator, the leaf.
 constexpr size_t kNodeBytes = 32 + sizeof(std::string) + 24 + 16;
 
@@ -284,6 +286,22 @@ bool OrderedIndex::find(std::string_view key, std::string_view& value) const {
 
 void OrderedIndex::Cursor::seek(std::string_view key) {
   leaf_ = index_.leaf_of(key);
+  seek_in_leaf(key);
+}
+
+void OrderedIndex::Cursor::seek_forward(std::string_view key) {
+  for (int i = 0; i < kLeavesToStep; ++i) {
+    const auto behind = std::next(leaf_);
+    if (behind == index_.directory_.end() || behind->first > key) {
+      seek_in_leaf(key);
+      return;
+    }
+    leaf_ = behind;
+  }
+  seek(key);
+}
+
+void OrderedIndex::Cursor::seek_in_leaf(std::string_view key) {
   const Spot spot = find_in(leaf_->second, key);
   if (!spot.at) {
     ++leaf_;

@@ -59,6 +59,8 @@ class OrderedIndex {
     explicit Cursor(const OrderedIndex& index) : index_(index) {}
     // To the first entry whose key is not less.
     void seek(std::string_view key);
+    // The same for a key behind the present one (only if is_valid()): cheaper, if it is not far.
+    void seek_forward(std::string_view key);
     // Only if is_valid().
     void next();
     [[nodiscard]] bool is_valid() const { return is_valid_; }
@@ -66,6 +68,7 @@ class OrderedIndex {
     [[nodiscard]] std::string_view value() const { return value_; }
 
    private:
+    void seek_in_leaf(std::string_view key);
     void enter_leaf();
     void decode();
 
