@@ -75,8 +75,10 @@ class S3:
         return {entry.findtext("{*}Key"): int(entry.findtext("{*}Size"))
                 for entry in self.pages(bucket, {"list-type": 2, "prefix": prefix}, "Contents")}
 
-    def uploads(self, bucket: str) -> set[str]:
-        return {entry.findtext("{*}UploadId") for entry in self.pages(bucket, {"uploads": ""}, "Upload")}
+    def uploads(self, bucket: str) -> set[tuple[str, str]]:
+        """Key and id: an id names an upload of its key."""
+        return {(entry.findtext("{*}Key"), entry.findtext("{*}UploadId"))
+                for entry in self.pages(bucket, {"uploads": ""}, "Upload")}
 
 
 def digest(content: bytes | None) -> str | None:
@@ -90,7 +92,7 @@ class Model:
     def __init__(self):
         self.objects: dict[str, str | None] = {}       # key: digest of what was acknowledged last
         self.pending: tuple[str, str | None] | None = None
-        self.ended: set[str] = set()                   # uploads that were completed or aborted, acknowledged
+        self.ended: set[tuple[str, str]] = set()       # key and id of uploads that were completed or aborted, acknowledged
 
     def copy(self) -> "Model":
         made = Model()
@@ -173,14 +175,14 @@ class Writer(threading.Thread):
         answer = s3.ok("POST", path, {"uploadId": upload}, document)
         assert b"<ETag>" in answer, answer   # an error may come behind status 200
         self.settle(key, digest(b"".join(parts)))
-        self.model.ended.add(upload)
+        self.model.ended.add((key, upload))
         self.completed += 1
 
     def abort(self, s3: S3) -> None:
         key, path = self.path()
         upload, _ = self.begin_upload(s3, path, [self.content() + b"y"])
         s3.ok("DELETE", path, {"uploadId": upload})
-        self.model.ended.add(upload)
+        self.model.ended.add((key, upload))
         self.aborted += 1
 
 

@@ -160,7 +160,8 @@ void OrderedIndex::splice(Leaf& leaf, size_t from, size_t to, std::string_view b
     leaf.bytes = std::move(grown);
     leaf.capacity = static_cast<uint32_t>(capacity);
   } else {
-    std::memmove(leaf.bytes.get() + from + bytes.size(), leaf.bytes.get() + to, leaf.size - to);
+    // An empty leaf has no bytes to point to.
+    if (leaf.size != to) std::memmove(leaf.bytes.get() + from + bytes.size(), leaf.bytes.get() + to, leaf.size - to);
     if (!bytes.empty()) std::memcpy(leaf.bytes.get() + from, bytes.data(), bytes.size());
   }
   leaf.size = static_cast<uint32_t>(size);
