@@ -134,7 +134,7 @@ def test_1_gib_in_parts(server, s3):
     room = os.statvfs(server.data)
     if room.f_bavail * room.f_frsize < 4 << 30:
         pytest.skip("less than 4 GiB of free disk")
-    up_and_down(server, s3, 1 << 30, 64 * MIB)
+    up_and_down(server, s3, 1 << 30, 16 * MIB)
 
 
 def test_readers_that_do_not_read(server, s3):
