@@ -68,7 +68,7 @@ class Server:
         path = "/"
         if name == "keelson":
             path = "/healthz"
-            argv = [KEELSON, "serve", "--data-dir", self.folder / "data", "--reactors", 1, "--kv.listen", "127.0.0.1:0",
+            argv = [KEELSON, "serve", "--data-dir", self.folder / "data", "--reactors", 1, "--kv.listen", "127.0.0.1:0", "--s3.listen", "127.0.0.1:0",
                     "--http.listen", f"127.0.0.1:{self.port}", "--http.max-connections", 1000]
         elif name == "nginx":
             (self.folder / "conf").write_text(NGINX.format(**values))

@@ -82,7 +82,7 @@ class Server:
                 program.symlink_to(shutil.which("redis-check-rdb"))
             argv = [program, "--port", self.port, "--dir", self.folder, "--enable-debug-command", "yes", *setup.arguments]
         else:
-            argv = [KEELSON, "serve", "--data-dir", self.folder / "data", "--kv.listen", f"127.0.0.1:{self.port}", "--http.listen", "",
+            argv = [KEELSON, "serve", "--data-dir", self.folder / "data", "--kv.listen", f"127.0.0.1:{self.port}", "--http.listen", "", "--s3.listen", "127.0.0.1:0",
                     *setup.arguments]
         if setup.pin:
             argv = ["taskset", "-c", CORES[0], *argv]

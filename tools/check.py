@@ -24,7 +24,7 @@ RELEASE = ROOT / "build" / "release"
 ASAN = ROOT / "build" / "fuzz"      # address and undefined-behaviour sanitizers, with the fuzz targets
 TSAN = ROOT / "build" / "tsan"
 VENV = ROOT / "build" / "venv"
-# Of each of the seven kinds of simulated life in tests/sim.
+# Of each kind of simulated life in tests/sim: seven of kv, five of the blob store. Both run at the same time.
 SIM_SEEDS = 500
 SIM_SEEDS_SANITIZED = 8
 FUZZ_SECONDS = 60
@@ -32,6 +32,8 @@ PROGRESS_S = 30
 ADDRESS_SPACE_BYTES_MAX = 8 << 30
 # Every fuzz target that has to exist; what else fuzz/ builds is run too.
 FUZZERS = ("fuzz_resp_request", "fuzz_resp_reply", "fuzz_log_reader", "fuzz_checkpoint_reader", "fuzz_dump", "fuzz_config",
+           "fuzz_backup", "fuzz_http_request", "fuzz_http_response", "fuzz_http_body", "fuzz_http_url", "fuzz_http2",
+           "fuzz_websocket", "fuzz_blob_volume", "fuzz_blob_checkpoint", "fuzz_blob_command", "fuzz_blob_answers",
            "fuzz_s3_signature", "fuzz_s3_chunked", "fuzz_s3_xml", "fuzz_s3_form", "fuzz_s3_policy")
 
 SANITIZER_ENV = {
@@ -245,7 +247,7 @@ def steps() -> list[Step]:
              lambda log: tidy(log)),
         Step("build", "build/release: the program and the tests", lambda log: build(log, "release", ["all"])),
         Step("unit", "unit tests", lambda log: ctest(log, RELEASE, ["-R", "^unit_"], 900), ["build"]),
-        Step("sim", f"simulation, {SIM_SEEDS} seeds of each of seven kinds of life", lambda log: sim(log, RELEASE, SIM_SEEDS, 900), ["build"]),
+        Step("sim", f"simulation, {SIM_SEEDS} seeds of each kind of life: seven of kv, five of blobs", lambda log: sim(log, RELEASE, SIM_SEEDS, 900), ["build"]),
         Step("docs", "docs/kv.md and docs/blob.md tell what the server does", docs, ["build"]),
         Step("e2e", "real clients against the real program", lambda log: pytest(log, [e2e], RELEASE / "keelson", 1500),
              ["build"]),

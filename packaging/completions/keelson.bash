@@ -3,10 +3,11 @@ _keelson() {
   local word=${COMP_WORDS[COMP_CWORD]} before=${COMP_WORDS[COMP_CWORD-1]} verb=${COMP_WORDS[1]} words=''
   COMPREPLY=()
   if [ "$COMP_CWORD" -eq 1 ]; then
-    COMPREPLY=($(compgen -W 'backup cli completion config log man restore serve version --help --version' -- "$word"))
+    COMPREPLY=($(compgen -W 'backup blob cli completion config log man restore serve version --help --version' -- "$word"))
     return
   fi
   case $verb in
+    blob) [ "$COMP_CWORD" -eq 2 ] && words='cp du fsck ls mb presign rb rm stat sync' || verb="$verb ${COMP_WORDS[2]}" ;;
     config) [ "$COMP_CWORD" -eq 2 ] && words='check default docs' || verb="$verb ${COMP_WORDS[2]}" ;;
     log) [ "$COMP_CWORD" -eq 2 ] && words='inspect verify' || verb="$verb ${COMP_WORDS[2]}" ;;
   esac
@@ -46,6 +47,39 @@ _keelson() {
     'cli')
       words='--cacert --cert --database --help --host --insecure --interval --key --no-raw --password --password-file --port --raw --repeat --sni --socket --tls --user -2 -a -h -i -n -p -r -s -u -x'
       ;;
+    'blob cp')
+      words='--access-key-id --cacert --cache-control --cert --content-type --dry-run --endpoint --exclude --help --include --insecure --key --metadata --no-clobber --no-resume --no-sign --parallel --part-size --quiet --recursive --region --secret-access-key --secret-access-key-file --storage-class --version-id -h -n -q -r'
+      ;;
+    'blob sync')
+      words='--access-key-id --cacert --cache-control --cert --checksum --content-type --delete --dry-run --endpoint --exclude --help --include --insecure --key --metadata --no-resume --no-sign --parallel --part-size --quiet --region --secret-access-key --secret-access-key-file --size-only --storage-class -h -q'
+      ;;
+    'blob ls')
+      words='--access-key-id --bytes --cacert --cert --endpoint --help --insecure --json --key --no-sign --parallel --quiet --recursive --region --secret-access-key --secret-access-key-file --uploads --versions -h -q -r'
+      ;;
+    'blob rm')
+      words='--access-key-id --cacert --cert --dry-run --endpoint --exclude --help --include --insecure --key --no-sign --parallel --quiet --recursive --region --secret-access-key --secret-access-key-file --uploads --version-id --versions -h -q -r'
+      ;;
+    'blob du')
+      words='--access-key-id --bytes --cacert --cert --endpoint --help --insecure --json --key --no-sign --parallel --quiet --region --secret-access-key --secret-access-key-file --summarize -h -q -s'
+      ;;
+    'blob stat')
+      words='--access-key-id --cacert --cert --endpoint --help --insecure --json --key --no-sign --parallel --quiet --region --secret-access-key --secret-access-key-file --version-id -h -q'
+      ;;
+    'blob mb')
+      words='--access-key-id --cacert --cert --endpoint --help --insecure --key --no-sign --parallel --quiet --region --secret-access-key --secret-access-key-file -h -q'
+      ;;
+    'blob rb')
+      words='--access-key-id --cacert --cert --dry-run --endpoint --force --help --insecure --key --no-sign --parallel --quiet --region --secret-access-key --secret-access-key-file -h -q'
+      ;;
+    'blob presign')
+      words='--access-key-id --cacert --cert --endpoint --expires --help --insecure --key --method --no-sign --parallel --quiet --region --secret-access-key --secret-access-key-file --version-id -h -q'
+      case $before in
+        --method) words='GET PUT HEAD DELETE:{GET,PUT,HEAD,DELETE}' ;;
+      esac
+      ;;
+    'blob fsck')
+      words='--data-dir --help --quiet -h -q'
+      ;;
     'backup')
       words='--cacert --cert --help --http --insecure --key --password-file --quiet --sni --tls -h -q'
       ;;
@@ -69,9 +103,9 @@ _keelson() {
       ;;
   esac
   case $before in
-    --cacert|--cert|--config|--data-dir|--http.password-file|--http.tls.cert|--http.tls.key|--key|--kv.password-file|--kv.tls.ca|--kv.tls.cert|--kv.tls.key|--password-file|--ready-file|--s3.secret-access-key-file|--s3.tls.cert|--s3.tls.key|--socket|-c|-s) COMPREPLY=($(compgen -f -- "$word")); return ;;
+    --cacert|--cert|--config|--data-dir|--http.password-file|--http.tls.cert|--http.tls.key|--key|--kv.password-file|--kv.tls.ca|--kv.tls.cert|--kv.tls.key|--password-file|--ready-file|--s3.secret-access-key-file|--s3.tls.cert|--s3.tls.key|--secret-access-key-file|--socket|-c|-s) COMPREPLY=($(compgen -f -- "$word")); return ;;
   esac
   COMPREPLY=($(compgen -W "$words" -- "$word"))
-  case $verb in backup|restore) COMPREPLY+=($(compgen -f -- "$word")) ;; esac
+  case $verb in backup|restore|'blob cp'|'blob sync') COMPREPLY+=($(compgen -f -- "$word")) ;; esac
 }
 complete -o filenames -F _keelson keelson

@@ -73,6 +73,10 @@ Task<void> Store::Inside::run_background(unsigned reactor_index) {
     }
     const bool must_compact = now_ns >= compact_at_ns;
     const bool must_scrub = options.scrub_every_ms != 0 && now_ns >= scrub_at_ns;
+    if (must_scrub) {
+      stats[reactor_index]->scrub_round_bytes.set(0);
+      stats[reactor_index]->is_scrubbing.set(1);
+    }
     for (unsigned i = 0; i < router.shard_count() && !is_stopping; ++i) {
       const auto id = static_cast<shard::ShardId>(router.first_shard() + i);
       if (router.reactor_of(id) != reactor_index) continue;
@@ -80,12 +84,25 @@ Task<void> Store::Inside::run_background(unsigned reactor_index) {
       Status done;
       if (must_compact) done = co_await compact(id);
       if (must_scrub && done.ok() && !is_stopping) done = co_await scrub(id, report);
-      if (!done.ok())
-        log_warn("blob", "background work was cut short", {{"shard", i}, {"why", done.error().message()}});
+      if (done.ok()) continue;
+      stats[reactor_index]->background_failures.add();
+      log_warn("blob", "background work was cut short", {{"shard", i}, {"why", done.error().message()}});
+    }
+    if (must_scrub) {
+      stats[reactor_index]->is_scrubbing.set(0);
+      if (!is_stopping) stats[reactor_index]->scrubs.add();
     }
     if (must_compact) compact_at_ns = here.clock().monotonic_ns() + options.compact_every_ms * kNsPerMs;
     if (must_scrub) scrub_at_ns = here.clock().monotonic_ns() + options.scrub_every_ms * kNsPerMs;
   }
+}
+
+void Store::Inside::note_live(shard::ShardId id, const blob::UsageInfo& usage) {
+  ShardWork& mine = work[id - store.router().first_shard()];
+  int64_t live = 0;
+  for (const auto& [volume, bytes] : usage.volume_live_bytes) live += static_cast<int64_t>(bytes);
+  stats[owner_of(id).index()]->live_bytes.add(live - mine.live_bytes);
+  mine.live_bytes = live;
 }
 
 Task<Status> Store::Inside::remove_dead(shard::ShardId id) {
@@ -156,9 +173,13 @@ Task<Status> Store::Inside::compact(shard::ShardId id) {
   const blob::Encoded question(blob::Usage{.bucket = 0, .with_volumes = true});
   const LogErrc asked = co_await store.run(owner_of(id), id, question.command(), false, usage);
   if (asked != LogErrc::kOk && outcome.ok()) outcome = fail(asked, "blob: the shard does not answer");
+  if (asked == LogErrc::kOk) note_live(id, usage.usage);
   std::vector<uint32_t> victims;
   if (outcome.ok()) victims = choose_victims(id, usage.usage.volume_live_bytes);
-  if (outcome.ok() && !victims.empty()) outcome = co_await rewrite(id, std::move(victims));
+  if (outcome.ok() && !victims.empty()) {
+    stats[owner_of(id).index()]->compactions.add();
+    outcome = co_await rewrite(id, std::move(victims));
+  }
   // What was chosen, and an active volume that was all dead and has just been sealed.
   if (outcome.ok()) outcome = co_await remove_dead(id);
   mine.is_compacting = false;
@@ -313,6 +334,7 @@ Task<std::string> Store::Inside::verify_extent(shard::ShardId id, blob::Extent e
     done += payload;
     bytes_read += bytes.size();
     stats[here.index()]->scrubbed_bytes.add(bytes.size());
+    stats[here.index()]->scrub_round_bytes.add(static_cast<int64_t>(bytes.size()));
     co_await rest(here, here.clock().monotonic_ns() - began_ns);
   }
   co_return std::string();
@@ -351,9 +373,8 @@ Task<Status> Store::Inside::scrub(shard::ShardId id, ScrubReport& report) {
                    {"key", holder.key},
                    {"version", blob::version_text(holder.version)},
                    {"why", flaw}});
-        if (report.lines.size() < kScrubLinesMax) {
-          report.lines.push_back("bucket " + std::to_string(holder.bucket) + ", key " + holder.key + ", version " +
-                                 blob::version_text(holder.version) + ": " + flaw);
+        if (report.findings.size() < kScrubFindingsMax) {
+          report.findings.push_back({holder.bucket, holder.key, holder.version, holder.part_number, flaw});
         }
       }
     }

@@ -96,6 +96,7 @@ Task<Status> Store::start() {
     if (asked == LogErrc::kDamaged) continue;
     if (asked != LogErrc::kOk) co_return fail(asked, "blob: a shard does not answer");
     Status opened = co_await shard::call_on(home, in.owner_of(id), [&] {
+      in.note_live(id, answer.usage);
       return in.volumes_of(id).open(answer.usage.highest_volume, answer.usage.volume_live_bytes);
     });
     if (!opened.ok()) co_return forward_error(opened);

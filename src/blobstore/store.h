@@ -166,12 +166,19 @@ class Store {
 
   // Reactor 0: one round now, on every shard; returns when it is done.
   Task<Status> compact_now();
-  static constexpr size_t kScrubLinesMax = 1000;
+  struct ScrubFinding {
+    BucketId bucket = 0;
+    std::string key;
+    blob::Version version = 0;
+    uint32_t part_number = 0;  // not 0: a part of an upload that is under way
+    std::string what;          // file, offset and what is wrong there
+  };
+  static constexpr size_t kScrubFindingsMax = 1000;
   struct ScrubReport {
     uint64_t extents = 0;
     uint64_t bytes = 0;
     uint64_t damaged = 0;
-    std::vector<std::string> lines;  // what rotted: bucket id, key, version, file, offset; at most kScrubLinesMax
+    std::vector<ScrubFinding> findings;  // what rotted; at most kScrubFindingsMax
   };
   Task<Result<ScrubReport>> scrub_now();
 

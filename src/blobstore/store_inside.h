@@ -32,6 +32,8 @@ struct Store::Inside {
   Task<void> run_background(unsigned reactor_index);
   Task<Status> compact(shard::ShardId id);
   Task<Status> remove_dead(shard::ShardId id);
+  // On the owner's reactor: for the stats.
+  void note_live(shard::ShardId id, const blob::UsageInfo& usage);
   Task<Status> scrub(shard::ShardId id, ScrubReport& report);
   // Seals the active volume if enough of it is dead. Gives the volumes that are to be rewritten.
   std::vector<uint32_t> choose_victims(shard::ShardId id, const std::map<uint32_t, uint64_t>& live_bytes);
@@ -49,6 +51,7 @@ struct Store::Inside {
 
   struct ShardWork {
     bool is_compacting = false;
+    int64_t live_bytes = 0;      // counted in the reactor's stats
     std::set<uint32_t> damaged;  // volumes that cannot be rewritten
   };
 

@@ -191,7 +191,12 @@ TEST(Store, TellsFileAndOffsetOfDamage) {
   const auto report = h.world.run(h.here(), h.store->scrub_now());
   ASSERT_TRUE(report.ok());
   EXPECT_EQ(report->damaged, 1U);
-  EXPECT_NE(report->lines.at(0).find("key key"), std::string::npos) << report->lines.at(0);
+  ASSERT_EQ(report->findings.size(), 1U);
+  EXPECT_EQ(report->findings[0].key, "key");
+  EXPECT_EQ(report->findings[0].bucket, h.bucket);
+  EXPECT_EQ(report->findings[0].part_number, 0U);
+  EXPECT_NE(report->findings[0].what.find(path + " at offset " + std::to_string(offset)), std::string::npos)
+      << report->findings[0].what;
   // Compaction leaves it where it is.
   h.put("key2", text_of(1000));
   ASSERT_TRUE(h.world.run(h.here(), h.store->compact_now()).ok());

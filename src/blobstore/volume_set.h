@@ -52,13 +52,19 @@ struct StoreStats {
   Counter sync_failures;
   Counter refused_full;
   Counter damaged_chunks;  // met by anybody
+  Counter compactions;     // rounds of a shard that rewrote volumes
   Counter compacted_bytes;
   Counter removed_volumes;
   Counter removed_bytes;
   Counter scrubbed_bytes;
   Counter scrub_damaged;  // extents that a scrub found damaged
+  Counter scrubs;         // of everything that the reactor has, ended
+  Counter background_failures;
+  Gauge is_scrubbing;
+  Gauge scrub_round_bytes;  // read since the scrub under way, or else the last one, began
   Gauge volumes;
   Gauge disk_bytes;
+  Gauge live_bytes;  // of them, what objects and parts need; as of the last look at each shard before compaction
   Histogram sync_ns;
 };
 

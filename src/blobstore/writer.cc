@@ -34,7 +34,9 @@ void Writer::add_to_chunk(std::string_view bytes) {
     const size_t capacity =
         std::min(std::max({need, 2 * framed_capacity_, kFirstBufferBytes}), size_t{kChunksMax * kFullChunkBytes});
     auto grown = std::make_unique_for_overwrite<char[]>(capacity);
-    if (framed_capacity_ != 0) std::memcpy(grown.get(), framed_.get(), at);
+    // The room of the header of a chunk that begins here is not there yet.
+    const size_t used = open_bytes_ == 0 ? framed_bytes_ : at;
+    if (used != 0) std::memcpy(grown.get(), framed_.get(), used);
     framed_ = std::move(grown);
     framed_capacity_ = capacity;
   }

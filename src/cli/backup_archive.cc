@@ -11,7 +11,8 @@ namespace keelson::cli {
 namespace {
 
 constexpr std::string_view kMagic = "KEELSBAK";
-constexpr uint32_t kVersion = 1;
+constexpr uint32_t kVersion = 2;
+constexpr uint32_t kOldestVersion = 1;
 constexpr size_t kStartBytes = 12;     // magic and version
 constexpr size_t kFrameHeadBytes = 5;  // type and length
 constexpr size_t kCrcBytes = 4;
@@ -59,9 +60,9 @@ std::error_code make_error_code(BackupErrc code) {
 }
 
 bool is_safe_name(std::string_view name) {
-  if (name.empty() || name.front() == '/' || name.back() == '/' || std::count(name.begin(), name.end(), '/') > 1)
+  if (name.empty() || name.front() == '/' || name.back() == '/' || std::count(name.begin(), name.end(), '/') > 2)
     return false;
-  if (name.find("..") != std::string_view::npos) return false;
+  if (name.find("..") != std::string_view::npos || name.find("//") != std::string_view::npos) return false;
   return std::all_of(name.begin(), name.end(), [](char c) {
     return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '.' || c == '-' ||
            c == '_' || c == '/';
@@ -156,9 +157,10 @@ Result<bool> BackupReader::step() {
     if (seen != kMagic.substr(0, seen.size())) return fail(BackupErrc::kNotABackup, "this is no backup of Keelson");
     if (in_.size() < kStartBytes) return false;
     const auto version = get<uint32_t>(in_.view().substr(kMagic.size()));
-    if (version != kVersion) {
+    if (version < kOldestVersion || version > kVersion) {
       return fail(BackupErrc::kNotABackup, "the backup has format version " + std::to_string(version) +
-                                               "; this version of Keelson reads version " + std::to_string(kVersion));
+                                               "; this version of Keelson reads up to version " +
+                                               std::to_string(kVersion));
     }
     crc_ = crc32c(0, in_.view().substr(0, kStartBytes));
     in_.consume(kStartBytes);
@@ -188,7 +190,7 @@ Status BackupReader::take_frame(char type, std::string_view payload) {
     return {};
   }
   if (type == 'H') {
-    if (has_header_ || payload.size() < kHeaderFixedBytes) return damaged("a bad header");
+    if (payload.size() < kHeaderFixedBytes) return damaged("a bad header");
     has_header_ = true;
     header_ = {get<uint64_t>(payload), get<uint64_t>(payload.substr(8)), get<int64_t>(payload.substr(16)),
                std::string(payload.substr(kHeaderFixedBytes))};

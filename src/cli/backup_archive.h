@@ -4,15 +4,18 @@
 // with the CRC of the frame before it, so frames that are missing, changed or out of place are found wherever the
 // stream is cut.
 //
-//   archive = magic "KEELSBAK", u32 version (1), frame, ..., frame of type E
+//   archive = magic "KEELSBAK", u32 version (2), frame, ..., frame of type E
 //   frame     0  u8 type    1  u32 payload bytes (at most kFrameBytesMax)    5  payload    then u32 CRC
 //   P progress  text for people, before and between files: what the server is doing
-//   H header    u64 files, u64 bytes of all of them, i64 created (wall ms), then the server's version
+//   H header    u64 files, u64 bytes of all of them, i64 created (wall ms), then the server's version. It comes again
+//               between files when the server knows better: the last one counts
 //   F file      u64 size, then its name relative to the data folder; "node" is the last file
 //   D data      u64 offset in the file, then its bytes. What no frame gives is zeros. Offsets may go down: a file that
 //   grows
 //               meanwhile is read from its end.
 //   E end       u64 number of files
+//
+// Version 1 has one header alone and names with at most one "/"; it is read like version 2.
 //
 // Pure functions over bytes; belongs to one coroutine at a time.
 #pragma once
@@ -99,7 +102,8 @@ class BackupReader {
   BackupHeader header_;
 };
 
-// Is this a name that may be written below a data folder: letters, digits, ".", "-", "_", at most one "/", no "..".
+// Is this a name that may be written below a data folder: letters, digits, ".", "-", "_", at most two "/" (volumes lie
+// in blob/<shard>/), none of them doubled, no "..".
 [[nodiscard]] bool is_safe_name(std::string_view name);
 
 }  // namespace keelson::cli

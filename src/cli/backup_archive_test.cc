@@ -119,6 +119,26 @@ TEST(BackupArchive, EveryShorterArchiveIsRefused) {
   EXPECT_FALSE(reader.feed(bytes + "x").ok());
 }
 
+// The server tells again what there is once it knows; only the last header must be true.
+TEST(BackupArchive, ALaterHeaderTakesTheFirstOnesPlace) {
+  for (const uint64_t told : {0, 2, 3, 4}) {
+    Buffer out;
+    BackupWriter writer(out);
+    writer.header({.files = 17, .bytes = 9});
+    writer.file("a", 3);
+    writer.data(0, "abc");
+    writer.header({.files = told, .bytes = 4});
+    writer.file("blob/0/00000001.vol", 0);
+    writer.file("node", 1);
+    writer.data(0, "x");
+    writer.end();
+    Collected read;
+    BackupReader reader(read);
+    EXPECT_EQ(reader.feed(out.view()).ok() && reader.finish().ok(), told == 3) << told;
+    EXPECT_EQ(read.header.files, told);
+  }
+}
+
 TEST(BackupArchive, FramesThatChangedPlacesAreFound) {
   Buffer out;
   BackupWriter writer(out);
@@ -139,9 +159,10 @@ TEST(BackupArchive, FramesThatChangedPlacesAreFound) {
 }
 
 TEST(BackupArchive, NamesStayBelowTheFolder) {
-  for (std::string_view good : {"node", "log/0001.log", "checkpoints/0000-00000001.ckp"})
+  for (std::string_view good : {"node", "log/0001.log", "checkpoints/0000-00000001.ckp", "blob/15/0000002a.vol"})
     EXPECT_TRUE(is_safe_name(good)) << good;
-  for (std::string_view bad : {"", "/etc/passwd", "../x", "a/../b", "a/b/c", "a/", "a b", "a\n", "..", "~"})
+  for (std::string_view bad :
+       {"", "/etc/passwd", "../x", "a/../b", "a/b/c/d", "a//b", "//", "a/", "a b", "a\n", "..", "~"})
     EXPECT_FALSE(is_safe_name(bad)) << bad;
   Buffer out;
   BackupWriter writer(out);

@@ -9,6 +9,7 @@
 #include <utility>
 
 #include "cli/blob_errors.h"
+#include "cli/blob_text.h"
 #include "cli/progress.h"
 #include "cli/run_env.h"
 
@@ -62,7 +63,8 @@ class TerminalConsole final : public BlobConsole {
   }
   void complain(std::string_view text) override {
     progress_.clear();
-    cli::complain("blob " + verb_ + ": " + std::string(text));
+    // Keys and a server's words may hold what a terminal would act on.
+    cli::complain("blob " + verb_ + ": " + shown(text));
   }
   void progress(std::string_view text) override { progress_.say("blob " + verb_ + ": " + std::string(text)); }
 

@@ -6,6 +6,8 @@
 #include <vector>
 
 #include "base/buffer.h"
+#include "blobstore/format.h"
+#include "blobstore/store.h"
 #include "cli/backup_archive.h"
 #include "env/disk.h"
 #include "log/checkpoint_file.h"
@@ -40,6 +42,18 @@ class FilesHold {
   shard::Runtime& runtime_;
 };
 
+// Keeps the blob store from removing volumes.
+class VolumesHold {
+ public:
+  explicit VolumesHold(blobstore::Store& store) : store_(store) { store_.hold_volumes(); }
+  VolumesHold(const VolumesHold&) = delete;
+  VolumesHold& operator=(const VolumesHold&) = delete;
+  ~VolumesHold() { store_.release_volumes(); }
+
+ private:
+  blobstore::Store& store_;
+};
+
 std::string name_of(const std::string& path) { return path.substr(path.rfind('/') + 1); }
 
 Result<Source> make_source(env::Disk& disk, const std::string& path, std::string_view folder) {
@@ -50,8 +64,15 @@ Result<Source> make_source(env::Disk& disk, const std::string& path, std::string
   return Source{path, std::string(folder) + (folder.empty() ? "" : "/") + name_of(path), *size};
 }
 
-// In the order in which they are sent: checkpoints, the log from its newest file to its oldest, the node file.
-Result<std::vector<Source>> list_sources(env::Disk& disk, const std::string& folder) {
+Status add_source(env::Disk& disk, const std::string& path, std::string_view folder, std::vector<Source>& sources) {
+  Result<Source> source = make_source(disk, path, folder);
+  if (!source.ok()) return forward_error(source);
+  sources.push_back(std::move(*source));
+  return {};
+}
+
+// In the order in which they are sent: checkpoints, the log from its newest file to its oldest.
+Result<std::vector<Source>> list_log(env::Disk& disk, const std::string& folder) {
   std::vector<std::pair<std::string, std::string_view>> paths;
   Result<std::vector<log::CheckpointFile>> checkpoints =
       log::list_checkpoints(disk, folder + "/" + std::string(kCheckpointFolder));
@@ -65,13 +86,36 @@ Result<std::vector<Source>> list_sources(env::Disk& disk, const std::string& fol
   for (auto segment = chain->chain.rbegin(); segment != chain->chain.rend(); ++segment) {
     if (segment->exists) paths.emplace_back(segment->path, kLogFolder);
   }
-  paths.emplace_back(folder + "/" + std::string(kNodeName), "");
   std::vector<Source> sources;
   for (const auto& [path, into] : paths) {
-    Result<Source> source = make_source(disk, path, into);
-    if (!source.ok()) return forward_error(source);
-    sources.push_back(std::move(*source));
+    if (Status added = add_source(disk, path, into, sources); !added.ok()) return forward_error(added);
   }
+  return sources;
+}
+
+// What follows the log: the volumes as they are now, the root key, the node file.
+Result<std::vector<Source>> list_rest(env::Disk& disk, const std::string& folder) {
+  std::vector<Source> sources;
+  const std::string blobs = folder + "/" + std::string(kBlobFolder);
+  Result<std::vector<std::string>> shards = disk.list(blobs);
+  if (!shards.ok()) return forward_error(shards);
+  for (const std::string& shard : *shards) {
+    const std::string into = std::string(kBlobFolder) + "/" + shard;
+    Result<std::vector<std::string>> names = disk.list(blobs + "/" + shard);
+    if (!names.ok()) return forward_error(names);
+    for (const std::string& name : *names) {
+      if (!blobstore::parse_volume_name(name)) continue;
+      Status added = add_source(disk, blobs + "/" + shard + "/" + name, into, sources);
+      // Its removal was under way at the hold, so nothing that is in the backup names it.
+      if (!added.ok() && added.error().code() == env::DiskErrc::kNotFound) continue;
+      if (!added.ok()) return forward_error(added);
+    }
+  }
+  if (const std::string key = folder + "/" + std::string(kRootKeyName); disk.exists(key)) {
+    if (Status added = add_source(disk, key, "", sources); !added.ok()) return forward_error(added);
+  }
+  Status added = add_source(disk, folder + "/" + std::string(kNodeName), "", sources);
+  if (!added.ok()) return forward_error(added);
   return sources;
 }
 
@@ -147,10 +191,45 @@ Task<Status> send_file(env::Disk& disk, const Source& source, Sender& sender) {
   co_return Status();
 }
 
+void count(const std::vector<Source>& sources, cli::BackupHeader& header) {
+  header.files += sources.size();
+  for (const Source& source : sources) header.bytes += source.bytes;
+}
+
+// Checkpoints and log. The header before them tells what is known: volumes grow until they are sent.
+Task<Status> send_log(env::Env& env, shard::Runtime& runtime, const std::string& folder, cli::BackupHeader& sent,
+                      Sender& sender) {
+  const FilesHold hold(runtime);
+  Result<std::vector<Source>> sources = list_log(env.disk(), folder);
+  if (!sources.ok()) co_return forward_error(sources);
+  Result<std::vector<Source>> rest = list_rest(env.disk(), folder);
+  if (!rest.ok()) co_return forward_error(rest);
+  count(*sources, sent);
+  cli::BackupHeader header = sent;
+  count(*rest, header);
+  sender.writer().header(header);
+  for (const Source& source : *sources) {
+    if (Status done = co_await send_file(env.disk(), source, sender); !done.ok()) co_return done;
+  }
+  co_return Status();
+}
+
+// Volumes, root key and node file, behind a header that is exact.
+Task<Status> send_rest(env::Disk& disk, const std::string& folder, cli::BackupHeader& sent, Sender& sender) {
+  Result<std::vector<Source>> sources = list_rest(disk, folder);
+  if (!sources.ok()) co_return forward_error(sources);
+  count(*sources, sent);
+  sender.writer().header(sent);
+  for (const Source& source : *sources) {
+    if (Status done = co_await send_file(disk, source, sender); !done.ok()) co_return done;
+  }
+  co_return Status();
+}
+
 }  // namespace
 
-Task<Status> send_backup(env::Env& env, shard::Runtime& runtime, std::string folder, std::string version,
-                         net::http::Exchange& exchange, std::function<bool()> may_go_on) {
+Task<Status> send_backup(env::Env& env, shard::Runtime& runtime, blobstore::Store& store, std::string folder,
+                         std::string version, net::http::Exchange& exchange, std::function<bool()> may_go_on) {
   exchange.add_field("Content-Disposition", "attachment; filename=\"keelson.backup\"");
   if (!co_await exchange.begin(200, kContentType)) co_return fail(cli::BackupErrc::kShort, "the client has gone");
   // A failure from here on leaves the answer without its end, which tells the client.
@@ -163,18 +242,10 @@ Task<Status> send_backup(env::Env& env, shard::Runtime& runtime, std::string fol
   if (Status synced = co_await runtime.local_log()->sync(); !synced.ok()) co_return synced;
   // Nobody is about to remove a file at the moment of the hold.
   while (runtime.checkpoint_progress().is_running) co_await env::sleep_for(env.reactor(0), kCheckpointPollNs);
-  const FilesHold hold(runtime);
-  Result<std::vector<Source>> sources = list_sources(env.disk(), folder);
-  if (!sources.ok()) co_return forward_error(sources);
-  cli::BackupHeader header;
-  header.files = sources->size();
-  for (const Source& source : *sources) header.bytes += source.bytes;
-  header.created_wall_ms = env.clock().wall_ms();
-  header.version = std::move(version);
-  sender.writer().header(header);
-  for (const Source& source : *sources) {
-    if (Status sent = co_await send_file(env.disk(), source, sender); !sent.ok()) co_return sent;
-  }
+  const VolumesHold volumes_hold(store);
+  cli::BackupHeader header{.created_wall_ms = env.clock().wall_ms(), .version = std::move(version)};
+  if (Status sent = co_await send_log(env, runtime, folder, header, sender); !sent.ok()) co_return sent;
+  if (Status sent = co_await send_rest(env.disk(), folder, header, sender); !sent.ok()) co_return sent;
   sender.writer().end();
   if (Status sent = co_await sender.flush(); !sent.ok()) co_return sent;
   if (!co_await exchange.end()) co_return fail(cli::BackupErrc::kShort, "the client has gone");

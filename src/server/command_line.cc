@@ -12,6 +12,7 @@
 #include "cli/prompt.h"
 #include "cli/run_env.h"
 #include "env/disk.h"
+#include "server/blob_fsck.h"
 #include "server/log_verbs.h"
 #include "server/node.h"
 #include "server/restore.h"
@@ -171,15 +172,17 @@ struct CommandLine {
   cli::BackupOptions backup;
   RestoreOptions restore;
   LogVerbOptions log;
+  FsckOptions fsck;
   CLI::App *serve_verb = nullptr, *config_check = nullptr, *config_default = nullptr, *config_docs = nullptr,
            *log_inspect = nullptr, *log_verify = nullptr, *backup_verb = nullptr, *restore_verb = nullptr,
-           *prompt_verb = nullptr, *completion = nullptr, *man = nullptr, *version = nullptr;
+           *prompt_verb = nullptr, *completion = nullptr, *man = nullptr, *version = nullptr, *blob_fsck = nullptr;
   std::unique_ptr<cli::BlobCommands> blob;
 
   CommandLine();
   void add_config_verbs();
   void add_log_verbs();
   void add_backup_verbs();
+  void add_fsck_verb();
   int run();
 };
 
@@ -196,6 +199,7 @@ CommandLine::CommandLine() {
       "cli", "Send commands to a kv server: a prompt, one command, or commands from standard input.");
   add_prompt_flags(*prompt_verb, prompt);
   blob = std::make_unique<cli::BlobCommands>(app);
+  add_fsck_verb();
   add_backup_verbs();
   add_log_verbs();
   completion = app.add_subcommand("completion", "Print the completion script of a shell.");
@@ -245,6 +249,15 @@ void CommandLine::add_log_verbs() {
   }
 }
 
+void CommandLine::add_fsck_verb() {
+  blob_fsck = blob->blob().add_subcommand(
+      "fsck",
+      "Read and check every object in the data folder of a stopped server; exit code 1 if something is damaged.");
+  fsck.data_dir = "data";
+  blob_fsck->add_option("--data-dir", fsck.data_dir, "The data folder.")->type_name("PATH")->default_str("data");
+  blob_fsck->add_flag("-q,--quiet", fsck.quiet, "Show no progress.");
+}
+
 int CommandLine::run() {
   SettingSources sources;
   if (*serve_verb)
@@ -261,6 +274,7 @@ int CommandLine::run() {
   if (*restore_verb) return server::restore(std::move(restore));
   if (*log_inspect) return server::log_inspect(std::move(log));
   if (*log_verify) return server::log_verify(std::move(log));
+  if (*blob_fsck) return server::blob_fsck(std::move(fsck));
   if (const std::optional<int> code = blob->run()) return *code;
   std::string text;
   if (*config_default) text = default_settings_file();
@@ -282,7 +296,7 @@ void add_verb_texts(const CLI::App& verb, const std::string& prefix, std::vector
       if (option->get_positional() || !flags.starts_with('-')) {
         // CLI11 shows a check behind the name: "SHELL:{bash,...}".
         const std::string type = option->get_type_name();
-        text.usage.append(" ").append(type.substr(0, type.find(':')));
+        text.usage.append(" ").append(type.substr(0, type.find(":{")));
         continue;
       }
       const bool is_switch = option->get_expected_max() == 0;

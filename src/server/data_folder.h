@@ -6,6 +6,8 @@
 //                 new or restored folder gets
 //   log/          segments (log/format.h)
 //   checkpoints/  (log/checkpoint_file.h)
+//   blob/         <shard>/<volume> (blobstore/format.h)
+//   s3-root-key   the key that the server made for S3, if it had to (protocol/s3/root_key.h)
 #pragma once
 
 #include <cstdint>
@@ -53,6 +55,8 @@ inline constexpr std::string_view kLockName = "LOCK";
 inline constexpr std::string_view kNodeName = "node";
 inline constexpr std::string_view kLogFolder = "log";
 inline constexpr std::string_view kCheckpointFolder = "checkpoints";
+inline constexpr std::string_view kBlobFolder = "blob";
+inline constexpr std::string_view kRootKeyName = "s3-root-key";
 
 struct FolderWish {
   uint16_t shards = 16;

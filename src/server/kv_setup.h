@@ -21,6 +21,8 @@ std::string_view durability_text(log::Durability durability);
 
 // The place of kv among the services of the runtime.
 inline constexpr size_t kKvService = 0;
+// Of what stands in checkpoints and records of kv.
+inline constexpr uint32_t kKvEngineVersion = 1;
 
 // Of log, checkpoints and kv's service (the only one so far); the caller adds the folder, the engine and the sinks.
 shard::RuntimeOptions make_runtime_options(const Settings& settings);

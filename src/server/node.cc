@@ -22,8 +22,6 @@ namespace {
 
 constexpr uint64_t kConfigBytesMax = 4 << 20;
 constexpr std::string_view kPlain = "text/plain; charset=utf-8";
-// Of what stands in checkpoints and records of kv.
-constexpr uint32_t kKvEngineVersion = 1;
 
 net::TlsServerOptions kv_tls_options(const Settings& settings) {
   net::TlsServerOptions options;
@@ -328,7 +326,7 @@ Task<void> Node::answer_metrics(net::http::Exchange& exchange) {
   if (state_ == State::kReady) {
     monitor::write_runtime_metrics(*runtime_, out);
     co_await write_kv_metrics(*kv_, home_, out);
-    write_s3_metrics(*s3_, *store_, out);
+    co_await write_s3_metrics(*s3_, *store_, home_, out);
   }
   (void)co_await exchange.respond(200, monitor::OpenMetrics::kContentType, out.finish());
 }
@@ -340,7 +338,7 @@ Task<void> Node::answer_backup(net::http::Exchange& exchange) {
   }
   const std::string who = exchange.remote().text();
   log_info("server", "a backup begins", {{"client", who}});
-  const Status sent = co_await send_backup(env_, *runtime_, folder_->path(), std::string(kVersion), exchange,
+  const Status sent = co_await send_backup(env_, *runtime_, *store_, folder_->path(), std::string(kVersion), exchange,
                                            [this] { return state_ == State::kReady; });
   if (sent.ok()) {
     log_info("server", "a backup is done", {{"client", who}});

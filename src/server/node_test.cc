@@ -3,9 +3,11 @@
 #include <gtest/gtest.h>
 
 #include "cli/backup_archive.h"
+#include "cli/blob_request.h"
 #include "env/disk.h"
 #include "env/sim/sim.h"
 #include "net/http/client.h"
+#include "server/blob_fsck.h"
 #include "server/data_folder.h"
 
 namespace keelson::server {
@@ -13,6 +15,21 @@ namespace {
 
 using env::sim::kSecond;
 using env::sim::World;
+
+// The files of a backup.
+struct Files final : cli::BackupVisitor {
+  Status on_file(std::string_view name, uint64_t size) override {
+    current = name;
+    all[current].assign(size, '\0');
+    return {};
+  }
+  Status on_data(uint64_t offset, std::string_view bytes) override {
+    all[current].replace(offset, bytes.size(), bytes);
+    return {};
+  }
+  std::map<std::string, std::string> all;
+  std::string current;
+};
 
 // A node in the simulator, and a client on the same machine.
 class NodeTest : public testing::Test {
@@ -89,6 +106,55 @@ class NodeTest : public testing::Test {
   Answer http(std::string target, std::string method = "GET", std::string authorization = "") {
     return world_.run(home(), ask_http(machine_.env(), node_->addresses().http.front(), std::move(method),
                                        std::move(target), std::move(authorization)));
+  }
+
+  static constexpr std::string_view kKeyId = "AKIDEXAMPLE1";
+  static constexpr std::string_view kSecret = "secret/secret+secret";
+
+  static Task<Answer> ask_s3(env::Env& env, env::Address to, cli::BlobRequest what) {
+    auto stream = co_await env.network().connect(env.reactor(0), to);
+    if (!stream.ok()) co_return Answer{};
+    net::http::Client client(std::move(*stream));
+    net::http::Client::Request request;
+    request.method = what.method;
+    request.target = cli::request_target(what);
+    request.host = "h";
+    const cli::BlobKeys keys{.access_key_id = std::string(kKeyId), .secret_access_key = std::string(kSecret)};
+    for (const auto& [name, value] :
+         cli::signed_headers(what, "h", keys, "us-east-1", "UNSIGNED-PAYLOAD", env.clock().wall_ms())) {
+      request.fields.add(name, value);
+    }
+    request.body = std::move(what.content);
+    auto head = co_await client.request(std::move(request));
+    if (!head.ok()) co_return Answer{0, head.error().message()};
+    auto body = co_await client.read_all(64 << 20);
+    co_return Answer{head->status, body.ok() ? *body : "broken: " + body.error().message()};
+  }
+  Answer s3(std::string method, std::string key, std::string content = "") {
+    cli::BlobRequest what{.method = std::move(method), .bucket = "bucket", .key = std::move(key)};
+    what.content = std::move(content);
+    return world_.run(home(), ask_s3(machine_.env(), node_->addresses().s3.front(), std::move(what)));
+  }
+  // With a root key that ask_s3() knows.
+  NodeOptions s3_options(const std::string& folder) {
+    NodeOptions made = options({{"s3.listen", "127.0.0.1:0"}, {"s3.access-key-id", std::string(kKeyId)}});
+    made.s3_secret = kSecret;
+    made.settings.set(*find_setting("data-dir"), *parse_setting(*find_setting("data-dir"), folder));
+    return made;
+  }
+  void restore(const std::string& backup, const std::string& folder) {
+    Files files;
+    cli::BackupReader reader(files);
+    ASSERT_TRUE(reader.feed(backup).ok());
+    ASSERT_TRUE(reader.finish().ok());
+    EXPECT_EQ(files.current, "node") << "it makes the folder usable, so it comes last";
+    for (const auto& [name, content] : files.all) {
+      const std::string path = folder + "/" + name;
+      ASSERT_TRUE(disk().make_folder(path.substr(0, path.rfind('/'))).ok());
+      auto file = disk().open(path, env::OpenMode::kCreate);
+      ASSERT_TRUE(file.ok()) << file.error().message();
+      ASSERT_TRUE((*file)->write_at(0, content).ok());
+    }
   }
 
   World world_;
@@ -222,20 +288,6 @@ TEST_F(NodeTest, ConfigRewriteKeepsTheFileAndChangesTheValues) {
   ASSERT_TRUE(stop().ok());
 }
 
-struct Files final : cli::BackupVisitor {
-  Status on_file(std::string_view name, uint64_t size) override {
-    current = name;
-    all[current].assign(size, '\0');
-    return {};
-  }
-  Status on_data(uint64_t offset, std::string_view bytes) override {
-    all[current].replace(offset, bytes.size(), bytes);
-    return {};
-  }
-  std::map<std::string, std::string> all;
-  std::string current;
-};
-
 TEST_F(NodeTest, ABackupHoldsWhatWasThereAndIsRecoveredFrom) {
   ASSERT_TRUE(start().ok());
   std::string sets;
@@ -247,22 +299,127 @@ TEST_F(NodeTest, ABackupHoldsWhatWasThereAndIsRecoveredFrom) {
   kv("FLUSHALL\r\n");
   ASSERT_TRUE(stop().ok());
 
-  Files files;
-  cli::BackupReader reader(files);
-  ASSERT_TRUE(reader.feed(backup.body).ok());
-  ASSERT_TRUE(reader.finish().ok());
-  EXPECT_TRUE(files.all.contains("node"));
-  for (const char* folder : {"other", "other/log", "other/checkpoints"}) ASSERT_TRUE(disk().make_folder(folder).ok());
-  for (const auto& [name, content] : files.all) {
-    auto file = disk().open("other/" + name, env::OpenMode::kCreate);
-    ASSERT_TRUE(file.ok()) << file.error().message();
-    ASSERT_TRUE((*file)->write_at(0, content).ok());
-  }
+  restore(backup.body, "other");
   NodeOptions made = options({});
   made.settings.set(*find_setting("data-dir"), *parse_setting(*find_setting("data-dir"), "other"));
   ASSERT_TRUE(start_with(std::move(made)).ok());
   EXPECT_EQ(kv("DEBUG DIGEST\r\n"), digest);
   ASSERT_TRUE(stop().ok());
+}
+
+TEST_F(NodeTest, ABackupHoldsTheObjects) {
+  ASSERT_TRUE(start_with(s3_options("data")).ok());
+  ASSERT_EQ(s3("PUT", "").status, 200);
+  // Inline ones, ones of a chunk, ones of several.
+  const std::vector<size_t> sizes = {0, 10, 5'000, 65'536, 300'000};
+  const auto content = [](size_t size) {
+    std::string text(size, '\0');
+    for (size_t i = 0; i < size; ++i) text[i] = static_cast<char>(i * 7 + i / 251 + size);
+    return text;
+  };
+  for (size_t size : sizes) EXPECT_EQ(s3("PUT", std::to_string(size), content(size)).status, 200);
+  const Answer backup = http("/admin/backup");
+  ASSERT_EQ(backup.status, 200);
+  for (size_t size : sizes) EXPECT_EQ(s3("DELETE", std::to_string(size)).status, 204);
+  ASSERT_TRUE(stop().ok());
+
+  restore(backup.body, "other");
+  ASSERT_TRUE(start_with(s3_options("other")).ok());
+  for (size_t size : sizes) EXPECT_EQ(s3("GET", std::to_string(size)).body, content(size)) << size;
+  EXPECT_EQ(s3("PUT", "more", content(100'000)).status, 200);
+  EXPECT_EQ(s3("GET", "more").body, content(100'000));
+  ASSERT_TRUE(stop().ok());
+}
+
+TEST_F(NodeTest, MetricsTellOfObjects) {
+  ASSERT_TRUE(start_with(s3_options("data")).ok());
+  ASSERT_EQ(s3("PUT", "").status, 200);
+  for (const char* key : {"a", "b", "c"}) EXPECT_EQ(s3("PUT", key, std::string(70'000, 'x')).status, 200);
+  EXPECT_EQ(s3("DELETE", "c").status, 204);
+  EXPECT_EQ(s3("GET", "none").status, 404);
+  const std::string metrics = http("/metrics").body;
+  for (std::string_view line :
+       {"keelson_s3_requests_total{operation=\"PutObject\"} 3\n",
+        "keelson_s3_request_errors_total{operation=\"GetObject\",kind=\"client\"} 1\n",
+        "keelson_s3_received_bytes_total{operation=\"PutObject\"} 210000\n",
+        "keelson_s3_request_duration_seconds_count{operation=\"PutObject\"} 3\n", "keelson_blob_versions 2\n",
+        "keelson_blob_payload_bytes 140000\n", "keelson_blob_uploads 0\n", "keelson_blob_scrub_damaged_total 0\n",
+        "keelson_blob_compactions_total 0\n", "keelson_blob_scrubbing_reactors 0\n"}) {
+    EXPECT_NE(metrics.find(line), std::string::npos) << line;
+  }
+  for (std::string_view name : {"\nkeelson_blob_volume_bytes ", "\nkeelson_blob_dead_bytes "}) {
+    EXPECT_NE(metrics.find(name), std::string::npos) << name;
+  }
+  ASSERT_TRUE(stop().ok());
+}
+
+// Everything below the folder, as it lies on the disk.
+std::map<std::string, std::string> all_files(env::Disk& disk, const std::string& folder) {
+  std::map<std::string, std::string> files;
+  for (const std::string& name : *disk.list(folder)) {
+    const std::string path = folder + "/" + name;
+    if (disk.info(path)->kind == env::FileKind::kFolder) {
+      files.merge(all_files(disk, path));
+    } else {
+      files[path] = *env::read_file(disk, path, 64 << 20);
+    }
+  }
+  return files;
+}
+
+TEST_F(NodeTest, FsckReadsEverythingAndChangesNothing) {
+  ASSERT_TRUE(start_with(s3_options("data")).ok());
+  ASSERT_EQ(s3("PUT", "").status, 200);
+  for (int i = 0; i < 20; ++i) {
+    EXPECT_EQ(s3("PUT", "k" + std::to_string(i), std::string(100'000, static_cast<char>('a' + i))).status, 200);
+  }
+  EXPECT_EQ(kv("SET a 1\r\n"), "+OK\r\n");
+  std::vector<std::string> problems;
+  const FsckWatcher watcher{.problem = [&](std::string_view text) { problems.emplace_back(text); }, .progress = {}};
+  const auto in_use = world_.run(home(), check_blobs(machine_.env(), "data", watcher));
+  EXPECT_EQ(in_use.error().code(), FolderErrc::kInUse);
+  ASSERT_TRUE(stop(false).ok());
+
+  std::map<std::string, std::string> before = all_files(disk(), "data");
+  auto good = world_.run(home(), check_blobs(machine_.env(), "data", watcher));
+  ASSERT_TRUE(good.ok()) << good.error().message();
+  EXPECT_EQ(good->extents, 20U);
+  EXPECT_GT(good->bytes, 2'000'000U);
+  EXPECT_TRUE(problems.empty()) << problems.front();
+  EXPECT_EQ(all_files(disk(), "data"), before);
+
+  // One byte in one object, one volume away.
+  std::vector<std::string> volumes;
+  for (const auto& [path, content] : before) {
+    if (path.ends_with(".vol") && content.size() > 100'000) volumes.push_back(path);
+  }
+  ASSERT_GE(volumes.size(), 2U);
+  {
+    auto file = *disk().open(volumes[0], env::OpenMode::kReadWrite);
+    ASSERT_TRUE(file->write_at(5'000, "!").ok());
+  }
+  ASSERT_TRUE(disk().remove(volumes[1]).ok());
+  auto bad = world_.run(home(), check_blobs(machine_.env(), "data", watcher));
+  ASSERT_TRUE(bad.ok()) << bad.error().message();
+  EXPECT_EQ(bad->problems, problems.size());
+  ASSERT_GE(problems.size(), 2U);
+  const auto is_told = [&](const std::string& file, std::string_view what) {
+    return std::ranges::any_of(problems, [&](const std::string& text) {
+      return text.starts_with("s3://bucket/k") && text.find(file) != std::string::npos &&
+             text.find(what) != std::string::npos;
+    });
+  };
+  EXPECT_TRUE(is_told(volumes[0], "at offset ")) << problems[0];
+  EXPECT_TRUE(is_told(volumes[1], "the volume is missing")) << problems[1];
+  EXPECT_EQ(world_.run(home(), check_blobs(machine_.env(), "nowhere", watcher)).error().code(), FolderErrc::kUnusable);
+}
+
+TEST_F(NodeTest, ABackupHoldsTheRootKeyThatTheServerMade) {
+  ASSERT_TRUE(start().ok());
+  const Answer backup = http("/admin/backup");
+  ASSERT_TRUE(stop().ok());
+  restore(backup.body, "other");
+  EXPECT_EQ(*env::read_file(disk(), "other/s3-root-key", 1000), *env::read_file(disk(), "data/s3-root-key", 1000));
 }
 
 TEST(NodeFileText, KnowsFurtherServices) {

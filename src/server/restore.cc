@@ -1,6 +1,7 @@
 #include "server/restore.h"
 
 #include <cstdio>
+#include <set>
 #include <utility>
 
 #include "cli/backup_archive.h"
@@ -45,6 +46,9 @@ class Writer final : public cli::BackupVisitor {
   Status on_file(std::string_view name, uint64_t size) override {
     if (file_ != nullptr) finished_.push_back(std::move(file_));
     const std::string path = folder_ + "/" + std::string(name);
+    if (const size_t slash = path.rfind('/'); folders_.insert(path.substr(0, slash)).second) {
+      if (Status made = disk_.make_folder(path.substr(0, slash)); !made.ok()) return made;
+    }
     // It makes the folder usable, so it is written when everything else is safe.
     is_node_ = name == kNodeName;
     if (is_node_) {
@@ -72,6 +76,11 @@ class Writer final : public cli::BackupVisitor {
       if (Status synced = co_await file->sync(on); !synced.ok()) co_return synced;
     }
     finished_.clear();
+    if (is_end) {
+      for (const std::string& folder : folders_) {
+        if (Status synced = co_await disk_.sync_folder(folder, on); !synced.ok()) co_return synced;
+      }
+    }
     if (file_ != nullptr && unsynced_ > kSyncEveryBytes) {
       unsynced_ = 0;
       co_return co_await file_->sync(on);
@@ -85,6 +94,7 @@ class Writer final : public cli::BackupVisitor {
   const std::string folder_;
   std::unique_ptr<env::File> file_;
   std::vector<std::unique_ptr<env::File>> finished_;
+  std::set<std::string> folders_;  // that files were written to
   uint64_t unsynced_ = 0;
   bool is_node_ = false;
   std::string node_;
@@ -138,9 +148,6 @@ Task<Status> write_folder(env::Env& env, const RestoreOptions& options, cli::Pro
   cli::BackupReader reader(writer);
   Status done = co_await read_through(env, options.file, reader, &writer, progress, "restore:");
   if (done.ok()) done = co_await writer.settle(here, true);
-  for (const std::string& folder : {checkpoints, log}) {
-    if (done.ok()) done = co_await disk.sync_folder(folder, here);
-  }
   if (done.ok()) done = co_await env::replace_file(disk, here, options.data_dir, std::string(kNodeName), writer.node());
   co_return done;
 }

@@ -6,6 +6,7 @@
 #include "engine/blob/answer.h"
 #include "engine/blob/blob_engine.h"
 #include "protocol/s3/keys.h"
+#include "server/data_folder.h"
 
 namespace keelson::server {
 
@@ -72,6 +73,19 @@ void write_operations(const s3::S3Service& service, OpenMetrics& out) {
   for (const auto& [name, totals] : used) out.histogram_ns({{"operation", name}}, totals.latency);
 }
 
+void write_usage(const blob::UsageInfo& usage, OpenMetrics& out) {
+  const auto gauge = [&out](std::string_view name, std::string_view unit, std::string_view help, uint64_t value) {
+    out.gauge(name, unit, help, static_cast<int64_t>(value));
+  };
+  gauge("keelson_blob_versions", "", "Objects and their old versions.", usage.versions);
+  gauge("keelson_blob_delete_markers", "", "Markers of objects that were removed and have old versions.",
+        usage.delete_markers);
+  gauge("keelson_blob_payload_bytes", "bytes", "Content of objects and their old versions.", usage.payload_bytes);
+  gauge("keelson_blob_uploads", "", "Multipart uploads under way.", usage.uploads);
+  gauge("keelson_blob_upload_bytes", "bytes", "Content of their parts.", usage.upload_bytes);
+  gauge("keelson_blob_index_bytes", "bytes", "Memory of what is known about objects.", usage.index_bytes);
+}
+
 void write_store(const blobstore::Store& store, OpenMetrics& out) {
   struct Row {
     std::string_view name, unit, help;
@@ -85,10 +99,16 @@ void write_store(const blobstore::Store& store, OpenMetrics& out) {
       {"keelson_blob_sync_failures", "", "Syncs of volumes that failed.", &Stats::sync_failures},
       {"keelson_blob_refused_full", "", "Writes refused because the disk was full.", &Stats::refused_full},
       {"keelson_blob_damaged_chunks", "", "Chunks that were met damaged.", &Stats::damaged_chunks},
+      {"keelson_blob_compactions", "", "Times that a shard's volumes were rewritten.", &Stats::compactions},
       {"keelson_blob_compacted_bytes", "bytes", "Payload moved to take back room.", &Stats::compacted_bytes},
+      {"keelson_blob_removed_volumes", "", "Volumes removed.", &Stats::removed_volumes},
       {"keelson_blob_removed_bytes", "bytes", "Bytes of volumes removed.", &Stats::removed_bytes},
       {"keelson_blob_scrubbed_bytes", "bytes", "Payload read by scrubs.", &Stats::scrubbed_bytes},
       {"keelson_blob_scrub_damaged", "", "Extents that a scrub found damaged.", &Stats::scrub_damaged},
+      {"keelson_blob_scrubs", "", "Scrubs that a reactor ended: it has read everything that is its own.",
+       &Stats::scrubs},
+      {"keelson_blob_background_failures", "", "Compactions and scrubs of a shard that were cut short.",
+       &Stats::background_failures},
   };
   const unsigned reactors = store.router().reactor_count();
   for (const Row& row : kRows) {
@@ -96,16 +116,24 @@ void write_store(const blobstore::Store& store, OpenMetrics& out) {
     for (unsigned i = 0; i < reactors; ++i) total += (store.stats(i).*row.counter).value();
     out.counter(row.name, row.unit, row.help, total);
   }
-  int64_t volumes = 0;
-  int64_t disk_bytes = 0;
+  const auto sum = [&](Gauge Stats::* gauge) {
+    int64_t total = 0;
+    for (unsigned i = 0; i < reactors; ++i) total += (store.stats(i).*gauge).value();
+    return total;
+  };
+  const int64_t disk_bytes = sum(&Stats::disk_bytes);
+  out.gauge("keelson_blob_volumes", "", "Volumes on disk.", sum(&Stats::volumes));
+  out.gauge("keelson_blob_volume_bytes", "bytes", "Bytes of volumes on disk.", disk_bytes);
+  out.gauge("keelson_blob_dead_bytes", "bytes",
+            "Of the volumes' bytes, those that nothing needs any more; as compaction saw them last.",
+            std::max<int64_t>(disk_bytes - sum(&Stats::live_bytes), 0));
+  out.gauge("keelson_blob_scrubbing_reactors", "", "Reactors that are reading everything now, looking for damage.",
+            sum(&Stats::is_scrubbing));
+  out.gauge("keelson_blob_scrub_round_bytes", "bytes",
+            "What the scrub under way has read, or else the last one; to compare with volume bytes less dead bytes.",
+            sum(&Stats::scrub_round_bytes));
   HistogramSnapshot syncs;
-  for (unsigned i = 0; i < reactors; ++i) {
-    volumes += store.stats(i).volumes.value();
-    disk_bytes += store.stats(i).disk_bytes.value();
-    store.stats(i).sync_ns.merge_into(syncs);
-  }
-  out.gauge("keelson_blob_volumes", "", "Volumes on disk.", volumes);
-  out.gauge("keelson_blob_disk_bytes", "bytes", "Bytes of volumes on disk.", disk_bytes);
+  for (unsigned i = 0; i < reactors; ++i) store.stats(i).sync_ns.merge_into(syncs);
   out.family("keelson_blob_sync_duration_seconds", MetricType::kHistogram, "seconds",
              "How long syncs of volumes take.");
   out.histogram_ns({}, syncs);
@@ -142,7 +170,7 @@ shard::ServiceOptions make_blob_service(const Settings& settings) {
 
 blobstore::StoreOptions make_store_options(const Settings& settings, const std::string& data_folder) {
   blobstore::StoreOptions options;
-  options.folder = data_folder + "/" + std::string(kBlobName);
+  options.folder = data_folder + "/" + std::string(kBlobFolder);
   options.volume.volume_bytes_max = static_cast<uint64_t>(settings.number("blob.volume-size"));
   options.compact_dead_percent = static_cast<unsigned>(settings.number("blob.compact-dead-share"));
   options.background_percent = static_cast<unsigned>(settings.number("blob.background-share"));
@@ -162,12 +190,16 @@ s3::S3Options make_s3_options(const Settings& settings, const s3::RootKey& root)
   return options;
 }
 
-void write_s3_metrics(const s3::S3Service& service, const blobstore::Store& store, OpenMetrics& out) {
+Task<void> write_s3_metrics(const s3::S3Service& service, blobstore::Store& store, env::Reactor& here,
+                            OpenMetrics& out) {
   write_operations(service, out);
   const net::http::ServerCounts http = service.http_counts();
   out.gauge("keelson_s3_connections", "", "Connections of S3 clients.", static_cast<int64_t>(http.connections));
   out.counter("keelson_s3_connections_refused", "", "Connections past s3.max-connections.", http.connections_refused);
   write_store(store, out);
+  blob::Answer answer;
+  // A shard that is damaged shows in keelson_shards_damaged; the sums would be wrong without it, so there are none.
+  if (co_await store.usage(here, 0, answer) == log::LogErrc::kOk && answer.ok()) write_usage(answer.usage, out);
 }
 
 }  // namespace keelson::server

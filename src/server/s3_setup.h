@@ -5,7 +5,9 @@
 #include <string>
 #include <vector>
 
+#include "base/task.h"
 #include "blobstore/store.h"
+#include "env/reactor.h"
 #include "monitor/open_metrics.h"
 #include "protocol/s3/root_key.h"
 #include "protocol/s3/service.h"
@@ -26,6 +28,8 @@ void check_s3_settings(const Settings& settings, bool has_secret, std::vector<Se
 [[nodiscard]] blobstore::StoreOptions make_store_options(const Settings& settings, const std::string& data_folder);
 [[nodiscard]] s3::S3Options make_s3_options(const Settings& settings, const s3::RootKey& root);
 
-void write_s3_metrics(const s3::S3Service& service, const blobstore::Store& store, monitor::OpenMetrics& out);
+// From a coroutine on `here`. Asks every blob shard once.
+Task<void> write_s3_metrics(const s3::S3Service& service, blobstore::Store& store, env::Reactor& here,
+                            monitor::OpenMetrics& out);
 
 }  // namespace keelson::server

@@ -42,9 +42,10 @@ TEST(VerbTexts, TellEveryVerbAndEverySetting) {
     EXPECT_FALSE(verb.description.empty()) << verb.name;
     for (const FlagText& flag : verb.flags) EXPECT_FALSE(flag.description.empty()) << verb.name << " " << flag.names;
   }
-  EXPECT_EQ(names,
-            "serve;config check;config default;config docs;cli;blob cp;blob sync;blob ls;blob rm;blob du;blob "
-            "stat;blob mb;blob rb;blob presign;backup;restore;log inspect;log verify;completion;man;version;");
+  EXPECT_EQ(
+      names,
+      "serve;config check;config default;config docs;cli;blob cp;blob sync;blob ls;blob rm;blob du;blob "
+      "stat;blob mb;blob rb;blob presign;blob fsck;backup;restore;log inspect;log verify;completion;man;version;");
   std::string flags;
   for (const FlagText& flag : verbs.front().flags) flags.append(flag.names).append(";");
   for (const SettingSpec& spec : setting_table())

@@ -1,6 +1,5 @@
 """keelson blob against keelson serve: content arrives whole, interrupted work goes on, and memory stays small."""
 import filecmp
-import os
 import random
 import signal
 import subprocess
@@ -51,9 +50,21 @@ def blob(server, tmp_path):
     return made
 
 
+def peak_bytes(pid: int) -> int:
+    """What the program has held at most since it began; 0 when it has ended."""
+    try:
+        lines = Path(f"/proc/{pid}/status").read_text().splitlines()
+    except OSError:
+        return 0
+    return next((int(line.split()[1]) * 1024 for line in lines if line.startswith("VmHWM:")), 0)
+
+
 def write(path: Path, size: int, seed: int = 1) -> Path:
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_bytes(random.Random(seed).randbytes(size))
+    source = random.Random(seed)
+    with open(path, "wb") as file:
+        for at in range(0, size, MIB):
+            file.write(source.randbytes(min(MIB, size - at)))
     return path
 
 
@@ -150,17 +161,20 @@ def test_a_server_that_was_killed_is_waited_for(blob, launch, tmp_path):
 
 
 def test_memory_stays_small(blob):
-    """A file of 1 GiB, 300 MiB of address space beside the program's own: parts under way are all that is held."""
+    """A file of 1 GiB: parts under way are all that is held, 256 KiB of each."""
     path = blob.folder / "big"
     with open(path, "wb") as file:
         file.truncate(1 << 30)
         file.write(b"end")
     for arguments in (("cp", "big", "s3://bucket/big"), ("cp", "s3://bucket/big", "back")):
         process = blob.start(*arguments)
-        _, status, usage = os.wait4(process.pid, 0)
-        process.returncode = os.waitstatus_to_exitcode(status)
+        most = 0
+        while process.poll() is None:
+            # getrusage() would count what pytest held when it forked.
+            most = max(most, peak_bytes(process.pid))
+            time.sleep(0.01)
         assert process.returncode == 0
-        assert usage.ru_maxrss < 100 * 1024, f"{arguments}: {usage.ru_maxrss} KiB"
+        assert 0 < most < 64 * MIB, f"{arguments}: {most} bytes"
     assert filecmp.cmp(path, blob.folder / "back", shallow=False)
 
 

@@ -170,7 +170,9 @@ class BlobLife {
     const auto report = world_.run(machine_.reactor(0), node().store().scrub_now(), kRecoverWithinNs);
     if (!report.ok()) return violate("a scrub fails: " + report.error().message());
     result_.scrub_damaged = report->damaged;
-    if (options_.flip_probability == 0 && report->damaged != 0) violate("a scrub finds damage: " + report->lines.at(0));
+    if (options_.flip_probability == 0 && report->damaged != 0) {
+      violate("a scrub finds damage: " + report->findings.at(0).what);
+    }
   }
 
   void expect_nothing_left() {

@@ -290,13 +290,14 @@ struct ScanExtents {
 };
 
 // The body, and back. A body that does not follow the format is an error (the engine answers kInvalid).
-#define KEELSON_BLOB_BODIES(X)                                                                                      \
-  X(CreateBucket)                                                                                                   \
-  X(DeleteBucket)                                                                                                   \
-  X(ConfigureBucket)                                                                                                \
-  X(PutObject)                                                                                                      \
-  X(DeleteObject) X(ChangeObject) X(CreateUpload) X(PutPart) X(CompleteUpload) X(AbortUpload) X(MoveExtents)        \
-      X(FindBucket) X(ListBuckets) X(HeadObject) X(ListObjects) X(ListUploads) X(ListParts) X(Usage) X(ScanExtents) \
+#define KEELSON_BLOB_BODIES(X)                                                                             \
+  X(CreateBucket)                                                                                          \
+  X(DeleteBucket)                                                                                          \
+  X(ConfigureBucket)                                                                                       \
+  X(PutObject)                                                                                             \
+  X(DeleteObject)                                                                                          \
+  X(ChangeObject) X(CreateUpload) X(PutPart) X(CompleteUpload) X(AbortUpload) X(MoveExtents) X(FindBucket) \
+      X(ListBuckets) X(HeadObject) X(ListObjects) X(ListUploads) X(ListParts) X(Usage) X(ScanExtents)      \
           X(ConfigureService) X(FindDocuments)
 #define KEELSON_BLOB_CODEC(Body)                      \
   [[nodiscard]] std::string encode(const Body& body); \
