@@ -381,6 +381,30 @@ def test_parameters_that_are_none(server, s3, bucket):
     assert keys_in(s3, bucket) == []
 
 
+@pytest.mark.sanitized
+def test_forms_that_are_none(server, s3, bucket):
+    s3.put_bucket_acl(Bucket=bucket, ACL="public-read-write")   # so that nothing but the form is at fault
+    mine = b'--b\r\nContent-Disposition: form-data; name="key"\r\n\r\nposted\r\n'
+    file = b'--b\r\nContent-Disposition: form-data; name="file"; filename="f"\r\n\r\nbytes'
+    end = b"\r\n--b--\r\n"
+
+    def post(body: bytes, kind: str = "multipart/form-data; boundary=b") -> int:
+        with connect(server) as connection:
+            head = f"POST /{bucket} HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: {kind}\r\nContent-Length: {len(body)}\r\n\r\n"
+            send_all(connection, head.encode() + body)
+            return read_answer(connection, "POST").status
+    for body in (b"", b"x", mine, mine + end, file + end, mine + file, mine + file + b"\r\n--b", b"--b\r\n" * 1000, mine.replace(b"name=", b"nome=") + file + end,
+                 mine + b'--b\r\nContent-Disposition: form-data; name="x"\r\n\r\n' + b"x" * 100_000 + b"\r\n" + file + end,
+                 mine + b'--b\r\nContent-Disposition: form-data; name="x"\r\n\r\n\r\n' * 500 + file + end,
+                 b"--b\r\nContent-Disposition: form-data; name=" + b'"' + b"x" * 100_000 + b'"\r\n\r\n' + file + end,
+                 b"--b\r\n" + b"X: y\r\n" * 10_000 + b"\r\n" + file + end):
+        assert 400 <= post(body) < 500, body[:200]
+    for kind in ("multipart/form-data", "multipart/form-data; boundary=", "multipart/form-data; boundary=" + "b" * 71, "text/plain", "multipart/mixed; boundary=b"):
+        assert 400 <= post(mine + file + end, kind) < 500, kind
+    assert keys_in(s3, bucket) == []
+    assert post(mine + file + end) == 204 and s3.get_object(Bucket=bucket, Key="posted")["Body"].read() == b"bytes"
+
+
 # --- keys -------------------------------------------------------------------------------------------------------------
 
 KEYS = [b"plain", b"a/b/../../c", b"..", b"../../../../etc/passwd", b"/", b"//a//", b"./x", b"a/.", b" ", b" lead and trail ", b"a+b c%20d%", b"%2F", b"%00text",
