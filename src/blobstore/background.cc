@@ -2,7 +2,9 @@
 //
 // A round of compaction of one shard:
 //   1. Volumes that hold nothing live are removed: see remove_dead().
-//   2. Of the sealed volumes with enough dead space, the deadest are chosen, at most one volume's worth of live bytes.
+//   2. The active volume is sealed if enough of it is dead. Of the sealed volumes with enough dead space, the deadest
+//   are
+//      chosen, at most one volume's worth of live bytes, and no more than the disk has room for.
 //   3. The shard's index is walked for extents in them. Their chunks are read, checked, written again at the end of the
 //      active volume, and synced.
 //   4. A MoveExtents command puts the new extents in the place of the old ones; it leaves alone what has changed since.
@@ -33,6 +35,11 @@ constexpr uint64_t kBatchBytes = uint64_t{4} << 20;
 constexpr size_t kBatchItems = 256;
 constexpr size_t kChunksAtOnce = 4;
 constexpr uint64_t kPercent = 100;
+// Dead bytes for which the active volume is sealed. Without it a shard could keep a whole volume of dead bytes for
+// good; with less, rounds would copy crumbs.
+constexpr uint64_t kActiveDeadBytesMin = uint64_t{1} << 20;
+// A disk that was found full is looked at again this soon, instead of at the next round.
+constexpr int64_t kFullRetryNs = 1000 * kNsPerMs;
 
 }  // namespace
 
@@ -56,9 +63,14 @@ Task<void> Store::Inside::run_background(unsigned reactor_index) {
   const shard::Router& router = store.router();
   int64_t compact_at_ns = here.clock().monotonic_ns() + options.compact_every_ms * kNsPerMs;
   int64_t scrub_at_ns = here.clock().monotonic_ns() + options.scrub_every_ms * kNsPerMs;
+  uint64_t refused = stats[reactor_index]->refused_full.value();
   while (!is_stopping) {
     co_await env::sleep_for(here, std::min(kNapNs, options.compact_every_ms * kNsPerMs));
     const int64_t now_ns = here.clock().monotonic_ns();
+    if (const uint64_t now_refused = stats[reactor_index]->refused_full.value(); now_refused != refused) {
+      refused = now_refused;
+      compact_at_ns = std::min(compact_at_ns, now_ns + kFullRetryNs);
+    }
     const bool must_compact = now_ns >= compact_at_ns;
     const bool must_scrub = options.scrub_every_ms != 0 && now_ns >= scrub_at_ns;
     if (must_scrub) {
@@ -112,9 +124,46 @@ Task<Status> Store::Inside::remove_dead(shard::ShardId id) {
   co_return co_await volumes.remove(std::move(dead));
 }
 
+// Gives the volumes whose live bytes are to be written elsewhere.
+std::vector<uint32_t> Store::Inside::choose_victims(shard::ShardId id, const std::map<uint32_t, uint64_t>& live_bytes) {
+  VolumeSet& volumes = volumes_of(id);
+  const ShardWork& mine = work[id - store.router().first_shard()];
+  const auto is_dead_enough = [&](uint64_t bytes, uint64_t dead_bytes) {
+    return dead_bytes * kPercent >= bytes * options.compact_dead_percent;
+  };
+  struct Candidate {
+    uint32_t number;
+    uint64_t dead_bytes;
+    uint64_t live_bytes;
+  };
+  const uint64_t active_dead_min = std::min(kActiveDeadBytesMin, options.volume.volume_bytes_max / 2);
+  std::vector<Candidate> candidates;
+  for (const VolumeSet::VolumeSize& volume : volumes.volumes()) {
+    const auto found = live_bytes.find(volume.number);
+    const uint64_t live = found == live_bytes.end() ? 0 : std::min(volume.bytes, found->second);
+    const uint64_t dead = volume.bytes - live;
+    if (!is_dead_enough(volume.bytes, dead) || mine.damaged.contains(volume.number)) continue;
+    if (volume.is_active) {
+      // What is being written counts as dead until it is named; it would come out live in the next round.
+      if (dead < active_dead_min || volumes.is_pinned(volume.number)) continue;
+      volumes.seal_active();
+    }
+    if (live != 0) candidates.push_back({volume.number, dead, live});
+  }
+  std::ranges::sort(candidates, [](const Candidate& a, const Candidate& b) { return a.dead_bytes > b.dead_bytes; });
+  const Result<uint64_t> room = volumes.room_for_compaction();
+  uint64_t left_bytes = std::min(room.ok() ? *room : 0, options.volume.volume_bytes_max + kVolumeHeaderBytes);
+  std::vector<uint32_t> victims;
+  for (const Candidate& candidate : candidates) {
+    if (candidate.live_bytes > left_bytes) continue;
+    left_bytes -= candidate.live_bytes;
+    victims.push_back(candidate.number);
+  }
+  return victims;
+}
+
 Task<Status> Store::Inside::compact(shard::ShardId id) {
   ShardWork& mine = work[id - store.router().first_shard()];
-  VolumeSet& volumes = volumes_of(id);
   // One round at a time; who asks for one gets one that began after the question.
   while (mine.is_compacting && !is_stopping) co_await env::sleep_for(owner_of(id), kNapNs / 10);
   if (is_stopping || runtime.shard(id).damage()) co_return Status();
@@ -125,33 +174,14 @@ Task<Status> Store::Inside::compact(shard::ShardId id) {
   const LogErrc asked = co_await store.run(owner_of(id), id, question.command(), false, usage);
   if (asked != LogErrc::kOk && outcome.ok()) outcome = fail(asked, "blob: the shard does not answer");
   if (asked == LogErrc::kOk) note_live(id, usage.usage);
-  struct Candidate {
-    uint32_t number;
-    uint64_t dead_bytes;
-    uint64_t live_bytes;
-  };
-  std::vector<Candidate> candidates;
-  for (const VolumeSet::VolumeSize& volume : volumes.volumes()) {
-    const auto live = usage.usage.volume_live_bytes.find(volume.number);
-    if (volume.is_active || live == usage.usage.volume_live_bytes.end() || mine.damaged.contains(volume.number))
-      continue;
-    const uint64_t dead = volume.bytes - std::min(volume.bytes, live->second);
-    if (dead * kPercent < volume.bytes * options.compact_dead_percent) continue;
-    candidates.push_back({volume.number, dead, live->second});
-  }
-  std::ranges::sort(candidates, [](const Candidate& a, const Candidate& b) { return a.dead_bytes > b.dead_bytes; });
   std::vector<uint32_t> victims;
-  uint64_t live_bytes = 0;
-  for (const Candidate& candidate : candidates) {
-    live_bytes += candidate.live_bytes;
-    if (!victims.empty() && live_bytes > options.volume.volume_bytes_max) break;
-    victims.push_back(candidate.number);
-  }
+  if (outcome.ok()) victims = choose_victims(id, usage.usage.volume_live_bytes);
   if (outcome.ok() && !victims.empty()) {
     stats[owner_of(id).index()]->compactions.add();
     outcome = co_await rewrite(id, std::move(victims));
-    if (outcome.ok()) outcome = co_await remove_dead(id);
   }
+  // What was chosen, and an active volume that was all dead and has just been sealed.
+  if (outcome.ok()) outcome = co_await remove_dead(id);
   mine.is_compacting = false;
   co_return outcome;
 }
@@ -227,7 +257,8 @@ Task<Status> Store::Inside::copy_extent(shard::ShardId id, blob::Extent from, ui
     }
     if (region.room() < bytes.size()) {
       const uint64_t rest_bytes = blob::disk_bytes(from.length_bytes - done);
-      Result<Region> next = volumes.reserve(std::min(rest_bytes, options.volume.volume_bytes_max));
+      Result<Region> next =
+          volumes.reserve(std::min(rest_bytes, options.volume.volume_bytes_max), RoomFor::kCompaction);
       if (!next.ok()) co_return forward_error(next);
       region = *next;
       moving.pinned.push_back(region.volume);

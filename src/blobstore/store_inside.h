@@ -2,6 +2,7 @@
 #pragma once
 
 #include <atomic>
+#include <map>
 #include <memory>
 #include <set>
 #include <string>
@@ -34,6 +35,8 @@ struct Store::Inside {
   // On the owner's reactor: for the stats.
   void note_live(shard::ShardId id, const blob::UsageInfo& usage);
   Task<Status> scrub(shard::ShardId id, ScrubReport& report);
+  // Seals the active volume if enough of it is dead. Gives the volumes that are to be rewritten.
+  std::vector<uint32_t> choose_victims(shard::ShardId id, const std::map<uint32_t, uint64_t>& live_bytes);
   // Copies live extents of `victims` to the active volume and moves the metadata.
   Task<Status> rewrite(shard::ShardId id, std::vector<uint32_t> victims);
   // Leaves the reactor to others for as long as the share of time demands, after work of that long.

@@ -15,7 +15,8 @@ namespace {
 
 class StoreHarness {
  public:
-  StoreHarness() : world(1), node(world.add_node(2)) {
+  // 0: rounds are asked for.
+  explicit StoreHarness(unsigned background_percent = 0) : world(1), node(world.add_node(2)) {
     set_log_sink([](LogLevel, std::string_view, std::string_view, LogFields) {});
     shard::RuntimeOptions options;
     options.folder = "data";
@@ -30,7 +31,9 @@ class StoreHarness {
     StoreOptions wishes;
     wishes.folder = "data/blob";
     wishes.volume.volume_bytes_max = 8 << 20;
-    wishes.background_percent = 0;  // rounds are asked for
+    wishes.background_percent = background_percent;
+    wishes.compact_every_ms = 100;
+    wishes.scrub_every_ms = 0;
     store = std::make_unique<Store>(node.env(), *runtime, runtime->router(), wishes);
     EXPECT_TRUE(world.run(node.reactor(0), store->start()).ok());
     Answer made;
@@ -60,6 +63,20 @@ class StoreHarness {
     EXPECT_EQ(world.run(here(), store->apply(here(), body, answer)), LogErrc::kOk);
     EXPECT_TRUE(answer.ok());
     return *payload;
+  }
+  // False: the disk is full.
+  bool try_put(const std::string& key, const std::string& bytes) {
+    const auto writer = store->new_writer(here(), bucket, key);
+    Result<Payload> payload = world.run(here(), write(*writer, bytes, 100'000));
+    if (!payload.ok()) {
+      EXPECT_EQ(payload.error().code(), env::DiskErrc::kFull) << payload.error().message();
+      return false;
+    }
+    blob::PutObject body{.bucket = bucket, .key = key};
+    body.meta.payload = *payload;
+    Answer answer;
+    EXPECT_EQ(world.run(here(), store->apply(here(), body, answer)), LogErrc::kOk);
+    return true;
   }
   Opened open(const std::string& key) {
     return world.run(here(), store->open_object(here(), {.bucket = bucket, .key = key}));
@@ -227,6 +244,40 @@ TEST(Store, RefusesWithoutRoomAndGoesOn) {
   h.put("after", text_of(1000));
   EXPECT_EQ(*h.get("before"), text_of(1000));
   EXPECT_EQ(*h.get("after"), text_of(1000));
+}
+
+// Half-filled volumes that nobody seals, and no room to copy what lives: rounds must cope with both.
+TEST(Store, DeletingMakesRoomOnAFullDisk) {
+  StoreHarness h(100);
+  // 40 MiB besides what is there and what is kept for the log.
+  constexpr uint64_t kLarge = uint64_t{1} << 30;
+  h.node.disk().set_capacity(kLarge);
+  const Result<uint64_t> room = h.node.env().disk().free_bytes("data");
+  ASSERT_TRUE(room.ok());
+  h.node.disk().set_capacity(kLarge - *room + VolumeOptions().free_bytes_min + (uint64_t{40} << 20));
+  const std::string bytes = text_of(1'000'000);
+  int count = 0;
+  while (h.try_put("key" + std::to_string(count), bytes)) ASSERT_LT(++count, 1000);
+  ASSERT_GT(count, 8);
+  for (int i = 0; i < count; ++i) {
+    if (i % 4 != 0) h.remove("key" + std::to_string(i));
+  }
+  bool is_taken = false;
+  for (int i = 0; i < 100 && !is_taken; ++i) {
+    h.world.run_for(100'000'000);
+    is_taken = h.try_put("again", bytes);
+  }
+  EXPECT_TRUE(is_taken);
+  for (int i = 0; i < count; i += 4) {
+    const Result<std::string> read = h.get("key" + std::to_string(i));
+    EXPECT_TRUE(read.ok() && *read == bytes) << i;
+    h.remove("key" + std::to_string(i));
+  }
+  h.remove("again");
+  h.world.run_for(10'000'000'000);
+  // Crumbs stay until their volume is sealed.
+  EXPECT_LT(h.disk_bytes(), 2 * (1 << 20) + 1024);
+  h.world.run(h.here(), h.store->stop());
 }
 
 }  // namespace

@@ -101,11 +101,19 @@ Status VolumeSet::begin_volume() {
   return written;
 }
 
-Result<Region> VolumeSet::reserve(uint64_t bytes) {
+Result<uint64_t> VolumeSet::room_for_compaction() const {
+  const auto room = disk_.free_bytes(folder_);
+  if (!room.ok()) return fail(room.error().code(), "blob: " + room.error().message());
+  const uint64_t kept = options_.free_bytes_min / 2;
+  return *room - std::min(*room, kept);
+}
+
+Result<Region> VolumeSet::reserve(uint64_t bytes, RoomFor whom) {
   KEELSON_CHECK(bytes <= options_.volume_bytes_max, "more in a row than a volume holds");
   const auto room = disk_.free_bytes(folder_);
   if (!room.ok()) return fail(room.error().code(), "blob: " + room.error().message());
-  if (*room < options_.free_bytes_min + bytes) {
+  const uint64_t kept = whom == RoomFor::kCompaction ? options_.free_bytes_min / 2 : options_.free_bytes_min;
+  if (*room < kept + bytes) {
     stats_.refused_full.add();
     return fail(env::DiskErrc::kFull, "blob: no room on the disk: " + std::to_string(*room) + " bytes are free");
   }

@@ -38,7 +38,8 @@ struct VolumeFaults {
 struct VolumeOptions {
   // A volume takes no more once it is this large.
   uint64_t volume_bytes_max = uint64_t{1} << 30;
-  // Kept free on the disk for the log and checkpoints: writers are refused below it.
+  // Kept free on the disk for the log, checkpoints and compaction: writers are refused below it. Compaction, which
+  // gives back more than it takes, may use half of it; else a full disk could not be emptied by deleting.
   uint64_t free_bytes_min = uint64_t{64} << 20;
   VolumeFaults faults;
 };
@@ -67,6 +68,9 @@ struct StoreStats {
   Histogram sync_ns;
 };
 
+// Who asks for room.
+enum class RoomFor : uint8_t { kWriter, kCompaction };
+
 // A part of a volume set aside for one writer.
 struct Region {
   uint32_t volume = 0;  // 0: none
@@ -90,7 +94,9 @@ class VolumeSet {
   // ---- Writing.
 
   // `bytes` in a row, at most volume_bytes_max; pins the volume. kFull: no room.
-  Result<Region> reserve(uint64_t bytes);
+  Result<Region> reserve(uint64_t bytes, RoomFor whom = RoomFor::kWriter);
+  // What compaction may still take of the disk.
+  Result<uint64_t> room_for_compaction() const;
   // Writes to the front of the region, which moves on. `bytes` fit.
   Status write(Region& region, std::string_view bytes);
   // What is left of the region is not needed. The pin stays.
@@ -117,7 +123,7 @@ class VolumeSet {
     bool is_active = false;
   };
   [[nodiscard]] std::vector<VolumeSize> volumes() const;
-  // Seals the active volume: the next reserve() begins a new one.
+  // Seals the active volume: the next reserve() begins a new one. Who holds a region of it may go on.
   void seal_active();
   Task<Status> remove(std::vector<uint32_t> volumes);
 

@@ -9,6 +9,7 @@
 #include "protocol/s3/dates.h"
 #include "protocol/s3/digest.h"
 #include "protocol/s3/names.h"
+#include "protocol/s3/tags.h"
 #include "protocol/s3/uri.h"
 #include "protocol/s3/xml.h"
 #include "protocol/s3/xml_writer.h"
@@ -259,6 +260,27 @@ TEST(Conditions, OrderOfRfc9110) {
   EXPECT_EQ(check({.if_match = "\"abc\"", .if_unmodified_since = kBefore}), kGo);
   EXPECT_EQ(check({.if_none_match = "\"x\"", .if_modified_since = kThen}), kGo);
   EXPECT_EQ(check({.if_modified_since = "rubbish"}), kGo);
+  EXPECT_TRUE(if_range_holds("\"abc\"", "abc", kModified) && if_range_holds(kThen, "abc", kModified));
+  EXPECT_TRUE(if_range_holds("abc", "abc", kModified));
+  for (const std::string_view other : std::initializer_list<std::string_view>{
+           "\"x\"", "W/\"abc\"", kBefore, "Sun, 06 Nov 1994 08:49:38 GMT", "rubbish", ""}) {
+    EXPECT_FALSE(if_range_holds(other, "abc", kModified)) << other;
+  }
+}
+
+TEST(Tags, AreLimitedInCharacters) {
+  const auto is_good = [](const std::string& key, const std::string& value) {
+    return parse_tagging_document(
+               "<Tagging><TagSet><Tag><Key>" + key + "</Key><Value>" + value + "</Value></Tag></TagSet></Tagging>",
+               kObjectTagsMax)
+        .has_value();
+  };
+  std::string key;
+  for (size_t i = 0; i < kTagKeyCharactersMax; ++i) key += "\xe4\xb8\x96";
+  EXPECT_TRUE(is_good(key, std::string(kTagValueCharactersMax, 'v')));
+  EXPECT_FALSE(is_good(key + "k", "v"));
+  EXPECT_FALSE(is_good("k", std::string(kTagValueCharactersMax + 1, 'v')));
+  EXPECT_FALSE(is_good("", "v"));
 }
 
 }  // namespace

@@ -75,6 +75,15 @@ bool names_etag(std::string_view field, std::string_view etag) {
   }
 }
 
+bool if_range_holds(std::string_view field, std::string_view etag, int64_t modified_ms) {
+  field = trim(field);
+  if (field.starts_with("W/")) return false;
+  if (field.size() >= 2 && field.front() == '"' && field.back() == '"')
+    return field.substr(1, field.size() - 2) == etag;
+  const auto date_ms = parse_http_date(field);
+  return date_ms ? *date_ms / kMsPerSecond == modified_ms / kMsPerSecond : field == etag;
+}
+
 ConditionAnswer check_conditions(const Conditions& conditions, std::string_view etag, int64_t modified_ms) {
   const int64_t modified_s = modified_ms / kMsPerSecond;
   if (conditions.if_match) {

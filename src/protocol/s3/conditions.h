@@ -43,6 +43,10 @@ enum class ConditionAnswer : uint8_t { kGo, kNotModified, kPreconditionFailed };
 [[nodiscard]] ConditionAnswer check_conditions(const Conditions& conditions, std::string_view etag,
                                                int64_t modified_ms);
 
+// If-Range (RFC 9110, section 13.1.5): may the range be given? Else the whole object is. Entity tags are compared
+// strongly, dates for equality.
+[[nodiscard]] bool if_range_holds(std::string_view field, std::string_view etag, int64_t modified_ms);
+
 // Does an If-Match or If-None-Match field ('*', or entity tags with commas between, quoted or not, weak or strong) name
 // this entity tag (without quotes)?
 [[nodiscard]] bool names_etag(std::string_view field, std::string_view etag);

@@ -67,10 +67,11 @@ struct Selection {
 };
 
 // Which bytes are asked for; the fields that tell it are added.
-S3Result<Selection> select_bytes(Call& call, const blob::ObjectMeta& meta) {
+S3Result<Selection> select_bytes(Call& call, const blob::ObjectInfo& object) {
+  const blob::ObjectMeta& meta = object.meta;
   const uint64_t whole = meta.payload.size_bytes;
   Selection selection{200, {0, whole}};
-  const auto range_field = call.header("range");
+  auto range_field = call.header("range");
   if (const std::string* part = call.query.find("partNumber")) {
     if (range_field) {
       return s3_fail(ErrorCode::kInvalidRequest, "Cannot specify both Range header and partNumber query parameter");
@@ -81,6 +82,8 @@ S3Result<Selection> select_bytes(Call& call, const blob::ObjectMeta& meta) {
     if (!meta.parts.empty()) call.exchange.add_field("x-amz-mp-parts-count", std::to_string(meta.parts.size()));
     if (whole == 0) selection.status = 200;
   } else {
+    const auto if_range = call.header("if-range");
+    if (if_range && !if_range_holds(*if_range, meta.etag.text(), object.modified_ms)) range_field.reset();
     const RangeAnswer answer = resolve_range(range_field, whole);
     if (answer.kind == RangeKind::kUnsatisfiable) {
       call.exchange.add_field("Content-Range", "bytes */" + std::to_string(whole));
@@ -127,7 +130,7 @@ S3Result<Selection> prepare(Call& call, const blob::ObjectInfo& object) {
       return std::unexpected(std::move(error));
     }
   }
-  auto selection = select_bytes(call, object.meta);
+  auto selection = select_bytes(call, object);
   if (!selection) return selection;
   add_object_fields(call, object);
   const bool is_whole = selection->range.size == object.meta.payload.size_bytes;

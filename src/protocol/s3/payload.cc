@@ -25,7 +25,7 @@ std::string checksum_mismatch(ChecksumAlgorithm algorithm) {
 S3Result<PayloadReader> PayloadReader::open(Call& call, bool with_md5, std::optional<ChecksumAlgorithm> wanted,
                                             bool with_checksums) {
   PayloadReader reader(call);
-  if (auto read = reader.read_headers(); !read) return std::unexpected(std::move(read.error()));
+  if (auto read = reader.read_headers(with_md5); !read) return std::unexpected(std::move(read.error()));
   if (with_checksums) {
     if (auto read = reader.read_checksum_headers(); !read) return std::unexpected(std::move(read.error()));
   }
@@ -34,7 +34,7 @@ S3Result<PayloadReader> PayloadReader::open(Call& call, bool with_md5, std::opti
   return reader;
 }
 
-S3Result<> PayloadReader::read_headers() {
+S3Result<> PayloadReader::read_headers(bool is_object) {
   Call& call = *call_;
   const bool is_chunked = call.payload != PayloadKind::kUnsigned && call.payload != PayloadKind::kHashed;
   if (is_chunked) {
@@ -50,7 +50,10 @@ S3Result<> PayloadReader::read_headers() {
     chunks_.emplace(AwsChunkedDecoder::Options{std::move(seed), has_trailer, size_bytes_});
   } else {
     const auto length = call.exchange.body_length();
-    if (!length) return s3_fail(ErrorCode::kMissingContentLength);
+    // HTTP/1.1 takes a request without a length for an empty one. S3 does not, lest a client's slip empties an object.
+    const bool is_untold = is_object && call.exchange.request().version() != net::http::Version::kHttp2 &&
+                           call.request.header_or_empty("content-length").empty();
+    if (!length || is_untold) return s3_fail(ErrorCode::kMissingContentLength);
     size_bytes_ = *length;
   }
   if (call.payload == PayloadKind::kHashed) sha256_.emplace(DigestKind::kSha256);

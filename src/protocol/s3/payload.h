@@ -28,7 +28,8 @@ namespace keelson::s3 {
 
 class PayloadReader {
  public:
-  // `with_md5`: the MD5 is wanted although the client does not ask for it (entity tags). `wanted`: a checksum that is
+  // `with_md5`: the MD5 is wanted although the client does not ask for it (entity tags); these are the bytes of an
+  // object, whose length must be told. `wanted`: a checksum that is
   // to be computed if the client brings none. kMissingContentLength, kInvalidDigest, kInvalidRequest, kInvalidArgument.
   static S3Result<PayloadReader> open(Call& call, bool with_md5, std::optional<ChecksumAlgorithm> wanted = {},
                                       bool with_checksums = true);
@@ -46,7 +47,7 @@ class PayloadReader {
 
  private:
   explicit PayloadReader(Call& call) : call_(&call) {}
-  S3Result<> read_headers();
+  S3Result<> read_headers(bool is_object);
   S3Result<> read_checksum_headers();
   S3Result<> finish();
   S3Result<> finish_checksum();

@@ -10,6 +10,12 @@ namespace keelson::s3 {
 
 namespace {
 
+// Of UTF-8: every byte that begins one.
+size_t character_count(std::string_view text) {
+  return static_cast<size_t>(
+      std::count_if(text.begin(), text.end(), [](char c) { return (static_cast<uint8_t>(c) & 0xc0) != 0x80; }));
+}
+
 S3Result<> check_tags(const Tags& tags, size_t count_max) {
   if (tags.size() > count_max) {
     return s3_fail(ErrorCode::kBadRequest, count_max == kObjectTagsMax ? "Object tags cannot be greater than 10"
@@ -17,10 +23,10 @@ S3Result<> check_tags(const Tags& tags, size_t count_max) {
   }
   for (size_t i = 0; i < tags.size(); ++i) {
     const auto& [key, value] = tags[i];
-    if (key.empty() || key.size() > kTagKeyBytesMax) {
+    if (key.empty() || character_count(key) > kTagKeyCharactersMax) {
       return s3_fail(ErrorCode::kInvalidTag, "The TagKey you have provided is invalid");
     }
-    if (value.size() > kTagValueBytesMax) {
+    if (character_count(value) > kTagValueCharactersMax) {
       return s3_fail(ErrorCode::kInvalidTag, "The TagValue you have provided is invalid");
     }
     if (key.starts_with("aws:")) {

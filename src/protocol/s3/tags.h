@@ -16,9 +16,9 @@ using Tags = blob::Pairs;
 
 inline constexpr size_t kObjectTagsMax = 10;
 inline constexpr size_t kBucketTagsMax = 50;
-// In characters; ours are bytes of UTF-8, of which a character has at most four.
-inline constexpr size_t kTagKeyBytesMax = 128 * 4;
-inline constexpr size_t kTagValueBytesMax = 256 * 4;
+// In characters, not bytes of UTF-8.
+inline constexpr size_t kTagKeyCharactersMax = 128;
+inline constexpr size_t kTagValueCharactersMax = 256;
 
 // <Tagging><TagSet><Tag><Key/><Value/></Tag></TagSet></Tagging>. kMalformedXML, kInvalidTag, kBadRequest (too many).
 [[nodiscard]] S3Result<Tags> parse_tagging_document(std::string_view xml, size_t count_max);
