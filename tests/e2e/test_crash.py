@@ -136,11 +136,10 @@ def test_damage_in_the_log_stops_its_shard_alone(launch):
             connection.ok("SET", f"k{i}", "y" * 200)
     server.kill()
     path, end = newest_record_end(server.data)
-    with open(path, "r+b") as segment:
-        segment.seek(end // 2)
-        byte = segment.read(1)
-        segment.seek(end // 2)
-        segment.write(bytes([byte[0] ^ 0x40]))
+    with open(path, "r+b") as segment:   # within the payload of a record in the middle; a mark beside it could be spared
+        at = segment.read().index(b"y" * 100, end // 2)
+        segment.seek(at)
+        segment.write(b"z")
     again = launch.keelson(options)
     with again.connect() as connection:
         replies = [connection.call("GET", f"k{i}") for i in range(300)]
