@@ -55,13 +55,14 @@ Result<std::string> read_file(Disk& disk, const std::string& path, uint64_t byte
   return content;
 }
 
-Task<Status> replace_file(Disk& disk, Reactor& on, std::string folder, std::string name, std::string content) {
+Task<Status> replace_file(Disk& disk, Reactor& on, std::string folder, std::string name, std::string content,
+                          OpenMode mode) {
   const std::string path = folder + "/" + name;
   const std::string aside = path + ".new";
   if (disk.exists(aside)) {  // left by a crash
     if (Status removed = disk.remove(aside); !removed.ok()) co_return forward_error(removed);
   }
-  Result<std::unique_ptr<File>> file = disk.open(aside, OpenMode::kCreate);
+  Result<std::unique_ptr<File>> file = disk.open(aside, mode);
   if (!file.ok()) co_return forward_error(file);
   Status done = (*file)->write_at(0, content);
   if (done.ok()) done = co_await (*file)->sync(on);

@@ -52,9 +52,13 @@ class File {
 
 enum class OpenMode : uint8_t {
   kRead,
-  kReadWrite,  // must exist
-  kCreate,     // must not exist; durable only after sync_directory() of its folder
+  kReadWrite,      // must exist
+  kCreate,         // must not exist; durable only after sync_directory() of its folder
+  kCreatePrivate,  // the same, for a secret: nobody but the owner may read it
 };
+[[nodiscard]] constexpr bool creates(OpenMode mode) {
+  return mode == OpenMode::kCreate || mode == OpenMode::kCreatePrivate;
+}
 
 enum class FileKind : uint8_t { kFile, kFolder, kOther };
 
@@ -96,8 +100,9 @@ class Disk {
 // Reads a whole file of at most `bytes_max` bytes.
 Result<std::string> read_file(Disk& disk, const std::string& path, uint64_t bytes_max);
 // Writes `path` so that after a crash it has the old content or the new: aside, synced, renamed, folder synced.
-// `folder` is the folder of `path`.
-Task<Status> replace_file(Disk& disk, Reactor& on, std::string folder, std::string name, std::string content);
+// `folder` is the folder of `path`; `mode` is one that creates.
+Task<Status> replace_file(Disk& disk, Reactor& on, std::string folder, std::string name, std::string content,
+                          OpenMode mode = OpenMode::kCreate);
 
 }  // namespace keelson::env
 

@@ -155,7 +155,7 @@ Result<OverlayDisk::Shared> OverlayDisk::content_of(const std::string& path) {
 }
 
 Result<std::unique_ptr<env::File>> OverlayDisk::open(const std::string& path, env::OpenMode mode) {
-  if (mode == env::OpenMode::kCreate) {
+  if (creates(mode)) {
     if (exists(path)) return fail(env::DiskErrc::kExists, path + " is there already");
     Shared content = Content::make(path, nullptr, 0);
     changed_[path] = content;

@@ -55,7 +55,8 @@ class Writer final : public cli::BackupVisitor {
       node_.assign(size, '\0');
       return {};
     }
-    auto file = disk_.open(path, env::OpenMode::kCreate);
+    const auto mode = name == kRootKeyName ? env::OpenMode::kCreatePrivate : env::OpenMode::kCreate;
+    auto file = disk_.open(path, mode);
     if (!file.ok()) return forward_error(file);
     file_ = std::move(*file);
     return file_->preallocate(size);

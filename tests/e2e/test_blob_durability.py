@@ -122,7 +122,10 @@ def test_the_root_key_is_in_the_backup(launch, tmp_path):
     made = (server.data / "s3-root-key").read_bytes()
     keelson("backup", "--http", f"127.0.0.1:{server.http_port}", tmp_path / "node.backup")
     keelson("restore", "--data-dir", tmp_path / "restored" / "data", tmp_path / "node.backup")
-    assert (tmp_path / "restored" / "data" / "s3-root-key").read_bytes() == made
+    restored = tmp_path / "restored" / "data" / "s3-root-key"
+    assert restored.read_bytes() == made
+    for path in (server.data / "s3-root-key", restored):
+        assert path.stat().st_mode & 0o077 == 0, "a secret is for its owner alone"
 
 
 @pytest.mark.sanitized

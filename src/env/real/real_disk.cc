@@ -23,6 +23,7 @@ namespace keelson::env {
 namespace {
 
 constexpr mode_t kFileMode = 0640;
+constexpr mode_t kPrivateFileMode = 0600;
 constexpr mode_t kFolderMode = 0750;
 
 DiskErrc from_errno(int error) {
@@ -188,9 +189,9 @@ void RealDisk::run(Callback work) {
 Result<std::unique_ptr<File>> RealDisk::open(const std::string& path, OpenMode mode) {
   int flags = O_RDONLY;
   if (mode == OpenMode::kReadWrite) flags = O_RDWR;
-  if (mode == OpenMode::kCreate) flags = O_RDWR | O_CREAT | O_EXCL;
-  Descriptor descriptor(open_retrying(path, flags, kFileMode));
-  if (descriptor.get() < 0) return fail_with(errno, mode == OpenMode::kCreate ? "create" : "open", path);
+  if (creates(mode)) flags = O_RDWR | O_CREAT | O_EXCL;
+  Descriptor descriptor(open_retrying(path, flags, mode == OpenMode::kCreatePrivate ? kPrivateFileMode : kFileMode));
+  if (descriptor.get() < 0) return fail_with(errno, creates(mode) ? "create" : "open", path);
   return std::make_unique<RealFile>(*this, std::move(descriptor), path);
 }
 

@@ -76,7 +76,7 @@ Result<std::unique_ptr<File>> MountedDisk::open(const std::string& given, OpenMo
   if (Status alive = check_alive(); !alive.ok()) return forward_error(alive);
   const std::string path = plain(given);
   InodePtr inode = state_.find(path);
-  if (mode == OpenMode::kCreate) {
+  if (creates(mode)) {
     if (inode || state_.is_folder(path)) return fail(DiskErrc::kExists, path + " exists");
     Result<InodePtr> made = state_.create(path);
     if (!made.ok()) return forward_error(made);

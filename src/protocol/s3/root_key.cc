@@ -54,8 +54,8 @@ Task<Result<RootKey>> load_or_make_root_key(env::Disk& disk, env::Reactor& on, s
   key.id = make_access_key_id(on.random());
   key.secret = make_secret(on.random());
   key.is_new = true;
-  Status written =
-      co_await env::replace_file(disk, on, folder, std::string(kFileName), key.id + " " + key.secret + "\n");
+  Status written = co_await env::replace_file(disk, on, folder, std::string(kFileName),
+                                              key.id + " " + key.secret + "\n", env::OpenMode::kCreatePrivate);
   if (!written.ok()) co_return forward_error(written);
   co_return key;
 }
