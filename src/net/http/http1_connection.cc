@@ -133,7 +133,13 @@ void Http1Connection::start_request(size_t head_bytes) {
   trailers_.clear();
   answer_ = Answer::kNone;
   keeps_alive_ = head_.keeps_alive && !local_.is_stopping();
-  is_waiting_for_continue_ = head_.expects_continue;
+  is_waiting_for_continue_ = head_.expects_continue && !decoder_.is_done();
+  // A server may leave 100 out where there is no content (RFC 9110, section 10.1.1). But botocore (the AWS command
+  // line) that got a final answer instead cannot read the next one on the same connection, and waits for a minute.
+  if (head_.expects_continue && !is_waiting_for_continue_) {
+    output_.buffer().append("HTTP/1.1 100 Continue\r\n\r\n");
+    local_.counters.responses[0].add();
+  }
   local_.counters.requests.add();
 }
 

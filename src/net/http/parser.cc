@@ -343,7 +343,7 @@ HeadOutcome parse_request_head(std::string_view bytes, const Limits& limits, std
     if (!equal_ignoring_case(marks.expectation, "100-continue")) {
       return {0, {417, "the only expectation known is 100-continue"}};
     }
-    head.expects_continue = head.minor_version >= 1 && head.framing.kind != Framing::Kind::kNone;
+    head.expects_continue = head.minor_version >= 1;
   }
   return outcome;
 }
