@@ -16,6 +16,16 @@ using log::LogErrc;
 
 constexpr int64_t kNsPerMs = 1'000'000;
 constexpr unsigned kVersionsMax = 4;
+// A client learns of an answer no sooner than the network brings it. With `interval` and `never` that is what a killed
+// process keeps: what one reactor handed to the log's at the end of its turn is written by then.
+constexpr int64_t kAnswerNs = kNsPerMs / 20;
+
+template <class Body>
+Task<LogErrc> apply(blobstore::Store& store, env::Reactor& here, const Body& body, blob::Answer& answer) {
+  const LogErrc outcome = co_await store.apply(here, body, answer);
+  co_await sleep_for(here, kAnswerNs);
+  co_return outcome;
+}
 
 }  // namespace
 
@@ -294,7 +304,7 @@ Task<void> BlobClient::put(Store& store, env::Reactor& here, size_t at) {
   const KnownKey before = key.possible[0];
   key.possible.push_back(after);
   Answer answer;
-  const LogErrc outcome = co_await store.apply(here, body, answer);
+  const LogErrc outcome = co_await apply(store, here, body, answer);
   key.possible = {before};
   if (outcome == LogErrc::kOk && !answer.ok()) co_return violate("a put is refused");
   after[0].version = answer.object.version;
@@ -313,7 +323,7 @@ Task<void> BlobClient::remove(Store& store, env::Reactor& here, size_t at) {
   key.possible.push_back(after);
   const blob::DeleteObject body{.bucket = bucket_, .key = key_of(at)};
   Answer answer;
-  const LogErrc outcome = co_await store.apply(here, body, answer);
+  const LogErrc outcome = co_await apply(store, here, body, answer);
   key.possible = {before};
   if (is_versioned_) after[0].version = answer.object.version;
   settle(outcome, key, std::move(after));
@@ -329,7 +339,7 @@ Task<void> BlobClient::remove_version(Store& store, env::Reactor& here, size_t a
   key.possible.push_back(after);
   const blob::DeleteObject body{.bucket = bucket_, .key = key_of(at), .version = before[which].version};
   Answer answer;
-  const LogErrc outcome = co_await store.apply(here, body, answer);
+  const LogErrc outcome = co_await apply(store, here, body, answer);
   key.possible = {before};
   settle(outcome, key, std::move(after));
 }
@@ -356,7 +366,7 @@ Task<void> BlobClient::begin_upload(Store& store, env::Reactor& here, size_t at)
   key.is_upload_in_doubt = true;
   const blob::CreateUpload body{bucket_, key_of(at), "me", {}};
   Answer answer;
-  const LogErrc outcome = co_await store.apply(here, body, answer);
+  const LogErrc outcome = co_await apply(store, here, body, answer);
   key.is_upload_in_doubt = outcome == LogErrc::kFailed;
   if (outcome == LogErrc::kOk) key.upload = KnownUpload{answer.upload.id, {}};
 }
@@ -371,7 +381,7 @@ Task<void> BlobClient::put_part(Store& store, env::Reactor& here, size_t at) {
   const blob::PutPart body{bucket_, key_of(at), key.upload->id, number, {}, {}, std::move(*payload)};
   key.is_upload_in_doubt = true;
   Answer answer;
-  const LogErrc outcome = co_await store.apply(here, body, answer);
+  const LogErrc outcome = co_await apply(store, here, body, answer);
   key.is_upload_in_doubt = outcome == LogErrc::kFailed;
   if (outcome != LogErrc::kOk) co_return;
   if (!answer.ok()) co_return violate("a part is refused");
@@ -399,11 +409,11 @@ Task<void> BlobClient::end_upload(Store& store, env::Reactor& here, size_t at) {
     }
     apply_put(after, std::move(made));
     key.possible.push_back(after);
-    outcome = co_await store.apply(here, body, answer);
+    outcome = co_await apply(store, here, body, answer);
     after[0].version = answer.object.version;
   } else {
     const blob::AbortUpload body{bucket_, key_of(at), key.upload->id};
-    outcome = co_await store.apply(here, body, answer);
+    outcome = co_await apply(store, here, body, answer);
   }
   key.possible = {before};
   if (outcome == LogErrc::kOk && !answer.ok()) co_return violate("an upload cannot be ended");
