@@ -15,6 +15,7 @@
 // and (d) the log is synced after that was found, so no crash brings a state back that needs it. Once (a) to (c) hold,
 // they hold for good: what is dead is named by nobody.
 #include <algorithm>
+#include <span>
 #include <utility>
 
 #include "base/check.h"
@@ -239,22 +240,31 @@ Task<Status> Store::Inside::rewrite(shard::ShardId id, std::vector<uint32_t> vic
   co_return co_await commit_moves(id, moving, victims);
 }
 
+Task<Status> Store::Inside::read_piece(shard::ShardId id, uint32_t volume, uint64_t offset, size_t bytes,
+                                       PieceBuffer& into) {
+  env::Reactor& here = owner_of(id);
+  Result<VolumeFile> file = volumes_of(id).file(volume);
+  if (!file.ok()) co_return forward_error(file);
+  co_return co_await into.read(std::move(*file), offset, bytes, here, *stats[here.index()]);
+}
+
 Task<Status> Store::Inside::copy_extent(shard::ShardId id, blob::Extent from, uint64_t owner, Moving& moving,
                                         std::vector<blob::Extent>& to) {
   VolumeSet& volumes = volumes_of(id);
   env::Reactor& here = owner_of(id);
-  std::string bytes;
+  PieceBuffer piece;
   Region region;
   uint64_t done = 0;  // payload
   while (done < from.length_bytes) {
     const int64_t began_ns = here.clock().monotonic_ns();
     const uint64_t payload = std::min<uint64_t>(from.length_bytes - done, kChunksAtOnce * kChunkPayloadMax);
     const uint64_t offset = from.offset_bytes + done / kChunkPayloadMax * kFullChunkBytes;
-    bytes.resize(blob::disk_bytes(payload));
-    if (Status got = volumes.read(from.volume, offset, bytes); !got.ok()) {
+    const uint64_t size_bytes = blob::disk_bytes(payload);
+    if (Status got = co_await read_piece(id, from.volume, offset, size_bytes, piece); !got.ok()) {
       // Whatever the reason, the object cannot be read there now.
       co_return fail(LogErrc::kDamaged, got.error().message());
     }
+    const std::span<char> bytes(piece.data(), size_bytes);
     if (region.room() < bytes.size()) {
       const uint64_t rest_bytes = blob::disk_bytes(from.length_bytes - done);
       Result<Region> next =
@@ -280,7 +290,8 @@ Task<Status> Store::Inside::copy_extent(shard::ShardId id, blob::Extent from, ui
       write_chunk_header({volumes.shard(), region.volume, region.offset_bytes + at}, crc, size - kChunkHeaderBytes,
                          owner, &bytes[at]);
     }
-    if (Status written = volumes.write(region, bytes); !written.ok()) co_return forward_error(written);
+    if (Status written = volumes.write(region, {bytes.data(), bytes.size()}); !written.ok())
+      co_return forward_error(written);
     to.back().length_bytes += payload;
     done += payload;
     moving.bytes += payload;
@@ -315,17 +326,18 @@ Task<std::string> Store::Inside::verify_extent(shard::ShardId id, blob::Extent e
                                                uint64_t& bytes_read) {
   VolumeSet& volumes = volumes_of(id);
   env::Reactor& here = owner_of(id);
-  std::string bytes;
+  PieceBuffer piece;
   for (uint64_t done = 0; done < extent.length_bytes;) {
     const int64_t began_ns = here.clock().monotonic_ns();
     const uint64_t payload = std::min<uint64_t>(extent.length_bytes - done, kChunksAtOnce * kChunkPayloadMax);
     const uint64_t offset = extent.offset_bytes + done / kChunkPayloadMax * kFullChunkBytes;
-    bytes.resize(blob::disk_bytes(payload));
-    if (Status got = volumes.read(extent.volume, offset, bytes); !got.ok()) {
+    const uint64_t size_bytes = blob::disk_bytes(payload);
+    if (Status got = co_await read_piece(id, extent.volume, offset, size_bytes, piece); !got.ok()) {
       co_return got.error().message();
     }
+    const std::string_view bytes(piece.data(), size_bytes);
     for (size_t at = 0; at < bytes.size(); at += kFullChunkBytes) {
-      const std::string_view chunk = std::string_view(bytes).substr(at, kFullChunkBytes);
+      const std::string_view chunk = bytes.substr(at, kFullChunkBytes);
       const ChunkFlaw found = check_chunk({volumes.shard(), extent.volume, offset + at}, chunk, owner);
       if (found == ChunkFlaw::kNone) continue;
       co_return volumes.path_of(extent.volume) + " at offset " + std::to_string(offset + at) + ": " +

@@ -9,6 +9,7 @@
 #include <string_view>
 #include <vector>
 
+#include "blobstore/piece_buffer.h"
 #include "blobstore/store.h"
 #include "blobstore/volume_set.h"
 
@@ -42,6 +43,8 @@ struct Store::Inside {
   // Leaves the reactor to others for as long as the share of time demands, after work of that long.
   Task<void> rest(env::Reactor& here, int64_t worked_ns);
 
+  // From the page cache, or else off the reactor: background work reads what nobody has read for long.
+  Task<Status> read_piece(shard::ShardId id, uint32_t volume, uint64_t offset, size_t bytes, PieceBuffer& into);
   struct Moving;
   Task<Status> copy_extent(shard::ShardId id, blob::Extent from, uint64_t owner, Moving& moving,
                            std::vector<blob::Extent>& to);

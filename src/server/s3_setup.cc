@@ -95,6 +95,7 @@ void write_store(const blobstore::Store& store, OpenMetrics& out) {
   constexpr Row kRows[] = {
       {"keelson_blob_written_bytes", "bytes", "Payload written to volumes.", &Stats::written_bytes},
       {"keelson_blob_read_bytes", "bytes", "Payload read from volumes.", &Stats::read_bytes},
+      {"keelson_blob_cold_reads", "", "Reads of volumes that had to wait for the disk.", &Stats::cold_reads},
       {"keelson_blob_syncs", "", "Syncs of volumes.", &Stats::syncs},
       {"keelson_blob_sync_failures", "", "Syncs of volumes that failed.", &Stats::sync_failures},
       {"keelson_blob_refused_full", "", "Writes refused because the disk was full.", &Stats::refused_full},
