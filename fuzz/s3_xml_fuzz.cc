@@ -51,6 +51,7 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   check_document<ObjectLockConfiguration>(xml);
   check_document<WebsiteConfiguration>(xml);
   check_document<PublicAccessBlock>(xml);
+  check_document<BucketEncryption>(xml);
   if (const auto tags = parse_tagging_document(xml, kObjectTagsMax)) {
     KEELSON_CHECK(parse_tagging_document(tagging_document(*tags), kObjectTagsMax) == *tags, "tags read back the same");
   }

@@ -5,6 +5,7 @@
 
 #include "base/check.h"
 #include "base/logging.h"
+#include "blobstore/codec.h"
 #include "blobstore/list_merge.h"
 #include "blobstore/reader.h"
 #include "blobstore/store_inside.h"
@@ -274,7 +275,10 @@ Task<LogErrc> Store::usage(env::Reactor& here, BucketId bucket, Answer& answer) 
 
 std::unique_ptr<BlobWriter> Store::new_writer(env::Reactor& here, BucketId bucket, std::string_view key,
                                               WriterOptions options) {
-  return std::make_unique<Writer>(*inside_, here, shard_of(bucket, key), blob::owner_of_object(bucket, key), options);
+  const uint64_t owner = blob::owner_of_object(bucket, key);
+  const WriterOptions as_stored{.size_expected = stored_bytes_expected(options), .is_part = options.is_part};
+  auto writer = std::make_unique<Writer>(*inside_, here, shard_of(bucket, key), owner, as_stored);
+  return encode_into(std::move(writer), options, owner, here.random());
 }
 
 Task<Opened> Store::open_object(env::Reactor& here, blob::HeadObject what) {
@@ -289,20 +293,24 @@ Task<Opened> Store::open_object(env::Reactor& here, blob::HeadObject what) {
     target.engine().query({}, encoded.command(), sink);
     if (!opened.answer.ok()) return LogErrc::kOk;
     reader = std::make_unique<Reader>(*inside_, here, id, blob::owner_of_object(what.bucket, what.key),
-                                      opened.answer.object.meta.payload);
+                                      stored_payload(opened.answer.object.meta.payload));
     reader->pin_and_prefetch();
     return LogErrc::kOk;
   });
-  opened.reader = std::move(reader);
+  if (reader != nullptr) {
+    opened.reader =
+        decode_from(std::move(reader), opened.answer.object.meta.payload, blob::owner_of_object(what.bucket, what.key));
+  }
   co_return opened;
 }
 
 Task<Opened> Store::open_payload(env::Reactor& here, BucketId bucket, std::string key, Payload payload) {
   Opened opened;
   const shard::ShardId id = shard_of(bucket, key);
-  auto reader = std::make_unique<Reader>(*inside_, here, id, blob::owner_of_object(bucket, key), std::move(payload));
+  const uint64_t owner = blob::owner_of_object(bucket, key);
+  auto reader = std::make_unique<Reader>(*inside_, here, id, owner, stored_payload(payload));
   co_await shard::call_on(here, inside_->owner_of(id), [&] { reader->pin_and_prefetch(); });
-  opened.reader = std::move(reader);
+  opened.reader = decode_from(std::move(reader), payload, owner);
   co_return opened;
 }
 

@@ -31,6 +31,7 @@
 #include "base/metrics.h"
 #include "base/result.h"
 #include "base/task.h"
+#include "blobstore/sealing.h"
 #include "blobstore/volume_set.h"
 #include "engine/blob/answer.h"
 #include "engine/blob/commands.h"
@@ -73,9 +74,13 @@ class BlobWriter {
 
 struct WriterOptions {
   // A Content-Length lets the payload lie in one piece; it need not be true.
-  std::optional<uint64_t> size_expected;
+  std::optional<uint64_t> size_expected{};
   // A part of an upload: never inline (PutPart takes extents alone).
   bool is_part = false;
+  // The data key that the payload is sealed with; parts of one upload share it. None: it is stored as it is.
+  std::optional<SecretKey> key{};
+  // With zstd, if that helps.
+  bool compress = false;
 };
 
 // Gives back a payload. While it lives its volumes stay, even if the object is removed.
@@ -87,6 +92,9 @@ class BlobReader {
   // The next piece, of at most kPieceBytesMax, empty at the end; holds until the next call. Its CRC has been checked.
   // An error names file and offset; nothing of a damaged chunk is handed out.
   virtual Task<Result<std::string_view>> next() = 0;
+  // The data key that the payload was sealed with; before the first next(). Without one, reading a payload that is
+  // sealed is kRefused, and with another one kDamaged. One that is not sealed needs none.
+  virtual void use_key(const SecretKey& /*data_key*/) {}
 };
 inline constexpr size_t kPieceBytesMax = size_t{256} << 10;
 

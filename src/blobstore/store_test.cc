@@ -280,5 +280,35 @@ TEST(Store, DeletingMakesRoomOnAFullDisk) {
   h.world.run(h.here(), h.store->stop());
 }
 
+// Sealed and compressed payloads, small and large: rounds move them without a key, and they come back with it.
+TEST(Store, EncodedPayloadsAreMovedAsTheyAre) {
+  StoreHarness h;
+  WriterOptions options;
+  options.key = *SecretKey::from(std::string(kKeyBytes, 'k'));
+  options.compress = true;
+  const std::string bytes = text_of(1'000'000);
+  for (const size_t size : {0UL, 100UL, 112UL, 113UL, 5'000UL, 1'000'000UL}) {
+    const std::string key = "sealed" + std::to_string(size);
+    const Payload payload = h.put(key, bytes.substr(0, size), options);
+    EXPECT_EQ(payload.size_bytes, size);
+    EXPECT_EQ(payload.segments.size(), size == 0 ? 0U : 1U);
+    EXPECT_EQ(payload.extents.empty(), size <= 112) << "with its tag it is inline";
+  }
+  h.put("gone", "x" + bytes);
+  h.remove("gone");
+  ASSERT_TRUE(h.world.run(h.here(), h.store->compact_now()).ok());
+  EXPECT_LT(h.disk_bytes(), 600'000) << "it was moved, and it is compressed";
+  for (const size_t size : {0UL, 100UL, 112UL, 113UL, 5'000UL, 1'000'000UL}) {
+    const Opened opened = h.open("sealed" + std::to_string(size));
+    EXPECT_EQ(h.world.run(h.here(), h.read(*opened.reader)).ok(), size == 0) << "without its key";
+    opened.reader->use_key(*options.key);
+    const Result<std::string> read = h.world.run(h.here(), h.read(*opened.reader));
+    ASSERT_TRUE(read.ok()) << read.error().message();
+    EXPECT_TRUE(*read == bytes.substr(0, size)) << size;
+  }
+  const auto report = h.world.run(h.here(), h.store->scrub_now());
+  EXPECT_TRUE(report.ok() && report->damaged == 0);
+}
+
 }  // namespace
 }  // namespace keelson::blobstore

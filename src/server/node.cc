@@ -178,7 +178,9 @@ Task<Status> Node::start_s3() {
   store_ = std::make_unique<blobstore::Store>(env_, *runtime_, runtime_->router(kBlobService),
                                               make_store_options(settings, folder_->path()));
   if (Status started = co_await store_->start(); !started.ok()) co_return forward_error(started);
-  s3_ = std::make_unique<s3::S3Service>(env_, *store_, make_s3_options(settings, root_key_));
+  auto masters = co_await load_master_keys(settings, env_, folder_->path());
+  if (!masters.ok()) co_return forward_error(masters);
+  s3_ = std::make_unique<s3::S3Service>(env_, *store_, make_s3_options(settings, root_key_, std::move(*masters)));
   if (Status started = co_await s3_->start(); !started.ok()) co_return forward_error(started);
   co_return listen_s3();
 }

@@ -16,7 +16,7 @@ using monitor::MetricType;
 using monitor::OpenMetrics;
 
 // Names with commas between, in lower case.
-std::vector<std::string> parse_domains(const std::string& text) {
+std::vector<std::string> parse_names(const std::string& text) {
   std::vector<std::string> domains;
   std::string domain;
   for (const char c : text + ",") {
@@ -28,6 +28,12 @@ std::vector<std::string> parse_domains(const std::string& text) {
     }
   }
   return domains;
+}
+
+s3::CustomerKeysOver parse_customer_keys(const Settings& settings) {
+  const std::string& text = settings.text("s3.customer-keys-over");
+  if (text == "tls") return s3::CustomerKeysOver::kTls;
+  return text == "anything" ? s3::CustomerKeysOver::kAnything : s3::CustomerKeysOver::kTlsOrLoopback;
 }
 
 log::Durability parse_blob_durability(const Settings& settings) {
@@ -153,6 +159,11 @@ void check_s3_settings(const Settings& settings, bool has_secret, std::vector<Se
     errors.push_back(
         {settings.origin("s3.access-key-id"), "s3.access-key-id", "an access key id has 3 to 128 letters and digits"});
   }
+  const std::string& masters = settings.text("s3.master-keys");
+  if (!masters.empty() && !s3::MasterKeys::parse(masters)) {
+    errors.push_back({settings.origin("s3.master-keys"), "s3.master-keys",
+                      "a master key is 32 bytes in base64 (head -c 32 /dev/urandom | base64)"});
+  }
   if (settings.text("s3.region").empty()) {
     errors.push_back({settings.origin("s3.region"), "s3.region", "the region must have a name"});
   }
@@ -179,14 +190,26 @@ blobstore::StoreOptions make_store_options(const Settings& settings, const std::
   return options;
 }
 
-s3::S3Options make_s3_options(const Settings& settings, const s3::RootKey& root) {
+Task<Result<s3::MasterKeys>> load_master_keys(const Settings& settings, env::Env& env, std::string data_folder) {
+  if (const auto given = s3::MasterKeys::parse(settings.text("s3.master-keys"))) co_return *given;
+  const std::string& path = settings.text("s3.master-keys-file");
+  if (!path.empty()) co_return s3::load_master_keys(env.disk(), path);
+  co_return co_await s3::load_or_make_master_keys(env.disk(), env.reactor(0), std::move(data_folder));
+}
+
+s3::S3Options make_s3_options(const Settings& settings, const s3::RootKey& root, s3::MasterKeys masters) {
   s3::S3Options options;
   options.root_key_id = root.id;
   options.root_secret = root.secret;
   options.region = settings.text("s3.region");
-  options.domains = parse_domains(settings.text("s3.domain"));
-  options.website_domains = parse_domains(settings.text("s3.website-domain"));
+  options.domains = parse_names(settings.text("s3.domain"));
+  options.website_domains = parse_names(settings.text("s3.website-domain"));
   options.lifecycle_day_ms = settings.number("s3.lifecycle-day");
+  options.master_keys = std::make_shared<const s3::MasterKeys>(std::move(masters));
+  options.customer_keys = parse_customer_keys(settings);
+  if (settings.text("blob.compression") == "zstd") {
+    options.compressed_buckets = parse_names(settings.text("blob.compressed-buckets"));
+  }
   options.http.connections_max = static_cast<uint32_t>(settings.number("s3.max-connections"));
   return options;
 }

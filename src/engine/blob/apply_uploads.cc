@@ -27,6 +27,18 @@ void add_dead(Answer& answer, const Payload& payload) {
   answer.dead.insert(answer.dead.end(), payload.extents.begin(), payload.extents.end());
 }
 
+// The segments of `payload` with those of `part` behind them. Once one of them is encoded, all are told.
+void join_segments(const Payload& part, Payload& payload) {
+  if (part.size_bytes == 0 || (part.segments.empty() && payload.segments.empty())) return;
+  if (payload.segments.empty() && payload.size_bytes != 0) {
+    payload.segments.push_back({.size_bytes = payload.size_bytes, .packed_bytes = payload.size_bytes});
+  }
+  if (part.segments.empty()) {
+    payload.segments.push_back({.size_bytes = part.size_bytes, .packed_bytes = part.size_bytes});
+  }
+  payload.segments.insert(payload.segments.end(), part.segments.begin(), part.segments.end());
+}
+
 // The parts that are named, one after another. Not kOk: they do not make an object.
 BlobErrc join_parts(const Upload& upload, const CompleteUpload& body, ObjectMeta& meta) {
   if (body.parts.empty()) return BlobErrc::kInvalidPart;
@@ -40,6 +52,7 @@ BlobErrc join_parts(const Upload& upload, const CompleteUpload& body, ObjectMeta
     if (found == upload.parts.end() || found->second.etag != named.etag) return BlobErrc::kInvalidPart;
     const UploadPart& part = found->second;
     if (named.number != last && part.payload.size_bytes < body.part_bytes_min) return BlobErrc::kEntityTooSmall;
+    join_segments(part.payload, meta.payload);
     meta.payload.size_bytes += part.payload.size_bytes;
     if (meta.payload.size_bytes > kObjectBytesMax) return BlobErrc::kEntityTooLarge;
     meta.payload.extents.insert(meta.payload.extents.end(), part.payload.extents.begin(), part.payload.extents.end());
@@ -51,6 +64,7 @@ BlobErrc join_parts(const Upload& upload, const CompleteUpload& body, ObjectMeta
 // The payload with the extents of `item` replaced; false if one of them is not there any more.
 bool replace_extents(const Payload& payload, const MoveExtents::Item& item, Payload& moved) {
   moved.size_bytes = payload.size_bytes;
+  moved.segments = payload.segments;
   size_t replaced = 0;
   for (const Extent& extent : payload.extents) {
     const auto from = std::find(item.from.begin(), item.from.end(), extent);
@@ -122,7 +136,8 @@ void apply_to(BlobState& state, const engine::ApplyContext& context, const PutPa
   const auto at = find_upload(state, body.bucket, body.key, body.upload);
   if (bucket == nullptr) {
     answer.error = BlobErrc::kNoSuchBucket;
-  } else if (body.number == 0 || body.number > kPartNumberMax || !body.payload.inline_bytes.empty()) {
+  } else if (body.number == 0 || body.number > kPartNumberMax || !body.payload.inline_bytes.empty() ||
+             body.payload.segments.size() > 1) {
     answer.error = BlobErrc::kInvalid;
   } else if (at == state.uploads.end()) {
     answer.error = BlobErrc::kNoSuchUpload;

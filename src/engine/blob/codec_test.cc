@@ -83,6 +83,92 @@ TEST(MetaCodec, AnOrdinaryObjectIsSmall) {
   EXPECT_FALSE(read_entry(bytes + "x", read));
 }
 
+ObjectMeta encoded_meta() {
+  ObjectMeta meta = full_meta();
+  Salt salt{};
+  salt.fill(7);
+  meta.payload.segments = {{.size_bytes = 100, .packed_bytes = 100},
+                           {.size_bytes = 150, .packed_bytes = 150, .is_sealed = true, .salt = salt},
+                           {.size_bytes = 50, .packed_bytes = 20, .is_compressed = true}};
+  meta.payload.extents = {{1, 64, 100}, {7, 1'000'000'000'000, 166}, {7, 64, 20}};
+  return meta;
+}
+
+TEST(MetaCodec, EncodedPayloadsReadBack) {
+  std::string bytes;
+  append_meta(bytes, encoded_meta());
+  std::string_view from = bytes;
+  ObjectMeta read;
+  ASSERT_TRUE(read_meta(from, read));
+  EXPECT_TRUE(from.empty());
+  EXPECT_EQ(read, encoded_meta());
+  for (size_t size = 0; size < bytes.size(); ++size) {
+    from = std::string_view(bytes).substr(0, size);
+    EXPECT_FALSE(read_meta(from, read)) << size;
+  }
+  // As a part's.
+  Payload part{5, {}, {{1, 64, 21}}, {{.size_bytes = 5, .packed_bytes = 5, .is_sealed = true}}};
+  bytes.clear();
+  append_payload(bytes, part);
+  from = bytes;
+  Payload read_part;
+  ASSERT_TRUE(read_payload(from, read_part) && from.empty());
+  EXPECT_EQ(read_part, part);
+  // Inline: what is stored is longer than the content.
+  part = {5, std::string(21, 'x'), {}, part.segments};
+  bytes.clear();
+  append_payload(bytes, part);
+  from = bytes;
+  ASSERT_TRUE(read_payload(from, read_part) && from.empty());
+  EXPECT_EQ(read_part, part);
+}
+
+TEST(MetaCodec, SegmentsThatDoNotAddUpAreRefused) {
+  const auto is_read = [](const ObjectMeta& meta) {
+    std::string bytes;
+    append_meta(bytes, meta);
+    std::string_view from = bytes;
+    ObjectMeta read;
+    return read_meta(from, read);
+  };
+  ASSERT_TRUE(is_read(encoded_meta()));
+  ObjectMeta meta = encoded_meta();
+  meta.payload.segments[1].size_bytes = meta.payload.segments[1].packed_bytes = 151;
+  EXPECT_FALSE(is_read(meta)) << "more than the object";
+  meta = encoded_meta();
+  meta.payload.extents[1].length_bytes = 150;
+  EXPECT_FALSE(is_read(meta)) << "no room for the tag";
+  meta = encoded_meta();
+  meta.payload.segments = {{.size_bytes = 300, .packed_bytes = 300}};
+  meta.payload.extents = {{1, 64, 300}};
+  EXPECT_FALSE(is_read(meta)) << "nothing is encoded: it has another spelling";
+}
+
+// Records, index entries and checkpoints of version 1 of the engine, as it wrote them.
+TEST(MetaCodec, WhatVersion1WroteIsReadAsItWas) {
+  const auto from_hex = [](std::string_view text) {
+    std::string bytes;
+    for (size_t i = 0; i < text.size(); i += 2)
+      bytes += static_cast<char>(std::stoi(std::string(text.substr(i, 2)), nullptr, 16));
+    return bytes;
+  };
+  const std::string stored = from_hex(
+      "fc3fac02abababababababababababababababab020140640780a094a58d1dc8010202050831323334353637388420787878"
+      "787878787878787878787878787878787878787878787878787878787804270103612f6202086e6f2d73746f7265000f782d"
+      "616d7a2d6d6574612d73686970076b65656c736f6e02016101310162000b5354414e444152445f494102090361636c064145"
+      "5332353603010264000301640101046162636409010000");
+  std::string_view from = stored;
+  ObjectMeta read;
+  ASSERT_TRUE(read_meta(from, read) && from.empty());
+  EXPECT_EQ(read, full_meta());
+  std::string again;
+  append_meta(again, full_meta());
+  EXPECT_EQ(again, stored) << "what is not encoded is written as before";
+  PutPart part;
+  ASSERT_TRUE(decode(from_hex("09036b657903904e00000000000000000000000000000000000183013102050140"), part));
+  EXPECT_EQ(part.payload, (Payload{5, {}, {{1, 64, 5}}}));
+}
+
 TEST(IndexKeys, SortAsBucketKeyAndNewestFirst) {
   std::mt19937_64 random(7);
   std::vector<IndexKey> keys;

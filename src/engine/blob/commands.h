@@ -146,7 +146,8 @@ struct CreateUpload {
   ObjectMeta meta{};  // without payload
 };
 
-// Replaces a part of that number. Its payload is never inline. Answer: parts (one). kNoSuchUpload.
+// Replaces a part of that number. Its payload is never inline, and one segment if it is encoded. Answer: parts (one).
+// kNoSuchUpload.
 struct PutPart {
   static constexpr Code kCode = Code::kPutPart;
   BucketId bucket = 0;

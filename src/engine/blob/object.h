@@ -105,11 +105,26 @@ struct PartInfo {
   bool operator==(const PartInfo&) const = default;
 };
 
-// Where the bytes are: inline, or in extents, never both. size_bytes is their sum.
+// What one writer wrote, if it was encoded (compressed, then sealed: blobstore/codec.h). extent.h says how many bytes
+// it takes as it is stored.
+inline constexpr size_t kSaltBytes = 16;
+using Salt = std::array<unsigned char, kSaltBytes>;
+struct Segment {
+  uint64_t size_bytes = 0;    // of the content
+  uint64_t packed_bytes = 0;  // after compression; without it as many
+  bool is_compressed = false;
+  bool is_sealed = false;  // encrypted
+  Salt salt{};             // of the key that it is sealed with
+  bool operator==(const Segment&) const = default;
+};
+
+// Where the bytes are: inline, or in extents, never both; what is stored there has the sum of their lengths. That is
+// size_bytes, unless `segments` say that it is encoded; their sizes add up to size_bytes.
 struct Payload {
-  uint64_t size_bytes = 0;
+  uint64_t size_bytes = 0;  // of the content
   std::string inline_bytes{};
   std::vector<Extent> extents{};
+  std::vector<Segment> segments{};  // none: all is stored as it is
   bool operator==(const Payload&) const = default;
 };
 
@@ -124,7 +139,7 @@ struct ObjectMeta {
   Retention retention{};
   bool has_legal_hold = false;
   std::string acl{};              // opaque; empty: the bucket owner's alone
-  std::string encryption{};       // opaque description (algorithm, key's digest); empty: none
+  std::string encryption{};       // opaque: the data key as it is wrapped (protocol/s3/sse.h); empty: none
   std::vector<PartInfo> parts{};  // of a multipart object
   bool operator==(const ObjectMeta&) const = default;
 };

@@ -54,6 +54,7 @@ void add_headers(const Call& call, PolicyRequest& request) {
       {"x-amz-copy-source", "s3:x-amz-copy-source"},
       {"x-amz-metadata-directive", "s3:x-amz-metadata-directive"},
       {"x-amz-server-side-encryption", "s3:x-amz-server-side-encryption"},
+      {"x-amz-server-side-encryption-customer-algorithm", "s3:x-amz-server-side-encryption-customer-algorithm"},
       {"x-amz-storage-class", "s3:x-amz-storage-class"},
       {"x-amz-object-lock-mode", "s3:object-lock-mode"},
       {"x-amz-object-lock-legal-hold", "s3:object-lock-legal-hold"},

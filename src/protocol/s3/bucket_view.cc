@@ -38,6 +38,8 @@ BucketView::BucketView(std::shared_ptr<const blob::Bucket> of) : bucket(std::mov
   cors = read_document<CorsConfiguration>(*this, kCorsDocument);
   lifecycle = read_document<LifecycleConfiguration>(*this, kLifecycleDocument);
   website = read_document<WebsiteConfiguration>(*this, kWebsiteDocument);
+  encryption = read_document<BucketEncryption>(*this, kEncryptionDocument);
+  has_broken_encryption = document(kEncryptionDocument) != nullptr && !encryption;
   lock = read_document<ObjectLockConfiguration>(*this, kObjectLockDocument).value_or(ObjectLockConfiguration{});
   access_block = read_document<PublicAccessBlock>(*this, kPublicAccessDocument).value_or(PublicAccessBlock{});
 }

@@ -29,6 +29,7 @@ inline constexpr std::string_view kWebsiteDocument = "website";
 inline constexpr std::string_view kObjectLockDocument = "object-lock";
 inline constexpr std::string_view kOwnershipDocument = "ownership";
 inline constexpr std::string_view kPublicAccessDocument = "public-access-block";
+inline constexpr std::string_view kEncryptionDocument = "encryption";
 
 struct BucketView {
   explicit BucketView(std::shared_ptr<const blob::Bucket> of);
@@ -40,6 +41,8 @@ struct BucketView {
   std::optional<CorsConfiguration> cors;
   std::optional<LifecycleConfiguration> lifecycle;
   std::optional<WebsiteConfiguration> website;
+  std::optional<BucketEncryption> encryption;
+  bool has_broken_encryption = false;  // one is stored but cannot be read: nothing is written
   ObjectLockConfiguration lock;
   PublicAccessBlock access_block;
   std::string ownership;

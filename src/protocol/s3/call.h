@@ -18,6 +18,7 @@
 #include "protocol/s3/request.h"
 #include "protocol/s3/service.h"
 #include "protocol/s3/signature_v4.h"
+#include "protocol/s3/sse.h"
 #include "protocol/s3/uri.h"
 
 namespace keelson::s3 {
@@ -49,6 +50,9 @@ struct Call {
   PayloadKind payload = PayloadKind::kUnsigned;
   std::string payload_hash;       // with kHashed
   std::optional<ChunkSeed> seed;  // with kChunks and kChunksTrailer
+
+  // What the payload that is being written is sealed with (sse.h). Empty: it is not.
+  std::optional<Encryption> encryption;
 
   // What has been answered.
   bool is_answered = false;

@@ -141,6 +141,58 @@ std::string PublicAccessBlock::document() const {
   return xml.take();
 }
 
+S3Result<BucketEncryption> BucketEncryption::parse(std::string_view xml) {
+  const auto root = parse_root(xml, "ServerSideEncryptionConfiguration");
+  if (!root || root->children.size() != 1 || root->children.front().name != "Rule") return malformed();
+  const XmlElement& rule = root->children.front();
+  BucketEncryption encryption;
+  if (!read_bool(rule, "BucketKeyEnabled", encryption.has_bucket_key)) return malformed();
+  if (const XmlElement* chosen = rule.child("ApplyServerSideEncryptionByDefault")) {
+    const auto algorithm = chosen->child_text("SSEAlgorithm");
+    if (!algorithm) return malformed();
+    if (*algorithm == "aws:kms" || *algorithm == "aws:kms:dsse") {
+      return s3_fail(ErrorCode::kNotImplemented, "Encryption with keys of a key management service (" +
+                                                     std::string(*algorithm) + ") is not implemented; AES256 is.");
+    }
+    if (*algorithm != "AES256") return malformed();
+    if (const auto id = chosen->child_text("KMSMasterKeyID")) {
+      return invalid_argument(
+          "a KMSMasterKeyID is not applicable if the default sse algorithm is not aws:kms or aws:kms:dsse",
+          "KMSMasterKeyID", std::string(*id));
+    }
+    encryption.encrypts = true;
+  }
+  if (const XmlElement* blocked = rule.child("BlockedEncryptionTypes")) {
+    for (const XmlElement& type : blocked->children) {
+      if (type.name != "EncryptionType" || (type.text != "SSE-C" && type.text != "NONE")) return malformed();
+      encryption.blocks_customer_keys = encryption.blocks_customer_keys || type.text == "SSE-C";
+    }
+  } else if (!encryption.encrypts) {
+    return malformed();
+  }
+  return encryption;
+}
+
+std::string BucketEncryption::document() const {
+  XmlWriter xml;
+  xml.open_root("ServerSideEncryptionConfiguration");
+  xml.open("Rule");
+  if (encrypts) {
+    xml.open("ApplyServerSideEncryptionByDefault");
+    xml.element("SSEAlgorithm", "AES256");
+    xml.close("ApplyServerSideEncryptionByDefault");
+  }
+  xml.element("BucketKeyEnabled", has_bucket_key);
+  if (blocks_customer_keys || !encrypts) {
+    xml.open("BlockedEncryptionTypes");
+    xml.element("EncryptionType", blocks_customer_keys ? "SSE-C" : "NONE");
+    xml.close("BlockedEncryptionTypes");
+  }
+  xml.close("Rule");
+  xml.close("ServerSideEncryptionConfiguration");
+  return xml.take();
+}
+
 S3Result<std::string> parse_ownership(std::string_view xml) {
   const auto root = parse_root(xml, "OwnershipControls");
   if (!root || root->children.size() != 1 || root->children.front().name != "Rule") return malformed();

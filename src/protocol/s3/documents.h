@@ -60,6 +60,17 @@ struct PublicAccessBlock {
   [[nodiscard]] std::string document() const;
 };
 
+// <ServerSideEncryptionConfiguration>: what a new object gets whose request says nothing. kNotImplemented (keys of a
+// key management service), kInvalidArgument.
+struct BucketEncryption {
+  bool encrypts = false;              // AES256
+  bool has_bucket_key = false;        // reads back; it means nothing for AES256
+  bool blocks_customer_keys = false;  // BlockedEncryptionTypes: SSE-C
+
+  static S3Result<BucketEncryption> parse(std::string_view xml);
+  [[nodiscard]] std::string document() const;
+};
+
 // <OwnershipControls>: BucketOwnerEnforced, BucketOwnerPreferred or ObjectWriter.
 [[nodiscard]] S3Result<std::string> parse_ownership(std::string_view xml);
 [[nodiscard]] std::string ownership_document(std::string_view ownership);

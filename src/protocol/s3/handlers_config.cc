@@ -198,8 +198,16 @@ Task<S3Result<>> DeletePublicAccessBlock(Call& call) {
   co_return co_await change_document(call, kPublicAccessDocument, std::nullopt, 204);
 }
 
-Task<S3Result<>> GetBucketEncryption(Call&) {
-  co_return s3_fail(ErrorCode::kServerSideEncryptionConfigurationNotFoundError);
+Task<S3Result<>> GetBucketEncryption(Call& call) {
+  co_return co_await get_document(call, kEncryptionDocument,
+                                  ErrorCode::kServerSideEncryptionConfigurationNotFoundError);
+}
+Task<S3Result<>> PutBucketEncryption(Call& call) {
+  co_return co_await put_document<BucketEncryption>(call, kEncryptionDocument, &BucketEncryption::parse,
+                                                    [](const BucketEncryption& value) { return value.document(); });
+}
+Task<S3Result<>> DeleteBucketEncryption(Call& call) {
+  co_return co_await change_document(call, kEncryptionDocument, std::nullopt, 204);
 }
 
 Task<S3Result<>> GetBucketReplication(Call&) { co_return s3_fail(ErrorCode::kReplicationConfigurationNotFoundError); }

@@ -23,7 +23,6 @@ struct Source {
 
 // Finds the source, asks whether it may be read, and checks the conditions on it.
 Task<S3Result<Source>> open_source(Call& call) {
-  if (auto good = refuse_encryption(call.request); !good) co_return std::unexpected(std::move(good.error()));
   auto name = parse_copy_source(call.request.header_or_empty("x-amz-copy-source"));
   if (!name) co_return std::unexpected(std::move(name.error()));
   Source source;
@@ -50,6 +49,9 @@ Task<S3Result<Source>> open_source(Call& call) {
                         "marker by version id.");
     }
     if (good.error().code == ErrorCode::kNoSuchKey) good.error().details.emplace_back("Key", source.name.key);
+    co_return std::unexpected(std::move(good.error()));
+  }
+  if (auto good = unlock(call, source.opened, source.bucket->id(), source.name.key, KeyOf::kCopySource); !good) {
     co_return std::unexpected(std::move(good.error()));
   }
   const Conditions conditions{call.header("x-amz-copy-source-if-match"), call.header("x-amz-copy-source-if-none-match"),
@@ -127,7 +129,8 @@ void add_source_version(Call& call, const Source& source) {
 
 bool changes_something(const Call& call, const Source& source, const Directives& directives) {
   return directives.replaces_metadata || call.header("x-amz-storage-class") ||
-         call.header("x-amz-website-redirect-location") || !source.name.version_id.empty();
+         call.header("x-amz-website-redirect-location") || has_encryption_headers(call.request) ||
+         !source.name.version_id.empty();
 }
 
 }  // namespace
@@ -168,6 +171,7 @@ Task<S3Result<>> CopyObject(Call& call) {
   if (auto good = check_outcome(outcome, answer); !good) co_return good;
   add_version_field(call, answer.object);
   add_source_version(call, *source);
+  add_encryption_fields(call, put.meta);
   XmlWriter xml;
   write_copy_result(xml, "CopyObjectResult", put.meta.etag, answer.object.modified_ms, written->checksum);
   (void)co_await call.respond_xml(xml.take());
@@ -195,6 +199,7 @@ Task<S3Result<>> UploadPartCopy(Call& call) {
   }
   if (range.size > kSinglePutBytesMax) co_return s3_fail(ErrorCode::kEntityTooLarge);
   if (range.size != whole) source->opened.reader->seek(range.offset, range.size);
+  if (auto good = join_encryption(call, upload->upload.meta); !good) co_return good;
   auto written = co_await copy_payload(call, *source->opened.reader, range.size, call.place.key,
                                        algorithm_of(upload->upload), true);
   if (!written) co_return std::unexpected(std::move(written.error()));
@@ -204,6 +209,7 @@ Task<S3Result<>> UploadPartCopy(Call& call) {
   const log::LogErrc outcome = co_await call.store().apply(call.reactor, put, answer);
   if (auto good = check_outcome(outcome, answer); !good) co_return good;
   add_source_version(call, *source);
+  add_encryption_fields(call, upload->upload.meta);
   const int64_t modified_ms = answer.parts.empty() ? call.now_ms : answer.parts.front().modified_ms;
   XmlWriter xml;
   write_copy_result(xml, "CopyPartResult", put.etag, modified_ms, put.checksum);

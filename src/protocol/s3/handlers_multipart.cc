@@ -100,6 +100,7 @@ Task<S3Result<>> CreateMultipartUpload(Call& call) {
   blob::Answer answer;
   const log::LogErrc outcome = co_await call.store().apply(call.reactor, create, answer);
   if (auto good = check_outcome(outcome, answer); !good) co_return good;
+  add_encryption_fields(call, create.meta);
   if (*checksum) {
     call.exchange.add_field("x-amz-checksum-algorithm", checksum_name((*checksum)->algorithm));
     call.exchange.add_field("x-amz-checksum-type", (*checksum)->is_composite ? "COMPOSITE" : "FULL_OBJECT");
@@ -117,9 +118,9 @@ Task<S3Result<>> CreateMultipartUpload(Call& call) {
 Task<S3Result<>> UploadPart(Call& call) {
   const auto number = read_part_number(call.query);
   if (!number) co_return std::unexpected(number.error());
-  if (auto good = refuse_encryption(call.request); !good) co_return good;
   const auto upload = co_await find_upload(call, 0, 1);
   if (!upload) co_return std::unexpected(upload.error());
+  if (auto good = join_encryption(call, upload->upload.meta); !good) co_return good;
   const auto algorithm = algorithm_of(upload->upload);
   auto reader = PayloadReader::open(call, true, algorithm);
   if (!reader) co_return std::unexpected(std::move(reader.error()));
@@ -137,6 +138,7 @@ Task<S3Result<>> UploadPart(Call& call) {
   const log::LogErrc outcome = co_await call.store().apply(call.reactor, put, answer);
   if (auto good = check_outcome(outcome, answer); !good) co_return good;
   call.exchange.add_field("ETag", quoted(put.etag));
+  add_encryption_fields(call, upload->upload.meta);
   if (put.checksum) {
     call.exchange.add_field(checksum_header(put.checksum->algorithm), checksum_text(*put.checksum, 0));
   }
@@ -335,6 +337,7 @@ Task<S3Result<>> respond_if_completed(Call& call, const blob::ETag& etag, S3Erro
     co_return std::unexpected(std::move(otherwise));
   }
   const auto& checksums = answer.object.meta.checksums;
+  add_encryption_fields(call, answer.object.meta);
   co_return co_await respond_completed(
       call, etag, checksums.empty() ? std::nullopt : std::optional<blob::Checksum>(checksums.front()), answer.object);
 }
@@ -355,6 +358,10 @@ Task<S3Result<>> CompleteMultipartUpload(Call& call) {
   for (size_t i = 1; i < document->parts.size(); ++i) {
     if (document->parts[i].number <= document->parts[i - 1].number) co_return s3_fail(ErrorCode::kInvalidPartOrder);
   }
+  // A customer's key is not needed here; one that is sent must be right.
+  if (has_encryption_headers(call.request)) {
+    if (auto good = join_encryption(call, upload->upload.meta); !good) co_return good;
+  }
   const auto checksum = checksum_of_parts(*document, *upload);
   if (!checksum) co_return std::unexpected(checksum.error());
   if (auto good = check_completion(call, *document, *upload, *checksum); !good) co_return good;
@@ -370,6 +377,7 @@ Task<S3Result<>> CompleteMultipartUpload(Call& call) {
   blob::Answer answer;
   const log::LogErrc outcome = co_await call.store().apply(call.reactor, complete, answer);
   if (auto good = check_outcome(outcome, answer); !good) co_return good;
+  add_encryption_fields(call, upload->upload.meta);
   co_return co_await respond_completed(call, etag, *checksum, answer.object);
 }
 

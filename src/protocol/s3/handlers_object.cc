@@ -43,6 +43,22 @@ S3Error not_found(Call& call, const blob::Answer& answer, S3Error error) {
   return error;
 }
 
+// Has the request the key of the object, if it needs one? Of what is told without reading the bytes.
+S3Result<> check_key(const Call& call, const blob::ObjectMeta& meta) {
+  const auto key = open_key(call, meta, call.bucket->id(), call.place.key, KeyOf::kObject);
+  if (!key) return std::unexpected(key.error());
+  return {};
+}
+
+// A read says nothing of how the server encrypts.
+S3Result<> refuse_server_header(const Call& call) {
+  constexpr std::string_view kHeader = "x-amz-server-side-encryption";
+  const auto value = call.header(kHeader);
+  if (!value) return {};
+  return invalid_argument(std::string(kHeader) + " header is not supported for this operation.", std::string(kHeader),
+                          std::string(*value));
+}
+
 // The bytes of one part of a multipart object: partNumber of a GET.
 S3Result<ByteRange> range_of_part(const blob::ObjectMeta& meta, std::string_view text) {
   uint32_t number = 0;
@@ -178,12 +194,13 @@ Task<S3Result<>> GetObject(Call& call) {
   const auto version = parse_version_id(call.query.value("versionId"));
   if (!version) co_return std::unexpected(version.error());
   if (auto good = check_overrides(call); !good) co_return good;
-  if (auto good = refuse_encryption(call.request); !good) co_return good;
+  if (auto good = refuse_server_header(call); !good) co_return good;
   blob::HeadObject head{call.bucket->id(), call.place.key, version->version, version->is_null};
   blobstore::Opened opened = co_await call.store().open_object(call.reactor, std::move(head));
   if (auto good = check_outcome(opened.outcome, opened.answer); !good) {
     co_return std::unexpected(not_found(call, opened.answer, std::move(good.error())));
   }
+  if (auto good = unlock(call, opened, call.bucket->id(), call.place.key, KeyOf::kObject); !good) co_return good;
   const auto selection = prepare(call, opened.answer.object);
   if (!selection) co_return std::unexpected(selection.error());
   co_return co_await send_object(call, *opened.reader, selection->range, selection->status);
@@ -193,13 +210,14 @@ Task<S3Result<>> HeadObject(Call& call) {
   const auto version = parse_version_id(call.query.value("versionId"));
   if (!version) co_return std::unexpected(version.error());
   if (auto good = check_overrides(call); !good) co_return good;
-  if (auto good = refuse_encryption(call.request); !good) co_return good;
+  if (auto good = refuse_server_header(call); !good) co_return good;
   const blob::HeadObject head{call.bucket->id(), call.place.key, version->version, version->is_null};
   blob::Answer answer;
   const log::LogErrc outcome = co_await call.store().query(call.reactor, head, answer);
   if (auto good = check_outcome(outcome, answer); !good) {
     co_return std::unexpected(not_found(call, answer, std::move(good.error())));
   }
+  if (auto good = check_key(call, answer.object.meta); !good) co_return good;
   const auto selection = prepare(call, answer.object);
   if (!selection) co_return std::unexpected(selection.error());
   call.is_answered = true;
@@ -226,6 +244,7 @@ Task<S3Result<>> PutObject(Call& call) {
   if (auto good = check_outcome(outcome, answer); !good) co_return good;
   call.exchange.add_field("ETag", quoted(put.meta.etag));
   add_checksum_fields(call, put.meta);
+  add_encryption_fields(call, put.meta);
   add_version_field(call, answer.object);
   answer.object.meta.tags = put.meta.tags;
   answer.object.meta.payload.size_bytes = put.meta.payload.size_bytes;
@@ -316,6 +335,7 @@ Task<S3Result<>> GetObjectAttributes(Call& call) {
     co_return std::unexpected(not_found(call, answer, std::move(good.error())));
   }
   const blob::ObjectMeta& meta = answer.object.meta;
+  if (auto good = check_key(call, meta); !good) co_return good;
   call.exchange.add_field("Last-Modified", format_http_date(answer.object.modified_ms));
   add_version_field(call, answer.object);
   XmlWriter xml;

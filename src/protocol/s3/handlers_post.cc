@@ -161,7 +161,8 @@ S3Result<> begin_file(Call& call, Upload& upload) {
                                     [](const auto& pair) { return pair.first == "content-type"; });
   if (!has_type && !form.file_type().empty()) upload.meta.headers.emplace_back("content-type", form.file_type());
   if (auto good = read_form_checksum(call, upload); !good) return good;
-  upload.writer = call.store().new_writer(call.reactor, call.bucket->id(), call.place.key);
+  upload.writer =
+      call.store().new_writer(call.reactor, call.bucket->id(), call.place.key, writer_options(call, std::nullopt));
   upload.md5.emplace(DigestKind::kMd5);
   return {};
 }
@@ -221,6 +222,7 @@ Task<S3Result<>> finish_file(Call& call, Upload& upload) {
   upload.meta.payload = std::move(*payload);
   const std::string md5 = upload.md5->finish();
   std::memcpy(upload.meta.etag.md5.data(), md5.data(), md5.size());
+  upload.meta.etag.md5 = etag_md5(call.encryption, upload.meta.etag.md5);
   if (upload.checksummer) {
     blob::Checksum checksum{upload.checksummer->algorithm(), false, upload.checksummer->finish()};
     if (checksum.value != upload.checksum_wanted) co_return s3_fail(ErrorCode::kBadDigest);
@@ -280,6 +282,7 @@ Task<S3Result<>> PostObject(Call& call) {
   const log::LogErrc outcome = co_await call.store().apply(call.reactor, put, answer);
   if (auto good = check_outcome(outcome, answer); !good) co_return good;
   add_version_field(call, answer.object);
+  add_encryption_fields(call, put.meta);
   co_return co_await respond_posted(call, upload.form, put.meta.etag);
 }
 

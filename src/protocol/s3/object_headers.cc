@@ -116,17 +116,6 @@ S3Result<blob::Pairs> read_object_headers(const RequestView& request) {
   return out;
 }
 
-S3Result<> refuse_encryption(const RequestView& request) {
-  for (const auto& [name, value] : request.headers) {
-    const std::string lower_name = lower(name);
-    if (lower_name.starts_with("x-amz-server-side-encryption") ||
-        lower_name.starts_with("x-amz-copy-source-server-side-encryption")) {
-      return s3_fail(ErrorCode::kNotImplemented, "Encryption at rest is not implemented (" + lower_name + ").");
-    }
-  }
-  return {};
-}
-
 S3Result<std::string> read_storage_class(const RequestView& request) {
   const std::string_view name = request.header_or_empty("x-amz-storage-class");
   if (name.empty() || name == "STANDARD") return std::string();
@@ -138,7 +127,8 @@ S3Result<std::string> read_storage_class(const RequestView& request) {
 
 S3Result<blob::ObjectMeta> read_object_meta(Call& call) {
   blob::ObjectMeta meta;
-  if (auto good = refuse_encryption(call.request); !good) return std::unexpected(std::move(good.error()));
+  if (auto good = begin_encryption(call); !good) return std::unexpected(std::move(good.error()));
+  if (call.encryption) meta.encryption = call.encryption->stored;
   auto storage_class = read_storage_class(call.request);
   if (!storage_class) return std::unexpected(std::move(storage_class.error()));
   meta.storage_class = std::move(*storage_class);
@@ -228,6 +218,7 @@ void add_object_fields(Call& call, const blob::ObjectInfo& object) {
   }
   if (!has_type) out.add_field("Content-Type", kDefaultType);
   if (!meta.storage_class.empty()) out.add_field("x-amz-storage-class", meta.storage_class);
+  add_encryption_fields(call, meta);
   if (!meta.tags.empty()) out.add_field("x-amz-tagging-count", std::to_string(meta.tags.size()));
   if (meta.retention.mode != RetentionMode::kNone) {
     out.add_field("x-amz-object-lock-mode", retention_mode_text(meta.retention.mode));

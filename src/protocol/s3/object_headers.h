@@ -18,10 +18,9 @@ inline constexpr size_t kUserMetadataBytesMax = 2048;
 // Content-Type and its like, x-amz-meta-, x-amz-website-redirect-location. kMetadataTooLarge.
 [[nodiscard]] S3Result<blob::Pairs> read_object_headers(const RequestView& request);
 // All that a request says of a new object, headers and tags, ACL, lock and storage class, the bucket's defaults taken
-// in. What is asked for and not built is kNotImplemented. The permissions for ACL, tags and locks are checked.
+// in; how it is encrypted goes to call.encryption as well. What is asked for and not built is kNotImplemented. The
+// permissions for ACL, tags and locks are checked.
 [[nodiscard]] S3Result<blob::ObjectMeta> read_object_meta(Call& call);
-// x-amz-server-side-encryption and its like: kNotImplemented.
-[[nodiscard]] S3Result<> refuse_encryption(const RequestView& request);
 // x-amz-storage-class: empty for STANDARD. kInvalidStorageClass.
 [[nodiscard]] S3Result<std::string> read_storage_class(const RequestView& request);
 // If-Match and If-None-Match of a write. kNotImplemented for what S3 does not know either, kInvalidArgument.

@@ -20,6 +20,7 @@
 #include "protocol/s3/bucket_view.h"
 #include "protocol/s3/keys.h"
 #include "protocol/s3/lifecycle.h"
+#include "protocol/s3/master_keys.h"
 #include "protocol/s3/metrics.h"
 
 namespace keelson::net {
@@ -27,6 +28,9 @@ class TlsContext;
 }
 
 namespace keelson::s3 {
+
+// Which connections customers' keys may come over (SSE-C). Amazon takes them over TLS alone.
+enum class CustomerKeysOver : uint8_t { kTls, kTlsOrLoopback, kAnything };
 
 struct S3Options {
   std::string root_key_id;
@@ -36,6 +40,10 @@ struct S3Options {
   std::vector<std::string> website_domains;  // static websites: <bucket>.<domain>
   // How long a day of lifecycle rules is; shorter for tests.
   int64_t lifecycle_day_ms = kDayMs;
+  std::shared_ptr<const MasterKeys> master_keys = {};  // null: no object can be encrypted with the server's keys
+  CustomerKeysOver customer_keys = CustomerKeysOver::kTlsOrLoopback;
+  // Buckets whose objects are compressed, as patterns (base/glob.h); none: nothing is.
+  std::vector<std::string> compressed_buckets = {};
   net::http::ServerOptions http = {};
 };
 

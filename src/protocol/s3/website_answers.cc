@@ -56,6 +56,9 @@ Task<S3Result<blobstore::Opened>> open_page(Call& call, std::string key) {
       co_await call.store().open_object(call.reactor, blob::HeadObject{call.bucket->id(), key, {}, false});
   if (auto good = check_outcome(opened.outcome, opened.answer); !good)
     co_return std::unexpected(std::move(good.error()));
+  if (auto good = unlock(call, opened, call.bucket->id(), key, KeyOf::kObject); !good) {
+    co_return std::unexpected(std::move(good.error()));
+  }
   co_return opened;
 }
 

@@ -1,8 +1,10 @@
 #include "protocol/s3/write_object.h"
 
+#include <algorithm>
 #include <cstring>
 #include <utility>
 
+#include "base/glob.h"
 #include "base/logging.h"
 #include "env/disk.h"
 
@@ -17,6 +19,18 @@ S3Error storage_error(const Error& error) {
   return {.code = ErrorCode::kInternalError};
 }
 
+blobstore::WriterOptions writer_options(const Call& call, std::optional<uint64_t> size_bytes, bool is_part) {
+  blobstore::WriterOptions options{.size_expected = size_bytes, .is_part = is_part};
+  if (call.encryption) options.key = call.encryption->key;
+  // The size of what a customer encrypts would tell of what is in it, to whoever may add to it and look at the disk.
+  const bool is_customers = call.encryption && call.encryption->kind == SseKind::kCustomer;
+  const std::vector<std::string>& compressed = call.service.options().compressed_buckets;
+  options.compress = !is_customers && std::ranges::any_of(compressed, [&](const std::string& pattern) {
+    return glob_match(pattern, call.bucket->bucket->name);
+  });
+  return options;
+}
+
 Task<S3Result<Written>> write_payload(Call& call, PayloadReader reader, std::string key, bool is_part) {
   if (reader.size_bytes() > kSinglePutBytesMax) {
     S3Error error{.code = ErrorCode::kEntityTooLarge};
@@ -25,8 +39,8 @@ Task<S3Result<Written>> write_payload(Call& call, PayloadReader reader, std::str
     co_return std::unexpected(std::move(error));
   }
   Written written;
-  written.writer = call.store().new_writer(call.reactor, call.bucket->id(), key,
-                                           {.size_expected = reader.size_bytes(), .is_part = is_part});
+  written.writer =
+      call.store().new_writer(call.reactor, call.bucket->id(), key, writer_options(call, reader.size_bytes(), is_part));
   while (true) {
     auto piece = co_await reader.next();
     if (!piece) co_return std::unexpected(std::move(piece.error()));
@@ -38,7 +52,7 @@ Task<S3Result<Written>> write_payload(Call& call, PayloadReader reader, std::str
   auto payload = co_await written.writer->finish();
   if (!payload.ok()) co_return std::unexpected(storage_error(payload.error()));
   written.payload = std::move(*payload);
-  written.etag.md5 = reader.md5();
+  written.etag.md5 = etag_md5(call.encryption, reader.md5());
   written.checksum = reader.checksum();
   co_return written;
 }
@@ -47,7 +61,7 @@ Task<S3Result<Written>> copy_payload(Call& call, blobstore::BlobReader& from, ui
                                      std::optional<ChecksumAlgorithm> algorithm, bool is_part) {
   Written written;
   written.writer =
-      call.store().new_writer(call.reactor, call.bucket->id(), key, {.size_expected = size_bytes, .is_part = is_part});
+      call.store().new_writer(call.reactor, call.bucket->id(), key, writer_options(call, size_bytes, is_part));
   Digest md5(DigestKind::kMd5);
   std::optional<Checksummer> checksummer;
   if (algorithm) checksummer.emplace(*algorithm);
@@ -66,6 +80,7 @@ Task<S3Result<Written>> copy_payload(Call& call, blobstore::BlobReader& from, ui
   written.payload = std::move(*payload);
   const std::string digest = md5.finish();
   std::memcpy(written.etag.md5.data(), digest.data(), written.etag.md5.size());
+  written.etag.md5 = etag_md5(call.encryption, written.etag.md5);
   if (checksummer) written.checksum = blob::Checksum{*algorithm, false, checksummer->finish()};
   co_return written;
 }

@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 
 #include "base/task.h"
@@ -24,6 +25,9 @@ struct Written {
   std::unique_ptr<blobstore::BlobWriter> writer;
 };
 
+// For what the call writes, encrypted as call.encryption says.
+[[nodiscard]] blobstore::WriterOptions writer_options(const Call& call, std::optional<uint64_t> size_bytes,
+                                                      bool is_part = false);
 // kEntityTooLarge, and the reader's errors.
 [[nodiscard]] Task<S3Result<Written>> write_payload(Call& call, PayloadReader reader, std::string key,
                                                     bool is_part = false);
