@@ -38,6 +38,7 @@ Task<S3Result<Written>> write_payload(Call& call, PayloadReader reader, std::str
   auto payload = co_await written.writer->finish();
   if (!payload.ok()) co_return std::unexpected(storage_error(payload.error()));
   written.payload = std::move(*payload);
+  call.notes.object_bytes = written.payload.size_bytes;
   written.etag.md5 = reader.md5();
   written.checksum = reader.checksum();
   co_return written;
@@ -64,6 +65,7 @@ Task<S3Result<Written>> copy_payload(Call& call, blobstore::BlobReader& from, ui
   auto payload = co_await written.writer->finish();
   if (!payload.ok()) co_return std::unexpected(storage_error(payload.error()));
   written.payload = std::move(*payload);
+  call.notes.object_bytes = written.payload.size_bytes;
   const std::string digest = md5.finish();
   std::memcpy(written.etag.md5.data(), digest.data(), written.etag.md5.size());
   if (checksummer) written.checksum = blob::Checksum{*algorithm, false, checksummer->finish()};
