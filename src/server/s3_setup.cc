@@ -79,6 +79,40 @@ void write_operations(const s3::S3Service& service, OpenMetrics& out) {
   for (const auto& [name, totals] : used) out.histogram_ns({{"operation", name}}, totals.latency);
 }
 
+void write_access_log(const s3::S3Service& service, OpenMetrics& out) {
+  const s3::AccessLog& log = service.access_log();
+  struct Row {
+    std::string_view name, unit, help;
+    Counter s3::AccessLog::Counts::* counter;
+  };
+  using Counts = s3::AccessLog::Counts;
+  constexpr Row kRows[] = {
+      {"keelson_s3_access_log_lines", "", "Lines of server access logs that were written.", &Counts::lines},
+      {"keelson_s3_access_log_dropped_lines", "", "Those that were lost: no room in memory, or no target to put them.",
+       &Counts::dropped_lines},
+      {"keelson_s3_access_log_objects", "", "Objects with lines that were put.", &Counts::delivered_objects},
+      {"keelson_s3_access_log_delivered_bytes", "bytes", "Their content.", &Counts::delivered_bytes},
+      {"keelson_s3_access_log_failed_puts", "", "Times that such an object could not be put.", &Counts::failed_puts},
+  };
+  const size_t reactors = service.locals().size();
+  for (const Row& row : kRows) {
+    uint64_t total = 0;
+    for (unsigned i = 0; i < reactors; ++i) total += (log.counts(i).*row.counter).value();
+    out.counter(row.name, row.unit, row.help, total);
+  }
+  int64_t held = 0;
+  for (unsigned i = 0; i < reactors; ++i) held += log.counts(i).held_bytes.value();
+  out.gauge("keelson_s3_access_log_held_bytes", "bytes", "Lines that wait in memory.", held);
+}
+
+void write_inventories(const s3::S3Service& service, OpenMetrics& out) {
+  const s3::InventoryWork::Counts& counts = service.inventories().counts();
+  out.counter("keelson_s3_inventories", "", "Inventories that were written.", counts.runs.value());
+  out.counter("keelson_s3_inventories_failed", "", "Inventories that could not be written.",
+              counts.failed_runs.value());
+  out.counter("keelson_s3_inventory_rows", "", "Objects and versions in inventories.", counts.rows.value());
+}
+
 void write_usage(const blob::UsageInfo& usage, OpenMetrics& out) {
   const auto gauge = [&out](std::string_view name, std::string_view unit, std::string_view help, uint64_t value) {
     out.gauge(name, unit, help, static_cast<int64_t>(value));
@@ -210,6 +244,8 @@ s3::S3Options make_s3_options(const Settings& settings, const s3::RootKey& root,
   if (settings.text("blob.compression") == "zstd") {
     options.compressed_buckets = parse_names(settings.text("blob.compressed-buckets"));
   }
+  options.access_log.interval_ms = settings.number("s3.access-log-interval");
+  options.access_log.object_bytes = static_cast<uint64_t>(settings.number("s3.access-log-size"));
   options.http.connections_max = static_cast<uint32_t>(settings.number("s3.max-connections"));
   return options;
 }
@@ -220,6 +256,8 @@ Task<void> write_s3_metrics(const s3::S3Service& service, blobstore::Store& stor
   const net::http::ServerCounts http = service.http_counts();
   out.gauge("keelson_s3_connections", "", "Connections of S3 clients.", static_cast<int64_t>(http.connections));
   out.counter("keelson_s3_connections_refused", "", "Connections past s3.max-connections.", http.connections_refused);
+  write_access_log(service, out);
+  write_inventories(service, out);
   write_store(store, out);
   blob::Answer answer;
   // A shard that is damaged shows in keelson_shards_damaged; the sums would be wrong without it, so there are none.

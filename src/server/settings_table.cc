@@ -185,7 +185,15 @@ constexpr SettingSpec kTable[] = {
            "Connections over which customers may send keys of their own (SSE-C). \"anything\": in the clear over any "
            "network too, as behind a proxy that ends TLS."),
     number("s3.lifecycle-day", kDuration, "1d", 1000, kDayMs, "", kStatic,
-           "How long a day of lifecycle rules is. For tests alone: with less than a real day objects expire early."),
+           "How long a day of lifecycle rules and inventories is. For tests alone: with less than a real day objects "
+           "expire "
+           "early."),
+    number("s3.access-log-interval", kDuration, "5m", 1000, 60 * kMinuteMs, "", kStatic,
+           "Lines of a bucket's server access log are delivered to their target bucket at most this long after their "
+           "requests. A crash loses those that were not."),
+    number("s3.access-log-size", kBytes, "4mb", 64 << 10, 256 * kMiB, "bytes", kStatic,
+           "Or when so many bytes of them have gathered, for each source bucket and reactor; 16 times as much may wait "
+           "in memory, more is dropped and counted."),
 
     // s3: TLS.
     text("s3.tls.listen", kAddresses, "", kStatic,

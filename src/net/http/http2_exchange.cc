@@ -127,6 +127,7 @@ void Http2Exchange::start(int32_t stream_id) {
 }
 
 env::Reactor& Http2Exchange::reactor() { return connection_.local_.reactor(); }
+TlsDetails Http2Exchange::tls_details() const { return TlsContext::details_of(*connection_.stream_); }
 
 // --- the request -----------------------------------------------------------------------------------------------------
 

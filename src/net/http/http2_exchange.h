@@ -72,6 +72,7 @@ class Http2Exchange final : public Exchange {
   // Exchange.
   const Request& request() const override { return request_; }
   env::Reactor& reactor() override;
+  TlsDetails tls_details() const override;
   std::optional<uint64_t> body_length() const override;
   bool has_body() const override { return has_body_; }
   Task<Result<std::string_view>> read_body() override;

@@ -142,7 +142,9 @@ bool may(const Call& call, const Wish& wish) {
   if (call.is_root()) return true;
   if (bucket != nullptr && bucket->has_broken_policy) return false;
   if (of_key == Decision::kAllow || (of_bucket == Decision::kAllow && !is_restricted)) return true;
-  return acl_grants(call, wish);
+  const bool is_granted = acl_grants(call, wish);
+  if (is_granted) call.notes.used_acl = true;
+  return is_granted;
 }
 
 S3Result<> authorize(const Call& call, const Wish& wish) {

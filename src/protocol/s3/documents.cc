@@ -213,12 +213,6 @@ std::string ownership_document(std::string_view ownership) {
   return xml.take();
 }
 
-S3Result<bool> parse_logging_is_empty(std::string_view xml) {
-  const auto root = parse_root(xml, "BucketLoggingStatus");
-  if (!root) return malformed();
-  return root->children.empty();
-}
-
 S3Result<bool> parse_notification_is_empty(std::string_view xml) {
   const auto root = parse_root(xml, "NotificationConfiguration");
   if (!root) return malformed();

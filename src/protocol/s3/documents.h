@@ -75,8 +75,7 @@ struct BucketEncryption {
 [[nodiscard]] S3Result<std::string> parse_ownership(std::string_view xml);
 [[nodiscard]] std::string ownership_document(std::string_view ownership);
 
-// <BucketLoggingStatus>, <NotificationConfiguration>: is anything asked for?
-[[nodiscard]] S3Result<bool> parse_logging_is_empty(std::string_view xml);
+// <NotificationConfiguration>: is anything asked for?
 [[nodiscard]] S3Result<bool> parse_notification_is_empty(std::string_view xml);
 // <RequestPaymentConfiguration>: BucketOwner is what there is. kNotImplemented otherwise.
 [[nodiscard]] S3Result<> parse_request_payment(std::string_view xml);

@@ -212,19 +212,6 @@ Task<S3Result<>> DeleteBucketEncryption(Call& call) {
 
 Task<S3Result<>> GetBucketReplication(Call&) { co_return s3_fail(ErrorCode::kReplicationConfigurationNotFoundError); }
 
-Task<S3Result<>> GetBucketLogging(Call& call) {
-  co_return co_await respond_empty_document(call, "BucketLoggingStatus");
-}
-Task<S3Result<>> PutBucketLogging(Call& call) {
-  auto body = co_await read_document(call, kSmallDocumentBytesMax);
-  if (!body) co_return std::unexpected(std::move(body.error()));
-  const auto is_empty = parse_logging_is_empty(*body);
-  if (!is_empty) co_return std::unexpected(is_empty.error());
-  if (!*is_empty) co_return s3_fail(ErrorCode::kNotImplemented, "Server access logs are not implemented.");
-  (void)co_await call.respond_empty(200);
-  co_return S3Result<>();
-}
-
 Task<S3Result<>> GetBucketNotificationConfiguration(Call& call) {
   co_return co_await respond_empty_document(call, "NotificationConfiguration");
 }

@@ -54,6 +54,11 @@ Task<S3Result<Source>> open_source(Call& call) {
   if (auto good = unlock(call, source.opened, source.bucket->id(), source.name.key, KeyOf::kCopySource); !good) {
     co_return std::unexpected(std::move(good.error()));
   }
+  if (source.bucket->logging) {
+    call.notes.source_bucket = source.bucket;
+    call.notes.source_key = source.name.key;
+    call.notes.source_version_id = source.name.version_id;
+  }
   const Conditions conditions{call.header("x-amz-copy-source-if-match"), call.header("x-amz-copy-source-if-none-match"),
                               call.header("x-amz-copy-source-if-modified-since"),
                               call.header("x-amz-copy-source-if-unmodified-since")};

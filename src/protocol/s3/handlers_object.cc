@@ -146,6 +146,7 @@ S3Result<Selection> prepare(Call& call, const blob::ObjectInfo& object) {
       return std::unexpected(std::move(error));
     }
   }
+  call.notes.object_bytes = object.meta.payload.size_bytes;
   auto selection = select_bytes(call, object);
   if (!selection) return selection;
   add_object_fields(call, object);
@@ -162,6 +163,7 @@ Task<S3Result<>> send_object(Call& call, blobstore::BlobReader& reader, ByteRang
   // The content type is among the fields already.
   call.is_answered = true;
   call.status = status;
+  call.note_answered();
   if (range.size == 0) {
     (void)co_await call.exchange.respond(status, "", "");
     co_return S3Result<>();

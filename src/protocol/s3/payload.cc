@@ -134,6 +134,7 @@ Task<S3Result<std::string_view>> PayloadReader::next() {
       if (!piece.ok()) co_return s3_fail(ErrorCode::kIncompleteBody);
       if (piece->empty()) {
         is_done_ = true;
+        call_->note_received();
         if (auto good = finish(); !good) co_return std::unexpected(std::move(good.error()));
         break;
       }

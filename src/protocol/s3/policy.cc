@@ -62,6 +62,8 @@ constexpr std::string_view kContextKeys[] = {
     "aws:principaltype",
     "aws:referer",
     "aws:securetransport",
+    "aws:sourceaccount",
+    "aws:sourcearn",
     "aws:sourceip",
     "aws:useragent",
     "aws:userid",
@@ -362,12 +364,20 @@ struct Policy::Reader {
       statement.principals.emplace_back("*");
       return {};
     }
-    if (!json.is_object() || json.size() != 1 || !json.contains("AWS")) {
-      return malformed("Invalid principal in policy: \"*\" or {\"AWS\": ...}");
+    if (!json.is_object() || json.empty() || json.size() != json.count("AWS") + json.count("Service")) {
+      return malformed("Invalid principal in policy: \"*\", {\"AWS\": ...} or {\"Service\": ...}");
     }
-    auto names = strings(json["AWS"], "Principal");
-    if (!names) return std::unexpected(std::move(names.error()));
-    statement.principals = std::move(*names);
+    for (const auto& [kind_of, value] : json.items()) {
+      auto names = strings(value, "Principal");
+      if (!names) return std::unexpected(std::move(names.error()));
+      const bool is_service = kind_of == "Service";
+      for (const std::string& name : *names) {
+        if (is_service && name != kLoggingService && name != kInventoryService) {
+          return malformed("Invalid principal in policy: the service " + name + " is not known");
+        }
+      }
+      (is_service ? statement.services : statement.principals) = std::move(*names);
+    }
     return {};
   }
 
@@ -548,8 +558,10 @@ bool Policy::holds(const Condition& condition, const PolicyRequest& request) {
 
 bool Policy::applies(const Statement& statement, const PolicyRequest& request, Kind kind) {
   if (kind == Kind::kBucket) {
-    const bool is_named = std::any_of(statement.principals.begin(), statement.principals.end(),
-                                      [&](const std::string& one) { return is_principal(one, request.user); });
+    const bool is_named =
+        std::any_of(statement.principals.begin(), statement.principals.end(),
+                    [&](const std::string& one) { return is_principal(one, request.user); }) ||
+        std::find(statement.services.begin(), statement.services.end(), request.service) != statement.services.end();
     if (is_named == statement.negates_principals) return false;
   }
   const std::string action = lower(request.action);
@@ -580,7 +592,8 @@ bool Policy::is_public() const {
     const bool is_narrowed =
         std::any_of(statement.conditions.begin(), statement.conditions.end(), [](const Condition& condition) {
           return condition.key == "aws:sourceip" || condition.key == "aws:username" || condition.key == "aws:userid" ||
-                 condition.key == "aws:principalarn";
+                 condition.key == "aws:principalarn" || condition.key == "aws:sourcearn" ||
+                 condition.key == "aws:sourceaccount";
         });
     return statement.is_allow && !is_narrowed && std::find(who.begin(), who.end(), "*") != who.end();
   });

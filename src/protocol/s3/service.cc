@@ -36,6 +36,8 @@ S3Service::S3Service(env::Env& env, blobstore::Store& store, S3Options options)
     locals_.push_back(std::make_unique<S3Local>(env.reactor(i)));
     locals_.back()->keys = ring;
   }
+  access_log_ = std::make_unique<AccessLog>(*this, env, options_.access_log);
+  inventories_ = std::make_unique<InventoryWork>(*this, env.reactor(0), options_.lifecycle_day_ms, is_stopping_);
   host_id_ = to_base64(digest_of(DigestKind::kSha256, "keelson " + std::to_string(env.reactor(0).random().next())));
   // A body is bounded by what its operation takes; HTTP only sees to it that an upload of a part fits with its chunks.
   options_.http.limits.body_bytes_max = kSinglePutBytesMax + (kSinglePutBytesMax >> 6);
@@ -63,6 +65,8 @@ Task<Status> S3Service::start() {
   }
   co_await hand_out(std::make_shared<const KeyRing>(std::move(ring)));
   tasks_->spawn(lifecycle_loop());
+  tasks_->spawn(access_log_->run(is_stopping_));
+  tasks_->spawn(inventories_->run());
   co_return Status();
 }
 
@@ -72,6 +76,7 @@ Task<void> S3Service::stop() {
   is_stopping_ = true;
   co_await http_->stop();
   co_await tasks_->join();
+  co_await access_log_->flush();
 }
 
 Task<void> S3Service::hand_out(std::shared_ptr<const KeyRing> ring) {

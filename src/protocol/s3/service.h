@@ -17,7 +17,9 @@
 #include "env/network.h"
 #include "env/reactor.h"
 #include "net/http/server.h"
+#include "protocol/s3/access_log.h"
 #include "protocol/s3/bucket_view.h"
+#include "protocol/s3/inventory_work.h"
 #include "protocol/s3/keys.h"
 #include "protocol/s3/lifecycle.h"
 #include "protocol/s3/master_keys.h"
@@ -38,12 +40,13 @@ struct S3Options {
   std::string region = "us-east-1";
   std::vector<std::string> domains;          // virtual-host style: <bucket>.<domain>; lower case
   std::vector<std::string> website_domains;  // static websites: <bucket>.<domain>
-  // How long a day of lifecycle rules is; shorter for tests.
+  // How long a day of lifecycle rules and inventories is; shorter for tests.
   int64_t lifecycle_day_ms = kDayMs;
   std::shared_ptr<const MasterKeys> master_keys = {};  // null: no object can be encrypted with the server's keys
   CustomerKeysOver customer_keys = CustomerKeysOver::kTlsOrLoopback;
   // Buckets whose objects are compressed, as patterns (base/glob.h); none: nothing is.
   std::vector<std::string> compressed_buckets = {};
+  AccessLogOptions access_log = {};
   net::http::ServerOptions http = {};
 };
 
@@ -66,7 +69,7 @@ class S3Service {
   Task<Status> start();
   Status listen(const env::Address& at, net::TlsContext* tls);
   [[nodiscard]] const std::vector<env::Address>& addresses() const { return http_->addresses(); }
-  // Takes no more connections, waits for answers under way, ends lifecycle work.
+  // Takes no more connections, waits for answers under way, ends lifecycle and inventory work, delivers access logs.
   Task<void> stop();
 
   // Answers one request, on any reactor.
@@ -80,6 +83,9 @@ class S3Service {
   // Any thread: counters may be read.
   [[nodiscard]] const std::vector<std::unique_ptr<S3Local>>& locals() const { return locals_; }
   [[nodiscard]] net::http::ServerCounts http_counts() const { return http_->counts(); }
+  [[nodiscard]] const AccessLog& access_log() const { return *access_log_; }
+  // look(): on reactor 0.
+  [[nodiscard]] InventoryWork& inventories() const { return *inventories_; }
 
   // Access keys; reactor 0. A change is durable and known to every reactor when it returns.
   [[nodiscard]] std::vector<std::shared_ptr<const AccessKey>> keys() const { return locals_[0]->keys->all(); }
@@ -101,6 +107,8 @@ class S3Service {
   std::string host_id_;
   std::vector<std::unique_ptr<S3Local>> locals_;
   std::unique_ptr<net::http::Server> http_;
+  std::unique_ptr<AccessLog> access_log_;
+  std::unique_ptr<InventoryWork> inventories_;
   bool is_stopping_ = false;
   bool keys_are_changing_ = false;
   std::unique_ptr<env::TaskScope> tasks_;  // last: its coroutines use the rest

@@ -37,6 +37,7 @@ Task<void> answer_html(Call& call, const S3Error& error) {
   page += "</h1><p>";
   append_html(page, error.text());
   page += "</p></body></html>\n";
+  call.notes.error_code = error.spec().code;
   (void)co_await call.respond(error.spec().status, kHtml, page);
 }
 
@@ -80,6 +81,7 @@ Task<void> send_page(Call& call, blobstore::Opened opened, uint16_t status) {
   }
   add_object_fields(call, object);
   const uint64_t size_bytes = object.meta.payload.size_bytes;
+  call.notes.object_bytes = size_bytes;
   if (call.request.method == "HEAD") {
     call.is_answered = true;
     call.status = status;

@@ -52,6 +52,7 @@ Task<S3Result<Written>> write_payload(Call& call, PayloadReader reader, std::str
   auto payload = co_await written.writer->finish();
   if (!payload.ok()) co_return std::unexpected(storage_error(payload.error()));
   written.payload = std::move(*payload);
+  call.notes.object_bytes = written.payload.size_bytes;
   written.etag.md5 = etag_md5(call.encryption, reader.md5());
   written.checksum = reader.checksum();
   co_return written;
@@ -78,6 +79,7 @@ Task<S3Result<Written>> copy_payload(Call& call, blobstore::BlobReader& from, ui
   auto payload = co_await written.writer->finish();
   if (!payload.ok()) co_return std::unexpected(storage_error(payload.error()));
   written.payload = std::move(*payload);
+  call.notes.object_bytes = written.payload.size_bytes;
   const std::string digest = md5.finish();
   std::memcpy(written.etag.md5.data(), digest.data(), written.etag.md5.size());
   written.etag.md5 = etag_md5(call.encryption, written.etag.md5);
