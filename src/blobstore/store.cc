@@ -48,13 +48,21 @@ struct Question {
   BlobOperation operation;
 };
 
-// Sends each shard its own question, all at the same time. The first outcome that is not kOk.
+// Sends each shard its own question; the other reactors' first, so that those work while this one does. The first
+// outcome that is not kOk.
 template <class Body>
 Task<LogErrc> ask(shard::Runtime& runtime, env::Reactor& here, const std::vector<shard::ShardId>& shards,
                   std::vector<std::unique_ptr<Question<Body>>>& questions) {
   shard::Batch batch(runtime, here);
-  for (size_t i = 0; i < shards.size(); ++i) batch.add(questions[i]->operation, shards[i]);
-  if (!batch.run()) co_await batch.done();
+  const auto is_here = [&](shard::ShardId id) { return runtime.router().reactor_of(id) == here.index(); };
+  for (size_t i = 0; i < shards.size(); ++i) {
+    if (!is_here(shards[i])) batch.add(questions[i]->operation, shards[i]);
+  }
+  (void)batch.run();
+  for (size_t i = 0; i < shards.size(); ++i) {
+    if (is_here(shards[i])) batch.add(questions[i]->operation, shards[i]);
+  }
+  if (!batch.is_done()) co_await batch.done();
   for (const auto& question : questions) {
     if (question->operation.outcome != LogErrc::kOk) co_return question->operation.outcome;
   }
@@ -192,7 +200,9 @@ Task<std::shared_ptr<const blob::Bucket>> Store::find_bucket(env::Reactor& here,
 Task<LogErrc> Store::list(env::Reactor& here, blob::ListObjects what, Answer& answer) {
   if (what.count_max == 0) co_return LogErrc::kOk;
   ListMerger merger(std::move(what), shard_count());
-  while (!merger.step()) {
+  for (bool is_first = true; !merger.step(); is_first = false) {
+    // One round a turn: others get theirs meanwhile.
+    if (!is_first) co_await env::sleep_for(here, 0);
     const std::vector<size_t> wanted = merger.wanted();
     std::vector<shard::ShardId> shards;
     std::vector<std::unique_ptr<Question<blob::ListObjects>>> questions;

@@ -230,7 +230,7 @@ TEST(Commands, EveryBodyReadsBack) {
   expect_round_trip(FindBucket{"name", 0});
   expect_round_trip(ListBuckets{"p", "a", 3});
   expect_round_trip(HeadObject{9, "key", Version{3}, false});
-  expect_round_trip(ListObjects{9, "p", "/", "a", 3, true, true, 50});
+  expect_round_trip(ListObjects{9, "p", "/", "a", 3, "b", true, true, 50});
   expect_round_trip(ListUploads{9, "p", "/", "a", 3, 50});
   expect_round_trip(ListParts{9, "key", 3, 4, 5});
   expect_round_trip(Usage{9, true});

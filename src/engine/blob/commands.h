@@ -248,6 +248,8 @@ struct ListObjects {
   // of `after` older than that are still to come.
   std::string after{};
   Version after_version = 0;
+  // Not empty: everything up to this key has been looked at (ListPage::walked_to). `after` still says what was given.
+  std::string walk_after{};
   bool with_versions = false;  // every version and delete marker; else latest versions that are no delete markers
   bool with_meta = false;      // all of ObjectMeta; else size, etag, checksums' algorithms and storage class alone
   uint32_t count_max = 1000;   // keys (versions) and common prefixes together
