@@ -156,6 +156,57 @@ TEST(Store, GivesRanges) {
   }
 }
 
+TEST(Store, ReadsWhatIsNotInThePageCache) {
+  StoreHarness h;
+  // Over a volume's size, so that its extents lie in two.
+  for (const size_t size : {5'000UL, 65'536UL, 65'537UL, 1'000'000UL, 12'000'000UL}) {
+    const std::string text = text_of(size);
+    h.put("cold", text);
+    for (const double probability : {1.0, 0.5}) {
+      env::sim::DiskFaults faults;
+      faults.cold_read_probability = probability;
+      h.node.disk().set_faults(faults);
+      const uint64_t before = h.store->stats(0).cold_reads.value();
+      const Result<std::string> got = h.get("cold");
+      ASSERT_TRUE(got.ok()) << got.error().message();
+      EXPECT_TRUE(*got == text) << size;
+      const uint64_t cold = h.store->stats(0).cold_reads.value() - before;
+      const uint64_t pieces = (size + kPieceBytesMax - 1) / kPieceBytesMax;
+      if (probability == 1.0) {
+        EXPECT_GE(cold, pieces);
+        EXPECT_LE(cold, pieces + 1);
+      }
+    }
+    h.node.disk().set_faults({});
+  }
+}
+
+TEST(Store, ColdReadsTellOfDamageAndOfMissingVolumes) {
+  StoreHarness h;
+  const std::string text = text_of(300'000);
+  const Payload payload = h.put("k", text);
+  const std::string path = h.path_of("k", payload.extents.at(0));
+  env::sim::DiskFaults faults;
+  faults.cold_read_probability = 1;
+  h.node.disk().set_faults(faults);
+  ASSERT_TRUE(h.node.disk().flip_bit(path, payload.extents[0].offset_bytes + 100).ok());
+  Result<std::string> got = h.get("k");
+  ASSERT_FALSE(got.ok());
+  EXPECT_EQ(got.error().code(), LogErrc::kDamaged);
+  ASSERT_TRUE(h.node.disk().flip_bit(path, payload.extents[0].offset_bytes + 100).ok());
+  EXPECT_TRUE(h.get("k").ok());
+  ASSERT_TRUE(h.node.disk().cut(path, payload.extents[0].offset_bytes + 200'000).ok());
+  got = h.get("k");
+  ASSERT_FALSE(got.ok());
+  EXPECT_EQ(got.error().code(), LogErrc::kDamaged);
+  EXPECT_NE(got.error().message().find("ends before"), std::string::npos) << got.error().message();
+  faults.read_error_probability = 1;
+  h.node.disk().set_faults(faults);
+  got = h.get("k");
+  ASSERT_FALSE(got.ok());
+  EXPECT_EQ(got.error().code(), env::DiskErrc::kIo);
+}
+
 TEST(Store, LargePayloadsLieInFewExtentsBesideOthers) {
   StoreHarness h;
   const std::string bytes = text_of(6'000'000);

@@ -14,7 +14,9 @@ S3Result<> authenticate_v4(Call& call) {
   if (!credentials) return std::unexpected(std::move(credentials.error()));
   auto key = find_key(call, credentials->access_key_id);
   if (!key) return std::unexpected(std::move(key.error()));
-  auto seed = verify_v4(call.request, *credentials, (*key)->secret, call.service.options().region, call.now_ms);
+  const std::string& region = call.service.options().region;
+  const std::string& signing_key = call.local.signing_keys.find(*key, credentials->day, region);
+  auto seed = verify_v4_with(call.request, *credentials, signing_key, region, call.now_ms);
   if (!seed) return std::unexpected(std::move(seed.error()));
   call.key = std::move(*key);
   call.auth_type = credentials->is_presigned ? "REST-QUERY-STRING" : "REST-HEADER";

@@ -24,6 +24,7 @@
 #include "protocol/s3/lifecycle.h"
 #include "protocol/s3/master_keys.h"
 #include "protocol/s3/metrics.h"
+#include "protocol/s3/signing_keys.h"
 
 namespace keelson::net {
 class TlsContext;
@@ -55,6 +56,7 @@ struct S3Local {
   explicit S3Local(env::Reactor& on) : reactor(on) {}
   env::Reactor& reactor;
   std::shared_ptr<const KeyRing> keys;
+  SigningKeys signing_keys;
   BucketViews buckets;
   Metrics metrics;
 };
@@ -78,6 +80,7 @@ class S3Service {
   [[nodiscard]] const S3Options& options() const { return options_; }
   [[nodiscard]] blobstore::Store& store() { return store_; }
   [[nodiscard]] const env::Clock& clock() const { return env_.clock(); }
+  [[nodiscard]] env::Workers& workers() { return env_.workers(); }
   [[nodiscard]] S3Local& local(env::Reactor& reactor) { return *locals_[reactor.index()]; }
   [[nodiscard]] const std::string& host_id() const { return host_id_; }
   // Any thread: counters may be read.
