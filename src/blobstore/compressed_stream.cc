@@ -28,17 +28,25 @@ constexpr size_t kTableEntryBytes = 8;
 // Entries of a table that are read at a time: they tell the places of 64 MiB of content.
 constexpr uint64_t kTableEntriesAtOnce = 512;
 
+// A block is done in one go, so each thread needs one context, however many writers it has: one takes half a megabyte.
+ZSTD_CCtx* compressor() {
+  static thread_local const std::unique_ptr<ZSTD_CCtx, size_t (*)(ZSTD_CCtx*)> kContext(ZSTD_createCCtx(),
+                                                                                        &ZSTD_freeCCtx);
+  KEELSON_CHECK(kContext != nullptr, "zstd has memory for its context");
+  return kContext.get();
+}
+ZSTD_DCtx* decompressor() {
+  static thread_local const std::unique_ptr<ZSTD_DCtx, size_t (*)(ZSTD_DCtx*)> kContext(ZSTD_createDCtx(),
+                                                                                        &ZSTD_freeDCtx);
+  KEELSON_CHECK(kContext != nullptr, "zstd has memory for its context");
+  return kContext.get();
+}
+
 uint64_t count_blocks(uint64_t size_bytes) { return (size_bytes + kBlockBytes - 1) / kBlockBytes; }
 
 }  // namespace
 
-struct CompressingWriter::Context {
-  ZSTD_CCtx* zstd = ZSTD_createCCtx();
-  ~Context() { ZSTD_freeCCtx(zstd); }
-};
-
 CompressingWriter::CompressingWriter(std::unique_ptr<BlobWriter> packed) : packed_(std::move(packed)) {}
-CompressingWriter::~CompressingWriter() = default;
 
 Task<Status> CompressingWriter::append(std::string_view bytes) {
   while (!bytes.empty()) {
@@ -72,14 +80,9 @@ Task<Status> CompressingWriter::end_block() {
     has_given_up_ = true;
     co_return co_await packed_->append(text);
   }
-  if (context_ == nullptr) {
-    context_ = std::make_unique<Context>();
-    KEELSON_CHECK(context_->zstd != nullptr, "zstd has memory for its context");
-    frame_ = std::make_unique_for_overwrite<char[]>(text.size());
-  }
+  if (frame_ == nullptr) frame_ = std::make_unique_for_overwrite<char[]>(text.size());
   // A frame that would not be smaller does not fit: then zstd says that there is no room.
-  const size_t made =
-      ZSTD_compressCCtx(context_->zstd, frame_.get(), text.size() - 1, text.data(), text.size(), kLevel);
+  const size_t made = ZSTD_compressCCtx(compressor(), frame_.get(), text.size() - 1, text.data(), text.size(), kLevel);
   const bool is_plain = ZSTD_isError(made) != 0;
   if (is_first && (is_plain || made > text.size() - text.size() / kWorthDivisor)) {
     has_given_up_ = true;
@@ -110,11 +113,6 @@ Task<Result<Payload>> CompressingWriter::finish() {
   co_return payload;
 }
 
-struct DecompressingReader::Context {
-  ZSTD_DCtx* zstd = ZSTD_createDCtx();
-  ~Context() { ZSTD_freeDCtx(zstd); }
-};
-
 uint64_t DecompressingReader::Part::blocks() const { return count_blocks(segment.size_bytes); }
 uint64_t DecompressingReader::Part::table_bytes() const { return blocks() > 1 ? blocks() * kTableEntryBytes : 0; }
 
@@ -127,7 +125,6 @@ DecompressingReader::DecompressingReader(std::unique_ptr<BlobReader> packed, con
     packed_start += segment.packed_bytes;
   }
 }
-DecompressingReader::~DecompressingReader() = default;
 
 void DecompressingReader::seek(uint64_t offset_bytes, uint64_t length_bytes) {
   position_ = offset_bytes;
@@ -242,15 +239,11 @@ Task<Result<std::string_view>> DecompressingReader::next_compressed(const Part& 
   if (!taken.ok()) co_return taken;
   std::string_view text = *taken;
   if (!block.is_plain) {
-    if (context_ == nullptr) {
-      context_ = std::make_unique<Context>();
-      KEELSON_CHECK(context_->zstd != nullptr, "zstd has memory for its context");
-    }
     if (text_bytes > text_capacity_) {
       text_ = std::make_unique_for_overwrite<char[]>(text_bytes);
       text_capacity_ = text_bytes;
     }
-    const size_t made = ZSTD_decompressDCtx(context_->zstd, text_.get(), text_bytes, taken->data(), taken->size());
+    const size_t made = ZSTD_decompressDCtx(decompressor(), text_.get(), text_bytes, taken->data(), taken->size());
     if (made != text_bytes) co_return damaged();
     text = {text_.get(), text_bytes};
   }

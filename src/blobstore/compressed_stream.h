@@ -13,19 +13,15 @@ namespace keelson::blobstore {
 class CompressingWriter final : public BlobWriter {
  public:
   explicit CompressingWriter(std::unique_ptr<BlobWriter> packed);
-  ~CompressingWriter() override;
 
   Task<Status> append(std::string_view bytes) override;
   Task<Result<Payload>> finish() override;
   [[nodiscard]] uint64_t size_bytes() const override { return size_bytes_; }
 
  private:
-  struct Context;
-
   Task<Status> end_block();
 
   const std::unique_ptr<BlobWriter> packed_;
-  std::unique_ptr<Context> context_;  // once there is a block
   // The open block. A full one waits for what comes: alone, it has no table.
   std::unique_ptr<char[]> block_;
   size_t capacity_ = 0;
@@ -39,7 +35,6 @@ class CompressingWriter final : public BlobWriter {
 class DecompressingReader final : public BlobReader {
  public:
   DecompressingReader(std::unique_ptr<BlobReader> packed, const std::vector<blob::Segment>& segments);
-  ~DecompressingReader() override;
 
   void seek(uint64_t offset_bytes, uint64_t length_bytes) override;
   // kDamaged: what is there cannot be decompressed.
@@ -47,7 +42,6 @@ class DecompressingReader final : public BlobReader {
   void use_key(const SecretKey& data_key) override { packed_->use_key(data_key); }
 
  private:
-  struct Context;
   struct Part {
     blob::Segment segment;
     uint64_t start = 0;         // in the content
@@ -74,7 +68,6 @@ class DecompressingReader final : public BlobReader {
   std::unexpected<Error> damaged();
 
   const std::unique_ptr<BlobReader> packed_;
-  std::unique_ptr<Context> context_;
   std::vector<Part> parts_;
   uint64_t position_ = 0;
   uint64_t end_ = 0;

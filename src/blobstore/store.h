@@ -90,7 +90,8 @@ class BlobReader {
   // From `offset_bytes` on, at most `length_bytes`; both within the payload's size. Before the first next(): all of it.
   virtual void seek(uint64_t offset_bytes, uint64_t length_bytes) = 0;
   // The next piece, of at most kPieceBytesMax, empty at the end; holds until the next call. Its CRC has been checked.
-  // An error names file and offset; nothing of a damaged chunk is handed out.
+  // An error names file and offset, or says that what is stored cannot be decoded; nothing of a damaged chunk is handed
+  // out.
   virtual Task<Result<std::string_view>> next() = 0;
   // The data key that the payload was sealed with; before the first next(). Without one, reading a payload that is
   // sealed is kRefused, and with another one kDamaged. One that is not sealed needs none.

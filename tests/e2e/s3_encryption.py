@@ -100,7 +100,7 @@ def copies(s3):
     assert s3.get_object(Bucket="sealed", Key="from", **WRONG)["Body"].read() == body
 
 
-def upload(s3, key, parts, sse, part_sse, source=None):
+def upload(s3, key, parts, sse, part_sse, source=None, source_sse=None):
     made = s3.create_multipart_upload(Bucket="sealed", Key=key, **sse)
     done = []
     for number, body in enumerate(parts, 1):
@@ -111,7 +111,8 @@ def upload(s3, key, parts, sse, part_sse, source=None):
         done.append({"PartNumber": number, "ETag": part["ETag"]})
     if source:
         number = len(done) + 1
-        part = s3.upload_part_copy(Bucket="sealed", Key=key, UploadId=made["UploadId"], PartNumber=number, CopySource=source, **part_sse)
+        part = s3.upload_part_copy(Bucket="sealed", Key=key, UploadId=made["UploadId"], PartNumber=number, CopySource=source,
+                                    **part_sse, **(source_sse or {}))
         done.append({"PartNumber": number, "ETag": part["CopyPartResult"]["ETag"]})
     return made, s3.complete_multipart_upload(Bucket="sealed", Key=key, UploadId=made["UploadId"], MultipartUpload={"Parts": done})
 
@@ -131,6 +132,11 @@ def multipart(s3):
         assert s3.get_object(Bucket="sealed", Key="m", Range=f"bytes={first}-{last}", **CUSTOMER)["Body"].read() == whole[first:last + 1]
     assert s3.get_object(Bucket="sealed", Key="m", PartNumber=2, **CUSTOMER)["Body"].read() == parts[1]
     assert answer_of(s3.get_object, Bucket="sealed", Key="m") == (400, "InvalidRequest")
+    # A part that is copied brings both keys.
+    from_customer = {"CopySourceSSECustomerAlgorithm": "AES256", "CopySourceSSECustomerKey": KEY}
+    upload(s3, "m3", parts[:1], WRONG, WRONG, "sealed/m", from_customer)
+    assert s3.get_object(Bucket="sealed", Key="m3", **WRONG)["Body"].read() == b"".join(parts[:1] + parts)
+    assert answer_of(s3.get_object, Bucket="sealed", Key="m3", **CUSTOMER) == (403, "AccessDenied")
     # A part must bring the upload's key, and only that.
     made = s3.create_multipart_upload(Bucket="sealed", Key="m2", **CUSTOMER)
     part = dict(Bucket="sealed", Key="m2", UploadId=made["UploadId"], PartNumber=1, Body=b"x")

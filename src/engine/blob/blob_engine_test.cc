@@ -76,6 +76,64 @@ TEST(Versions, AreKeptAsTheBucketSays) {
   EXPECT_EQ(engine.apply(DeleteObject{.bucket = id, .key = "none", .version = Version{9}}).object.version, 0U);
 }
 
+// A record of the log as version 1 of the engine wrote it, replayed.
+TEST(Replay, TakesRecordsOfVersion1) {
+  TestEngine engine;
+  const BucketId id = engine.make_bucket("b");
+  ASSERT_EQ(id, 1U) << "as in the record";
+  constexpr std::string_view kHex =
+      "01036b6579fc39ac02abababababababababababababababab020140640780a094a58d1dc801020205083132333435363738"
+      "8420787878787878787878787878787878787878787878787878787878787878787804270103612f6202086e6f2d73746f72"
+      "65000f782d616d7a2d6d6574612d73686970076b65656c736f6e02016101310162000b5354414e444152445f49410361636c"
+      "0641455332353603010264000301640101046162636409010000010000";
+  std::string record;
+  for (size_t i = 0; i < kHex.size(); i += 2) {
+    record += static_cast<char>(std::stoi(std::string(kHex.substr(i, 2)), nullptr, 16));
+  }
+  const std::string_view body = record;
+  Answer answer;
+  OneAnswer sink(answer);
+  engine::Command command;
+  command.code = static_cast<uint16_t>(Code::kPutObject);
+  command.args = {&body, 1};
+  engine.engine().apply({100, engine.now_ms, 0}, command, sink);
+  ASSERT_TRUE(answer.ok());
+  const Answer head = engine.head(id, "key");
+  ASSERT_TRUE(head.ok());
+  const Payload& payload = head.object.meta.payload;
+  EXPECT_EQ(payload, (Payload{300, {}, {{1, 64, 100}, {7, 1'000'000'000'000, 200}}, {}}));
+  EXPECT_EQ(head.object.meta.parts.size(), 4U);
+  EXPECT_EQ(engine.state().live_bytes, (std::map<uint32_t, uint64_t>{{1, 120}, {7, 220}}));
+}
+
+// An upload whose parts are encoded each in its own way, compacted, and completed.
+TEST(Uploads, KeepWhatTheirPartsAreEncodedWith) {
+  TestEngine engine;
+  const BucketId id = engine.make_bucket("b");
+  const UploadId upload = engine.apply(CreateUpload{id, "k", "me", {}}).upload.id;
+  const auto put_part = [&](uint32_t number, Payload payload) {
+    return engine.apply(PutPart{id, "k", upload, number, {}, {}, std::move(payload)}).error;
+  };
+  const Segment sealed{.size_bytes = 100, .packed_bytes = 100, .is_sealed = true, .salt = {1, 2, 3}};
+  EXPECT_EQ(put_part(1, {50, {}, {{1, 64, 50}}, {}}), BlobErrc::kOk);
+  EXPECT_EQ(put_part(2, {100, {}, {{1, 1000, 116}}, {sealed}}), BlobErrc::kOk);
+  EXPECT_EQ(put_part(3, {}), BlobErrc::kOk);
+  EXPECT_EQ(put_part(4, {7, {}, {{1, 2000, 7}}, {}}), BlobErrc::kOk);
+  EXPECT_EQ(put_part(5, {200, {}, {{1, 3000, 232}}, {sealed, sealed}}), BlobErrc::kInvalid)
+      << "a writer has one segment";
+  engine.apply(MoveExtents{{{id, "k", 0, upload, 2, {{1, 1000, 116}}, {{{2, 64, 116}}}}}});
+  const CompleteUpload complete{id, "k", upload, {{1, {}}, {2, {}}, {3, {}}, {4, {}}}, 0, {}, {}, {}};
+  const Answer done = engine.apply(complete);
+  ASSERT_TRUE(done.ok());
+  engine.apply(MoveExtents{{{id, "k", done.object.version, 0, 0, {{1, 64, 50}}, {{{2, 500, 20}, {3, 64, 30}}}}}});
+  const Payload payload = engine.head(id, "k").object.meta.payload;
+  EXPECT_EQ(payload.size_bytes, 157U);
+  EXPECT_EQ(payload.extents, (std::vector<Extent>{{2, 500, 20}, {3, 64, 30}, {2, 64, 116}, {1, 2000, 7}}));
+  EXPECT_EQ(
+      payload.segments,
+      (std::vector<Segment>{{.size_bytes = 50, .packed_bytes = 50}, sealed, {.size_bytes = 7, .packed_bytes = 7}}));
+}
+
 TEST(Conditions, HoldAtTheMomentOfTheWrite) {
   TestEngine engine;
   const BucketId id = engine.make_bucket("b");

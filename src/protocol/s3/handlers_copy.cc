@@ -135,7 +135,7 @@ void add_source_version(Call& call, const Source& source) {
 bool changes_something(const Call& call, const Source& source, const Directives& directives) {
   return directives.replaces_metadata || call.header("x-amz-storage-class") ||
          call.header("x-amz-website-redirect-location") || has_encryption_headers(call.request) ||
-         !source.name.version_id.empty();
+         call.header("x-amz-copy-source-server-side-encryption-customer-algorithm") || !source.name.version_id.empty();
 }
 
 }  // namespace

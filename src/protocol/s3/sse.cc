@@ -167,7 +167,9 @@ S3Result<bool> wants_server_key(const RequestView& request) {
 }
 
 bool has_encryption_headers(const RequestView& request) {
-  return request.header(kServerHeader) || request.header(std::string(kCustomerPrefix) + "algorithm");
+  return std::ranges::any_of(request.headers, [](const HeaderView& header) {
+    return is_header(header.first.substr(0, kServerHeader.size()), kServerHeader);
+  });
 }
 
 S3Result<> begin_encryption(Call& call) {
