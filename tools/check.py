@@ -33,7 +33,7 @@ ADDRESS_SPACE_BYTES_MAX = 8 << 30
 # Every fuzz target that has to exist; what else fuzz/ builds is run too.
 FUZZERS = ("fuzz_resp_request", "fuzz_resp_reply", "fuzz_log_reader", "fuzz_checkpoint_reader", "fuzz_dump", "fuzz_config",
            "fuzz_backup", "fuzz_http_request", "fuzz_http_response", "fuzz_http_body", "fuzz_http_url", "fuzz_http2",
-           "fuzz_websocket", "fuzz_blob_volume", "fuzz_blob_codec", "fuzz_blob_checkpoint", "fuzz_blob_command",
+           "fuzz_hpack", "fuzz_websocket", "fuzz_blob_volume", "fuzz_blob_codec", "fuzz_blob_checkpoint", "fuzz_blob_command",
            "fuzz_blob_answers", "fuzz_s3_signature", "fuzz_s3_chunked", "fuzz_s3_xml", "fuzz_s3_form", "fuzz_s3_policy")
 
 SANITIZER_ENV = {

@@ -173,6 +173,20 @@ TEST_F(BlobSimTest, CopiesThereAndBack) {
   }
 }
 
+TEST_F(BlobSimTest, ARefusedUploadCostsNothing) {  // RFC 9110 §10.1.1
+  set_up(1);
+  client_->disk().put("/w/a", content_of(1, 4 * kMiB));
+  s3_->large_body_status = 403;
+  EXPECT_TRUE(run(BlobVerb::kCp, {"/w/a", "s3://b/a"}));
+  EXPECT_NE(complaints().find("AccessDenied"), std::string::npos) << complaints();
+  EXPECT_LT(server_->counts().bytes_received, 10'000U);
+  // A server that knows nothing of asking first is not asked again.
+  s3_->large_body_status = 417;
+  s3_->is_refusal_lasting = false;
+  EXPECT_FALSE(run(BlobVerb::kCp, {"/w/a", "s3://b/a"})) << complaints();
+  EXPECT_TRUE(object("a") == content_of(1, 4 * kMiB));
+}
+
 TEST_F(BlobSimTest, ArrivesThroughFaults) {
   uint64_t retries = 0;
   uint64_t arrivals = 0;

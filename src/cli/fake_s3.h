@@ -48,6 +48,10 @@ class FakeS3 {
   double slow_down_probability = 0;    // 503 before anything is done
   double lost_answer_probability = 0;  // the request is done, and answered with 500
   bool damages_content = false;        // of what is downloaded
+  // Bodies from this size on are refused with this status before they are read; once, or always.
+  uint64_t large_body_bytes = uint64_t{1} << 20;
+  uint16_t large_body_status = 0;
+  bool is_refusal_lasting = true;
   std::function<void(const std::string& operation)> before = nullptr;
 
   std::map<std::string, std::map<std::string, Object>> buckets;
@@ -61,6 +65,14 @@ class FakeS3 {
   }
 
   Task<void> serve(net::http::Exchange& exchange) {
+    const uint64_t announced = exchange.body_length().value_or(0);
+    if (announced >= large_body_bytes && large_body_status != 0) {
+      Call refused;
+      refuse(refused, std::exchange(large_body_status, is_refusal_lasting ? large_body_status : uint16_t{0}),
+             "AccessDenied");
+      (void)co_await exchange.respond(refused.status, refused.answer_type, refused.answer);
+      co_return;
+    }
     Result<std::string> body = co_await exchange.read_all(size_t{1} << 30);
     if (!body.ok()) co_return;
     Call call{.method = std::string(exchange.request().method()), .body = std::move(*body)};
@@ -84,8 +96,8 @@ class FakeS3 {
 
  private:
   struct Call {
-    std::string method;
-    std::string body;
+    std::string method = {};
+    std::string body = {};
     std::string bucket = {};
     std::string key = {};
     s3::Query query = {};

@@ -1,11 +1,13 @@
 #include "server/node.h"
 
 #include <utility>
+#include <vector>
 
 #include "base/logging.h"
 #include "engine/kv/kv_engine.h"
 #include "engine/kv/reply.h"
 #include "log/local_log.h"
+#include "monitor/http_metrics.h"
 #include "monitor/log_lines.h"
 #include "monitor/runtime_metrics.h"
 #include "net/http/server.h"
@@ -322,8 +324,9 @@ Task<void> Node::answer_metrics(net::http::Exchange& exchange) {
   out.gauge("keelson_ready", "", "1 while the node serves.", int64_t{why_not_ready().empty()});
   out.gauge("keelson_memory_used_bytes", "bytes", "Memory that the program holds from its allocator.",
             static_cast<int64_t>(env_.memory_used_bytes()));
-  out.gauge("keelson_http_connections", "", "HTTP connections.", int64_t{http_->connection_count()});
-  out.counter("keelson_http_requests", "", "HTTP requests.", http_->request_count());
+  std::vector<monitor::HttpServerMetrics> servers = {{"http", http_->counts()}};
+  if (state_ == State::kReady) servers.push_back({"s3", s3_->http_counts()});
+  monitor::write_http_metrics(servers, out);
   if (options_.process_metrics) options_.process_metrics(out);
   if (state_ == State::kReady) {
     monitor::write_runtime_metrics(*runtime_, out);

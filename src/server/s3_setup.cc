@@ -253,9 +253,6 @@ s3::S3Options make_s3_options(const Settings& settings, const s3::RootKey& root,
 Task<void> write_s3_metrics(const s3::S3Service& service, blobstore::Store& store, env::Reactor& here,
                             OpenMetrics& out) {
   write_operations(service, out);
-  const net::http::ServerCounts http = service.http_counts();
-  out.gauge("keelson_s3_connections", "", "Connections of S3 clients.", static_cast<int64_t>(http.connections));
-  out.counter("keelson_s3_connections_refused", "", "Connections past s3.max-connections.", http.connections_refused);
   write_access_log(service, out);
   write_inventories(service, out);
   write_store(store, out);

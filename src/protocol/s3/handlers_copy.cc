@@ -3,11 +3,11 @@
 #include <utility>
 
 #include "protocol/s3/authorize.h"
-#include "protocol/s3/conditions.h"
 #include "protocol/s3/dates.h"
 #include "protocol/s3/handlers.h"
 #include "protocol/s3/multipart.h"
 #include "protocol/s3/object_headers.h"
+#include "protocol/s3/read_object.h"
 #include "protocol/s3/write_object.h"
 #include "protocol/s3/xml_writer.h"
 
@@ -59,11 +59,11 @@ Task<S3Result<Source>> open_source(Call& call) {
     call.notes.source_key = source.name.key;
     call.notes.source_version_id = source.name.version_id;
   }
-  const Conditions conditions{call.header("x-amz-copy-source-if-match"), call.header("x-amz-copy-source-if-none-match"),
-                              call.header("x-amz-copy-source-if-modified-since"),
-                              call.header("x-amz-copy-source-if-unmodified-since")};
+  const net::http::PreconditionFields conditions{
+      call.header("x-amz-copy-source-if-match"), call.header("x-amz-copy-source-if-none-match"),
+      call.header("x-amz-copy-source-if-modified-since"), call.header("x-amz-copy-source-if-unmodified-since")};
   const blob::ObjectInfo& object = source.opened.answer.object;
-  if (check_conditions(conditions, object.meta.etag.text(), object.modified_ms) != ConditionAnswer::kGo) {
+  if (check_preconditions(conditions, true, object) != net::http::Precondition::kHolds) {
     co_return s3_fail(ErrorCode::kPreconditionFailed);
   }
   co_return source;
@@ -200,7 +200,7 @@ Task<S3Result<>> UploadPartCopy(Call& call) {
           "last are the zero-based offsets of the first and last bytes to copy",
           "x-amz-copy-source-range", std::string(*text));
     }
-    range = *read;
+    range = {read->first, read->size()};
   }
   if (range.size > kSinglePutBytesMax) co_return s3_fail(ErrorCode::kEntityTooLarge);
   if (range.size != whole) source->opened.reader->seek(range.offset, range.size);

@@ -2,9 +2,9 @@
 #include <algorithm>
 #include <charconv>
 #include <utility>
+#include <vector>
 
 #include "protocol/s3/authorize.h"
-#include "protocol/s3/conditions.h"
 #include "protocol/s3/dates.h"
 #include "protocol/s3/handlers.h"
 #include "protocol/s3/object_headers.h"
@@ -15,11 +15,6 @@
 namespace keelson::s3 {
 
 namespace {
-
-Conditions conditions_of(const RequestView& request) {
-  return {request.header("if-match"), request.header("if-none-match"), request.header("if-modified-since"),
-          request.header("if-unmodified-since")};
-}
 
 // What is not there: its delete marker, if that is why, and whether the caller may know.
 S3Error not_found(Call& call, const blob::Answer& answer, S3Error error) {
@@ -99,16 +94,18 @@ S3Result<Selection> select_bytes(Call& call, const blob::ObjectInfo& object) {
     if (whole == 0) selection.status = 200;
   } else {
     const auto if_range = call.header("if-range");
-    if (if_range && !if_range_holds(*if_range, meta.etag.text(), object.modified_ms)) range_field.reset();
-    const RangeAnswer answer = resolve_range(range_field, whole);
-    if (answer.kind == RangeKind::kUnsatisfiable) {
+    if (if_range && !range_applies(*if_range, object)) range_field.reset();
+    // As S3 does: several ranges are ignored, like those that cannot be read.
+    std::vector<net::http::ByteRange> ranges;
+    const auto outcome = net::http::parse_range(range_field.value_or(""), whole, 1, ranges);
+    if (outcome == net::http::RangeOutcome::kUnsatisfiable) {
       call.exchange.add_field("Content-Range", "bytes */" + std::to_string(whole));
       S3Error error{.code = ErrorCode::kInvalidRange};
       error.details.emplace_back("RangeRequested", *range_field);
       error.details.emplace_back("ActualObjectSize", std::to_string(whole));
       return std::unexpected(std::move(error));
     }
-    selection = {static_cast<uint16_t>(answer.kind == RangeKind::kPart ? 206 : 200), answer.range};
+    if (outcome == net::http::RangeOutcome::kSome) selection = {206, {ranges[0].first, ranges[0].size()}};
   }
   if (selection.status == 206) {
     const ByteRange& range = selection.range;
@@ -132,15 +129,14 @@ S3Result<> check_overrides(const Call& call) {
 
 // Everything of the answer but its bytes. `object` is the one that was found.
 S3Result<Selection> prepare(Call& call, const blob::ObjectInfo& object) {
-  const std::string etag = object.meta.etag.text();
-  switch (check_conditions(conditions_of(call.request), etag, object.modified_ms)) {
-    case ConditionAnswer::kGo:
+  switch (check_preconditions(precondition_fields(call.request), true, object)) {
+    case net::http::Precondition::kHolds:
       break;
-    case ConditionAnswer::kNotModified:
+    case net::http::Precondition::kNotModified:
       call.exchange.add_field("ETag", quoted(object.meta.etag));
       call.exchange.add_field("Last-Modified", format_http_date(object.modified_ms));
       return s3_fail(ErrorCode::kNotModified);
-    case ConditionAnswer::kPreconditionFailed: {
+    case net::http::Precondition::kFailed: {
       S3Error error{.code = ErrorCode::kPreconditionFailed};
       error.details.emplace_back("Condition", call.header("if-match") ? "If-Match" : "If-Unmodified-Since");
       return std::unexpected(std::move(error));

@@ -13,6 +13,7 @@ namespace keelson::s3 {
 
 namespace {
 
+constexpr int64_t kMsPerSecond = 1000;
 constexpr std::array<std::string_view, 7> kStoredHeaders = {"content-type",
                                                             "cache-control",
                                                             "content-disposition",
@@ -171,6 +172,23 @@ S3Result<blob::Condition> read_write_condition(const RequestView& request) {
 }
 
 std::string quoted(const blob::ETag& etag) { return "\"" + etag.text() + "\""; }
+
+net::http::Precondition check_preconditions(const net::http::PreconditionFields& fields, bool is_read,
+                                            const blob::ObjectInfo& object) {
+  const std::string tag = quoted(object.meta.etag);
+  return net::http::check_preconditions(fields, is_read, {tag, object.modified_ms / kMsPerSecond},
+                                        net::http::TagRules::kLenient);
+}
+
+net::http::PreconditionFields precondition_fields(const RequestView& request) {
+  return {request.header("if-match"), request.header("if-none-match"), request.header("if-modified-since"),
+          request.header("if-unmodified-since")};
+}
+
+bool range_applies(std::string_view if_range, const blob::ObjectInfo& object) {
+  const std::string tag = quoted(object.meta.etag);
+  return net::http::range_applies(if_range, {tag, object.modified_ms / kMsPerSecond}, net::http::TagRules::kLenient);
+}
 
 void add_version_field(Call& call, const blob::ObjectInfo& object) {
   if (call.bucket->is_versioned()) call.exchange.add_field("x-amz-version-id", object.version_id());

@@ -7,6 +7,7 @@
 #include <string_view>
 
 #include "engine/blob/object.h"
+#include "net/http/conditions.h"
 #include "protocol/s3/call.h"
 #include "protocol/s3/error.h"
 
@@ -27,6 +28,14 @@ inline constexpr size_t kUserMetadataBytesMax = 2048;
 [[nodiscard]] S3Result<blob::Condition> read_write_condition(const RequestView& request);
 
 [[nodiscard]] std::string quoted(const blob::ETag& etag);
+
+// The preconditions of a request on an object (RFC 9110 §13), compared as S3 does. `is_read`: of GET and HEAD.
+[[nodiscard]] net::http::Precondition check_preconditions(const net::http::PreconditionFields& fields, bool is_read,
+                                                          const blob::ObjectInfo& object);
+// If-Match, If-None-Match, If-Modified-Since, If-Unmodified-Since.
+[[nodiscard]] net::http::PreconditionFields precondition_fields(const RequestView& request);
+// May a Range count, as If-Range says (§13.1.5)?
+[[nodiscard]] bool range_applies(std::string_view if_range, const blob::ObjectInfo& object);
 // Of the answer to a GET or HEAD of an object.
 void add_object_fields(Call& call, const blob::ObjectInfo& object);
 // x-amz-checksum- and x-amz-checksum-type of a whole object.

@@ -2,7 +2,6 @@
 #include <utility>
 
 #include "protocol/s3/authorize.h"
-#include "protocol/s3/conditions.h"
 #include "protocol/s3/dates.h"
 #include "protocol/s3/handlers.h"
 #include "protocol/s3/object_headers.h"
@@ -71,10 +70,8 @@ Task<void> send_page(Call& call, blobstore::Opened opened, uint16_t status) {
     (void)co_await call.respond_empty(301);
     co_return;
   }
-  const Conditions conditions{call.header("if-match"), call.header("if-none-match"), call.header("if-modified-since"),
-                              call.header("if-unmodified-since")};
-  const auto verdict = check_conditions(conditions, object.meta.etag.text(), object.modified_ms);
-  if (status == 200 && verdict == ConditionAnswer::kNotModified) {
+  const auto verdict = check_preconditions(precondition_fields(call.request), true, object);
+  if (status == 200 && verdict == net::http::Precondition::kNotModified) {
     call.exchange.add_field("ETag", quoted(object.meta.etag));
     (void)co_await call.respond_empty(304);
     co_return;
