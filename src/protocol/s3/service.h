@@ -18,6 +18,7 @@
 #include "env/reactor.h"
 #include "net/http/server.h"
 #include "protocol/s3/bucket_view.h"
+#include "protocol/s3/faults.h"
 #include "protocol/s3/keys.h"
 #include "protocol/s3/lifecycle.h"
 #include "protocol/s3/metrics.h"
@@ -28,6 +29,9 @@ class TlsContext;
 
 namespace keelson::s3 {
 
+// S3: "5 MiB to 5 GiB. There is no minimum size limit on the last part."
+inline constexpr uint64_t kPartBytesMin = uint64_t{5} << 20;
+
 struct S3Options {
   std::string root_key_id;
   std::string root_secret;
@@ -36,6 +40,9 @@ struct S3Options {
   std::vector<std::string> website_domains;  // static websites: <bucket>.<domain>
   // How long a day of lifecycle rules is; shorter for tests.
   int64_t lifecycle_day_ms = kDayMs;
+  // Of all parts but the last; smaller for tests.
+  uint64_t part_bytes_min = kPartBytesMin;
+  S3Faults faults = {};
   net::http::ServerOptions http = {};
 };
 
