@@ -3,8 +3,8 @@
 // From the end of the file to its front, in steps:
 //   1. The index is walked for what lives in the volume: where the last live byte is, and how much lies in each
 //   stretch.
-//   2. The file is cut off behind the last live byte, once the log is synced and nobody has the volume pinned: so dead
-//      space at the end is won, and what the step before has moved away.
+//   2. The file is cut off behind the last live byte, once the log is synced, if nobody has had the volume pinned since
+//      before the look: so dead space at the end is won, and what the step before has moved away.
 //   3. What lies at the end, as much as there is room for, is copied to the active volume and its metadata moved, as
 //      compaction does (background.cc). Of an extent that reaches over the place of the cut only the chunks behind it
 //      move; it becomes two.
@@ -34,6 +34,7 @@ constexpr int kStepsMax = 16;
 
 struct Store::Inside::Tail {
   uint64_t end_bytes = kVolumeHeaderBytes;  // behind the last live byte
+  bool was_pinned = false;                  // before the look: a writer may have named more since
   uint64_t stretch_bytes = 0;
   std::array<uint64_t, kStretches> live_bytes{};
 
@@ -83,6 +84,7 @@ Task<Status> Store::Inside::look_at_tail(shard::ShardId id, uint32_t victim, Tai
     if (volume.number == victim) tail.stretch_bytes = volume.bytes / kStretches + 1;
   }
   if (tail.stretch_bytes == 0) co_return fail(LogErrc::kDamaged, "blob: the volume is gone");
+  tail.was_pinned = volumes_of(id).is_pinned(victim);
   std::string cursor;
   do {
     Answer found;
@@ -105,7 +107,7 @@ Task<Result<uint64_t>> Store::Inside::cut_tail(shard::ShardId id, uint32_t victi
   for (const VolumeSet::VolumeSize& volume : volumes.volumes()) {
     if (volume.number == victim) bytes = volume.bytes;
   }
-  if (bytes <= tail.end_bytes) co_return uint64_t{0};
+  if (bytes <= tail.end_bytes || tail.was_pinned) co_return uint64_t{0};
   // No crash may bring a state back that needs what is cut off.
   if (Status synced = co_await runtime.sync_log(owner_of(id)); !synced.ok()) co_return forward_error(synced);
   if (!volumes.has(victim) || volumes.is_pinned(victim) || held.load(std::memory_order_relaxed) != 0) {
