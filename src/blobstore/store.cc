@@ -140,6 +140,9 @@ shard::ShardId Store::nearest_shard(env::Reactor& here) const {
 
 Task<LogErrc> Store::run(env::Reactor& here, shard::ShardId shard, const engine::Command& command, bool is_write,
                          Answer& answer) {
+  // Operations of the own reactor are submitted at once, with its log time: as of now, not as of the last batch that
+  // another reactor sent.
+  inside_->runtime.clock(here.index()).refresh();
   shard::Batch batch(inside_->runtime, here);
   BlobOperation operation({&command, 1}, is_write, answer);
   batch.add(operation, shard);

@@ -131,8 +131,10 @@ class Store {
   // (answer.error may still say no). Anything else: it was not done. `body` and `answer` outlive the task.
   template <class Body>
   Task<LogErrc> apply(env::Reactor& here, const Body& body, Answer& answer) {
-    const blob::Encoded encoded(body);
-    co_return co_await run(here, shard_of(body.bucket, body.key), encoded.command(), true, answer);
+    blob::Encoded encoded(body);
+    const shard::ShardId shard = shard_of(body.bucket, body.key);
+    encoded.set_mark(blob::make_mark(static_cast<uint16_t>(shard - router_.first_shard()), here.random().next()));
+    co_return co_await run(here, shard, encoded.command(), true, answer);
   }
   // One query on an object, an upload or a part (HeadObject, ListParts).
   template <class Body>

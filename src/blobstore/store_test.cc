@@ -3,6 +3,7 @@
 
 #include <gtest/gtest.h>
 
+#include <map>
 #include <memory>
 #include <string>
 
@@ -16,7 +17,8 @@ namespace {
 class StoreHarness {
  public:
   // 0: rounds are asked for.
-  explicit StoreHarness(unsigned background_percent = 0) : world(1), node(world.add_node(2)) {
+  explicit StoreHarness(unsigned background_percent = 0, uint64_t volume_bytes_max = 8 << 20)
+      : world(1), node(world.add_node(2)) {
     set_log_sink([](LogLevel, std::string_view, std::string_view, LogFields) {});
     shard::RuntimeOptions options;
     options.folder = "data";
@@ -30,7 +32,7 @@ class StoreHarness {
     EXPECT_TRUE(world.run(node.reactor(0), runtime->start()).ok());
     StoreOptions wishes;
     wishes.folder = "data/blob";
-    wishes.volume.volume_bytes_max = 8 << 20;
+    wishes.volume.volume_bytes_max = volume_bytes_max;
     wishes.background_percent = background_percent;
     wishes.compact_every_ms = 100;
     wishes.scrub_every_ms = 0;
@@ -359,6 +361,54 @@ TEST(Store, EncodedPayloadsAreMovedAsTheyAre) {
   }
   const auto report = h.world.run(h.here(), h.store->scrub_now());
   EXPECT_TRUE(report.ok() && report->damaged == 0);
+}
+
+// A volume whose live bytes do not fit in what is left of the disk is emptied in steps, from its end.
+TEST(Store, AFullDiskIsWonBackInSteps) {
+  StoreHarness h(100, 256 << 20);
+  constexpr uint64_t kLarge = uint64_t{1} << 30;
+  h.node.disk().set_capacity(kLarge);
+  const Result<uint64_t> room = h.node.env().disk().free_bytes("data");
+  ASSERT_TRUE(room.ok());
+  // Two volumes of about 100 MiB each, of which 70% stay; compaction finds 32 MiB of room.
+  h.node.disk().set_capacity(kLarge - *room + VolumeOptions().free_bytes_min + (uint64_t{200} << 20));
+  const std::string small = text_of(300'000);
+  std::map<std::string, std::string> kept;
+  for (int i = 0;; ++i) {
+    // Some lie in pieces, some are longer than a step.
+    const std::string bytes = i % 7 == 0 ? text_of(9'000'000) : small;
+    const std::string key = "key" + std::to_string(i);
+    if (!h.try_put(key, bytes)) break;
+    kept[key] = bytes;
+  }
+  ASSERT_GT(h.disk_bytes(), 180 << 20);
+  int i = 0;
+  for (auto at = kept.begin(); at != kept.end();) {
+    if (++i % 3 != 0) {
+      ++at;
+      continue;
+    }
+    h.remove(at->first);
+    at = kept.erase(at);
+  }
+  ASSERT_FALSE(h.try_put("again", text_of(5'000'000))) << "nothing is free yet";
+  // A third was removed, some 60 MiB; of it at least 40 can be used.
+  int again = 0;
+  for (int turn = 0; turn < 300 && again < 8; ++turn) {
+    h.world.run_for(100'000'000);
+    const std::string key = "again" + std::to_string(again);
+    if (!h.try_put(key, text_of(5'000'000))) continue;
+    kept[key] = text_of(5'000'000);
+    ++again;
+  }
+  EXPECT_EQ(again, 8);
+  for (const auto& [key, bytes] : kept) {
+    const Result<std::string> read = h.get(key);
+    EXPECT_TRUE(read.ok() && *read == bytes) << key;
+  }
+  const auto report = h.world.run(h.here(), h.store->scrub_now());
+  EXPECT_TRUE(report.ok() && report->damaged == 0);
+  h.world.run(h.here(), h.store->stop());
 }
 
 }  // namespace

@@ -106,7 +106,7 @@ Result<uint64_t> VolumeSet::room_for_compaction() const {
   const auto room = disk_.free_bytes(folder_);
   if (!room.ok()) return fail(room.error().code(), "blob: " + room.error().message());
   const uint64_t kept = options_.free_bytes_min / 2;
-  return *room - std::min(*room, kept);
+  return std::min(*room - std::min(*room, kept), options_.compaction_room_bytes_max);
 }
 
 Result<Region> VolumeSet::reserve(uint64_t bytes, RoomFor whom) {
@@ -288,6 +288,18 @@ std::vector<VolumeSet::VolumeSize> VolumeSet::volumes() const {
 }
 
 void VolumeSet::seal_active() { active_ = 0; }
+
+Status VolumeSet::cut(uint32_t number, uint64_t bytes) {
+  const auto found = volumes_.find(number);
+  KEELSON_CHECK(found != volumes_.end() && number != active_ && bytes <= found->second.size_bytes,
+                "a volume is cut off that is written to, or not there");
+  auto file = file_of(number, found->second);
+  if (!file.ok()) return forward_error(file);
+  if (Status cut = (*file)->truncate(bytes); !cut.ok()) return cut;
+  stats_.removed_bytes.add(found->second.size_bytes - bytes);
+  note_size(found->second, bytes);
+  return {};
+}
 
 Task<Status> VolumeSet::remove(std::vector<uint32_t> numbers) {
   Status outcome;

@@ -42,6 +42,8 @@ struct VolumeOptions {
   // Kept free on the disk for the log, checkpoints and compaction: writers are refused below it. Compaction, which
   // gives back more than it takes, may use half of it; else a full disk could not be emptied by deleting.
   uint64_t free_bytes_min = uint64_t{64} << 20;
+  // What compaction takes of the disk at most; for tests, as if the disk were that full.
+  uint64_t compaction_room_bytes_max = UINT64_MAX;
   VolumeFaults faults;
 };
 
@@ -138,6 +140,8 @@ class VolumeSet {
   [[nodiscard]] std::vector<VolumeSize> volumes() const;
   // Seals the active volume: the next reserve() begins a new one. Who holds a region of it may go on.
   void seal_active();
+  // Cuts a sealed volume off behind `bytes`, of which nobody has pinned what lies behind.
+  Status cut(uint32_t number, uint64_t bytes);
   Task<Status> remove(std::vector<uint32_t> volumes);
 
   [[nodiscard]] std::string path_of(uint32_t volume) const;

@@ -20,6 +20,7 @@
 #include "protocol/s3/dates.h"
 #include "protocol/s3/digest.h"
 #include "protocol/s3/signature_v4.h"
+#include "protocol/s3/tags.h"
 #include "protocol/s3/uri.h"
 #include "protocol/s3/xml.h"
 #include "protocol/s3/xml_writer.h"
@@ -183,7 +184,13 @@ class FakeS3 {
       call.status = 204;
       return;
     }
-    get(call);
+    call.query.has("tagging") ? tell_tags(call) : get(call);
+  }
+
+  void tell_tags(Call& call) {
+    took("GetObjectTagging");
+    const auto tags = s3::parse_tagging_header(buckets[call.bucket][call.key].headers["x-amz-tagging"]);
+    call.answer = s3::tagging_document(tags.value_or(s3::Tags{}));
   }
 
   void answer_bucket(Call& call) {
@@ -289,7 +296,10 @@ class FakeS3 {
   static std::map<std::string, std::string> kept_headers(const Call& call) {
     std::map<std::string, std::string> kept;
     for (const auto& [name, value] : call.headers) {
-      if (name == "content-type" || name == "cache-control" || name.starts_with("x-amz-meta-")) kept[name] = value;
+      if (name == "content-type" || name == "cache-control" || name == "x-amz-tagging" ||
+          name.starts_with("x-amz-meta-")) {
+        kept[name] = value;
+      }
     }
     return kept;
   }
@@ -351,7 +361,7 @@ class FakeS3 {
     for (const auto& [name, value] : object.headers) {
       if (name == "content-type") {
         call.answer_type = value;
-      } else {
+      } else if (name != "x-amz-tagging") {
         call.answer_headers.emplace_back(name, value);
       }
     }
@@ -383,8 +393,19 @@ class FakeS3 {
   }
 
   void put_part(Call& call, Upload& upload) {
-    took("UploadPart");
+    const bool is_copy = call.headers.contains("x-amz-copy-source");
+    took(is_copy ? "UploadPartCopy" : "UploadPart");
     if (!is_whole(call)) return refuse(call, 400, "BadDigest");
+    if (is_copy) {
+      const Object* from = find_source(call);
+      if (from == nullptr) return refuse(call, 404, "NoSuchKey");
+      const std::string range = call.header("x-amz-copy-source-range");
+      const size_t dash = range.find('-');
+      const uint64_t first = parse_uint64(range.substr(6, dash - 6)).value_or(0);
+      call.body = from->content.substr(first, parse_uint64(range.substr(dash + 1)).value_or(0) - first + 1);
+      call.answer = "<CopyPartResult><ETag>\"" + s3::to_hex(s3::digest_of(s3::DigestKind::kMd5, call.body)) +
+                    "\"</ETag></CopyPartResult>";
+    }
     const auto number = static_cast<uint32_t>(parse_uint64(call.query.value("partNumber")).value_or(0));
     call.answer_headers.emplace_back("ETag", "\"" + s3::to_hex(s3::digest_of(s3::DigestKind::kMd5, call.body)) + "\"");
     if (keeps_checksums) call.answer_headers.emplace_back("x-amz-checksum-crc32c", crc32c_text(call.body));

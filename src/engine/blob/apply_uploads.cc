@@ -13,8 +13,8 @@ using Uploads = std::map<std::string, UploadPtr, std::less<>>;
 
 // Of this bucket and key, or end().
 Uploads::iterator find_upload(BlobState& state, BucketId bucket, const std::string& key, UploadId upload) {
-  if (upload == 0 || upload > kVersionMax) return state.uploads.end();
-  return state.uploads.find(upload_key(bucket, key, upload));
+  const auto found = state.uploads.find(upload_key(bucket, key, upload));
+  return found != state.uploads.end() && found->second->info.id == upload ? found : state.uploads.end();
 }
 
 void drop_upload(BlobState& state, BucketState& bucket, Uploads::iterator at) {
@@ -124,7 +124,7 @@ void apply_to(BlobState& state, const engine::ApplyContext& context, const Creat
   }
   if (!answer.ok()) return;
   Upload upload;
-  upload.info = {body.key, state.next_sequence++, context.time_ms, body.initiator, meta};
+  upload.info = {body.key, marked(state.next_sequence++, state.id_mark), context.time_ms, body.initiator, meta};
   answer.upload = upload.info;
   ++bucket->uploads;
   state.uploads.emplace(upload_key(body.bucket, body.key, upload.info.id), make_upload(std::move(upload)));

@@ -42,6 +42,57 @@ TEST(Buckets, AreMadeConfiguredAndRemoved) {
   EXPECT_NE(engine.make_bucket("ships"), id) << "a number is not used again";
 }
 
+// Written down and loaded again.
+std::unique_ptr<BlobEngine> copy_of(BlobEngine& engine) {
+  auto copy = std::make_unique<BlobEngine>();
+  Buffer bytes;
+  const auto source = engine.begin_checkpoint();
+  while (!source->next(1 << 20, bytes)) {
+  }
+  EXPECT_TRUE(copy->load_checkpoint(bytes.view()).ok());
+  return copy;
+}
+
+// Ids are found by number and mark; those of records without marks stay what they were.
+TEST(Versions, IdsAreMarked) {
+  TestEngine engine;
+  const BucketId id = engine.make_bucket("b");
+  engine.apply(ConfigureBucket{id, Versioning::kEnabled, false, {}, {}});
+  const Version old = engine.put(id, "k", "1").object.version;
+  EXPECT_EQ(mark_of(old), 0);
+  const UploadId old_upload = engine.apply(CreateUpload{id, "k", "me", {}}).upload.id;
+  engine.mark = make_mark(3, 1);
+  const Version version = engine.put(id, "k", "2").object.version;
+  EXPECT_EQ(version, marked(sequence_of(old) + 2, engine.mark));
+  const Version marker = engine.apply(DeleteObject{.bucket = id, .key = "k"}).object.version;
+  const UploadId upload = engine.apply(CreateUpload{id, "k", "me", {}}).upload.id;
+  EXPECT_EQ(mark_of(upload), engine.mark);
+  engine.replace(copy_of(engine.engine()));
+
+  const auto listed = engine.list({.bucket = id, .with_versions = true}).entries;
+  ASSERT_EQ(listed.size(), 3U);
+  EXPECT_EQ(listed[0].version, marker);
+  EXPECT_EQ(listed[1].version, version);
+  EXPECT_EQ(listed[2].version, old);
+  EXPECT_EQ(engine.list({.bucket = id, .after = "k", .after_version = marker, .with_versions = true}).entries.size(),
+            2U);
+  EXPECT_EQ(engine.query(HeadObject{id, "k", version, false}).object.version, version);
+  EXPECT_EQ(engine.query(HeadObject{id, "k", old, false}).object.version, old);
+  for (const Version other :
+       {sequence_of(version), marked(sequence_of(version), make_mark(4, 1)), marked(sequence_of(old), engine.mark)}) {
+    EXPECT_EQ(engine.query(HeadObject{id, "k", other, false}).error, BlobErrc::kNoSuchVersion);
+    EXPECT_EQ(engine.apply(DeleteObject{.bucket = id, .key = "k", .version = other}).object.version, 0U);
+  }
+  const auto uploads = engine.query(ListUploads{.bucket = id, .after = "k", .after_upload = old_upload}).uploads;
+  ASSERT_EQ(uploads.size(), 1U) << "in the order in which they were begun";
+  EXPECT_EQ(uploads[0].id, upload);
+  EXPECT_EQ(engine.apply(AbortUpload{id, "k", sequence_of(upload)}).error, BlobErrc::kNoSuchUpload);
+  EXPECT_EQ(engine.query(ListParts{id, "k", marked(sequence_of(old_upload), engine.mark)}).error,
+            BlobErrc::kNoSuchUpload);
+  EXPECT_TRUE(engine.apply(AbortUpload{id, "k", upload}).ok());
+  EXPECT_TRUE(engine.apply(AbortUpload{id, "k", old_upload}).ok());
+}
+
 TEST(Versions, AreKeptAsTheBucketSays) {
   TestEngine engine;
   const BucketId id = engine.make_bucket("b");

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <random>
+#include <set>
 
 #include "engine/blob/commands.h"
 #include "engine/blob/index_key.h"
@@ -33,11 +34,33 @@ ObjectMeta full_meta() {
   return meta;
 }
 
+TEST(ObjectTexts, MarkedIds) {
+  std::set<std::string> texts;
+  std::string last;
+  for (const uint64_t sequence : {uint64_t{1}, uint64_t{2}, uint64_t{70'000}, kSequenceMax}) {
+    for (const uint16_t shard : {0, 1, 1023}) {
+      const Version version = marked(sequence, make_mark(shard, 77));
+      EXPECT_EQ(sequence_of(version), sequence);
+      const std::string text = version_text(version);
+      EXPECT_EQ(text.size(), 32U);
+      EXPECT_EQ(parse_version(text), version);
+      EXPECT_TRUE(texts.insert(text).second) << "the same number on another shard is another id";
+    }
+    const std::string text = version_text(marked(sequence, make_mark(5, 9)));
+    EXPECT_GT(text, last) << "greater is newer, whatever the mark";
+    EXPECT_GT(text, version_text(sequence)) << "and newer than what was made before ids had marks";
+    last = text;
+    EXPECT_FALSE(parse_version(text.substr(0, 16) + version_text(sequence).substr(16)));
+  }
+}
+
 TEST(ObjectTexts, VersionsAndEtags) {
   EXPECT_EQ(parse_version(version_text(12345)), 12345U);
   std::string made_up = version_text(12345);
   made_up.back() = made_up.back() == '0' ? '1' : '0';
   EXPECT_FALSE(parse_version(made_up));
+  // The texts of ids without a mark, as they were given out at first.
+  EXPECT_EQ(version_text(1), "0000000000000001b1d8384f69b1e702");
   EXPECT_FALSE(parse_version("null"));
   EXPECT_FALSE(parse_version(""));
   ETag etag;
@@ -179,20 +202,20 @@ TEST(IndexKeys, SortAsBucketKeyAndNewestFirst) {
       key.key +=
           "\0\1\xff"
           "a"[random() % 4];
-    key.version = 1 + random() % 5 * 0x010000;
+    key.sequence = 1 + random() % 5 * 0x010000;
     keys.push_back(key);
   }
   const auto less = [](const IndexKey& a, const IndexKey& b) {
-    return std::tuple(a.bucket, a.key, ~a.version) < std::tuple(b.bucket, b.key, ~b.version);
+    return std::tuple(a.bucket, a.key, ~a.sequence) < std::tuple(b.bucket, b.key, ~b.sequence);
   };
   for (size_t i = 1; i < keys.size(); ++i) {
     const IndexKey& a = keys[i - 1];
     const IndexKey& b = keys[i];
-    EXPECT_EQ(index_key(a.bucket, a.key, a.version) < index_key(b.bucket, b.key, b.version), less(a, b));
+    EXPECT_EQ(index_key(a.bucket, a.key, a.sequence) < index_key(b.bucket, b.key, b.sequence), less(a, b));
     IndexKey read;
-    ASSERT_TRUE(read_index_key(index_key(a.bucket, a.key, a.version), read));
-    EXPECT_EQ(std::tie(read.bucket, read.key, read.version), std::tie(a.bucket, a.key, a.version));
-    EXPECT_EQ(without_version(index_key(a.bucket, a.key, a.version)), index_key_start(a.bucket, a.key));
+    ASSERT_TRUE(read_index_key(index_key(a.bucket, a.key, a.sequence), read));
+    EXPECT_EQ(std::tie(read.bucket, read.key, read.sequence), std::tie(a.bucket, a.key, a.sequence));
+    EXPECT_EQ(without_version(index_key(a.bucket, a.key, a.sequence)), index_key_start(a.bucket, a.key));
   }
   EXPECT_EQ(behind_prefix("a\xff\xff"), "b");
   EXPECT_EQ(behind_prefix("\xff"), "");

@@ -2,8 +2,9 @@
 // meaning, and their arguments.
 //
 // A command travels as engine::Command with one argument: the body that encode() makes. Times, versions and upload ids
-// are not in it: the engine derives them from the record. Whatever a command says of payload (extents) must be on disk,
-// synced, before the command is submitted; Store (blobstore/store.h) sees to that.
+// are not in it: the engine derives them from the record; the mark of the id that a command makes is its `space`.
+// Whatever a command says of payload (extents) must be on disk, synced, before the command is submitted; Store
+// (blobstore/store.h) sees to that.
 //
 // Commands on buckets go to every blob shard, in one record under a loan of all of them; commands on an object, an
 // upload or a part go to the object's shard: shard_of_object(bucket, key, count).
@@ -333,6 +334,8 @@ class Encoded {
   }
   Encoded(const Encoded&) = delete;
   Encoded& operator=(const Encoded&) = delete;
+  // For commands that make a version or an upload: what its id is marked with (make_mark()).
+  void set_mark(uint16_t mark) { command_.space = mark; }
   [[nodiscard]] const engine::Command& command() const { return command_; }
   [[nodiscard]] std::span<const engine::Command> commands() const { return {&command_, 1}; }
   [[nodiscard]] size_t size_bytes() const { return bytes_.size(); }

@@ -67,13 +67,13 @@ std::string index_key_start(BucketId bucket, std::string_view key) {
 
 std::string index_key(BucketId bucket, std::string_view key, Version version) {
   std::string out = index_prefix(bucket, key);
-  append_tail(out, kVersionMax - version);
+  append_tail(out, kSequenceMax - sequence_of(version));
   return out;
 }
 
 std::string upload_key(BucketId bucket, std::string_view key, UploadId upload) {
   std::string out = index_prefix(bucket, key);
-  append_tail(out, upload);
+  append_tail(out, sequence_of(upload));
   return out;
 }
 
@@ -86,11 +86,11 @@ std::string behind_prefix(std::string prefix) {
 bool read_index_key(std::string_view from, IndexKey& key) {
   uint64_t tail = 0;
   if (!read_key(from, key, tail)) return false;
-  key.version = kVersionMax - tail;
+  key.sequence = kSequenceMax - tail;
   return true;
 }
 
-bool read_upload_key(std::string_view from, IndexKey& key) { return read_key(from, key, key.version); }
+bool read_upload_key(std::string_view from, IndexKey& key) { return read_key(from, key, key.sequence); }
 
 BucketId bucket_of_index_key(std::string_view from) {
   KEELSON_CHECK(from.size() >= kBucketBytes, "a key of the index is too short");

@@ -43,7 +43,7 @@ class Lister {
       is_first_of_key_ = true;
       return;
     }
-    if (body_.with_versions && body_.after_version != 0 && body_.after_version <= kVersionMax) {
+    if (body_.with_versions && body_.after_version != 0) {
       // Behind that version; what is left of the key is older than its latest.
       const std::string last = index_key(body_.bucket, body_.after, body_.after_version);
       cursor_.seek(last);
@@ -129,7 +129,7 @@ class Lister {
     KEELSON_CHECK(is_good, "the index holds an entry that cannot be read");
     ObjectInfo& info = page_.entries.emplace_back();
     info.key = at_.key;
-    info.version = at_.version;
+    info.version = marked(at_.sequence, entry.mark);
     info.is_null = entry.is_null;
     info.is_latest = !body_.with_versions || is_first_of_key_;
     info.is_delete_marker = entry.is_delete_marker;
@@ -144,7 +144,7 @@ class Lister {
       for (Checksum& checksum : info.meta.checksums) checksum.value.clear();
     }
     page_.next_after = at_.key;
-    page_.next_after_version = body_.with_versions ? at_.version : 0;
+    page_.next_after_version = body_.with_versions ? info.version : 0;
   }
 
   const ListObjects& body_;

@@ -414,17 +414,20 @@ bool read_meta(std::string_view& from, ObjectMeta& meta) {
 }
 
 void append_entry(std::string& out, const Entry& entry) {
-  append_varint(out, (entry.is_delete_marker ? 1U : 0U) | (entry.is_null ? 2U : 0U));
+  append_varint(out, (entry.is_delete_marker ? 1U : 0U) | (entry.is_null ? 2U : 0U) | (entry.mark != 0 ? 4U : 0U));
   append_varint(out, zigzag(entry.modified_ms));
+  if (entry.mark != 0) append_u16(out, entry.mark);
   if (!entry.is_delete_marker) append_meta(out, entry.meta);
 }
 
 bool read_entry(std::string_view from, Entry& entry) {
   uint64_t flags = 0;
   uint64_t modified = 0;
-  if (!read_varint(from, flags) || flags > 3 || !read_varint(from, modified)) return false;
+  if (!read_varint(from, flags) || flags > 7 || !read_varint(from, modified)) return false;
   entry.is_delete_marker = (flags & 1) != 0;
   entry.is_null = (flags & 2) != 0;
+  entry.mark = 0;
+  if ((flags & 4) != 0 && !read_u16(from, entry.mark)) return false;
   entry.modified_ms = unzigzag(modified);
   entry.meta = {};
   return (entry.is_delete_marker || read_meta(from, entry.meta)) && from.empty();

@@ -41,11 +41,12 @@ void append_payload(std::string& out, const Payload& payload);
 void append_pairs(std::string& out, const Pairs& pairs);
 [[nodiscard]] bool read_pairs(std::string_view& from, Pairs& pairs);
 
-// One version's value in the index: varint flags (1: delete marker, 2: null version), zigzag varint of modified_ms,
-// then, unless it is a delete marker, its meta.
+// One version's value in the index: varint flags (1: delete marker, 2: null version, 4: marked), zigzag varint of
+// modified_ms, if marked u16 the mark (object.h), then, unless it is a delete marker, its meta.
 struct Entry {
   bool is_delete_marker = false;
   bool is_null = false;
+  uint16_t mark = 0;  // 0: it has none
   int64_t modified_ms = 0;
   ObjectMeta meta;
 };

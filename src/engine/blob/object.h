@@ -54,11 +54,25 @@ struct Bucket {
   std::map<std::string, std::string, std::less<>> documents{};
 };
 
-// A version of an object: its order among the changes of its shard. Greater is newer. 0: none.
+// A version of an object: in the low 48 bits its order among the changes of its shard (its sequence: greater is newer),
+// above them a mark, which makes the number unique over the service. 0: none.
 using Version = uint64_t;
+inline constexpr uint64_t kSequenceMax = (uint64_t{1} << 48) - 1;
+[[nodiscard]] constexpr uint64_t sequence_of(Version version) { return version & kSequenceMax; }
+[[nodiscard]] constexpr uint16_t mark_of(Version version) { return static_cast<uint16_t>(version >> 48); }
+[[nodiscard]] constexpr Version marked(uint64_t sequence, uint16_t mark) { return uint64_t{mark} << 48 | sequence; }
+// A mark: bit 15 set, 10 bits of the shard (counted within the service), 5 bits of chance, so that ids which are given
+// out again after a restored backup differ as a rule. It comes with the command (Encoded), as chance must; 0: the
+// record is of a time when ids had no mark, or the version is null and has no id.
+inline constexpr uint16_t kShardsMarkedMax = 1024;
+[[nodiscard]] constexpr uint16_t make_mark(uint16_t shard, uint64_t chance) {
+  return static_cast<uint16_t>(0x8000 | (shard % kShardsMarkedMax) << 5 | (chance & 31));
+}
 
-// The text of a version id that clients see: 32 hex digits. An object that was put while versioning was off or
-// suspended is the null version: `is_null`, and clients see "null".
+// The text of a version id that clients see: 32 hex digits, 12 of the sequence, 4 of the mark, 16 that tell a made-up
+// id from one that was given out. Of one key, greater texts are newer. Without a mark: 16 digits of the sequence
+// instead. An object that was put while versioning was off or suspended is the null version: `is_null`, and clients see
+// "null".
 [[nodiscard]] std::string version_text(Version version);
 // None if no version has this text (a made-up id).
 [[nodiscard]] std::optional<Version> parse_version(std::string_view text);
@@ -156,7 +170,7 @@ struct ObjectInfo {
   [[nodiscard]] std::string version_id() const { return is_null ? "null" : version_text(version); }
 };
 
-// An upload's number: its order among the changes of its shard, as with versions. The text works like a version's.
+// An upload's number: sequence and mark, as with versions. The text works like a version's.
 using UploadId = uint64_t;
 
 struct UploadInfo {

@@ -165,6 +165,7 @@ Task<S3Result<>> CopyObject(Call& call) {
   if (!meta) co_return std::unexpected(std::move(meta.error()));
   const auto algorithm = algorithm_of_copy(call.request, from.meta);
   if (!algorithm) co_return std::unexpected(algorithm.error());
+  if (auto good = co_await foresee_condition(call, *condition); !good) co_return good;
   auto written = co_await copy_payload(call, *source->opened.reader, size_bytes, call.place.key, *algorithm);
   if (!written) co_return std::unexpected(std::move(written.error()));
   meta->payload = std::move(written->payload);

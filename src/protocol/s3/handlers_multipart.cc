@@ -342,6 +342,28 @@ Task<S3Result<>> respond_if_completed(Call& call, const blob::ETag& etag, S3Erro
       call, etag, checksums.empty() ? std::nullopt : std::optional<blob::Checksum>(checksums.front()), answer.object);
 }
 
+// A planted defect (S3Faults): between the two the object is nowhere.
+Task<log::LogErrc> complete_in_two_steps(Call& call, const blob::CompleteUpload& complete, const blob::Answer& upload,
+                                         blob::Answer& answer) {
+  blob::PutObject put{complete.bucket, complete.key, upload.upload.meta, complete.condition};
+  put.meta.etag = complete.etag;
+  for (const blob::UploadPart& part : upload.parts) {
+    if (std::ranges::find(complete.parts, part.info.number, &blob::CompleteUpload::Part::number) ==
+        complete.parts.end()) {
+      continue;
+    }
+    put.meta.payload.size_bytes += part.payload.size_bytes;
+    const auto& extents = part.payload.extents;
+    put.meta.payload.extents.insert(put.meta.payload.extents.end(), extents.begin(), extents.end());
+    put.meta.parts.push_back(part.info);
+  }
+  const blob::AbortUpload abort{complete.bucket, complete.key, complete.upload};
+  blob::Answer aborted;
+  const log::LogErrc outcome = co_await call.store().apply(call.reactor, abort, aborted);
+  if (outcome != log::LogErrc::kOk) co_return outcome;
+  co_return co_await call.store().apply(call.reactor, put, answer);
+}
+
 }  // namespace
 
 Task<S3Result<>> CompleteMultipartUpload(Call& call) {
@@ -370,12 +392,14 @@ Task<S3Result<>> CompleteMultipartUpload(Call& call) {
   complete.key = call.place.key;
   complete.upload = upload->upload.id;
   for (const auto& part : document->parts) complete.parts.push_back({part.number, part.etag});
-  complete.part_bytes_min = kPartBytesMin;
+  complete.part_bytes_min = call.service.options().part_bytes_min;
   complete.etag = etag;
   if (*checksum) complete.checksums.push_back(**checksum);
   complete.condition = *condition;
   blob::Answer answer;
-  const log::LogErrc outcome = co_await call.store().apply(call.reactor, complete, answer);
+  const log::LogErrc outcome = call.service.options().faults.completes_in_two_steps
+                                   ? co_await complete_in_two_steps(call, complete, *upload, answer)
+                                   : co_await call.store().apply(call.reactor, complete, answer);
   if (auto good = check_outcome(outcome, answer); !good) co_return good;
   add_encryption_fields(call, upload->upload.meta);
   co_return co_await respond_completed(call, etag, *checksum, answer.object);

@@ -32,12 +32,13 @@ struct RoundCounts {
 class BucketRound {
  public:
   BucketRound(blobstore::Store& store, env::Reactor& on, std::shared_ptr<const BucketView> bucket, int64_t now_ms,
-              int64_t day_ms, const bool& is_stopping, RoundCounts& counts)
+              const S3Options& options, const bool& is_stopping, RoundCounts& counts)
       : store_(store),
         on_(on),
         bucket_(std::move(bucket)),
-        now_ms_(now_ms),
-        day_ms_(day_ms),
+        now_ms_(now_ms + (options.faults.lifecycle_is_a_day_early ? options.lifecycle_day_ms : 0)),
+        day_ms_(options.lifecycle_day_ms),
+        ignores_locks_(options.faults.lifecycle_ignores_locks),
         is_stopping_(is_stopping),
         counts_(counts) {}
 
@@ -108,6 +109,7 @@ class BucketRound {
       }
     }
     if (object.is_latest) command.condition.if_version = object.version;
+    command.bypasses_governance = ignores_locks_;
     blob::Answer answer;
     if (co_await store_.apply(on_, command, answer) == log::LogErrc::kOk && answer.ok()) ++counts_.removed;
   }
@@ -142,6 +144,7 @@ class BucketRound {
   std::shared_ptr<const BucketView> bucket_;
   int64_t now_ms_;
   int64_t day_ms_;
+  bool ignores_locks_;
   const bool& is_stopping_;
   RoundCounts& counts_;
   std::string key_;
@@ -163,8 +166,7 @@ Task<void> S3Service::run_lifecycle() {
       if (!bucket->documents.contains(kLifecycleDocument)) continue;
       auto view = locals_[0]->buckets.view_of(bucket);
       if (!view->lifecycle) continue;
-      BucketRound round(store_, here, std::move(view), clock().wall_ms(), options_.lifecycle_day_ms, is_stopping_,
-                        counts);
+      BucketRound round(store_, here, std::move(view), clock().wall_ms(), options_, is_stopping_, counts);
       co_await round.run();
     }
     if (!answer.is_truncated || answer.buckets.empty()) break;

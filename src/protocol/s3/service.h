@@ -19,6 +19,7 @@
 #include "net/http/server.h"
 #include "protocol/s3/access_log.h"
 #include "protocol/s3/bucket_view.h"
+#include "protocol/s3/faults.h"
 #include "protocol/s3/inventory_work.h"
 #include "protocol/s3/keys.h"
 #include "protocol/s3/lifecycle.h"
@@ -35,6 +36,9 @@ namespace keelson::s3 {
 // Which connections customers' keys may come over (SSE-C). Amazon takes them over TLS alone.
 enum class CustomerKeysOver : uint8_t { kTls, kTlsOrLoopback, kAnything };
 
+// S3: "5 MiB to 5 GiB. There is no minimum size limit on the last part."
+inline constexpr uint64_t kPartBytesMin = uint64_t{5} << 20;
+
 struct S3Options {
   std::string root_key_id;
   std::string root_secret;
@@ -48,6 +52,9 @@ struct S3Options {
   // Buckets whose objects are compressed, as patterns (base/glob.h); none: nothing is.
   std::vector<std::string> compressed_buckets = {};
   AccessLogOptions access_log = {};
+  // Of all parts but the last; smaller for tests.
+  uint64_t part_bytes_min = kPartBytesMin;
+  S3Faults faults = {};
   net::http::ServerOptions http = {};
 };
 

@@ -13,17 +13,17 @@
 namespace keelson::s3 {
 
 struct WebsiteRedirect {
-  std::string protocol;  // "http", "https" or empty: the request's
-  std::string host;      // empty: the request's
-  std::optional<std::string> replace_prefix;
-  std::optional<std::string> replace_key;
+  std::string protocol = {};  // "http", "https" or empty: the request's
+  std::string host = {};      // empty: the request's
+  std::optional<std::string> replace_prefix = {};
+  std::optional<std::string> replace_key = {};
   uint16_t status = 301;
 };
 
 struct WebsiteRule {
-  std::string key_prefix;
-  std::optional<uint16_t> error_status;
-  WebsiteRedirect redirect;
+  std::string key_prefix = {};
+  std::optional<uint16_t> error_status = {};
+  WebsiteRedirect redirect = {};
 };
 
 struct WebsiteConfiguration {

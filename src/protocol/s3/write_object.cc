@@ -58,6 +58,22 @@ Task<S3Result<Written>> write_payload(Call& call, PayloadReader reader, std::str
   co_return written;
 }
 
+Task<S3Result<>> foresee_condition(Call& call, blob::Condition condition) {
+  if (!condition.if_absent && !condition.if_match) co_return S3Result<>();
+  const blob::HeadObject head{call.bucket->id(), call.place.key, {}, false};
+  blob::Answer answer;
+  const log::LogErrc outcome = co_await call.store().query(call.reactor, head, answer);
+  const bool is_absent = outcome == log::LogErrc::kOk && answer.error == blob::BlobErrc::kNoSuchKey;
+  if (is_absent) {
+    if (condition.if_match) co_return s3_fail(ErrorCode::kNoSuchKey);
+    co_return S3Result<>();
+  }
+  if (auto good = check_outcome(outcome, answer); !good) co_return good;
+  const bool holds = !condition.if_absent && answer.object.meta.etag == *condition.if_match;
+  if (!holds) co_return s3_fail(ErrorCode::kPreconditionFailed);
+  co_return S3Result<>();
+}
+
 Task<S3Result<Written>> copy_payload(Call& call, blobstore::BlobReader& from, uint64_t size_bytes, std::string key,
                                      std::optional<ChecksumAlgorithm> algorithm, bool is_part) {
   Written written;

@@ -8,6 +8,7 @@
 #include <string>
 
 #include "base/task.h"
+#include "engine/blob/commands.h"
 #include "engine/blob/object.h"
 #include "protocol/s3/call.h"
 #include "protocol/s3/payload.h"
@@ -31,6 +32,10 @@ struct Written {
 // kEntityTooLarge, and the reader's errors.
 [[nodiscard]] Task<S3Result<Written>> write_payload(Call& call, PayloadReader reader, std::string key,
                                                     bool is_part = false);
+// Does the condition of a write to this place hold now? Asked before its body is read, so that a client that waits for
+// "100 Continue" need not send it, and again when the write is applied, which alone decides. kPreconditionFailed,
+// kNoSuchKey.
+[[nodiscard]] Task<S3Result<>> foresee_condition(Call& call, blob::Condition condition);
 // Copies `size_bytes` of what the reader stands at. `algorithm`: a checksum to compute on the way.
 [[nodiscard]] Task<S3Result<Written>> copy_payload(Call& call, blobstore::BlobReader& from, uint64_t size_bytes,
                                                    std::string key, std::optional<ChecksumAlgorithm> algorithm,
