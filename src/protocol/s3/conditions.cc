@@ -33,14 +33,16 @@ RangeAnswer resolve_range(std::optional<std::string_view> field, uint64_t object
   const RangeAnswer whole{RangeKind::kWhole, {0, object_bytes}};
   constexpr std::string_view kUnit = "bytes=";
   if (!field || !field->starts_with(kUnit)) return whole;
-  const std::string_view text = trim(field->substr(kUnit.size()));
+  const std::string_view text = field->substr(kUnit.size());
   const size_t dash = text.find('-');
   if (dash == std::string_view::npos || text.find(',') != std::string_view::npos) return whole;
-  const auto first = number(trim(text.substr(0, dash)));
-  const auto last = number(trim(text.substr(dash + 1)));
+  const auto first = number(text.substr(0, dash));
+  const auto last = number(text.substr(dash + 1));
   if (dash == 0) {
     if (!last) return whole;
-    if (*last == 0 || object_bytes == 0) return {RangeKind::kUnsatisfiable};
+    if (*last == 0) return {RangeKind::kUnsatisfiable};
+    // The last bytes of nothing are nothing, which no Content-Range can say.
+    if (object_bytes == 0) return whole;
     const uint64_t size = std::min(*last, object_bytes);
     return {RangeKind::kPart, {object_bytes - size, size}};
   }
