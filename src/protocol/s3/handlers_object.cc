@@ -58,7 +58,10 @@ S3Result<ByteRange> range_of_part(const blob::ObjectMeta& meta, std::string_view
     if (i + 1 == number) return ByteRange{offset, meta.parts[i].size_bytes};
     offset += meta.parts[i].size_bytes;
   }
-  return s3_fail(ErrorCode::kInvalidRange, "The requested partnumber is not satisfiable");
+  S3Error none{.code = ErrorCode::kInvalidPartNumber};
+  none.details.emplace_back("ActualPartCount", std::to_string(std::max<size_t>(meta.parts.size(), 1)));
+  none.details.emplace_back("PartNumberRequested", std::to_string(number));
+  return std::unexpected(std::move(none));
 }
 
 struct Selection {
@@ -209,6 +212,7 @@ Task<S3Result<>> HeadObject(Call& call) {
 }
 
 Task<S3Result<>> PutObject(Call& call) {
+  if (auto good = check_not_a_part(call.query); !good) co_return good;
   auto meta = read_object_meta(call);
   if (!meta) co_return std::unexpected(std::move(meta.error()));
   const auto condition = read_write_condition(call.request);
@@ -226,7 +230,7 @@ Task<S3Result<>> PutObject(Call& call) {
   if (auto good = check_outcome(outcome, answer); !good) co_return good;
   call.exchange.add_field("ETag", quoted(put.meta.etag));
   add_checksum_fields(call, put.meta);
-  add_version_field(call, answer.object);
+  add_written_version_field(call, answer.object);
   answer.object.meta.tags = put.meta.tags;
   answer.object.meta.payload.size_bytes = put.meta.payload.size_bytes;
   add_expiration_field(call, answer.object);
@@ -296,19 +300,41 @@ void write_attribute_parts(XmlWriter& xml, const Call& call, const blob::ObjectM
   xml.close("ObjectParts");
 }
 
+constexpr std::string_view kAttributesHeader = "x-amz-object-attributes";
+
+S3Result<> check_attribute_names(const RequestView& request) {
+  constexpr std::string_view kKnown[] = {"etag", "checksum", "objectparts", "storageclass", "objectsize"};
+  bool has_any = false;
+  for (const auto& [name, value] : request.headers) {
+    if (!is_header(name, kAttributesHeader)) continue;
+    std::string_view rest = value;
+    while (!rest.empty()) {
+      const size_t end = std::min(rest.find(','), rest.size());
+      const std::string_view one = net::http::trim_blanks(rest.substr(0, end));
+      rest.remove_prefix(std::min(end + 1, rest.size()));
+      if (one.empty()) continue;
+      has_any = true;
+      const bool is_known = std::any_of(std::begin(kKnown), std::end(kKnown),
+                                        [&](std::string_view known) { return is_header(one, known); });
+      if (!is_known) {
+        return invalid_argument("Invalid attribute name specified.", std::string(kAttributesHeader), std::string(one));
+      }
+    }
+  }
+  if (has_any) return {};
+  return s3_fail(ErrorCode::kInvalidRequest,
+                 "The x-amz-object-attributes header specifying the attributes to be retrieved is either missing or "
+                 "empty");
+}
+
 }  // namespace
 
 Task<S3Result<>> GetObjectAttributes(Call& call) {
   const auto version = parse_version_id(call.query.value("versionId"));
   if (!version) co_return std::unexpected(version.error());
   const net::http::Fields& fields = call.exchange.request().fields();
-  constexpr std::string_view kHeader = "x-amz-object-attributes";
-  const auto wants = [&](std::string_view attribute) { return fields.lists(kHeader, attribute); };
-  constexpr std::string_view kKnown[] = {"ETag", "Checksum", "ObjectParts", "StorageClass", "ObjectSize"};
-  if (!std::any_of(std::begin(kKnown), std::end(kKnown), wants)) {
-    co_return invalid_argument("Invalid attribute name specified.", std::string(kHeader),
-                               std::string(call.request.header_or_empty(kHeader)));
-  }
+  const auto wants = [&](std::string_view attribute) { return fields.lists(kAttributesHeader, attribute); };
+  if (auto good = check_attribute_names(call.request); !good) co_return good;
   const blob::HeadObject head{call.bucket->id(), call.place.key, version->version, version->is_null};
   blob::Answer answer;
   const log::LogErrc outcome = co_await call.store().query(call.reactor, head, answer);
