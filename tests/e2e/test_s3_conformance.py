@@ -8,6 +8,7 @@ import hmac
 import http.client
 import json
 import zlib
+from contextlib import ExitStack
 
 import pytest
 
@@ -251,6 +252,23 @@ def test_copies(s3, server, bucket):
     assert copy(f"{bucket}/none") == (404, "NoSuchKey")
 
 
+def test_completing_at_the_same_time(server, s3, bucket):
+    """Clients that have not heard the answer ask again, perhaps while the first request is still under way."""
+    for _ in range(10):
+        upload = s3.create_multipart_upload(Bucket=bucket, Key="k")["UploadId"]
+        parts = [{"PartNumber": number, "ETag": s3.upload_part(Bucket=bucket, Key="k", UploadId=upload, PartNumber=number, Body=body)["ETag"]}
+                 for number, body in ((1, PART), (2, b"end"))]
+        document = "".join(f"<Part><PartNumber>{one['PartNumber']}</PartNumber><ETag>{one['ETag']}</ETag></Part>" for one in parts)
+        request = signed(server, "POST", path_of(bucket, "k"), [("uploadId", upload)],
+                         body=f"<CompleteMultipartUpload>{document}</CompleteMultipartUpload>".encode())
+        with ExitStack() as stack:
+            connections = [stack.enter_context(connect(server)) for _ in range(16)]
+            for connection in connections:
+                connection.sendall(request.wire())
+            answers = [read_answer(connection, "POST") for connection in connections]
+        assert {(answer.status, answer.code) for answer in answers} == {(200, "none")}
+
+
 def test_what_writes_say_of_versions(s3, bucket):
     def written():
         upload = s3.create_multipart_upload(Bucket=bucket, Key="k")["UploadId"]
@@ -414,6 +432,7 @@ def test_trailers_and_chunks_that_are_none(server, bucket):
     good = crc32(b"hello").encode()
     assert put(b"5\r\nhello\r\n0\r\nx-amz-checksum-crc32:" + good + b"\r\n\r\n") == (200, "none")
     assert put(b"5\r\nhello\r\n0\r\n\r\n") == (400, "MalformedTrailerError")  # announced, and not sent
+    assert put(b"5\r\nhello\r\n0\r\nx-amz-checksum-crc32:" + good + b"\r\n\r\n", trailer=None) == (400, "MalformedTrailerError")
     assert put(b"5\r\nhello\r\n0\r\nx-own:" + good + b"\r\n\r\n") == (400, "MalformedTrailerError")
     assert put(b"5\r\nhello\r\n0\r\n:" + good + b"\r\n\r\n") == (400, "MalformedTrailerError")
     assert put(b"5\r\nhello\r\n0\r\nx-amz-checksum-crc32:AAAA\r\n\r\n") == (400, "InvalidRequest")

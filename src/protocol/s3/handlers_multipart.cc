@@ -429,7 +429,11 @@ Task<S3Result<>> CompleteMultipartUpload(Call& call) {
   complete.condition = *condition;
   blob::Answer answer;
   const log::LogErrc outcome = co_await call.store().apply(call.reactor, complete, answer);
-  if (auto good = check_outcome(outcome, answer); !good) co_return good;
+  if (auto good = check_outcome(outcome, answer); !good) {
+    // Another request may have completed it meanwhile.
+    if (good.error().code != ErrorCode::kNoSuchUpload) co_return good;
+    co_return co_await respond_if_completed(call, etag, std::move(good.error()));
+  }
   co_return co_await respond_completed(call, etag, *checksum, answer.object);
 }
 

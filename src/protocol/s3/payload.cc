@@ -197,6 +197,9 @@ S3Result<> PayloadReader::finish() {
     }
     std::memcpy(md5_value_.data(), computed.data(), md5_value_.size());
   }
+  if (chunks_ && !is_checksum_in_trailer_ && !chunks_->trailers().empty()) {
+    return s3_fail(ErrorCode::kMalformedTrailerError, "A trailer has come that x-amz-trailer does not announce.");
+  }
   return checksummer_ ? finish_checksum() : S3Result<>();
 }
 
