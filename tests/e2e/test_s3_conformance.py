@@ -208,6 +208,13 @@ def test_checksums_of_a_completion(s3, bucket, kind):
     else:
         parts[0].pop("ChecksumCRC32")
     assert complete(ChecksumType=kind) == "none"
+    # A part has its own, and the attributes name no number of parts.
+    head = s3.head_object(Bucket=bucket, Key="k", PartNumber=2, ChecksumMode="ENABLED")
+    assert (head["ChecksumCRC32"], head["ChecksumType"], head["PartsCount"]) == (crc32(b"end"), kind, 2)
+    whole = s3.head_object(Bucket=bucket, Key="k", ChecksumMode="ENABLED")["ChecksumCRC32"]
+    assert whole.endswith("-2") == (kind == "COMPOSITE")
+    known = s3.get_object_attributes(Bucket=bucket, Key="k", ObjectAttributes=["Checksum"])["Checksum"]
+    assert known == {"ChecksumCRC32": whole.split("-")[0], "ChecksumType": kind}
 
 
 def test_all_algorithms_of_checksums(s3, server, bucket):

@@ -64,6 +64,21 @@ S3Result<ByteRange> range_of_part(const blob::ObjectMeta& meta, std::string_view
   return std::unexpected(std::move(none));
 }
 
+// The part that partNumber of a GET names; null if the object has none, or it names none.
+const blob::PartInfo* part_of_query(const Query& query, const blob::ObjectMeta& meta) {
+  uint32_t number = 0;
+  const std::string_view text = query.value("partNumber");
+  (void)std::from_chars(text.data(), text.data() + text.size(), number);
+  return number == 0 || number > meta.parts.size() ? nullptr : &meta.parts[number - 1];
+}
+
+// A part's own checksum, with the type of the whole object's.
+void add_part_checksum_fields(Call& call, const blob::ObjectMeta& meta, const blob::Checksum& checksum) {
+  const bool is_composite = !meta.checksums.empty() && meta.checksums.front().is_composite;
+  call.exchange.add_field(checksum_header(checksum.algorithm), checksum_text(checksum, 0));
+  call.exchange.add_field("x-amz-checksum-type", is_composite ? "COMPOSITE" : "FULL_OBJECT");
+}
+
 struct Selection {
   uint16_t status = 200;
   ByteRange range;
@@ -136,9 +151,14 @@ S3Result<Selection> prepare(Call& call, const blob::ObjectInfo& object) {
   auto selection = select_bytes(call, object);
   if (!selection) return selection;
   add_object_fields(call, object);
-  const bool is_whole = selection->range.size == object.meta.payload.size_bytes;
-  if (is_whole && is_header(call.request.header_or_empty("x-amz-checksum-mode"), "enabled")) {
-    add_checksum_fields(call, object.meta);
+  if (is_header(call.request.header_or_empty("x-amz-checksum-mode"), "enabled")) {
+    const bool is_whole = selection->range.size == object.meta.payload.size_bytes;
+    const blob::PartInfo* part = part_of_query(call.query, object.meta);
+    if (part != nullptr && part->checksum) {
+      add_part_checksum_fields(call, object.meta, *part->checksum);
+    } else if (is_whole) {
+      add_checksum_fields(call, object.meta);
+    }
   }
   return selection;
 }
@@ -350,7 +370,8 @@ Task<S3Result<>> GetObjectAttributes(Call& call) {
   if (wants("Checksum") && !meta.checksums.empty()) {
     xml.open("Checksum");
     for (const blob::Checksum& checksum : meta.checksums) {
-      xml.element(checksum_element(checksum.algorithm), checksum_text(checksum, meta.parts.size()));
+      // Without the number of parts, which S3 puts behind it everywhere else.
+      xml.element(checksum_element(checksum.algorithm), to_base64(checksum.value));
       xml.element("ChecksumType", checksum.is_composite ? "COMPOSITE" : "FULL_OBJECT");
     }
     xml.close("Checksum");
