@@ -190,8 +190,8 @@ void check_s3_settings(const Settings& settings, bool has_secret, std::vector<Se
                       "s3.access-key-id and s3.secret-access-key (or s3.secret-access-key-file) go together"});
   }
   if (!id.empty() && !s3::is_access_key_id(id)) {
-    errors.push_back(
-        {settings.origin("s3.access-key-id"), "s3.access-key-id", "an access key id has 3 to 128 letters and digits"});
+    errors.push_back({settings.origin("s3.access-key-id"), "s3.access-key-id",
+                      "an access key id has 3 to 128 letters, digits and ._-"});
   }
   const std::string& masters = settings.text("s3.master-keys");
   if (!masters.empty() && !s3::MasterKeys::parse(masters)) {

@@ -48,7 +48,8 @@ bool may_retain(const Entry& entry, const Retention& wanted, int64_t now_ms, boo
   if (present.mode == RetentionMode::kCompliance) {
     return wanted.mode == RetentionMode::kCompliance && wanted.until_ms >= present.until_ms;
   }
-  const bool is_weaker = wanted.mode == RetentionMode::kNone || wanted.until_ms < present.until_ms;
+  // To make it compliance is no weakening, but it takes the way back from those who may bypass governance.
+  const bool is_weaker = wanted.mode != RetentionMode::kGovernance || wanted.until_ms < present.until_ms;
   return !is_weaker || bypasses_governance;
 }
 

@@ -325,7 +325,7 @@ bool read_checksum(std::string_view& from, Checksum& checksum) {
   if (!read_u8(from, algorithm)) return false;
   checksum.is_composite = (algorithm & kCompositeBit) != 0;
   algorithm &= kCompositeBit - 1;
-  if (algorithm < 1 || algorithm > static_cast<uint8_t>(ChecksumAlgorithm::kCrc64Nvme)) return false;
+  if (algorithm < 1 || algorithm > static_cast<uint8_t>(ChecksumAlgorithm::kXxHash128)) return false;
   checksum.algorithm = static_cast<ChecksumAlgorithm>(algorithm);
   return read_text(from, checksum.value, kChecksumBytesMax);
 }

@@ -94,7 +94,18 @@ struct ETag {
   static std::optional<ETag> parse(std::string_view text);  // with or without quotes
 };
 
-enum class ChecksumAlgorithm : uint8_t { kCrc32 = 1, kCrc32c = 2, kSha1 = 3, kSha256 = 4, kCrc64Nvme = 5 };
+enum class ChecksumAlgorithm : uint8_t {
+  kCrc32 = 1,
+  kCrc32c = 2,
+  kSha1 = 3,
+  kSha256 = 4,
+  kCrc64Nvme = 5,
+  kSha512 = 6,
+  kMd5 = 7,
+  kXxHash64 = 8,
+  kXxHash3 = 9,
+  kXxHash128 = 10,  // the last
+};
 struct Checksum {
   ChecksumAlgorithm algorithm{};
   bool is_composite = false;  // a checksum of the parts' checksums ("COMPOSITE"), else of the whole ("FULL_OBJECT")

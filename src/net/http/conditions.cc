@@ -243,7 +243,9 @@ RangeOutcome parse_range(std::string_view value, uint64_t size, size_t ranges_ma
     if ((!from.empty() && !first) || (!to.empty() && !last) || (!first && !last)) return RangeOutcome::kWhole;
     if (first && last && *last < *first) return RangeOutcome::kWhole;
     if (!first) {  // the last so many bytes
-      if (*last != 0 && size != 0) ranges.push_back({size - std::min(*last, size), size - 1});
+      // The last bytes of nothing can be had, but no Content-Range can say so.
+      if (*last != 0 && size == 0) return RangeOutcome::kWhole;
+      if (*last != 0) ranges.push_back({size - std::min(*last, size), size - 1});
     } else if (*first < size) {
       ranges.push_back({*first, last ? std::min(*last, size - 1) : size - 1});
     }

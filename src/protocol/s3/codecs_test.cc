@@ -5,6 +5,7 @@
 #include <string_view>
 #include <vector>
 
+#include "protocol/s3/checksum.h"
 #include "protocol/s3/dates.h"
 #include "protocol/s3/digest.h"
 #include "protocol/s3/names.h"
@@ -224,6 +225,44 @@ TEST(Names, CopyRanges) {
                                      "", "-", "bytes=100-100", "0-1", "bytes=0-18446744073709551616", "bytes=0 - 1"}) {
     EXPECT_EQ(range(bad), "error") << bad;
   }
+}
+
+// Check values that the algorithms' authors publish, in one piece and in pieces.
+TEST(Checksums, OfNothingAndOfDigits) {
+  struct Case {
+    ChecksumAlgorithm algorithm;
+    std::string_view of_nothing, of_digits;  // in hex, of "" and of "123456789"
+  };
+  constexpr Case kCases[] = {
+      {ChecksumAlgorithm::kCrc32, "00000000", "cbf43926"},
+      {ChecksumAlgorithm::kCrc32c, "00000000", "e3069283"},
+      {ChecksumAlgorithm::kCrc64Nvme, "0000000000000000", "ae8b14860a799888"},
+      {ChecksumAlgorithm::kMd5, "d41d8cd98f00b204e9800998ecf8427e", "25f9e794323b453885f5181f1b624d0b"},
+      {ChecksumAlgorithm::kSha1, "da39a3ee5e6b4b0d3255bfef95601890afd80709",
+       "f7c3bc1d808e04732adf679965ccc34ca7ae3441"},
+      {ChecksumAlgorithm::kXxHash64, "ef46db3751d8e999", "8cb841db40e6ae83"},
+      {ChecksumAlgorithm::kXxHash3, "2d06800538d394c2", ""},
+      {ChecksumAlgorithm::kXxHash128, "99aa06d3014798d86001c324468d497f", ""},
+  };
+  for (const Case& one : kCases) {
+    SCOPED_TRACE(checksum_name(one.algorithm));
+    EXPECT_EQ(parse_checksum_algorithm(checksum_name(one.algorithm)), one.algorithm);
+    EXPECT_EQ(to_hex(Checksummer(one.algorithm).finish()), one.of_nothing);
+    const std::string long_text(1000, 'x');
+    Checksummer whole(one.algorithm);
+    whole.update(long_text);
+    Checksummer pieces(one.algorithm);
+    for (size_t at = 0; at < long_text.size(); at += 7) pieces.update(std::string_view(long_text).substr(at, 7));
+    const std::string sum = whole.finish();
+    EXPECT_EQ(sum.size(), checksum_bytes(one.algorithm));
+    EXPECT_EQ(sum, pieces.finish());
+    if (one.of_digits.empty()) continue;
+    Checksummer digits(one.algorithm);
+    digits.update("123456789");
+    EXPECT_EQ(to_hex(digits.finish()), one.of_digits);
+  }
+  EXPECT_FALSE(full_object_checksum(ChecksumAlgorithm::kXxHash64, {}));
+  EXPECT_FALSE(full_object_checksum(ChecksumAlgorithm::kSha512, {}));
 }
 
 TEST(Tags, AreLimitedInCharacters) {

@@ -31,17 +31,26 @@ S3Result<CompleteDocument::Part> read_part(const XmlElement& element) {
   const auto number = element.child_text("PartNumber");
   const auto etag = element.child_text("ETag");
   if (!number || !etag) return malformed();
-  const auto [end, error] = std::from_chars(number->data(), number->data() + number->size(), part.number);
+  int64_t value = 0;
+  const auto [end, error] = std::from_chars(number->data(), number->data() + number->size(), value);
   if (error != std::errc() || end != number->data() + number->size()) return malformed();
+  if (value < 1 || value > blob::kPartNumberMax) {
+    return invalid_argument("PartNumber must be an integer between 1 and 10000, inclusive", "PartNumber",
+                            std::string(*number));
+  }
+  part.number = static_cast<uint32_t>(value);
   const auto known = blob::ETag::parse(*etag);
   if (!known) return s3_fail(ErrorCode::kInvalidPart);
   part.etag = *known;
   for (const ChecksumAlgorithm algorithm : kChecksumAlgorithms) {
     const auto text = element.child_text(checksum_element(algorithm));
     if (!text) continue;
-    const auto value = from_base64(*text);
-    if (!value || value->size() != checksum_bytes(algorithm)) return s3_fail(ErrorCode::kInvalidPart);
-    part.checksum = blob::Checksum{algorithm, false, *value};
+    const auto bytes = from_base64(*text);
+    if (!bytes || bytes->size() != checksum_bytes(algorithm) || part.checksum) {
+      return invalid_argument("Invalid Base64 or multiple checksums present in request",
+                              std::string(checksum_element(algorithm)), std::string(*text));
+    }
+    part.checksum = blob::Checksum{algorithm, false, *bytes};
   }
   return part;
 }

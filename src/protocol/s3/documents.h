@@ -46,7 +46,7 @@ struct CompleteDocument {
   };
   std::vector<Part> parts;
 };
-// kMalformedXML, kInvalidPart (an entity tag that cannot be one).
+// kMalformedXML, kInvalidPart (an entity tag that cannot be one), kInvalidArgument (a part number, a checksum).
 [[nodiscard]] S3Result<CompleteDocument> parse_complete(std::string_view xml);
 
 // <PublicAccessBlockConfiguration>.

@@ -29,6 +29,8 @@ Task<S3Result<Source>> open_source(Call& call) {
   source.name = std::move(*name);
   const auto version = parse_version_id(source.name.version_id);
   if (!version) co_return std::unexpected(version.error());
+  const auto owner = call.header("x-amz-source-expected-bucket-owner");
+  if (owner && *owner != kAccountId && *owner != kOwnerId) co_return s3_fail(ErrorCode::kAccessDenied);
   auto bucket = co_await call.store().find_bucket(call.reactor, source.name.bucket);
   if (bucket == nullptr) {
     S3Error error{.code = ErrorCode::kNoSuchBucket};
@@ -141,6 +143,7 @@ bool changes_something(const Call& call, const Source& source, const Directives&
 }  // namespace
 
 Task<S3Result<>> CopyObject(Call& call) {
+  if (auto good = check_not_a_part(call.query); !good) co_return good;
   const auto directives = read_directives(call.request);
   if (!directives) co_return std::unexpected(directives.error());
   const auto condition = read_write_condition(call.request);
@@ -175,7 +178,7 @@ Task<S3Result<>> CopyObject(Call& call) {
   blob::Answer answer;
   const log::LogErrc outcome = co_await call.store().apply(call.reactor, put, answer);
   if (auto good = check_outcome(outcome, answer); !good) co_return good;
-  add_version_field(call, answer.object);
+  add_written_version_field(call, answer.object);
   add_source_version(call, *source);
   add_encryption_fields(call, put.meta);
   XmlWriter xml;

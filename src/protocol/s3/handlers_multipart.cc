@@ -67,17 +67,19 @@ S3Result<std::optional<blob::Checksum>> read_upload_checksum(const RequestView& 
   }
   const auto known = parse_checksum_algorithm(*algorithm);
   if (!known) {
-    return s3_fail(ErrorCode::kInvalidRequest,
-                   "Checksum algorithm provided is unsupported. Please try again with any of "
-                   "the valid types: [CRC32, CRC32C, CRC64NVME, SHA1, SHA256]");
+    return s3_fail(
+        ErrorCode::kInvalidRequest,
+        "Checksum algorithm provided is unsupported. Please try again with any of "
+        "the valid types: [CRC32, CRC32C, CRC64NVME, MD5, SHA1, SHA256, SHA512, XXHASH128, XXHASH3, XXHASH64]");
   }
-  // CRC64NVME is of the whole object alone; the SHAs cannot be; the other CRCs are of the parts unless it is said.
+  // CRC64NVME is of the whole object alone; what is no CRC cannot be; the other CRCs are of the parts unless it is
+  // said.
   blob::Checksum checksum{*known, *known != ChecksumAlgorithm::kCrc64Nvme, {}};
   if (type) {
-    if (*type != "COMPOSITE" && *type != "FULL_OBJECT") {
+    checksum.is_composite = is_header(*type, "composite");
+    if (!checksum.is_composite && !is_header(*type, "full_object")) {
       return s3_fail(ErrorCode::kInvalidRequest, "Value for x-amz-checksum-type header is invalid.");
     }
-    checksum.is_composite = *type == "COMPOSITE";
     const bool is_good = checksum.is_composite ? *known != ChecksumAlgorithm::kCrc64Nvme : is_crc(*known);
     if (!is_good) {
       return s3_fail(ErrorCode::kInvalidRequest, "The " + std::string(*type) +
@@ -240,9 +242,32 @@ blob::ETag etag_of_parts(const std::vector<CompleteDocument::Part>& parts) {
   return etag;
 }
 
+// What the completing request says of a part's checksum, against what came with the part and what the upload wants.
+S3Result<> check_part_checksum(const CompleteDocument::Part& named, const std::optional<blob::Checksum>& stored,
+                               const std::vector<blob::Checksum>& wanted) {
+  if (!named.checksum) {
+    if (wanted.empty() || !wanted.front().is_composite) return {};
+    return s3_fail(ErrorCode::kInvalidRequest,
+                   "The upload was created using a " + std::string(checksum_name(wanted.front().algorithm)) +
+                       " checksum. The complete request must include the checksum for each part. It was missing for "
+                       "part " +
+                       std::to_string(named.number) + " in the request.");
+  }
+  const blob::Checksum& given = *named.checksum;
+  if (!stored || (given.algorithm == stored->algorithm && given.value == stored->value)) return {};
+  if (given.algorithm == stored->algorithm) {
+    return s3_fail(ErrorCode::kInvalidPart,
+                   "The checksum of part " + std::to_string(named.number) + " is not the one that was uploaded.");
+  }
+  return s3_fail(ErrorCode::kBadDigest, "The " + std::string(checksum_name(given.algorithm)) +
+                                            " you specified for part " + std::to_string(named.number) +
+                                            " did not match what we received.");
+}
+
 // Of the whole object, from the parts that are named; nullopt if the upload asked for none or a part has none.
 S3Result<std::optional<blob::Checksum>> checksum_of_parts(const CompleteDocument& document,
                                                           const blob::Answer& upload) {
+  const auto& wanted = upload.upload.meta.checksums;
   std::vector<PartChecksum> values;
   for (const auto& named : document.parts) {
     const auto found =
@@ -255,14 +280,9 @@ S3Result<std::optional<blob::Checksum>> checksum_of_parts(const CompleteDocument
       return std::unexpected(std::move(error));
     }
     const auto& stored = found->info.checksum;
-    if (named.checksum && stored && named.checksum->algorithm == stored->algorithm &&
-        named.checksum->value != stored->value) {
-      return s3_fail(ErrorCode::kInvalidPart,
-                     "The checksum of part " + std::to_string(named.number) + " is not the one that was uploaded.");
-    }
+    if (auto good = check_part_checksum(named, stored, wanted); !good) return std::unexpected(std::move(good.error()));
     if (stored) values.push_back({stored->value, found->info.size_bytes});
   }
-  const auto& wanted = upload.upload.meta.checksums;
   if (wanted.empty() || values.size() != document.parts.size()) return std::optional<blob::Checksum>();
   blob::Checksum checksum = wanted.front();
   if (checksum.is_composite) {
@@ -275,9 +295,42 @@ S3Result<std::optional<blob::Checksum>> checksum_of_parts(const CompleteDocument
   return std::optional<blob::Checksum>(checksum);
 }
 
-// x-amz-checksum- and x-amz-mp-object-size of the completing request must be what has come.
-S3Result<> check_completion(const Call& call, const CompleteDocument& document, const blob::Answer& upload,
-                            const std::optional<blob::Checksum>& checksum) {
+// A checksum of the completing request: base64, with "-<number of parts>" behind it or not.
+bool is_checksum_text(ChecksumAlgorithm algorithm, std::string_view text) {
+  const size_t dash = std::min(text.find('-'), text.size());
+  const std::string_view count = text.substr(std::min(dash + 1, text.size()));
+  const auto value = from_base64(text.substr(0, dash));
+  const bool is_count =
+      std::all_of(count.begin(), count.end(), [](char c) { return c >= '0' && c <= '9'; }) && !count.empty();
+  return value && value->size() == checksum_bytes(algorithm) && (dash == text.size() || is_count);
+}
+
+S3Result<> check_completion_checksum(const Call& call, const CompleteDocument& document, const blob::Answer& upload,
+                                     const std::optional<blob::Checksum>& checksum) {
+  const auto& wanted = upload.upload.meta.checksums;
+  if (const auto type = call.header("x-amz-checksum-type"); type && !type->empty()) {
+    if (!is_header(*type, "composite") && !is_header(*type, "full_object")) {
+      return s3_fail(ErrorCode::kInvalidRequest, "Value for x-amz-checksum-type header is invalid.");
+    }
+    if (!wanted.empty() && is_header(*type, "composite") != wanted.front().is_composite) {
+      return s3_fail(ErrorCode::kInvalidRequest,
+                     "The upload was created using the " +
+                         std::string(wanted.front().is_composite ? "COMPOSITE" : "FULL_OBJECT") +
+                         " checksum mode. The complete request must use the same checksum mode.");
+    }
+  }
+  size_t count = 0;
+  for (const ChecksumAlgorithm algorithm : kChecksumAlgorithms) {
+    const auto text = call.header(checksum_header(algorithm));
+    if (text && ++count > 1) {
+      return s3_fail(ErrorCode::kInvalidRequest,
+                     "Expecting a single x-amz-checksum- header. Multiple checksum Types are not allowed.");
+    }
+    if (text && !is_checksum_text(algorithm, *text)) {
+      return s3_fail(ErrorCode::kInvalidRequest,
+                     "Value for " + std::string(checksum_header(algorithm)) + " header is invalid.");
+    }
+  }
   for (const ChecksumAlgorithm algorithm : kChecksumAlgorithms) {
     const auto text = call.header(checksum_header(algorithm));
     if (!text) continue;
@@ -291,6 +344,13 @@ S3Result<> check_completion(const Call& call, const CompleteDocument& document, 
                                                 " you specified did not match the calculated checksum.");
     }
   }
+  return {};
+}
+
+// x-amz-checksum- and x-amz-mp-object-size of the completing request must be what has come.
+S3Result<> check_completion(const Call& call, const CompleteDocument& document, const blob::Answer& upload,
+                            const std::optional<blob::Checksum>& checksum) {
+  if (auto good = check_completion_checksum(call, document, upload, checksum); !good) return good;
   if (const auto text = call.header("x-amz-mp-object-size")) {
     uint64_t total = 0;
     for (const auto& named : document.parts) {
@@ -307,7 +367,7 @@ S3Result<> check_completion(const Call& call, const CompleteDocument& document, 
 
 Task<S3Result<>> respond_completed(Call& call, const blob::ETag& etag, const std::optional<blob::Checksum>& checksum,
                                    const blob::ObjectInfo& object) {
-  add_version_field(call, object);
+  add_written_version_field(call, object);
   const std::string_view host = call.exchange.request().authority();
   std::string location(call.exchange.request().is_tls() ? "https://" : "http://");
   location.append(host).append("/");
@@ -400,7 +460,11 @@ Task<S3Result<>> CompleteMultipartUpload(Call& call) {
   const log::LogErrc outcome = call.service.options().faults.completes_in_two_steps
                                    ? co_await complete_in_two_steps(call, complete, *upload, answer)
                                    : co_await call.store().apply(call.reactor, complete, answer);
-  if (auto good = check_outcome(outcome, answer); !good) co_return good;
+  if (auto good = check_outcome(outcome, answer); !good) {
+    // Another request may have completed it meanwhile.
+    if (good.error().code != ErrorCode::kNoSuchUpload) co_return good;
+    co_return co_await respond_if_completed(call, etag, std::move(good.error()));
+  }
   add_encryption_fields(call, upload->upload.meta);
   co_return co_await respond_completed(call, etag, *checksum, answer.object);
 }

@@ -69,7 +69,25 @@ S3Result<ByteRange> range_of_part(const blob::ObjectMeta& meta, std::string_view
     if (i + 1 == number) return ByteRange{offset, meta.parts[i].size_bytes};
     offset += meta.parts[i].size_bytes;
   }
-  return s3_fail(ErrorCode::kInvalidRange, "The requested partnumber is not satisfiable");
+  S3Error none{.code = ErrorCode::kInvalidPartNumber};
+  none.details.emplace_back("ActualPartCount", std::to_string(std::max<size_t>(meta.parts.size(), 1)));
+  none.details.emplace_back("PartNumberRequested", std::to_string(number));
+  return std::unexpected(std::move(none));
+}
+
+// The part that partNumber of a GET names; null if the object has none, or it names none.
+const blob::PartInfo* part_of_query(const Query& query, const blob::ObjectMeta& meta) {
+  uint32_t number = 0;
+  const std::string_view text = query.value("partNumber");
+  (void)std::from_chars(text.data(), text.data() + text.size(), number);
+  return number == 0 || number > meta.parts.size() ? nullptr : &meta.parts[number - 1];
+}
+
+// A part's own checksum, with the type of the whole object's.
+void add_part_checksum_fields(Call& call, const blob::ObjectMeta& meta, const blob::Checksum& checksum) {
+  const bool is_composite = !meta.checksums.empty() && meta.checksums.front().is_composite;
+  call.exchange.add_field(checksum_header(checksum.algorithm), checksum_text(checksum, 0));
+  call.exchange.add_field("x-amz-checksum-type", is_composite ? "COMPOSITE" : "FULL_OBJECT");
 }
 
 struct Selection {
@@ -146,9 +164,14 @@ S3Result<Selection> prepare(Call& call, const blob::ObjectInfo& object) {
   auto selection = select_bytes(call, object);
   if (!selection) return selection;
   add_object_fields(call, object);
-  const bool is_whole = selection->range.size == object.meta.payload.size_bytes;
-  if (is_whole && is_header(call.request.header_or_empty("x-amz-checksum-mode"), "enabled")) {
-    add_checksum_fields(call, object.meta);
+  if (is_header(call.request.header_or_empty("x-amz-checksum-mode"), "enabled")) {
+    const bool is_whole = selection->range.size == object.meta.payload.size_bytes;
+    const blob::PartInfo* part = part_of_query(call.query, object.meta);
+    if (part != nullptr && part->checksum) {
+      add_part_checksum_fields(call, object.meta, *part->checksum);
+    } else if (is_whole) {
+      add_checksum_fields(call, object.meta);
+    }
   }
   return selection;
 }
@@ -225,6 +248,7 @@ Task<S3Result<>> HeadObject(Call& call) {
 }
 
 Task<S3Result<>> PutObject(Call& call) {
+  if (auto good = check_not_a_part(call.query); !good) co_return good;
   auto meta = read_object_meta(call);
   if (!meta) co_return std::unexpected(std::move(meta.error()));
   const auto condition = read_write_condition(call.request);
@@ -245,7 +269,7 @@ Task<S3Result<>> PutObject(Call& call) {
   call.exchange.add_field("ETag", quoted(put.meta.etag));
   add_checksum_fields(call, put.meta);
   add_encryption_fields(call, put.meta);
-  add_version_field(call, answer.object);
+  add_written_version_field(call, answer.object);
   answer.object.meta.tags = put.meta.tags;
   answer.object.meta.payload.size_bytes = put.meta.payload.size_bytes;
   add_expiration_field(call, answer.object);
@@ -315,19 +339,41 @@ void write_attribute_parts(XmlWriter& xml, const Call& call, const blob::ObjectM
   xml.close("ObjectParts");
 }
 
+constexpr std::string_view kAttributesHeader = "x-amz-object-attributes";
+
+S3Result<> check_attribute_names(const RequestView& request) {
+  constexpr std::string_view kKnown[] = {"etag", "checksum", "objectparts", "storageclass", "objectsize"};
+  bool has_any = false;
+  for (const auto& [name, value] : request.headers) {
+    if (!is_header(name, kAttributesHeader)) continue;
+    std::string_view rest = value;
+    while (!rest.empty()) {
+      const size_t end = std::min(rest.find(','), rest.size());
+      const std::string_view one = net::http::trim_blanks(rest.substr(0, end));
+      rest.remove_prefix(std::min(end + 1, rest.size()));
+      if (one.empty()) continue;
+      has_any = true;
+      const bool is_known = std::any_of(std::begin(kKnown), std::end(kKnown),
+                                        [&](std::string_view known) { return is_header(one, known); });
+      if (!is_known) {
+        return invalid_argument("Invalid attribute name specified.", std::string(kAttributesHeader), std::string(one));
+      }
+    }
+  }
+  if (has_any) return {};
+  return s3_fail(ErrorCode::kInvalidRequest,
+                 "The x-amz-object-attributes header specifying the attributes to be retrieved is either missing or "
+                 "empty");
+}
+
 }  // namespace
 
 Task<S3Result<>> GetObjectAttributes(Call& call) {
   const auto version = parse_version_id(call.query.value("versionId"));
   if (!version) co_return std::unexpected(version.error());
   const net::http::Fields& fields = call.exchange.request().fields();
-  constexpr std::string_view kHeader = "x-amz-object-attributes";
-  const auto wants = [&](std::string_view attribute) { return fields.lists(kHeader, attribute); };
-  constexpr std::string_view kKnown[] = {"ETag", "Checksum", "ObjectParts", "StorageClass", "ObjectSize"};
-  if (!std::any_of(std::begin(kKnown), std::end(kKnown), wants)) {
-    co_return invalid_argument("Invalid attribute name specified.", std::string(kHeader),
-                               std::string(call.request.header_or_empty(kHeader)));
-  }
+  const auto wants = [&](std::string_view attribute) { return fields.lists(kAttributesHeader, attribute); };
+  if (auto good = check_attribute_names(call.request); !good) co_return good;
   const blob::HeadObject head{call.bucket->id(), call.place.key, version->version, version->is_null};
   blob::Answer answer;
   const log::LogErrc outcome = co_await call.store().query(call.reactor, head, answer);
@@ -344,7 +390,8 @@ Task<S3Result<>> GetObjectAttributes(Call& call) {
   if (wants("Checksum") && !meta.checksums.empty()) {
     xml.open("Checksum");
     for (const blob::Checksum& checksum : meta.checksums) {
-      xml.element(checksum_element(checksum.algorithm), checksum_text(checksum, meta.parts.size()));
+      // Without the number of parts, which S3 puts behind it everywhere else.
+      xml.element(checksum_element(checksum.algorithm), to_base64(checksum.value));
       xml.element("ChecksumType", checksum.is_composite ? "COMPOSITE" : "FULL_OBJECT");
     }
     xml.close("Checksum");

@@ -13,7 +13,10 @@ bool is_letter_or_digit(char c) { return (c >= 'A' && c <= 'Z') || (c >= 'a' && 
 }  // namespace
 
 bool is_access_key_id(std::string_view id) {
-  return id.size() >= 3 && id.size() <= 128 && std::all_of(id.begin(), id.end(), is_letter_or_digit);
+  constexpr std::string_view kOthers = "._-";
+  return id.size() >= 3 && id.size() <= 128 && std::all_of(id.begin(), id.end(), [&](char c) {
+           return is_letter_or_digit(c) || kOthers.find(c) != std::string_view::npos;
+         });
 }
 
 bool is_secret(std::string_view secret) {
@@ -34,7 +37,7 @@ std::string AccessKey::document() const {
 }
 
 S3Result<AccessKey> make_access_key(std::string id, std::string secret, std::string user, std::string policy) {
-  if (!is_access_key_id(id)) return invalid_argument("An access key id has 3 to 128 letters and digits", "id", id);
+  if (!is_access_key_id(id)) return invalid_argument("An access key id has 3 to 128 letters, digits and ._-", "id", id);
   if (!is_secret(secret)) return invalid_argument("A secret has 8 to 128 printable characters", "secret", "");
   if (user.empty()) user = id;
   if (!is_user_name(user)) return invalid_argument("A user's name has 1 to 64 letters, digits and ._@-", "user", user);

@@ -34,7 +34,7 @@ struct AccessKey {
   [[nodiscard]] std::string document() const;
 };
 
-// 3 to 128 letters and digits.
+// 3 to 128 letters, digits and ._- (Amazon's own have no marks; those of other servers do).
 [[nodiscard]] bool is_access_key_id(std::string_view id);
 // 8 to 128 printable characters of ASCII, no blanks.
 [[nodiscard]] bool is_secret(std::string_view secret);

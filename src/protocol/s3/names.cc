@@ -133,7 +133,9 @@ S3Result<CopySource> parse_copy_source(std::string_view text) {
   if (slash == std::string_view::npos || slash == 0 || slash + 1 == path.size()) return wrong();
   source.bucket = path.substr(0, slash);
   source.key = path.substr(slash + 1);
-  if (!is_bucket_name(source.bucket)) return s3_fail(ErrorCode::kInvalidBucketName);
+  if (!is_bucket_name(source.bucket)) {
+    return invalid_argument("Invalid copy source bucket name", "x-amz-copy-source", std::string(text));
+  }
   if (source.key.size() > kKeyBytesMax) return s3_fail(ErrorCode::kKeyTooLongError);
   return source;
 }

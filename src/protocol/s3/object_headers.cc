@@ -89,6 +89,14 @@ S3Result<> read_lock(Call& call, blob::ObjectMeta& meta) {
   return {};
 }
 
+S3Result<> check_redirect_location(const RequestView& request) {
+  const std::string_view target = request.header_or_empty("x-amz-website-redirect-location");
+  if (target.empty() || target.starts_with('/') || target.starts_with("http://") || target.starts_with("https://")) {
+    return {};
+  }
+  return s3_fail(ErrorCode::kInvalidRedirectLocation);
+}
+
 }  // namespace
 
 S3Result<blob::Pairs> read_object_headers(const RequestView& request) {
@@ -126,6 +134,14 @@ S3Result<std::string> read_storage_class(const RequestView& request) {
   return std::string(name);
 }
 
+S3Result<> check_not_a_part(const Query& query) {
+  if (query.has("uploadId")) return s3_fail(ErrorCode::kMethodNotAllowed);
+  if (const std::string* number = query.find("partNumber")) {
+    return invalid_argument("This operation does not accept partNumber without uploadId", "partNumber", *number);
+  }
+  return {};
+}
+
 S3Result<blob::ObjectMeta> read_object_meta(Call& call) {
   blob::ObjectMeta meta;
   if (auto good = begin_encryption(call); !good) return std::unexpected(std::move(good.error()));
@@ -133,6 +149,7 @@ S3Result<blob::ObjectMeta> read_object_meta(Call& call) {
   auto storage_class = read_storage_class(call.request);
   if (!storage_class) return std::unexpected(std::move(storage_class.error()));
   meta.storage_class = std::move(*storage_class);
+  if (auto good = check_redirect_location(call.request); !good) return std::unexpected(std::move(good.error()));
   auto headers = read_object_headers(call.request);
   if (!headers) return std::unexpected(std::move(headers.error()));
   meta.headers = std::move(*headers);
@@ -157,13 +174,20 @@ S3Result<blob::Condition> read_write_condition(const RequestView& request) {
     }
     condition.if_absent = true;
   }
-  if (const auto text = request.header("if-match")) {
-    const auto etag = blob::ETag::parse(*text);
-    if (!etag) {
-      // No object has such an entity tag.
-      return s3_fail(ErrorCode::kPreconditionFailed);
+  // S3 has these for directory buckets alone.
+  for (const std::string_view name :
+       {"x-amz-if-match-initiated-time", "x-amz-if-match-last-modified-time", "x-amz-if-match-size"}) {
+    if (request.header(name)) {
+      return s3_fail(ErrorCode::kNotImplemented, "The condition " + std::string(name) + " is not implemented.");
     }
-    condition.if_match = *etag;
+  }
+  if (const auto text = request.header("if-match")) {
+    if (condition.if_absent) {
+      return s3_fail(ErrorCode::kNotImplemented, "A write takes one of If-Match and If-None-Match.");
+    }
+    const auto etag = blob::ETag::parse(*text);
+    // What cannot be an entity tag is that of no object, and an object that is not there is missed all the same.
+    condition.if_match = etag.value_or(blob::ETag{.md5 = {}, .part_count = UINT32_MAX});
   }
   if (request.header("if-modified-since") || request.header("if-unmodified-since")) {
     return s3_fail(ErrorCode::kNotImplemented, "A write takes If-Match and If-None-Match alone.");
@@ -192,6 +216,10 @@ bool range_applies(std::string_view if_range, const blob::ObjectInfo& object) {
 
 void add_version_field(Call& call, const blob::ObjectInfo& object) {
   if (call.bucket->is_versioned()) call.exchange.add_field("x-amz-version-id", object.version_id());
+}
+
+void add_written_version_field(Call& call, const blob::ObjectInfo& object) {
+  if (call.bucket->bucket->versioning == blob::Versioning::kEnabled) add_version_field(call, object);
 }
 
 void add_checksum_fields(Call& call, const blob::ObjectMeta& meta) {

@@ -18,6 +18,9 @@ inline constexpr size_t kUserMetadataBytesMax = 2048;
 
 // Content-Type and its like, x-amz-meta-, x-amz-website-redirect-location. kMetadataTooLarge.
 [[nodiscard]] S3Result<blob::Pairs> read_object_headers(const RequestView& request);
+// A PUT with half of what names a part (partNumber, uploadId) is a slip, and writes no object. kInvalidArgument,
+// kMethodNotAllowed.
+[[nodiscard]] S3Result<> check_not_a_part(const Query& query);
 // All that a request says of a new object, headers and tags, ACL, lock and storage class, the bucket's defaults taken
 // in; how it is encrypted goes to call.encryption as well. What is asked for and not built is kNotImplemented. The
 // permissions for ACL, tags and locks are checked.
@@ -42,6 +45,8 @@ void add_object_fields(Call& call, const blob::ObjectInfo& object);
 void add_checksum_fields(Call& call, const blob::ObjectMeta& meta);
 // x-amz-version-id, if the bucket has versions.
 void add_version_field(Call& call, const blob::ObjectInfo& object);
+// Of the answer to a write: while versioning is suspended S3 says nothing of the null version that was written.
+void add_written_version_field(Call& call, const blob::ObjectInfo& object);
 // x-amz-expiration, if a rule will let it expire.
 void add_expiration_field(Call& call, const blob::ObjectInfo& object);
 

@@ -62,7 +62,9 @@ S3Result<> PayloadReader::read_headers(bool is_object) {
   if (const auto text = call.header("content-md5")) {
     auto value = from_base64(*text);
     if (!value || value->size() != digest_bytes(DigestKind::kMd5)) {
-      return s3_fail(ErrorCode::kInvalidDigest, "The Content-MD5 you specified was invalid.");
+      S3Error error{.code = ErrorCode::kInvalidDigest, .message = "The Content-MD5 you specified was invalid."};
+      error.details.emplace_back("Content-MD5", *text);
+      return std::unexpected(std::move(error));
     }
     md5_wanted_ = std::move(*value);
     hashes_.md5.emplace(DigestKind::kMd5);
@@ -70,8 +72,27 @@ S3Result<> PayloadReader::read_headers(bool is_object) {
   return {};
 }
 
+namespace {
+
+// A checksum of an algorithm that is not known would be taken for checked.
+S3Result<> refuse_unknown_checksums(const RequestView& request) {
+  constexpr std::string_view kPrefix = "x-amz-checksum-";
+  for (const auto& [name, value] : request.headers) {
+    if (!is_header(name.substr(0, kPrefix.size()), kPrefix)) continue;
+    const std::string_view rest = name.substr(kPrefix.size());
+    if (is_header(rest, "algorithm") || is_header(rest, "type") || is_header(rest, "mode")) continue;
+    if (parse_checksum_algorithm(rest)) continue;
+    return s3_fail(ErrorCode::kInvalidRequest,
+                   "The algorithm type you specified in x-amz-checksum- header is invalid.");
+  }
+  return {};
+}
+
+}  // namespace
+
 S3Result<> PayloadReader::read_checksum_headers() {
   const Call& call = *call_;
+  if (auto good = refuse_unknown_checksums(call.request); !good) return good;
   std::optional<ChecksumAlgorithm> algorithm;
   for (const ChecksumAlgorithm one : kChecksumAlgorithms) {
     const auto text = call.header(checksum_header(one));
@@ -92,9 +113,11 @@ S3Result<> PayloadReader::read_checksum_headers() {
   if (const auto trailer = call.header("x-amz-trailer")) {
     for (const ChecksumAlgorithm one : kChecksumAlgorithms) {
       if (!is_header(*trailer, checksum_header(one))) continue;
-      if (algorithm || !chunks_) {
-        return s3_fail(ErrorCode::kInvalidRequest, "A checksum is sent in a header or in a trailer of aws-chunked.");
+      if (algorithm) {
+        return s3_fail(ErrorCode::kInvalidRequest,
+                       "Expecting a single x-amz-checksum- header. Multiple checksum Types are not allowed.");
       }
+      if (!chunks_) return s3_fail(ErrorCode::kInvalidRequest, "A trailer needs a body in aws-chunked.");
       algorithm = one;
       is_checksum_in_trailer_ = true;
     }
@@ -241,6 +264,9 @@ S3Result<> PayloadReader::finish() {
     }
     std::memcpy(md5_value_.data(), computed.data(), md5_value_.size());
   }
+  if (chunks_ && !is_checksum_in_trailer_ && !chunks_->trailers().empty()) {
+    return s3_fail(ErrorCode::kMalformedTrailerError, "A trailer has come that x-amz-trailer does not announce.");
+  }
   return hashes_.checksum ? finish_checksum() : S3Result<>();
 }
 
@@ -251,10 +277,14 @@ S3Result<> PayloadReader::finish_checksum() {
     const auto& trailers = chunks_->trailers();
     const auto found = std::find_if(trailers.begin(), trailers.end(),
                                     [&](const auto& one) { return one.first == checksum_header(algorithm); });
-    auto value = found != trailers.end() ? from_base64(found->second) : std::nullopt;
+    if (found == trailers.end()) {
+      return s3_fail(ErrorCode::kMalformedTrailerError,
+                     "The trailer " + std::string(checksum_header(algorithm)) + " is announced and has not come.");
+    }
+    auto value = from_base64(found->second);
     if (!value || value->size() != checksum_bytes(algorithm)) {
-      return s3_fail(ErrorCode::kInvalidRequest, "The trailing checksum " + std::string(checksum_header(algorithm)) +
-                                                     " is missing or is not valid.");
+      return s3_fail(ErrorCode::kInvalidRequest,
+                     "Value for " + std::string(checksum_header(algorithm)) + " trailing header is invalid.");
     }
     checksum_wanted_ = std::move(*value);
   }

@@ -58,9 +58,12 @@ constexpr Operator kOperators[] = {
 constexpr std::string_view kContextKeys[] = {
     "aws:currenttime",
     "aws:epochtime",
+    "aws:principalaccount",
     "aws:principalarn",
     "aws:principaltype",
     "aws:referer",
+    "aws:requestedregion",
+    "aws:resourceaccount",
     "aws:securetransport",
     "aws:sourceaccount",
     "aws:sourcearn",
@@ -71,7 +74,8 @@ constexpr std::string_view kContextKeys[] = {
     "s3:authtype",
     "s3:delimiter",
     "s3:existingobjecttag/",
-    "s3:locationconstraint",
+    "s3:if-match",
+    "s3:if-none-match",
     "s3:max-keys",
     "s3:object-lock-legal-hold",
     "s3:object-lock-mode",
@@ -79,16 +83,24 @@ constexpr std::string_view kContextKeys[] = {
     "s3:prefix",
     "s3:requestobjecttag/",
     "s3:requestobjecttagkeys",
+    "s3:resourceaccount",
     "s3:signatureage",
     "s3:signatureversion",
     "s3:versionid",
     "s3:x-amz-acl",
     "s3:x-amz-content-sha256",
     "s3:x-amz-copy-source",
+    "s3:x-amz-grant-full-control",
+    "s3:x-amz-grant-read",
+    "s3:x-amz-grant-read-acp",
+    "s3:x-amz-grant-write",
+    "s3:x-amz-grant-write-acp",
     "s3:x-amz-metadata-directive",
+    "s3:x-amz-object-ownership",
     "s3:x-amz-server-side-encryption",
     "s3:x-amz-server-side-encryption-customer-algorithm",
     "s3:x-amz-storage-class",
+    "s3:x-amz-website-redirect-location",
 };
 
 std::string lower(std::string_view text) {
@@ -372,6 +384,7 @@ struct Policy::Reader {
       if (!names) return std::unexpected(std::move(names.error()));
       const bool is_service = kind_of == "Service";
       for (const std::string& name : *names) {
+        if (name.empty()) return malformed("Invalid principal in policy");
         if (is_service && name != kLoggingService && name != kInventoryService) {
           return malformed("Invalid principal in policy: the service " + name + " is not known");
         }
@@ -419,7 +432,7 @@ struct Policy::Reader {
       condition.many = Condition::Many::kAll;
       rest.remove_prefix(std::string_view("ForAllValues:").size());
     }
-    if (rest.ends_with("IfExists")) {
+    if (rest.ends_with("IfExists") && rest != "NullIfExists") {
       condition.if_exists = true;
       rest.remove_suffix(std::string_view("IfExists").size());
     }

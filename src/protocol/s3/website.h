@@ -28,6 +28,7 @@ struct WebsiteRule {
 
 struct WebsiteConfiguration {
   static constexpr size_t kRulesMax = 50;
+  static constexpr size_t kBytesMax = size_t{128} << 10;  // of the document (PutBucketWebsite)
   std::optional<WebsiteRedirect> redirect_all;
   std::string index_suffix;
   std::string error_key;
