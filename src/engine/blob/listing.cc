@@ -103,7 +103,7 @@ class Lister {
 
   // A key that is rolled up. False: the page is full.
   bool take_prefix(size_t length) {
-    std::string common = at_.key.substr(0, length);
+    const std::string_view common = std::string_view(at_.key).substr(0, length);
     const bool is_seen = common <= body_.after;
     if (!is_seen && !body_.with_versions && entry_flags(cursor_.value()).is_delete_marker) {
       // Only what is there to see makes a common prefix: the next key may.
@@ -114,11 +114,11 @@ class Lister {
       if (is_full()) return stop();
       page_.next_after = common;
       page_.next_after_version = 0;
-      page_.prefixes.push_back(common);
+      page_.prefixes.emplace_back(common);
     }
     target_.clear();
     append_index_prefix(target_, body_.bucket, common);
-    cursor_.seek_forward(target_ = behind_prefix(std::move(target_)));
+    cursor_.skip_prefix(target_ = behind_prefix(std::move(target_)), body_.delimiter, prefix_.size());
     is_first_of_key_ = true;
     return true;
   }

@@ -49,10 +49,10 @@ std::optional<Version> parse_version(std::string_view text) {
 }
 
 std::string ETag::text() const {
-  std::string text;
-  for (unsigned char byte : md5) {
-    text += "0123456789abcdef"[byte >> 4];
-    text += "0123456789abcdef"[byte & 15];
+  std::string text(2 * md5.size(), '\0');
+  for (size_t i = 0; i < md5.size(); ++i) {
+    text[2 * i] = "0123456789abcdef"[md5[i] >> 4];
+    text[2 * i + 1] = "0123456789abcdef"[md5[i] & 15];
   }
   if (part_count != 0) text.append("-").append(std::to_string(part_count));
   return text;

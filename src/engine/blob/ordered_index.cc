@@ -17,6 +17,9 @@ constexpr size_t kStepBytes = 128;
 // A leaf below this joins its right neighbour, if both fit well into one.
 constexpr size_t kSmallBytes = 1024;
 constexpr size_t kJoinedBytesMax = 3072;
+constexpr size_t kCacheLineBytes = 64;
+// What is fetched of a leaf beforehand: the processor sees by then where this goes, and fetches the rest.
+constexpr size_t kFetchedBytes = 1024;
 
 struct Raw {
   uint64_t shared = 0;
@@ -90,6 +93,11 @@ struct OrderedIndex::Spot {
   std::optional<Raw> at;   // that entry
   size_t shared_at = 0;    // bytes that the key shares with it
 };
+
+void OrderedIndex::Leaf::fetch() const {
+  for (size_t at = 0; at < std::min<size_t>(size, kFetchedBytes); at += kCacheLineBytes)
+    __builtin_prefetch(bytes.get() + at);
+}
 
 OrderedIndex::OrderedIndex() { clear(); }
 OrderedIndex::~OrderedIndex() = default;
@@ -348,17 +356,57 @@ bool OrderedIndex::find(std::string_view key, std::string_view& value) const {
 
 void OrderedIndex::Cursor::seek(std::string_view key) {
   place_ = index_.place_of(key);
-  take(find_in(index_.leaf_at(place_), key), key);
+  const Leaf& leaf = index_.leaf_at(place_);
+  leaf.fetch();
+  take(find_in(leaf, key), key);
 }
 
-void OrderedIndex::Cursor::seek_forward(std::string_view key) {
-  const Place place = index_.place_of(key);
-  if (place.group != place_.group || place.leaf != place_.leaf) {
+void OrderedIndex::Cursor::seek_forward(std::string_view key) { move_to(index_.place_of(key), key); }
+
+void OrderedIndex::Cursor::move_to(Place place, std::string_view key) {
+  const Leaf& leaf = index_.leaf_at(place);
+  if (place != place_) {
     place_ = place;
-    take(find_in(index_.leaf_at(place_), key), key);
+    take(find_in(leaf, key), key);
   } else if (key_ < key) {
-    take(find_in(index_.leaf_at(place_), key, at_, common_prefix(key_, key)), key);
+    take(find_in(leaf, key, at_, common_prefix(key_, key)), key);
   }
+}
+
+void OrderedIndex::Cursor::skip_prefix(std::string_view key, std::string_view delimiter, size_t from) {
+  expected_.resize(kExpectedMax);
+  while (expected_count_ != 0 && expected(0).key < key) drop_expected();
+  Place place;
+  if (expected_count_ != 0 && expected(0).key == key) {
+    place = expected(0).place;
+    drop_expected();
+  } else {
+    place = index_.place_of(key);
+    if (place != place_) index_.leaf_at(place).fetch();
+  }
+  while (expected_count_ < kExpectedMax) {
+    if (!expect_behind(expected_count_ == 0 ? place : expected(expected_count_ - 1).place, delimiter, from)) break;
+  }
+  move_to(place, key);
+}
+
+// A leaf in which one prefix ends ends itself within another: its right neighbour's separator says within which. That
+// one ends in the leaf that holds what is behind it. False: it cannot be said.
+bool OrderedIndex::Cursor::expect_behind(Place place, std::string_view delimiter, size_t from) {
+  const Group& group = *index_.groups_[place.group];
+  if (place.leaf == group.separators.size() || delimiter.empty() || delimiter.back() == '\xff') return false;
+  Expected& next = expected(expected_count_);
+  group.separators.copy_text(place.leaf, next.key);
+  const size_t cut = next.key.find(delimiter, from);
+  if (cut == std::string::npos) return false;
+  next.key.resize(cut + delimiter.size());
+  next.key.back() = static_cast<char>(static_cast<unsigned char>(next.key.back()) + 1);
+  next.place = {place.group, group.separators.count_not_greater(next.key)};
+  // Behind the group's last separator it may be the next group's.
+  if (next.place.leaf == group.separators.size()) return false;
+  index_.leaf_at(next.place).fetch();
+  ++expected_count_;
+  return true;
 }
 
 // What was found for `key` in the leaf.

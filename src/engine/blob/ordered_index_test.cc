@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <map>
 #include <random>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -121,6 +122,35 @@ TEST(OrderedIndex, SkipsForwardAsItSearches) {
       for (int k = 0; k < 50; ++k) change(index, oracle, random, seed, i < 40 ? 10 : 80);
       ASSERT_NO_FATAL_FAILURE(expect_skips(index, oracle, random, seed));
     }
+  }
+}
+
+// All common prefixes, few and many to a leaf and over many leaves, are those that a set says.
+TEST(OrderedIndex, SkipsFromPrefixToPrefix) {
+  for (unsigned seed = 0; seed < 40; ++seed) {
+    std::mt19937_64 random(seed);
+    OrderedIndex index;
+    std::set<std::string> prefixes;
+    const uint64_t directories = 1 + random() % 300;
+    const bool is_deep = seed % 2 == 0;
+    for (int i = 0; i < 4000; ++i) {
+      std::string key = "b/" + std::to_string(random() % directories);
+      if (seed % 5 == 0 && random() % 3 == 0) key += std::string(30, 'x');
+      key += "//";
+      prefixes.insert(key);
+      if (is_deep) key += std::to_string(random() % 3) + "//";
+      index.put(key + std::to_string(random()), std::string(random() % 200, 'v'));
+    }
+    OrderedIndex::Cursor cursor(index);
+    std::set<std::string> seen;
+    for (cursor.seek("b/"); cursor.is_valid();) {
+      const std::string_view key = cursor.key();
+      std::string prefix(key.substr(0, key.find("//", 2) + 2));
+      ASSERT_TRUE(seen.insert(prefix).second) << prefix;
+      prefix.back() = '0';
+      cursor.skip_prefix(prefix, "//", 2);
+    }
+    ASSERT_EQ(seen, prefixes) << "seed " << seed;
   }
 }
 

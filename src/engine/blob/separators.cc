@@ -45,6 +45,7 @@ size_t Separators::count_not_greater(std::string_view key) const {
 }
 
 std::string Separators::text(size_t at) const { return shared_ + rests_[at]; }
+void Separators::copy_text(size_t at, std::string& to) const { to.assign(shared_).append(rests_[at]); }
 
 // Makes what is kept once as long as `length`, which all share.
 void Separators::set_shared(size_t length) {

@@ -20,6 +20,7 @@ class Separators {
   // How many are not greater than `key`: with a child before, between and behind them, the number of the key's child.
   [[nodiscard]] size_t count_not_greater(std::string_view key) const;
   [[nodiscard]] std::string text(size_t at) const;
+  void copy_text(size_t at, std::string& to) const;
 
   // `separator` is greater than the one before `at` and less than the one there.
   void insert(size_t at, std::string_view separator);

@@ -102,6 +102,11 @@ PolicyRequest make_request(const Call& call, const Wish& wish, std::string& reso
     resource = bucket_arn(call.place.bucket.empty() ? "*" : call.place.bucket);
   }
   request.resource = resource;
+  const auto needs_context = [](const auto& policy) { return policy && policy->needs_context(); };
+  if (!(wish.bucket != nullptr && needs_context(wish.bucket->policy)) &&
+      !(call.key && needs_context(call.key->parsed_policy))) {
+    return request;
+  }
   const net::http::Request& sent = call.exchange.request();
   auto& context = request.context;
   context.emplace_back("aws:sourceip", sent.remote().host);

@@ -612,6 +612,11 @@ bool Policy::is_public() const {
   });
 }
 
+bool Policy::needs_context() const {
+  return std::any_of(statements_.begin(), statements_.end(),
+                     [](const Statement& statement) { return !statement.conditions.empty(); });
+}
+
 bool Policy::needs_object_tags() const {
   return std::any_of(statements_.begin(), statements_.end(), [](const Statement& statement) {
     return std::any_of(statement.conditions.begin(), statement.conditions.end(),

@@ -49,6 +49,8 @@ class Policy {
   [[nodiscard]] bool is_public() const;
   // Does a decision hang on the tags that the object has already?
   [[nodiscard]] bool needs_object_tags() const;
+  // Does one hang on the request's context at all? If not, it may be left empty.
+  [[nodiscard]] bool needs_context() const;
 
  private:
   struct Condition {
