@@ -249,11 +249,12 @@ void Http2Connection::queue(Http2Exchange& exchange) {
 }
 
 // A frame of each in turn.
-void Http2Connection::send_content() {
-  while (!senders_.empty() && !output_.is_full()) {
+bool Http2Connection::send_content() {
+  while (!senders_.empty()) {
+    if (output_.is_full()) return true;
     Http2Exchange* const exchange = senders_.front();
     const Http2Exchange::Sent sent = exchange->send_frame();
-    if (sent == Http2Exchange::Sent::kWindowIsShut) return;  // for the others as well
+    if (sent == Http2Exchange::Sent::kWindowIsShut) return false;  // for the others as well
     senders_.erase(senders_.begin());
     if (sent == Http2Exchange::Sent::kMore) {
       senders_.push_back(exchange);
@@ -261,13 +262,18 @@ void Http2Connection::send_content() {
       exchange->is_queued = false;
     }
   }
+  return false;
 }
 
 void Http2Connection::pump() {
   if (is_dead_) return;
-  send_content();
-  output_.flush();
+  bool has_more = true;
+  for (int round = 0; has_more && !output_.is_full() && round < kRoundsPerTurn; ++round) {
+    has_more = send_content();
+    output_.flush();
+  }
   if (output_.is_broken()) kill();
+  if (has_more && !output_.is_full() && !is_dead_) again_.arm_after(0);  // the stream takes all; others have their turn
   if (output_.is_full() && !is_pumping_later_ && !is_dead_) {
     is_pumping_later_ = true;
     tasks_->spawn(pump_when_drained());

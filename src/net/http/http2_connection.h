@@ -84,7 +84,8 @@ class Http2Connection final : public ServerConnection {
   void want_send(Http2Exchange& exchange);
   // The same, but not before the turn's end, so that more can gather.
   void queue(Http2Exchange& exchange);
-  void send_content();
+  // True: there is more, which the output has no room for.
+  bool send_content();
   void pump();
   Task<void> pump_when_drained();
   // Says GOAWAY; nothing more is taken from the client.
