@@ -7,7 +7,7 @@ _keelson() {
     return
   fi
   case $verb in
-    blob) [ "$COMP_CWORD" -eq 2 ] && words='cp du fsck ls mb presign rb rm stat sync' || verb="$verb ${COMP_WORDS[2]}" ;;
+    blob) [ "$COMP_CWORD" -eq 2 ] && words='cp du fsck keys create keys disable keys enable keys list keys policy get keys policy set keys rm keys show ls mb presign rb rm stat sync' || verb="$verb ${COMP_WORDS[2]}" ;;
     config) [ "$COMP_CWORD" -eq 2 ] && words='check default docs' || verb="$verb ${COMP_WORDS[2]}" ;;
     log) [ "$COMP_CWORD" -eq 2 ] && words='inspect verify' || verb="$verb ${COMP_WORDS[2]}" ;;
   esac
@@ -82,6 +82,30 @@ _keelson() {
       case $before in
         --method) words='GET PUT HEAD DELETE:{GET,PUT,HEAD,DELETE}' ;;
       esac
+      ;;
+    'blob keys create')
+      words='--bucket --cacert --cert --expires --help --http --id --insecure --json --key --password-file --policy --prefix --secret-file --sni --tls --user -h'
+      ;;
+    'blob keys list')
+      words='--cacert --cert --help --http --insecure --json --key --password-file --sni --tls -h'
+      ;;
+    'blob keys show')
+      words='--cacert --cert --help --http --insecure --json --key --password-file --sni --tls -h'
+      ;;
+    'blob keys enable')
+      words='--cacert --cert --help --http --insecure --json --key --password-file --sni --tls -h'
+      ;;
+    'blob keys disable')
+      words='--cacert --cert --help --http --insecure --json --key --password-file --sni --tls -h'
+      ;;
+    'blob keys rm')
+      words='--cacert --cert --help --http --insecure --json --key --password-file --sni --tls -h'
+      ;;
+    'blob keys policy get')
+      words='--cacert --cert --help --http --insecure --json --key --password-file --sni --tls -h'
+      ;;
+    'blob keys policy set')
+      words='--bucket --cacert --cert --help --http --insecure --json --key --password-file --prefix --sni --tls -h'
       ;;
     'blob fsck')
       words='--data-dir --help --quiet -h -q'

@@ -287,10 +287,13 @@ void Node::add_endpoints() {
                   "writes every changed shard down, then answers"});
   endpoints_.add({"GET", "/admin/s3/keys", Access::kPassword,
                   [this](net::http::Exchange& exchange) { return answer_keys(exchange); },
-                  "the access keys of S3, without their secrets"});
+                  "the access keys of S3, or the one with this id, without their secrets"});
   endpoints_.add({"POST", "/admin/s3/keys", Access::kPassword,
                   [this](net::http::Exchange& exchange) { return answer_put_key(exchange); },
-                  "makes an access key of S3, or replaces it"});
+                  "makes an access key of S3"});
+  endpoints_.add({"PATCH", "/admin/s3/keys", Access::kPassword,
+                  [this](net::http::Exchange& exchange) { return answer_change_key(exchange); },
+                  "changes the access key of S3 with this id: its policy, whether it is enabled, when it expires"});
   endpoints_.add({"DELETE", "/admin/s3/keys", Access::kPassword,
                   [this](net::http::Exchange& exchange) { return answer_remove_key(exchange); },
                   "removes the access key of S3 with this id"});

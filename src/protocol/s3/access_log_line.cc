@@ -131,9 +131,10 @@ void append_access_log_line(std::string& out, const AccessLogEntry& entry) {
   add(out, entry.authentication);
   add_bare(out, entry.host);
   add(out, entry.tls_version);
-  add(out, {});  // there are no access points
+  add(out, entry.access_point);
   add(out, entry.acl_required ? "Yes" : "");
-  out.append("-\n");  // where in the world the request came from is not known
+  add(out, entry.source_region);
+  out.back() = '\n';
 }
 
 std::string access_log_operation(Operation operation) {

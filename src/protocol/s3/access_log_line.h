@@ -49,7 +49,9 @@ struct AccessLogEntry {
   std::string_view authentication;  // "AuthHeader", "QueryString"
   std::string_view host;
   std::string_view tls_version;  // "TLSv1.3"
+  std::string_view access_point = {};
   bool acl_required = false;
+  std::string_view source_region = {};
 };
 
 // With the newline at its end.

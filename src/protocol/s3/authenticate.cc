@@ -48,8 +48,9 @@ S3Result<> authenticate_v2(Call& call) {
 
 S3Result<std::shared_ptr<const AccessKey>> find_key(Call& call, std::string_view id) {
   auto key = call.local.keys->find(id);
-  if (key && key->is_enabled) return key;
+  if (key && key->may_sign(call.now_ms)) return key;
   S3Error error{.code = ErrorCode::kInvalidAccessKeyId};
+  if (key) error.message = key->is_enabled ? "The access key has expired." : "The access key is disabled.";
   error.details.emplace_back("AWSAccessKeyId", id);
   return std::unexpected(std::move(error));
 }

@@ -32,7 +32,9 @@ bool is_user_name(std::string_view user) {
 }
 
 std::string AccessKey::document() const {
-  const nlohmann::json json = {{"secret", secret}, {"user", user}, {"policy", policy}, {"enabled", is_enabled}};
+  nlohmann::json json = {{"secret", secret}, {"user", user}, {"policy", policy}, {"enabled", is_enabled}};
+  if (created_ms != 0) json["created_ms"] = created_ms;
+  if (expires_ms != 0) json["expires_ms"] = expires_ms;
   return json.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
 }
 
@@ -68,8 +70,23 @@ S3Result<AccessKey> load_access_key(std::string_view name, std::string_view text
   if (key) {
     const auto enabled = json.find("enabled");
     key->is_enabled = enabled == json.end() || *enabled != false;
+    const auto time = [&](const char* member) -> int64_t {
+      const auto found = json.find(member);
+      return found != json.end() && found->is_number_integer() ? found->get<int64_t>() : 0;
+    };
+    key->created_ms = time("created_ms");
+    key->expires_ms = time("expires_ms");
   }
   return key;
+}
+
+S3Result<AccessKey> change_access_key(const AccessKey& key, KeyChange change) {
+  auto changed = make_access_key(key.id, key.secret, key.user, std::move(change.policy).value_or(key.policy));
+  if (!changed) return changed;
+  changed->created_ms = key.created_ms;
+  changed->is_enabled = change.is_enabled.value_or(key.is_enabled);
+  changed->expires_ms = change.expires_ms.value_or(key.expires_ms);
+  return changed;
 }
 
 void KeyRing::put(AccessKey key) {

@@ -99,14 +99,20 @@ class S3Service {
 
   // Access keys; reactor 0. A change is durable and known to every reactor when it returns.
   [[nodiscard]] std::vector<std::shared_ptr<const AccessKey>> keys() const { return locals_[0]->keys->all(); }
-  // Makes or replaces one. An empty secret: one is made. kInvalidArgument, kMalformedPolicy, kServiceUnavailable.
-  Task<S3Result<AccessKey>> put_key(std::string id, std::string secret, std::string user, std::string policy);
+  // Makes or replaces one. An empty secret: one is made. `expires_ms` 0: never. kInvalidArgument, kMalformedPolicy,
+  // kServiceUnavailable, kAccessKeyAlreadyExists (if it must be new).
+  enum class PutKey : uint8_t { kMakeOrReplace, kMake };
+  Task<S3Result<AccessKey>> put_key(std::string id, std::string secret, std::string user, std::string policy,
+                                    PutKey how = PutKey::kMakeOrReplace, int64_t expires_ms = 0);
+  // kNoSuchAccessKey (the root key too: it comes from the settings), kMalformedPolicy, kServiceUnavailable.
+  Task<S3Result<AccessKey>> change_key(std::string id, KeyChange change);
   Task<S3Result<>> remove_key(std::string id);
 
   // One round of lifecycle work, now. Reactor 0.
   Task<void> run_lifecycle();
 
  private:
+  Task<S3Result<>> store_key(const AccessKey& key);
   Task<S3Result<>> store_keys(blob::ConfigureService change, std::shared_ptr<const KeyRing> ring);
   Task<void> hand_out(std::shared_ptr<const KeyRing> ring);
   Task<void> lifecycle_loop();
