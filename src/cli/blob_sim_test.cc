@@ -192,7 +192,7 @@ TEST_F(BlobSimTest, CopiesInPartsKeepWhatAnObjectHas) {
     set_up(1);
     FakeS3::Object& from = s3_->buckets["b"]["from"];
     s3_->put("b", "from", content_of(1, 300));
-    from.headers = {{"content-type", "text/x"}, {"x-amz-meta-a", "b"}, {"x-amz-tagging", "k%20%26=v%3D&l="}};
+    from.headers = {{"content-type", "text/x"}, {"x-amz-meta-a", "b"}, {"x-amz-tagging", "k%20%2B=v%3D&l="}};
     BlobOptions options;
     options.transfer.copy_whole_bytes_max = whole_max;
     EXPECT_FALSE(run(BlobVerb::kCp, {"s3://b/from", "s3://b/to"}, options)) << complaints();

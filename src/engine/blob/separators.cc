@@ -14,7 +14,8 @@ static_assert(std::endian::native == std::endian::little);
 
 uint64_t head_of(std::string_view bytes) {
   uint64_t head = 0;
-  std::memcpy(&head, bytes.data(), std::min(bytes.size(), sizeof(head)));
+  // No bytes may have no address.
+  if (!bytes.empty()) std::memcpy(&head, bytes.data(), std::min(bytes.size(), sizeof(head)));
   return __builtin_bswap64(head);
 }
 

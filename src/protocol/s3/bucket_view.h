@@ -44,7 +44,7 @@ struct BucketView {
   std::optional<LifecycleConfiguration> lifecycle;
   std::optional<WebsiteConfiguration> website;
   std::optional<BucketEncryption> encryption;
-  bool has_broken_encryption = false;  // one is stored but cannot be read: nothing is written
+  bool has_broken_encryption = false;    // one is stored but cannot be read: nothing is written
   std::optional<BucketLogging> logging;  // none: off
   ObjectLockConfiguration lock;
   PublicAccessBlock access_block;

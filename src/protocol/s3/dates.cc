@@ -208,9 +208,10 @@ std::string format_http_date(int64_t time_ms) {
 
 std::string format_log_time(int64_t time_ms) {
   const Fields fields = from_ms(time_ms);
-  return formatted("%02d/%s/%04d:%02d:%02d:%02d +0000", narrow(fields.day),
-                   kMonths[static_cast<size_t>(fields.month - 1)].data(), narrow(fields.year), narrow(fields.hour),
-                   narrow(fields.minute), narrow(fields.second));
+  std::string text =
+      formatted("##/mmm/####:##:##:## +0000", {fields.day, fields.year, fields.hour, fields.minute, fields.second});
+  text.replace(3, 3, kMonths[static_cast<size_t>(fields.month - 1)]);
+  return text;
 }
 
 std::optional<int64_t> parse_iso8601(std::string_view text) {

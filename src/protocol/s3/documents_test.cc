@@ -106,10 +106,10 @@ TEST(Documents, Complete) {
                         {whole("<Piece/>"), "MalformedXML"},
                         {whole("<Part><PartNumber>1</PartNumber></Part>"), "MalformedXML"},
                         {whole(part("one", md5)), "MalformedXML"},
-                        {whole(part("-1", md5)), "MalformedXML"},
+                        {whole(part("-1", md5)), "InvalidArgument"},
                         {whole(part("1", "no etag")), "InvalidPart"},
-                        {whole(part("1", md5, "<ChecksumCRC32>AAAA</ChecksumCRC32>")), "InvalidPart"},
-                        {whole(part("1", md5, "<ChecksumSHA256>!</ChecksumSHA256>")), "InvalidPart"}}) {
+                        {whole(part("1", md5, "<ChecksumCRC32>AAAA</ChecksumCRC32>")), "InvalidArgument"},
+                        {whole(part("1", md5, "<ChecksumSHA256>!</ChecksumSHA256>")), "InvalidArgument"}}) {
     EXPECT_EQ(fault(parse_complete(row.xml)), row.code) << row.xml;
   }
 }
@@ -217,7 +217,7 @@ TEST(Checksums, KnownValues) {
     EXPECT_EQ(checksum_element(row.algorithm), "Checksum" + std::string(row.name));
   }
   EXPECT_EQ(parse_checksum_algorithm("crc32c"), ChecksumAlgorithm::kCrc32c);
-  EXPECT_FALSE(parse_checksum_algorithm("MD5"));
+  EXPECT_FALSE(parse_checksum_algorithm("CRC16"));
 }
 
 TEST(Checksums, OfPartsAreThoseOfTheWhole) {
