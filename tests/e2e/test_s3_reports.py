@@ -221,6 +221,27 @@ def test_inventory_says_what_a_listing_says(server, s3):
     assert code_of(s3.get_bucket_inventory_configuration, Bucket="ships", Id="current") == "NoSuchConfiguration"
 
 
+def test_reports_are_encrypted_as_asked(server, s3):
+    for bucket in ("ships", "logs", "reports"):
+        s3.create_bucket(Bucket=bucket)
+    s3.put_bucket_encryption(Bucket="logs", ServerSideEncryptionConfiguration={
+        "Rules": [{"ApplyServerSideEncryptionByDefault": {"SSEAlgorithm": "AES256"}}]})
+    log_to(s3, "ships", "logs", "p/")
+    s3.put_object(Bucket="ships", Key="sealed", Body=b"1", ServerSideEncryption="AES256")
+    s3.put_object(Bucket="ships", Key="open", Body=b"1")
+    made = configuration("sealed", OptionalFields=["Size", "EncryptionStatus"])
+    made["Destination"]["S3BucketDestination"]["Encryption"] = {"SSES3": {}}
+    put_inventory(s3, made)
+    got = s3.get_bucket_inventory_configuration(Bucket="ships", Id="sealed")["InventoryConfiguration"]
+    assert got["Destination"]["S3BucketDestination"]["Encryption"] == {"SSES3": {}}
+    report = wait_until(lambda: newest_report(s3, "sealed"))
+    assert {row["Key"]: row["EncryptionStatus"] for row in report["rows"]} == {"open": "NOT-SSE", "sealed": "SSE-S3"}
+    wait_until(lambda: any(one["key"] == "sealed" for one in lines_of(s3, "logs", "p/")))
+    for bucket in ("logs", "reports"):
+        for key in keys_of(s3, bucket):
+            assert s3.head_object(Bucket=bucket, Key=key)["ServerSideEncryption"] == "AES256", key
+
+
 def test_inventory_refuses_what_it_cannot_do(server, s3):
     for bucket in ("ships", "reports"):
         s3.create_bucket(Bucket=bucket)

@@ -204,6 +204,17 @@ void AccessLog::release(const Batch& batch) {
   local.reactor.post([&local, bytes] { local.counts.held_bytes.add(-bytes); });
 }
 
+Task<S3Result<>> AccessLog::put_object(std::shared_ptr<const BucketView> target, std::string key,
+                                       std::string_view text) {
+  env::Reactor& here = env_.reactor(0);
+  auto encryption =
+      server_encryption(*target, key, service_.options().master_keys.get(), here.random(), /*is_wanted=*/false);
+  if (!encryption) co_return std::unexpected(std::move(encryption.error()));
+  OwnObject object(service_.store(), here, std::move(target), std::move(key), std::move(*encryption));
+  if (auto good = co_await object.append(text); !good) co_return good;
+  co_return co_await object.put("text/plain", service_.clock().wall_ms());
+}
+
 // True: it is put, or will never be.
 Task<bool> AccessLog::deliver(Batch& batch) {
   env::Reactor& here = env_.reactor(0);
@@ -225,9 +236,7 @@ Task<bool> AccessLog::deliver(Batch& batch) {
   if (decide_delivery(*view, kLoggingService, key, source) == Decision::kDeny) {
     co_return give_up("the target bucket's policy denies it");
   }
-  OwnObject object(service_.store(), here, view, key);
-  S3Result<> done = co_await object.append(batch.text);
-  if (done) done = co_await object.put("text/plain", now_ms);
+  const S3Result<> done = co_await put_object(view, key, batch.text);
   if (done) {
     locals_[0]->counts.delivered_objects.add();
     locals_[0]->counts.delivered_bytes.add(batch.text.size());

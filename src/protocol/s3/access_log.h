@@ -89,6 +89,7 @@ class AccessLog {
   Task<void> gather(bool all);
   Task<void> deliver_all(bool is_last);
   Task<bool> deliver(Batch& batch);
+  Task<S3Result<>> put_object(std::shared_ptr<const BucketView> target, std::string key, std::string_view text);
   void release(const Batch& batch);
 
   S3Service& service_;

@@ -12,6 +12,7 @@
 #include "protocol/s3/names.h"
 #include "protocol/s3/object_lock.h"
 #include "protocol/s3/policy.h"
+#include "protocol/s3/sse.h"
 #include "protocol/s3/uri.h"
 #include "protocol/s3/xml.h"
 
@@ -71,9 +72,13 @@ S3Result<> read_destination(const XmlElement& element, InventoryConfiguration& i
                    "Inventories in the format " + std::string(*format) + " are not implemented; CSV is.");
   }
   if (*format != "CSV") return malformed();
-  if (const XmlElement* encryption = place->child("Encryption");
-      encryption != nullptr && !encryption->children.empty()) {
-    return s3_fail(ErrorCode::kNotImplemented, "Encryption of inventories is not implemented.");
+  if (const XmlElement* encryption = place->child("Encryption")) {
+    if (encryption->child("SSE-KMS") != nullptr) {
+      return s3_fail(ErrorCode::kNotImplemented,
+                     "Encryption with keys of a key management service is not implemented.");
+    }
+    into.is_encrypted = encryption->child("SSE-S3") != nullptr;
+    if (encryption->children.size() != (into.is_encrypted ? 1U : 0U)) return malformed();
   }
   into.destination_bucket = bucket->substr(kArn.size());
   into.destination_account = place->child_text("AccountId").value_or(std::string_view());
@@ -165,8 +170,11 @@ std::string value_of(InventoryField field, const blob::ObjectInfo& object) {
       return meta.storage_class.empty() ? "STANDARD" : meta.storage_class;
     case InventoryField::kIsMultipartUploaded:
       return meta.etag.part_count > 0 ? "true" : "false";
-    case InventoryField::kEncryptionStatus:
-      return "NOT-SSE";
+    case InventoryField::kEncryptionStatus: {
+      const auto stored = StoredKey::parse(meta.encryption);
+      if (!stored) return "NOT-SSE";
+      return stored->kind == SseKind::kServer ? "SSE-S3" : "SSE-C";
+    }
     case InventoryField::kObjectLockRetainUntilDate:
       return lock_date(object);
     case InventoryField::kObjectLockMode:
@@ -229,6 +237,11 @@ void InventoryConfiguration::write(XmlWriter& xml) const {
   xml.optional_element("AccountId", destination_account);
   xml.element("Bucket", bucket_arn(destination_bucket));
   xml.optional_element("Prefix", destination_prefix);
+  if (is_encrypted) {
+    xml.open("Encryption");
+    xml.element("SSE-S3", "");
+    xml.close("Encryption");
+  }
   xml.close("S3BucketDestination");
   xml.close("Destination");
   xml.open("Schedule");

@@ -55,8 +55,9 @@ struct InventoryConfiguration {
   std::string destination_bucket;      // its name
   std::string destination_account;     // as given; there is one account
   std::string destination_prefix;
+  bool is_encrypted = false;  // by SSE-S3
 
-  // kMalformedXML, kInvalidS3DestinationBucket, kInvalidArgument, kNotImplemented (formats, encryption).
+  // kMalformedXML, kInvalidS3DestinationBucket, kInvalidArgument, kNotImplemented (formats, SSE-KMS).
   static S3Result<InventoryConfiguration> parse(std::string_view xml);
   [[nodiscard]] std::string document() const;
   // The element, within a list.

@@ -50,6 +50,16 @@ TEST(InventoryConfiguration, ReadsBackWhatWasPut) {
   EXPECT_EQ(again->document(), made.document());
 }
 
+TEST(InventoryConfiguration, MayAskForEncryption) {
+  for (const bool is_encrypted : {false, true}) {
+    const std::string asked = is_encrypted ? "<Encryption><SSE-S3/></Encryption>" : "<Encryption/>";
+    const auto made = InventoryConfiguration::parse(xml_of(std::string(kCsv) + asked, kDailyAll));
+    ASSERT_TRUE(made);
+    EXPECT_EQ(made->is_encrypted, is_encrypted);
+    EXPECT_EQ(InventoryConfiguration::parse(made->document())->is_encrypted, is_encrypted);
+  }
+}
+
 TEST(InventoryConfiguration, RefusesWhatItCannotDo) {
   const auto code = [](std::string_view destination, std::string_view rest) {
     const auto made = InventoryConfiguration::parse(xml_of(destination, rest));
@@ -61,7 +71,9 @@ TEST(InventoryConfiguration, RefusesWhatItCannotDo) {
   EXPECT_EQ(code("<Format>ORC</Format><Bucket>arn:aws:s3:::reports</Bucket>", kDailyAll), "NotImplemented");
   EXPECT_EQ(code("<Format>Parquet</Format><Bucket>arn:aws:s3:::reports</Bucket>", kDailyAll), "NotImplemented");
   EXPECT_EQ(code("<Format>XLS</Format><Bucket>arn:aws:s3:::reports</Bucket>", kDailyAll), "MalformedXML");
-  EXPECT_EQ(code(std::string(kCsv) + "<Encryption><SSE-S3/></Encryption>", kDailyAll), "NotImplemented");
+  EXPECT_EQ(code(std::string(kCsv) + "<Encryption><SSE-KMS><KeyId>k</KeyId></SSE-KMS></Encryption>", kDailyAll),
+            "NotImplemented");
+  EXPECT_EQ(code(std::string(kCsv) + "<Encryption><Rot13/></Encryption>", kDailyAll), "MalformedXML");
   EXPECT_EQ(code("<Format>CSV</Format><Bucket>reports</Bucket>", kDailyAll), "InvalidS3DestinationBucket");
   EXPECT_EQ(code(std::string(kCsv) + "<AccountId>123456789012</AccountId>", kDailyAll), "InvalidArgument");
   EXPECT_EQ(code(kCsv, std::string(kDailyAll) + "<OptionalFields><Field>Colour</Field></OptionalFields>"),

@@ -97,7 +97,9 @@ class InventoryRun {
     }
     rows_ += page.entries.size();
     if (page.entries.empty()) co_return S3Result<>();
-    if (!file_) begin_file();
+    if (!file_) {
+      if (auto good = begin_file(); !good) co_return good;
+    }
     file_rows_ += page.entries.size();
     packed_.clear();
     gzip_->write(text_, packed_);
@@ -108,12 +110,21 @@ class InventoryRun {
     co_return S3Result<>();
   }
 
-  void begin_file() {
+  S3Result<std::optional<Encryption>> encryption_of(std::string_view key) {
+    return server_encryption(*destination_, key, service_.options().master_keys.get(), home_.random(),
+                             configuration_.is_encrypted);
+  }
+
+  S3Result<> begin_file() {
     const std::string uuid =
         inventory_uuid(bucket_->id, configuration_.id, slot_ms_, static_cast<uint32_t>(files_.size()));
-    file_.emplace(service_.store(), home_, destination_, place_.data_key(uuid));
+    std::string key = place_.data_key(uuid);
+    auto encryption = encryption_of(key);
+    if (!encryption) return std::unexpected(std::move(encryption.error()));
+    file_.emplace(service_.store(), home_, destination_, std::move(key), std::move(*encryption));
     gzip_.emplace();
     file_rows_ = 0;
+    return {};
   }
 
   Task<S3Result<>> end_file() {
@@ -129,7 +140,9 @@ class InventoryRun {
   }
 
   Task<S3Result<>> put_small(std::string key, std::string content, std::string content_type) {
-    OwnObject object(service_.store(), home_, destination_, std::move(key));
+    auto encryption = encryption_of(key);
+    if (!encryption) co_return std::unexpected(std::move(encryption.error()));
+    OwnObject object(service_.store(), home_, destination_, std::move(key), std::move(*encryption));
     if (auto good = co_await object.append(content); !good) co_return good;
     co_return co_await object.put(std::move(content_type), service_.clock().wall_ms());
   }

@@ -26,13 +26,24 @@ Decision decide_delivery(const BucketView& target, std::string_view service, std
   return has_acls && (target.acl.log_delivery & kAclWrite) != 0 ? Decision::kAllow : Decision::kNone;
 }
 
+namespace {
+
+blobstore::WriterOptions sealed_with(const std::optional<Encryption>& encryption) {
+  blobstore::WriterOptions options;
+  if (encryption) options.key = encryption->key;
+  return options;
+}
+
+}  // namespace
+
 OwnObject::OwnObject(blobstore::Store& store, env::Reactor& on, std::shared_ptr<const BucketView> bucket,
-                     std::string key)
+                     std::string key, std::optional<Encryption> encryption)
     : store_(store),
       on_(on),
       bucket_(std::move(bucket)),
       key_(std::move(key)),
-      writer_(store_.new_writer(on_, bucket_->id(), key_)),
+      encryption_(std::move(encryption)),
+      writer_(store_.new_writer(on_, bucket_->id(), key_, sealed_with(encryption_))),
       md5_(DigestKind::kMd5) {}
 
 Task<S3Result<>> OwnObject::append(std::string_view bytes) {
@@ -51,6 +62,7 @@ Task<S3Result<>> OwnObject::put(std::string content_type, int64_t now_ms) {
   put.bucket = bucket_->id();
   put.key = key_;
   put.meta.payload = std::move(*payload);
+  if (encryption_) put.meta.encryption = encryption_->stored;
   std::memcpy(put.meta.etag.md5.data(), md5.data(), put.meta.etag.md5.size());
   put.meta.headers.emplace_back("content-type", std::move(content_type));
   put.meta.retention = bucket_->lock.retention_at(now_ms);

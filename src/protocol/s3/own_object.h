@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 
@@ -13,6 +14,7 @@
 #include "protocol/s3/digest.h"
 #include "protocol/s3/error.h"
 #include "protocol/s3/policy.h"
+#include "protocol/s3/sse.h"
 
 namespace keelson::s3 {
 
@@ -21,11 +23,13 @@ namespace keelson::s3 {
 [[nodiscard]] Decision decide_delivery(const BucketView& target, std::string_view service, std::string_view key,
                                        std::string_view source_bucket);
 
-// One object on its way. Dropped before put() has come back it leaves nothing. One call at a time.
+// One object on its way, encrypted with what server_encryption() gave for it. Dropped before put() has come back it
+// leaves nothing. One call at a time.
 class OwnObject {
  public:
   // `store` and `on` outlive it.
-  OwnObject(blobstore::Store& store, env::Reactor& on, std::shared_ptr<const BucketView> bucket, std::string key);
+  OwnObject(blobstore::Store& store, env::Reactor& on, std::shared_ptr<const BucketView> bucket, std::string key,
+            std::optional<Encryption> encryption);
 
   // Bounded memory: returns when the bytes are with the volume. kServiceUnavailable (a full disk), kInternalError.
   Task<S3Result<>> append(std::string_view bytes);
@@ -43,6 +47,7 @@ class OwnObject {
   env::Reactor& on_;
   std::shared_ptr<const BucketView> bucket_;
   std::string key_;
+  std::optional<Encryption> encryption_;
   std::unique_ptr<blobstore::BlobWriter> writer_;
   Digest md5_;
   std::string md5_hex_;

@@ -50,11 +50,11 @@ S3Result<std::optional<CustomerKey>> customer_key_of(const Call& call, KeyOf of)
   return customer;
 }
 
-Encryption make_encryption(Call& call, SseKind kind, const blobstore::SecretKey& wrapping, const MasterKeyId& master) {
-  env::Random& random = call.reactor.random();
+Encryption make_encryption(const std::string& context, env::Random& random, SseKind kind,
+                           const blobstore::SecretKey& wrapping, const MasterKeyId& master) {
   Encryption made{.kind = kind, .key = blobstore::SecretKey::draw(random), .stored = {}};
   StoredKey stored{.kind = kind, .master = master, .salt = blobstore::draw_salt(random), .wrapped = {}};
-  stored.wrapped = blobstore::wrap_key(wrapping, stored.salt, context_of(call.bucket->id(), call.place.key), made.key);
+  stored.wrapped = blobstore::wrap_key(wrapping, stored.salt, context, made.key);
   made.stored = stored.text();
   return made;
 }
@@ -172,6 +172,17 @@ bool has_encryption_headers(const RequestView& request) {
   });
 }
 
+S3Result<std::optional<Encryption>> server_encryption(const BucketView& bucket, std::string_view key,
+                                                      const MasterKeys* masters, env::Random& random, bool is_wanted) {
+  if (bucket.has_broken_encryption) {
+    return s3_fail(ErrorCode::kInternalError, "The bucket's encryption configuration cannot be read.");
+  }
+  if (!is_wanted && !(bucket.encryption && bucket.encryption->encrypts)) return std::optional<Encryption>();
+  if (masters == nullptr) return s3_fail(ErrorCode::kServiceUnavailable, "The server has no master key.");
+  return std::optional<Encryption>(make_encryption(context_of(bucket.id(), key), random, SseKind::kServer,
+                                                   masters->newest().key, masters->newest().id));
+}
+
 S3Result<> begin_encryption(Call& call) {
   call.encryption.reset();
   const auto by_server = wants_server_key(call.request);
@@ -191,13 +202,14 @@ S3Result<> begin_encryption(Call& call) {
     if (rule && rule->blocks_customer_keys) {
       return s3_fail(ErrorCode::kAccessDenied, "The bucket does not take objects that are encrypted with SSE-C.");
     }
-    call.encryption = make_encryption(call, SseKind::kCustomer, (*customer)->key, {});
+    call.encryption = make_encryption(context_of(call.bucket->id(), call.place.key), call.reactor.random(),
+                                      SseKind::kCustomer, (*customer)->key, {});
     return {};
   }
-  if (!*by_server && !(rule && rule->encrypts)) return {};
-  const auto& masters = call.service.options().master_keys;
-  if (masters == nullptr) return s3_fail(ErrorCode::kServiceUnavailable, "The server has no master key.");
-  call.encryption = make_encryption(call, SseKind::kServer, masters->newest().key, masters->newest().id);
+  auto made = server_encryption(*call.bucket, call.place.key, call.service.options().master_keys.get(),
+                                call.reactor.random(), *by_server);
+  if (!made) return std::unexpected(std::move(made.error()));
+  call.encryption = std::move(*made);
   return {};
 }
 

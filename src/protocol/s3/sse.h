@@ -20,12 +20,14 @@
 #include "blobstore/sealing.h"
 #include "blobstore/store.h"
 #include "engine/blob/object.h"
+#include "env/random.h"
 #include "protocol/s3/error.h"
 #include "protocol/s3/master_keys.h"
 #include "protocol/s3/request.h"
 
 namespace keelson::s3 {
 
+struct BucketView;
 struct Call;
 
 enum class SseKind : uint8_t { kServer = 1, kCustomer = 2 };
@@ -63,6 +65,11 @@ enum class KeyOf : uint8_t { kObject, kCopySource };
 // Of a new object or upload: draws a data key as the request, or else the bucket, says, and sets call.encryption
 // (empty: it is not encrypted).
 [[nodiscard]] S3Result<> begin_encryption(Call& call);
+// Of a new object that the server writes by itself: a data key if the bucket says so, or if `is_wanted`.
+// kInternalError, kServiceUnavailable.
+[[nodiscard]] S3Result<std::optional<Encryption>> server_encryption(const BucketView& bucket, std::string_view key,
+                                                                    const MasterKeys* masters, env::Random& random,
+                                                                    bool is_wanted);
 // Of a part of an upload: sets call.encryption to the upload's. kInvalidRequest if the customer's key is missing or
 // another.
 [[nodiscard]] S3Result<> join_encryption(Call& call, const blob::ObjectMeta& upload);
