@@ -230,6 +230,8 @@ RangeOutcome parse_range(std::string_view value, uint64_t size, size_t ranges_ma
   constexpr std::string_view kUnit = "bytes=";
   if (!equal_ignoring_case(value.substr(0, kUnit.size()), kUnit)) return RangeOutcome::kWhole;
   std::string_view rest = value.substr(kUnit.size());
+  // Blanks stand around commas alone (§5.6.1).
+  if (rest != trim_blanks(rest)) return RangeOutcome::kWhole;
   size_t count = 0;
   while (true) {
     const size_t comma = rest.find(',');

@@ -120,8 +120,9 @@ TEST(Ranges, AreReadAsTheRfcSays) {  // RFC 9110 §14.1.2
   EXPECT_EQ(read("bytes=5-18446744073709551616", 10'000), "5-9999");
   EXPECT_EQ(read("bytes=-5", 0), "whole");
   EXPECT_EQ(read("bytes=-0", 0), "416");
-  for (std::string_view ignored : {"", "bytes", "bytes=", "bytes=-", "bytes=a-b", "bytes=5-4", "lines=1-2",
-                                   "bytes=1-2,x", "bytes=0-1,2-3,4-5,6-7", "bytes= 1 - 2"}) {
+  for (std::string_view ignored :
+       {"", "bytes", "bytes=", "bytes=-", "bytes=a-b", "bytes=5-4", "lines=1-2", "bytes=1-2,x", "bytes=0-1,2-3,4-5,6-7",
+        "bytes= 1 - 2", "bytes= -1", "bytes= 0-0, -1"}) {
     EXPECT_EQ(read(ignored, 10'000), "whole") << ignored;
   }
 }

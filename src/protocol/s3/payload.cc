@@ -208,7 +208,8 @@ S3Result<> PayloadReader::gather(Block& block) {
 
 Task<void> PayloadReader::end_hashing() {
   if (hashing_ == nullptr) co_return;
-  spare_ = co_await *hashing_;
+  env::HandOff<std::unique_ptr<Block>>& result = *hashing_;  // g++ 12 copies what is not named
+  spare_ = co_await result;
   hashing_.reset();
   hashes_ = std::move(spare_->hashes);
 }
