@@ -285,6 +285,21 @@ TEST(Store, TakesDeadSpaceBackUnlessHeldOrRead) {
   EXPECT_EQ(h.disk_bytes(), 0);
 }
 
+// Also on a reactor that nobody else sends batches to: all shards are its own.
+TEST(Store, RecordsHaveTheTimeOfNow) {
+  StoreHarness h;
+  for (int i = 0; i < 3; ++i) {
+    h.world.run_for(3600'000'000'000);
+    const int64_t before_ms = h.node.env().clock().wall_ms();
+    h.put("key", text_of(10));
+    Answer found;
+    const blob::HeadObject head{h.bucket, "key", {}, false};
+    EXPECT_EQ(h.world.run(h.here(), h.store->query(h.here(), head, found)), LogErrc::kOk);
+    EXPECT_GE(found.object.modified_ms, before_ms);
+    EXPECT_LE(found.object.modified_ms, h.node.env().clock().wall_ms());
+  }
+}
+
 TEST(Store, RefusesWithoutRoomAndGoesOn) {
   StoreHarness h;
   h.put("before", text_of(1000));

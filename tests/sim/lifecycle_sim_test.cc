@@ -28,7 +28,7 @@ constexpr int64_t kDayMs = int64_t{86'400'000};
 constexpr int64_t kHourMs = kDayMs / 24;
 // Wed, 15 Jan 2014 10:30:00 GMT: the example of Amazon's user guide.
 constexpr int64_t kStartMs = 1'389'781'800'000;
-constexpr uint64_t kSeeds = 50;
+constexpr uint64_t kSeeds = 500;
 constexpr uint64_t kSeedsToFindABug = 20;
 constexpr int kSteps = 16;
 constexpr int kRounds = 4;  // what one round leaves to the next: a marker that is alone now, say

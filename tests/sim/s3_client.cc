@@ -98,6 +98,10 @@ void S3Client::in_doubt(S3Key& key, S3State after) {
   key.doubt_boot = world_.boots;
 }
 
+void S3Client::must_be_refused(S3Key& key) {
+  for (S3State& state : key.possible) state = key.possible.front();
+}
+
 Task<bool> S3Client::change(size_t at, BlobRequest what, S3State after, S3Reply* told) {
   S3Key& key = keys_[at];
   const BlobRequest asked{.method = what.method, .bucket = what.bucket, .key = what.key};
@@ -261,11 +265,10 @@ Task<void> S3Client::put_conditionally(size_t at) {
                               "\"" + (is_right ? etag_of(after.versions.front()) : std::string(32, '0')) + "\"");
   }
   add_version(after, std::move(made));
-  // What must be refused leaves no doubt.
   const S3State before = keys_[at].possible.front();
   S3Reply reply;
   co_await change(at, std::move(what), std::move(after), &reply);
-  if (!must_hold) keys_[at].possible.resize(1);
+  if (!must_hold) must_be_refused(keys_[at]);
   if (!reply.is_answered() || reply.is_server_error() || (must_hold && reply.is_good())) co_return;
   if (must_hold) co_return violate("a condition that holds is refused: " + key_of(at) + ": " + reply.text());
   if (!reply.is(refusal)) violate("a condition that does not hold is not refused: " + key_of(at) + ": " + reply.text());
@@ -319,7 +322,7 @@ Task<void> S3Client::remove_version(size_t at, bool bypasses) {
   const int64_t by_ms = caller_.wall_ms() + (reply.is_answered() ? 0 : kSettleNs / kNsPerMs);
   const bool is_locked = version.lock.is_held || (!may_lift && version.lock.until_ms > by_ms);
   if (is_locked && is_done) co_return violate("a locked version was removed: " + key_of(at) + " " + version.id);
-  if (is_locked) keys_[at].possible.resize(1);
+  if (is_locked) must_be_refused(keys_[at]);
   if (!reply.is(403)) {
     if (reply.is_answered() && !reply.is_good() && !reply.is_server_error()) {
       violate("a version cannot be removed: " + reply.text());

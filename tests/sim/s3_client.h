@@ -55,6 +55,8 @@ class S3Client {
   // A change of a key: sent, and the key's states set by what was answered. True: it was done.
   Task<bool> change(size_t at, BlobRequest what, S3State after, S3Reply* told = nullptr);
   void in_doubt(S3Key& key, S3State after);
+  // The change cannot be done as the key is now. As long as its request may still be under way nothing else may change.
+  void must_be_refused(S3Key& key);
   // 5xx where none may be, and everything else that no request of ours deserves.
   void judge(const S3Reply& reply, const BlobRequest& what);
   // A key that may be changed, if there is one at this place.

@@ -169,15 +169,13 @@ TEST(S3Sim, FindsPayloadThatIsNotSynced) {
   expect_found("", [](S3RunOptions& options) { options.node.blobs.store.volume.faults.skip_sync = true; });
 }
 TEST(S3Sim, FindsACompletionInTwoSteps) {
-  expect_found("none of what it may be",
-               [](S3RunOptions& options) { options.node.s3.faults.completes_in_two_steps = true; });
+  expect_found("none of what it may be", [](S3RunOptions& options) {
+    options.node.s3.faults.completes_in_two_steps = true;
+    options.crash_every_ns = 40 * kMillisecond;
+  });
 }
 TEST(S3Sim, FindsAConditionThatIsCheckedEarlyOnly) {
-  expect_found("contested", [](S3RunOptions& options) {
-    options.node.s3.faults.checks_condition_early_only = true;
-    // The kind of client whose own conditions nobody else can spoil does not see it.
-    options.clients = 4;
-  });
+  expect_found("contested", [](S3RunOptions& options) { options.node.s3.faults.checks_condition_early_only = true; });
 }
 
 }  // namespace
