@@ -16,7 +16,6 @@
 #include <algorithm>
 #include <array>
 #include <cerrno>
-#include <charconv>
 #include <chrono>
 #include <cinttypes>
 #include <cstdint>
@@ -27,6 +26,7 @@
 #include <vector>
 
 #include "base/crc32c.h"
+#include "load_tools.h"
 #include "protocol/s3/digest.h"
 #include "protocol/s3/signature_v4.h"
 
@@ -233,30 +233,18 @@ bool Load::run() {
 }
 
 void Load::print() const {
-  std::vector<uint32_t> sorted = latencies_us_;
-  if (sorted.empty()) sorted.push_back(0);
-  std::sort(sorted.begin(), sorted.end());
-  const auto at = [&](double part) {
-    return sorted[static_cast<size_t>(part * static_cast<double>(sorted.size() - 1))];
-  };
+  const bench::Percentiles taken(latencies_us_);
   std::printf("{\"objects\": %" PRIu64 ", \"seconds\": %.2f, \"per_second\": %.0f, \"p50_us\": %u, \"p99_us\": %u}\n",
-              answered_, elapsed_s_, static_cast<double>(answered_) / elapsed_s_, at(0.5), at(0.99));
-}
-
-template <class Number>
-bool read_number(const char* text, Number& into) {
-  const std::string_view view(text);
-  const auto [end, error] = std::from_chars(view.data(), view.data() + view.size(), into);
-  return error == std::errc() && end == view.data() + view.size();
+              answered_, elapsed_s_, static_cast<double>(answered_) / elapsed_s_, taken.at(0.5), taken.at(0.99));
 }
 
 }  // namespace
 
 int main(int argc, char** argv) {
   Options options;
-  if (argc != 9 || !read_number(argv[1], options.port) || !read_number(argv[2], options.connections) ||
-      !read_number(argv[3], options.first) || !read_number(argv[4], options.count) ||
-      !read_number(argv[5], options.bytes) || options.connections == 0) {
+  if (argc != 9 || !bench::read_number(argv[1], options.port) || !bench::read_number(argv[2], options.connections) ||
+      !bench::read_number(argv[3], options.first) || !bench::read_number(argv[4], options.count) ||
+      !bench::read_number(argv[5], options.bytes) || options.connections == 0) {
     std::fprintf(stderr, "blob_load PORT CONNECTIONS FIRST COUNT BYTES BUCKET KEY_ID SECRET\n");
     return 2;
   }

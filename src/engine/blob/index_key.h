@@ -35,7 +35,6 @@ struct IndexKey {
 };
 // False if the bytes follow no such layout.
 [[nodiscard]] bool read_index_key(std::string_view from, IndexKey& key);
-[[nodiscard]] bool read_upload_key(std::string_view from, IndexKey& key);
 [[nodiscard]] BucketId bucket_of_index_key(std::string_view from);
 // All but the version.
 [[nodiscard]] inline std::string_view without_version(std::string_view index_key) {

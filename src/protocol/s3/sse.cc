@@ -15,8 +15,20 @@ namespace {
 
 constexpr std::string_view kAes256 = "AES256";
 constexpr std::string_view kServerHeader = "x-amz-server-side-encryption";
-constexpr std::string_view kCustomerPrefix = "x-amz-server-side-encryption-customer-";
-constexpr std::string_view kSourcePrefix = "x-amz-copy-source-server-side-encryption-customer-";
+// Of a customer's key: as they are looked up, and the one that answers write otherwise.
+struct CustomerHeaders {
+  std::string_view algorithm;
+  std::string_view key;
+  std::string_view md5;
+  std::string_view md5_written;
+};
+constexpr CustomerHeaders kObjectHeaders = {
+    "x-amz-server-side-encryption-customer-algorithm", "x-amz-server-side-encryption-customer-key",
+    "x-amz-server-side-encryption-customer-key-md5", "x-amz-server-side-encryption-customer-key-MD5"};
+constexpr CustomerHeaders kSourceHeaders = {"x-amz-copy-source-server-side-encryption-customer-algorithm",
+                                            "x-amz-copy-source-server-side-encryption-customer-key",
+                                            "x-amz-copy-source-server-side-encryption-customer-key-md5",
+                                            "x-amz-copy-source-server-side-encryption-customer-key-MD5"};
 constexpr uint8_t kStoredVersion = 1;
 
 std::string context_of(blob::BucketId bucket, std::string_view key) {
@@ -114,32 +126,32 @@ std::optional<StoredKey> StoredKey::parse(std::string_view text) {
 }
 
 S3Result<std::optional<CustomerKey>> read_customer_key(const RequestView& request, KeyOf of) {
-  const std::string prefix(of == KeyOf::kObject ? kCustomerPrefix : kSourcePrefix);
-  const auto algorithm = request.header(prefix + "algorithm");
-  const auto key = request.header(prefix + "key");
-  const auto md5 = request.header(prefix + "key-md5");
+  const CustomerHeaders& names = of == KeyOf::kObject ? kObjectHeaders : kSourceHeaders;
+  const auto algorithm = request.header(names.algorithm);
+  const auto key = request.header(names.key);
+  const auto md5 = request.header(names.md5);
   if (!algorithm && !key && !md5) return std::optional<CustomerKey>();
   constexpr std::string_view kMust =
       "Requests specifying Server Side Encryption with Customer provided keys must provide ";
   if (!algorithm) {
-    return invalid_argument(std::string(kMust) + "a valid encryption algorithm.", prefix + "algorithm", "null");
+    return invalid_argument(std::string(kMust) + "a valid encryption algorithm.", std::string(names.algorithm), "null");
   }
   if (*algorithm != kAes256) return s3_fail(ErrorCode::kInvalidEncryptionAlgorithmError);
-  if (!key) return invalid_argument(std::string(kMust) + "an appropriate secret key.", prefix + "key", "null");
+  if (!key) return invalid_argument(std::string(kMust) + "an appropriate secret key.", std::string(names.key), "null");
   if (!md5) {
-    return invalid_argument(std::string(kMust) + "the client calculated MD5 of the secret key.", prefix + "key-MD5",
-                            "null");
+    return invalid_argument(std::string(kMust) + "the client calculated MD5 of the secret key.",
+                            std::string(names.md5_written), "null");
   }
   const auto bytes = from_base64(*key);
   const auto secret = bytes ? blobstore::SecretKey::from(*bytes) : std::nullopt;
   // The key itself does not stand in an answer.
   if (!secret) {
-    return invalid_argument("The secret key was invalid for the specified algorithm.", prefix + "algorithm",
+    return invalid_argument("The secret key was invalid for the specified algorithm.", std::string(names.algorithm),
                             std::string(kAes256));
   }
   if (!equal_in_constant_time(to_base64(digest_of(DigestKind::kMd5, *bytes)), *md5)) {
     return invalid_argument("The calculated MD5 hash of the key did not match the hash that was provided.",
-                            prefix + "key-MD5", std::string(*md5));
+                            std::string(names.md5_written), std::string(*md5));
   }
   return std::optional<CustomerKey>(CustomerKey{*secret, std::string(*md5)});
 }
@@ -282,10 +294,10 @@ void add_encryption_fields(Call& call, const blob::ObjectMeta& meta) {
     call.exchange.add_field(kServerHeader, kAes256);
     return;
   }
-  const auto md5 = call.header(std::string(kCustomerPrefix) + "key-md5");
+  const auto md5 = call.header(kObjectHeaders.md5);
   if (!md5) return;
-  call.exchange.add_field(std::string(kCustomerPrefix) + "algorithm", kAes256);
-  call.exchange.add_field(std::string(kCustomerPrefix) + "key-MD5", *md5);
+  call.exchange.add_field(kObjectHeaders.algorithm, kAes256);
+  call.exchange.add_field(kObjectHeaders.md5_written, *md5);
 }
 
 std::array<unsigned char, 16> etag_md5(const std::optional<Encryption>& encryption,
