@@ -25,6 +25,9 @@ ASAN = ROOT / "build" / "fuzz"      # address and undefined-behaviour sanitizers
 TSAN = ROOT / "build" / "tsan"
 VENV = ROOT / "build" / "venv"
 # Of each kind of simulated life in tests/sim: seven of kv, five of the blob store. Both run at the same time.
+# Of a failed step's log, what tells the cause when it stands far above the end (a build goes on with what it can).
+FIRST_SIGNS = re.compile(r"\berror: |^FAILED|^FAIL |\[  FAILED")
+
 SIM_SEEDS = 500
 SIM_SEEDS_SANITIZED = 8
 FUZZ_SECONDS = 60
@@ -331,7 +334,8 @@ def run(chosen: list[Step]) -> int:
         print(f"    {result} ({time.monotonic() - started:.0f} s)", flush=True)
         if counts.failed:
             broken.add(step.name)
-            tail = log.text().splitlines()[-25:]
+            lines = log.text().splitlines()
+            tail = [line for line in lines[:-25] if FIRST_SIGNS.search(line)][:15] + lines[-25:]
             print("\n".join("    | " + line[:200] for line in tail), flush=True)
             print(f"    whole log: build/check/{step.name}.log", flush=True)
     print(f"{(time.monotonic() - began) / 60:.1f} minutes", flush=True)
