@@ -25,11 +25,11 @@ ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT / "tests" / "e2e"))
 from node import free_port  # noqa: E402
 
-KEELSON = ROOT / "build" / "release" / "keelson"
+KEELSON = ROOT / "build" / "release" / "bench" / "http_answer"   # the house's server, with a handler that answers as many bytes as the peers
 RESULTS = ROOT / "bench" / "RESULTS-http.md"
 NOTES_HEAD = "## What the profiles say\n"
 CORES = sorted(os.sched_getaffinity(0))
-BODY = "All's well; the ship answers with one hundred bytes, as she is asked to, and so do all her peers....\n"
+BODY = "All's well; the ship answers with a hundred bytes, as she is asked to, and so do all her peers here\n"
 CONNECTIONS = 50
 STREAMS = 10   # of HTTP/2, on each connection
 
@@ -67,9 +67,7 @@ class Server:
         values = {"folder": self.folder, "port": self.port, "body": BODY.strip() + "\\n", "user": getpass.getuser(), "http2": " http2" if http2 else ""}
         path = "/"
         if name == "keelson":
-            path = "/healthz"
-            argv = [KEELSON, "serve", "--data-dir", self.folder / "data", "--reactors", 1, "--kv.listen", "127.0.0.1:0", "--s3.listen", "127.0.0.1:0",
-                    "--http.listen", f"127.0.0.1:{self.port}", "--http.max-connections", 1000]
+            argv = [KEELSON, self.port]
         elif name == "nginx":
             (self.folder / "conf").write_text(NGINX.format(**values))
             argv = ["nginx", "-c", self.folder / "conf"]
@@ -199,7 +197,7 @@ def head(options) -> str:
     h2o = subprocess.run(["h2o", "--version"], capture_output=True, text=True).stdout.split("\n")[0].split()[-1]
     return (f"# HTTP, side by side with nginx {nginx} and h2o {h2o}\n\nWritten by `bench/run http` on {datetime.date.today()}, commit {commit}, {len(CORES)} cores of {cpu}, "
             f"Linux {platform.release()}; {options.rounds} rounds of {options.seconds} s; load average at the start {os.getloadavg()[0]:.1f}.\n\nA small fixed answer, one server thread on one core, "
-            "the load on another. Keelson answers `/healthz` with the head that its admin endpoints send (about 170 bytes in all), nginx by `return 200` and h2o from a file. "
+            "the load on another. Each answers the same 100 bytes of text/plain: Keelson from a handler of net/http (`bench/http_answer.cc`), nginx by `return 200`, h2o from a file. "
             "Median (least..most) over the rounds; a ratio is of runs of the same round.\n")
 
 

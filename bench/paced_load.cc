@@ -19,7 +19,6 @@
 #include <algorithm>
 #include <array>
 #include <cerrno>
-#include <charconv>
 #include <chrono>
 #include <cstdint>
 #include <cstdio>
@@ -28,6 +27,8 @@
 #include <string>
 #include <string_view>
 #include <vector>
+
+#include "load_tools.h"
 
 namespace {
 
@@ -190,32 +191,24 @@ bool Load::run() {
 }
 
 void Load::print() const {
-  std::vector<uint32_t> sorted = latencies_us_;
-  std::sort(sorted.begin(), sorted.end());
-  const auto at = [&](double part) {
-    return sorted[static_cast<size_t>(part * static_cast<double>(sorted.size() - 1))];
-  };
+  const keelson::bench::Percentiles taken(latencies_us_);
   std::printf(
       "{\"requests\": %zu, \"per_second\": %.0f, \"p50_us\": %u, \"p99_us\": %u, \"p999_us\": %u, \"max_us\": %u}\n",
-      sorted.size(), static_cast<double>(sorted.size()) / elapsed_s_, at(0.5), at(0.99), at(0.999), sorted.back());
-}
-
-template <class Number>
-bool read_number(const char* text, Number& into) {
-  const std::string_view view(text);
-  const auto [end, error] = std::from_chars(view.data(), view.data() + view.size(), into);
-  return error == std::errc() && end == view.data() + view.size();
+      latencies_us_.size(), static_cast<double>(latencies_us_.size()) / elapsed_s_, taken.at(0.5), taken.at(0.99),
+      taken.at(0.999), taken.at(1));
 }
 
 }  // namespace
 
 int main(int argc, char** argv) {
   Options options;
-  if (argc != 8 || !read_number(argv[1], options.port) || !read_number(argv[2], options.connections) ||
-      !read_number(argv[3], options.rate_per_s) || !read_number(argv[4], options.seconds) ||
-      !read_number(argv[5], options.keys) || !read_number(argv[6], options.value_bytes) ||
-      !read_number(argv[7], options.set_percent) || options.connections <= 0 || options.rate_per_s <= 0 ||
-      options.keys == 0) {
+  if (argc != 8 || !keelson::bench::read_number(argv[1], options.port) ||
+      !keelson::bench::read_number(argv[2], options.connections) ||
+      !keelson::bench::read_number(argv[3], options.rate_per_s) ||
+      !keelson::bench::read_number(argv[4], options.seconds) || !keelson::bench::read_number(argv[5], options.keys) ||
+      !keelson::bench::read_number(argv[6], options.value_bytes) ||
+      !keelson::bench::read_number(argv[7], options.set_percent) || options.connections <= 0 ||
+      options.rate_per_s <= 0 || options.keys == 0) {
     std::fprintf(stderr, "paced_load PORT CONNECTIONS RATE_PER_S SECONDS KEYS VALUE_BYTES SET_PERCENT\n");
     return 2;
   }

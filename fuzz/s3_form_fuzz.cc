@@ -27,7 +27,7 @@ std::string read_form(std::string_view body, size_t piece) {
         break;
       case FormDataParser::Event::kFile:
         for (const auto& [name, value] : form.fields()) seen.append(name).append("=").append(value).append(";");
-        seen.append(form.file_name()).append(":").append(form.file_type()).append(":");
+        seen.append(form.file_name()).append(":");
         break;
       case FormDataParser::Event::kFileData:
         KEELSON_CHECK(!form.piece().empty(), "a piece has bytes");

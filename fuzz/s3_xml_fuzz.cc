@@ -6,8 +6,10 @@
 
 #include "base/check.h"
 #include "protocol/s3/acl.h"
+#include "protocol/s3/bucket_logging.h"
 #include "protocol/s3/cors.h"
 #include "protocol/s3/documents.h"
+#include "protocol/s3/inventory.h"
 #include "protocol/s3/lifecycle.h"
 #include "protocol/s3/object_lock.h"
 #include "protocol/s3/tags.h"
@@ -51,6 +53,9 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   check_document<ObjectLockConfiguration>(xml);
   check_document<WebsiteConfiguration>(xml);
   check_document<PublicAccessBlock>(xml);
+  check_document<BucketEncryption>(xml);
+  check_document<BucketLogging>(xml);
+  check_document<InventoryConfiguration>(xml);
   if (const auto tags = parse_tagging_document(xml, kObjectTagsMax)) {
     KEELSON_CHECK(parse_tagging_document(tagging_document(*tags), kObjectTagsMax) == *tags, "tags read back the same");
   }
@@ -64,7 +69,6 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   (void)parse_retention(xml, 0);
   (void)parse_legal_hold(xml);
   (void)parse_ownership(xml);
-  (void)parse_logging_is_empty(xml);
   (void)parse_notification_is_empty(xml);
   (void)parse_request_payment(xml);
   return 0;

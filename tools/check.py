@@ -25,6 +25,9 @@ ASAN = ROOT / "build" / "fuzz"      # address and undefined-behaviour sanitizers
 TSAN = ROOT / "build" / "tsan"
 VENV = ROOT / "build" / "venv"
 # Of each kind of simulated life in tests/sim: seven of kv, five of the blob store. Both run at the same time.
+# Of a failed step's log, what tells the cause when it stands far above the end (a build goes on with what it can).
+FIRST_SIGNS = re.compile(r"\berror: |^FAILED|^FAIL |\[  FAILED")
+
 SIM_SEEDS = 500
 SIM_SEEDS_SANITIZED = 8
 FUZZ_SECONDS = 60
@@ -33,8 +36,8 @@ ADDRESS_SPACE_BYTES_MAX = 8 << 30
 # Every fuzz target that has to exist; what else fuzz/ builds is run too.
 FUZZERS = ("fuzz_resp_request", "fuzz_resp_reply", "fuzz_log_reader", "fuzz_checkpoint_reader", "fuzz_dump", "fuzz_config",
            "fuzz_backup", "fuzz_http_request", "fuzz_http_response", "fuzz_http_body", "fuzz_http_url", "fuzz_http2",
-           "fuzz_websocket", "fuzz_blob_volume", "fuzz_blob_checkpoint", "fuzz_blob_command", "fuzz_blob_answers",
-           "fuzz_s3_signature", "fuzz_s3_chunked", "fuzz_s3_xml", "fuzz_s3_form", "fuzz_s3_policy")
+           "fuzz_hpack", "fuzz_websocket", "fuzz_blob_volume", "fuzz_blob_codec", "fuzz_blob_checkpoint", "fuzz_blob_command",
+           "fuzz_blob_answers", "fuzz_s3_signature", "fuzz_s3_chunked", "fuzz_s3_xml", "fuzz_s3_form", "fuzz_s3_policy")
 
 SANITIZER_ENV = {
     "ASAN_OPTIONS": "detect_leaks=1:abort_on_error=1:allocator_may_return_null=1",
@@ -331,7 +334,8 @@ def run(chosen: list[Step]) -> int:
         print(f"    {result} ({time.monotonic() - started:.0f} s)", flush=True)
         if counts.failed:
             broken.add(step.name)
-            tail = log.text().splitlines()[-25:]
+            lines = log.text().splitlines()
+            tail = [line for line in lines[:-25] if FIRST_SIGNS.search(line)][:15] + lines[-25:]
             print("\n".join("    | " + line[:200] for line in tail), flush=True)
             print(f"    whole log: build/check/{step.name}.log", flush=True)
     print(f"{(time.monotonic() - began) / 60:.1f} minutes", flush=True)

@@ -7,32 +7,36 @@ _keelson() {
     return
   fi
   case $verb in
-    blob) [ "$COMP_CWORD" -eq 2 ] && words='cp du fsck ls mb presign rb rm stat sync' || verb="$verb ${COMP_WORDS[2]}" ;;
+    blob) [ "$COMP_CWORD" -eq 2 ] && words='cp du fsck keys create keys disable keys enable keys list keys policy get keys policy set keys rm keys show ls mb presign rb rm stat sync' || verb="$verb ${COMP_WORDS[2]}" ;;
     config) [ "$COMP_CWORD" -eq 2 ] && words='check default docs' || verb="$verb ${COMP_WORDS[2]}" ;;
     log) [ "$COMP_CWORD" -eq 2 ] && words='inspect verify' || verb="$verb ${COMP_WORDS[2]}" ;;
   esac
   case $verb in
     'serve')
-      words='--blob.background-share --blob.compact-dead-share --blob.durability --blob.scrub-interval --blob.shards --blob.volume-size --checkpoint.at-stop --checkpoint.cpu-max --checkpoint.log-min --config --data-dir --help --http.listen --http.max-connections --http.password --http.password-file --http.tls.cert --http.tls.key --kv.active-expire-effort --kv.client-output-buffer-limit-normal --kv.client-output-buffer-limit-pubsub --kv.databases --kv.durability --kv.hash-max-listpack-entries --kv.hash-max-listpack-value --kv.latency-monitor-threshold --kv.lfu-decay-time --kv.lfu-log-factor --kv.list-max-listpack-size --kv.listen --kv.maxclients --kv.maxmemory --kv.maxmemory-policy --kv.maxmemory-samples --kv.notify-keyspace-events --kv.password --kv.password-file --kv.proto-max-bulk-len --kv.set-max-intset-entries --kv.set-max-listpack-entries --kv.set-max-listpack-value --kv.shards --kv.slowlog-log-slower-than --kv.slowlog-max-len --kv.sync-interval --kv.tcp-keepalive --kv.timeout --kv.tls.auth-clients --kv.tls.ca --kv.tls.cert --kv.tls.cipher-suites --kv.tls.ciphers --kv.tls.key --kv.tls.listen --kv.tls.protocol-min --kv.zset-max-listpack-entries --kv.zset-max-listpack-value --log.segment-size --log.spare-segments --logging.format --logging.level --reactors --ready-file --s3.access-key-id --s3.domain --s3.lifecycle-day --s3.listen --s3.max-connections --s3.region --s3.secret-access-key --s3.secret-access-key-file --s3.tls.cert --s3.tls.key --s3.tls.listen --s3.website-domain -c -h'
+      words='--blob.background-share --blob.compact-dead-share --blob.compressed-buckets --blob.compression --blob.durability --blob.scrub-interval --blob.shards --blob.volume-size --checkpoint.at-stop --checkpoint.cpu-max --checkpoint.log-min --config --data-dir --help --http.listen --http.max-connections --http.password --http.password-file --http.tls.cert --http.tls.key --kv.active-expire-effort --kv.client-output-buffer-limit-normal --kv.client-output-buffer-limit-pubsub --kv.databases --kv.durability --kv.hash-max-listpack-entries --kv.hash-max-listpack-value --kv.latency-monitor-threshold --kv.lfu-decay-time --kv.lfu-log-factor --kv.list-max-listpack-size --kv.listen --kv.maxclients --kv.maxmemory --kv.maxmemory-policy --kv.maxmemory-samples --kv.notify-keyspace-events --kv.password --kv.password-file --kv.proto-max-bulk-len --kv.set-max-intset-entries --kv.set-max-listpack-entries --kv.set-max-listpack-value --kv.shards --kv.slowlog-log-slower-than --kv.slowlog-max-len --kv.sync-interval --kv.tcp-keepalive --kv.timeout --kv.tls.auth-clients --kv.tls.ca --kv.tls.cert --kv.tls.cipher-suites --kv.tls.ciphers --kv.tls.key --kv.tls.listen --kv.tls.protocol-min --kv.zset-max-listpack-entries --kv.zset-max-listpack-value --log.segment-size --log.spare-segments --logging.format --logging.level --reactors --ready-file --s3.access-key-id --s3.access-log-interval --s3.access-log-size --s3.customer-keys-over --s3.domain --s3.lifecycle-day --s3.listen --s3.master-keys --s3.master-keys-file --s3.max-connections --s3.region --s3.secret-access-key --s3.secret-access-key-file --s3.tls.cert --s3.tls.key --s3.tls.listen --s3.website-domain -c -h'
       case $before in
         --kv.durability) words='always interval never' ;;
         --kv.maxmemory-policy) words='noeviction allkeys-lru allkeys-lfu allkeys-random volatile-lru volatile-lfu volatile-random volatile-ttl' ;;
         --kv.tls.auth-clients) words='no optional yes' ;;
         --kv.tls.protocol-min) words='1.2 1.3' ;;
+        --s3.customer-keys-over) words='tls tls-or-loopback anything' ;;
         --blob.durability) words='always interval never' ;;
+        --blob.compression) words='off zstd' ;;
         --checkpoint.at-stop) words='yes no' ;;
         --logging.level) words='debug info warning error' ;;
         --logging.format) words='auto text json' ;;
       esac
       ;;
     'config check')
-      words='--blob.background-share --blob.compact-dead-share --blob.durability --blob.scrub-interval --blob.shards --blob.volume-size --checkpoint.at-stop --checkpoint.cpu-max --checkpoint.log-min --config --data-dir --help --http.listen --http.max-connections --http.password --http.password-file --http.tls.cert --http.tls.key --kv.active-expire-effort --kv.client-output-buffer-limit-normal --kv.client-output-buffer-limit-pubsub --kv.databases --kv.durability --kv.hash-max-listpack-entries --kv.hash-max-listpack-value --kv.latency-monitor-threshold --kv.lfu-decay-time --kv.lfu-log-factor --kv.list-max-listpack-size --kv.listen --kv.maxclients --kv.maxmemory --kv.maxmemory-policy --kv.maxmemory-samples --kv.notify-keyspace-events --kv.password --kv.password-file --kv.proto-max-bulk-len --kv.set-max-intset-entries --kv.set-max-listpack-entries --kv.set-max-listpack-value --kv.shards --kv.slowlog-log-slower-than --kv.slowlog-max-len --kv.sync-interval --kv.tcp-keepalive --kv.timeout --kv.tls.auth-clients --kv.tls.ca --kv.tls.cert --kv.tls.cipher-suites --kv.tls.ciphers --kv.tls.key --kv.tls.listen --kv.tls.protocol-min --kv.zset-max-listpack-entries --kv.zset-max-listpack-value --log.segment-size --log.spare-segments --logging.format --logging.level --reactors --s3.access-key-id --s3.domain --s3.lifecycle-day --s3.listen --s3.max-connections --s3.region --s3.secret-access-key --s3.secret-access-key-file --s3.tls.cert --s3.tls.key --s3.tls.listen --s3.website-domain -c -h'
+      words='--blob.background-share --blob.compact-dead-share --blob.compressed-buckets --blob.compression --blob.durability --blob.scrub-interval --blob.shards --blob.volume-size --checkpoint.at-stop --checkpoint.cpu-max --checkpoint.log-min --config --data-dir --help --http.listen --http.max-connections --http.password --http.password-file --http.tls.cert --http.tls.key --kv.active-expire-effort --kv.client-output-buffer-limit-normal --kv.client-output-buffer-limit-pubsub --kv.databases --kv.durability --kv.hash-max-listpack-entries --kv.hash-max-listpack-value --kv.latency-monitor-threshold --kv.lfu-decay-time --kv.lfu-log-factor --kv.list-max-listpack-size --kv.listen --kv.maxclients --kv.maxmemory --kv.maxmemory-policy --kv.maxmemory-samples --kv.notify-keyspace-events --kv.password --kv.password-file --kv.proto-max-bulk-len --kv.set-max-intset-entries --kv.set-max-listpack-entries --kv.set-max-listpack-value --kv.shards --kv.slowlog-log-slower-than --kv.slowlog-max-len --kv.sync-interval --kv.tcp-keepalive --kv.timeout --kv.tls.auth-clients --kv.tls.ca --kv.tls.cert --kv.tls.cipher-suites --kv.tls.ciphers --kv.tls.key --kv.tls.listen --kv.tls.protocol-min --kv.zset-max-listpack-entries --kv.zset-max-listpack-value --log.segment-size --log.spare-segments --logging.format --logging.level --reactors --s3.access-key-id --s3.access-log-interval --s3.access-log-size --s3.customer-keys-over --s3.domain --s3.lifecycle-day --s3.listen --s3.master-keys --s3.master-keys-file --s3.max-connections --s3.region --s3.secret-access-key --s3.secret-access-key-file --s3.tls.cert --s3.tls.key --s3.tls.listen --s3.website-domain -c -h'
       case $before in
         --kv.durability) words='always interval never' ;;
         --kv.maxmemory-policy) words='noeviction allkeys-lru allkeys-lfu allkeys-random volatile-lru volatile-lfu volatile-random volatile-ttl' ;;
         --kv.tls.auth-clients) words='no optional yes' ;;
         --kv.tls.protocol-min) words='1.2 1.3' ;;
+        --s3.customer-keys-over) words='tls tls-or-loopback anything' ;;
         --blob.durability) words='always interval never' ;;
+        --blob.compression) words='off zstd' ;;
         --checkpoint.at-stop) words='yes no' ;;
         --logging.level) words='debug info warning error' ;;
         --logging.format) words='auto text json' ;;
@@ -77,6 +81,30 @@ _keelson() {
         --method) words='GET PUT HEAD DELETE:{GET,PUT,HEAD,DELETE}' ;;
       esac
       ;;
+    'blob keys create')
+      words='--bucket --cacert --cert --expires --help --http --id --insecure --json --key --password-file --policy --prefix --secret-file --sni --tls --user -h'
+      ;;
+    'blob keys list')
+      words='--cacert --cert --help --http --insecure --json --key --password-file --sni --tls -h'
+      ;;
+    'blob keys show')
+      words='--cacert --cert --help --http --insecure --json --key --password-file --sni --tls -h'
+      ;;
+    'blob keys enable')
+      words='--cacert --cert --help --http --insecure --json --key --password-file --sni --tls -h'
+      ;;
+    'blob keys disable')
+      words='--cacert --cert --help --http --insecure --json --key --password-file --sni --tls -h'
+      ;;
+    'blob keys rm')
+      words='--cacert --cert --help --http --insecure --json --key --password-file --sni --tls -h'
+      ;;
+    'blob keys policy get')
+      words='--cacert --cert --help --http --insecure --json --key --password-file --sni --tls -h'
+      ;;
+    'blob keys policy set')
+      words='--bucket --cacert --cert --help --http --insecure --json --key --password-file --prefix --sni --tls -h'
+      ;;
     'blob fsck')
       words='--data-dir --help --quiet -h -q'
       ;;
@@ -103,7 +131,7 @@ _keelson() {
       ;;
   esac
   case $before in
-    --cacert|--cert|--config|--data-dir|--http.password-file|--http.tls.cert|--http.tls.key|--key|--kv.password-file|--kv.tls.ca|--kv.tls.cert|--kv.tls.key|--password-file|--ready-file|--s3.secret-access-key-file|--s3.tls.cert|--s3.tls.key|--secret-access-key-file|--socket|-c|-s) COMPREPLY=($(compgen -f -- "$word")); return ;;
+    --cacert|--cert|--config|--data-dir|--http.password-file|--http.tls.cert|--http.tls.key|--key|--kv.password-file|--kv.tls.ca|--kv.tls.cert|--kv.tls.key|--password-file|--ready-file|--s3.master-keys-file|--s3.secret-access-key-file|--s3.tls.cert|--s3.tls.key|--secret-access-key-file|--secret-file|--socket|-c|-s) COMPREPLY=($(compgen -f -- "$word")); return ;;
   esac
   COMPREPLY=($(compgen -W "$words" -- "$word"))
   case $verb in backup|restore|'blob cp'|'blob sync') COMPREPLY+=($(compgen -f -- "$word")) ;; esac

@@ -4,7 +4,8 @@
 //   1. Volumes that hold nothing live are removed: see remove_dead().
 //   2. The active volume is sealed if enough of it is dead. Of the sealed volumes with enough dead space, the deadest
 //   are
-//      chosen, at most one volume's worth of live bytes, and no more than the disk has room for.
+//      chosen, at most one volume's worth of live bytes, and no more than the disk has room for. If that is none of
+//      them, the deadest one is moved in steps from its end: see shrink.cc.
 //   3. The shard's index is walked for extents in them. Their chunks are read, checked, written again at the end of the
 //      active volume, and synced.
 //   4. A MoveExtents command puts the new extents in the place of the old ones; it leaves alone what has changed since.
@@ -15,6 +16,7 @@
 // and (d) the log is synced after that was found, so no crash brings a state back that needs it. Once (a) to (c) hold,
 // they hold for good: what is dead is named by nobody.
 #include <algorithm>
+#include <span>
 #include <utility>
 
 #include "base/check.h"
@@ -42,13 +44,6 @@ constexpr uint64_t kActiveDeadBytesMin = uint64_t{1} << 20;
 constexpr int64_t kFullRetryNs = 1000 * kNsPerMs;
 
 }  // namespace
-
-// What has been copied and waits for its command.
-struct Store::Inside::Moving {
-  blob::MoveExtents command;
-  std::vector<uint32_t> pinned;  // volumes written to
-  uint64_t bytes = 0;
-};
 
 Task<void> Store::Inside::rest(env::Reactor& here, int64_t worked_ns) {
   const auto percent = static_cast<int64_t>(std::clamp(options.background_percent, 1U, 100U));
@@ -125,7 +120,8 @@ Task<Status> Store::Inside::remove_dead(shard::ShardId id) {
 }
 
 // Gives the volumes whose live bytes are to be written elsewhere.
-std::vector<uint32_t> Store::Inside::choose_victims(shard::ShardId id, const std::map<uint32_t, uint64_t>& live_bytes) {
+Store::Inside::Victims Store::Inside::choose_victims(shard::ShardId id,
+                                                     const std::map<uint32_t, uint64_t>& live_bytes) {
   VolumeSet& volumes = volumes_of(id);
   const ShardWork& mine = work[id - store.router().first_shard()];
   const auto is_dead_enough = [&](uint64_t bytes, uint64_t dead_bytes) {
@@ -153,11 +149,14 @@ std::vector<uint32_t> Store::Inside::choose_victims(shard::ShardId id, const std
   std::ranges::sort(candidates, [](const Candidate& a, const Candidate& b) { return a.dead_bytes > b.dead_bytes; });
   const Result<uint64_t> room = volumes.room_for_compaction();
   uint64_t left_bytes = std::min(room.ok() ? *room : 0, options.volume.volume_bytes_max + kVolumeHeaderBytes);
-  std::vector<uint32_t> victims;
+  Victims victims;
   for (const Candidate& candidate : candidates) {
-    if (candidate.live_bytes > left_bytes) continue;
+    if (candidate.live_bytes > left_bytes) {
+      if (victims.too_large == 0) victims.too_large = candidate.number;
+      continue;
+    }
     left_bytes -= candidate.live_bytes;
-    victims.push_back(candidate.number);
+    victims.volumes.push_back(candidate.number);
   }
   return victims;
 }
@@ -174,11 +173,14 @@ Task<Status> Store::Inside::compact(shard::ShardId id) {
   const LogErrc asked = co_await store.run(owner_of(id), id, question.command(), false, usage);
   if (asked != LogErrc::kOk && outcome.ok()) outcome = fail(asked, "blob: the shard does not answer");
   if (asked == LogErrc::kOk) note_live(id, usage.usage);
-  std::vector<uint32_t> victims;
+  Victims victims;
   if (outcome.ok()) victims = choose_victims(id, usage.usage.volume_live_bytes);
-  if (outcome.ok() && !victims.empty()) {
+  if (outcome.ok() && !victims.volumes.empty()) {
     stats[owner_of(id).index()]->compactions.add();
-    outcome = co_await rewrite(id, std::move(victims));
+    outcome = co_await rewrite(id, std::move(victims.volumes));
+  } else if (outcome.ok() && victims.too_large != 0) {
+    stats[owner_of(id).index()]->compactions.add();
+    outcome = co_await shrink(id, victims.too_large);
   }
   // What was chosen, and an active volume that was all dead and has just been sealed.
   if (outcome.ok()) outcome = co_await remove_dead(id);
@@ -239,22 +241,31 @@ Task<Status> Store::Inside::rewrite(shard::ShardId id, std::vector<uint32_t> vic
   co_return co_await commit_moves(id, moving, victims);
 }
 
+Task<Status> Store::Inside::read_piece(shard::ShardId id, uint32_t volume, uint64_t offset, size_t bytes,
+                                       PieceBuffer& into) {
+  env::Reactor& here = owner_of(id);
+  Result<VolumeFile> file = volumes_of(id).file(volume);
+  if (!file.ok()) co_return forward_error(file);
+  co_return co_await into.read(std::move(*file), offset, bytes, here, *stats[here.index()]);
+}
+
 Task<Status> Store::Inside::copy_extent(shard::ShardId id, blob::Extent from, uint64_t owner, Moving& moving,
                                         std::vector<blob::Extent>& to) {
   VolumeSet& volumes = volumes_of(id);
   env::Reactor& here = owner_of(id);
-  std::string bytes;
+  PieceBuffer piece;
   Region region;
   uint64_t done = 0;  // payload
   while (done < from.length_bytes) {
     const int64_t began_ns = here.clock().monotonic_ns();
     const uint64_t payload = std::min<uint64_t>(from.length_bytes - done, kChunksAtOnce * kChunkPayloadMax);
     const uint64_t offset = from.offset_bytes + done / kChunkPayloadMax * kFullChunkBytes;
-    bytes.resize(blob::disk_bytes(payload));
-    if (Status got = volumes.read(from.volume, offset, bytes); !got.ok()) {
+    const uint64_t size_bytes = blob::disk_bytes(payload);
+    if (Status got = co_await read_piece(id, from.volume, offset, size_bytes, piece); !got.ok()) {
       // Whatever the reason, the object cannot be read there now.
       co_return fail(LogErrc::kDamaged, got.error().message());
     }
+    const std::span<char> bytes(piece.data(), size_bytes);
     if (region.room() < bytes.size()) {
       const uint64_t rest_bytes = blob::disk_bytes(from.length_bytes - done);
       Result<Region> next =
@@ -280,7 +291,8 @@ Task<Status> Store::Inside::copy_extent(shard::ShardId id, blob::Extent from, ui
       write_chunk_header({volumes.shard(), region.volume, region.offset_bytes + at}, crc, size - kChunkHeaderBytes,
                          owner, &bytes[at]);
     }
-    if (Status written = volumes.write(region, bytes); !written.ok()) co_return forward_error(written);
+    if (Status written = volumes.write(region, {bytes.data(), bytes.size()}); !written.ok())
+      co_return forward_error(written);
     to.back().length_bytes += payload;
     done += payload;
     moving.bytes += payload;
@@ -315,17 +327,18 @@ Task<std::string> Store::Inside::verify_extent(shard::ShardId id, blob::Extent e
                                                uint64_t& bytes_read) {
   VolumeSet& volumes = volumes_of(id);
   env::Reactor& here = owner_of(id);
-  std::string bytes;
+  PieceBuffer piece;
   for (uint64_t done = 0; done < extent.length_bytes;) {
     const int64_t began_ns = here.clock().monotonic_ns();
     const uint64_t payload = std::min<uint64_t>(extent.length_bytes - done, kChunksAtOnce * kChunkPayloadMax);
     const uint64_t offset = extent.offset_bytes + done / kChunkPayloadMax * kFullChunkBytes;
-    bytes.resize(blob::disk_bytes(payload));
-    if (Status got = volumes.read(extent.volume, offset, bytes); !got.ok()) {
+    const uint64_t size_bytes = blob::disk_bytes(payload);
+    if (Status got = co_await read_piece(id, extent.volume, offset, size_bytes, piece); !got.ok()) {
       co_return got.error().message();
     }
+    const std::string_view bytes(piece.data(), size_bytes);
     for (size_t at = 0; at < bytes.size(); at += kFullChunkBytes) {
-      const std::string_view chunk = std::string_view(bytes).substr(at, kFullChunkBytes);
+      const std::string_view chunk = bytes.substr(at, kFullChunkBytes);
       const ChunkFlaw found = check_chunk({volumes.shard(), extent.volume, offset + at}, chunk, owner);
       if (found == ChunkFlaw::kNone) continue;
       co_return volumes.path_of(extent.volume) + " at offset " + std::to_string(offset + at) + ": " +

@@ -11,8 +11,8 @@
 //   chunk         = chunk header, then 1 .. 65,536 bytes of payload
 //   chunk header  0  u32 CRC of bytes 4..19, seeded with the CRC of (shard u32, volume u32, offset of this header u64)
 //                 4  u32 CRC of the payload
-//                 8  u32 bytes of payload in the low 24 bits; the high 8 bits are flags: how the payload is to be
-//                    decoded (compression, encryption). None is defined yet: a reader refuses what is not 0
+//                 8  u32 bytes of payload in the low 24 bits; the high 8 bits are flags, of which none is defined: a
+//                    reader refuses what is not 0
 //                12  u64 owner: owner_of_object() of the bucket and key that it was written for
 //
 // An extent (engine/blob/object.h) is a run of chunks, back to back from its offset; all but the last are full. So the
@@ -20,6 +20,9 @@
 // that says which of its chunks are live. What no extent names (an upload that was given up, an object that was
 // removed, a region that was set aside for a writer and not used) is dead space. A reader knows from the extent how
 // long each chunk must be and whose; a chunk that was moved, torn, rotted or taken for another's fails its check.
+//
+// A payload is what is stored: of an object that is compressed or encrypted the encoded bytes. How they are decoded
+// stands in the metadata (codec.h), so whoever moves or checks chunks needs neither that nor a key.
 #pragma once
 
 #include <cstddef>

@@ -8,6 +8,9 @@ namespace keelson::blobstore {
 namespace {
 // Keys are spread by hash: each shard gives about its share, and a little more in most cases.
 constexpr uint32_t kSpareEntries = 24;
+// Common prefixes are mostly the same on all shards, so each must give all of them: in pages that keep a shard busy for
+// a tenth of a millisecond.
+constexpr uint32_t kPrefixesOfPage = 128;
 }  // namespace
 
 ListMerger::ListMerger(blob::ListObjects what, size_t shard_count)
@@ -42,7 +45,11 @@ blob::ListObjects ListMerger::request(size_t shard) const {
   blob::ListObjects request = what_;
   request.after = sources_[shard].after;
   request.after_version = sources_[shard].after_version;
-  request.count_max = page_entries_;
+  request.walk_after = sources_[shard].walk_after;
+  const size_t left = what_.count_max - taken();
+  request.count_max = sources_[shard].gives_prefixes
+                          ? static_cast<uint32_t>(std::min<size_t>(left + 1, std::max(page_entries_, kPrefixesOfPage)))
+                          : page_entries_;
   return request;
 }
 
@@ -50,51 +57,57 @@ void ListMerger::give(size_t shard, blob::ListPage page) {
   Source& source = sources_[shard];
   source.has_more = page.is_truncated;
   if (page.is_truncated) {
-    source.after = page.next_after;
-    source.after_version = page.next_after_version;
+    if (!page.next_after.empty()) {
+      source.after = page.next_after;
+      source.after_version = page.next_after_version;
+    }
+    source.walk_after = page.walked_to;
   }
+  source.gives_prefixes = page.prefixes.size() > page.entries.size();
   source.page = std::move(page);
   source.next_entry = source.next_prefix = 0;
 }
 
 bool ListMerger::step() {
-  while (wanted().empty()) {
-    Source* least = nullptr;
+  if (!wanted().empty()) return false;
+  while (true) {
+    least_.clear();
     for (Source& source : sources_) {
       if (source.is_empty()) continue;
-      if (least == nullptr || source.next_name() < least->next_name()) least = &source;
+      const int order = least_.empty() ? -1 : source.next_name().compare(least_.front()->next_name());
+      if (order < 0) least_.clear();
+      if (order <= 0) least_.push_back(&source);
     }
-    if (least == nullptr) {
+    if (least_.empty()) {
       merged_.next_after.clear();
       merged_.next_after_version = 0;
       return true;
     }
-    if (merged_.entries.size() + merged_.prefixes.size() == what_.count_max) {
+    if (taken() == what_.count_max) {
       merged_.is_truncated = true;
       return true;
     }
-    take_from(*least);
-  }
-  return false;
-}
-
-void ListMerger::take_from(Source& least) {
-  if (!least.is_prefix_next()) {
-    blob::ObjectInfo& info = least.page.entries[least.next_entry++];
-    merged_.next_after = info.key;
-    merged_.next_after_version = what_.with_versions ? info.version : 0;
-    merged_.entries.push_back(std::move(info));
-    return;
-  }
-  const std::string common = least.page.prefixes[least.next_prefix];
-  for (Source& source : sources_) {
-    if (!source.is_empty() && source.is_prefix_next() && source.page.prefixes[source.next_prefix] == common) {
-      ++source.next_prefix;
+    least_.front()->is_prefix_next() ? take_prefix() : take_entry(*least_.front());
+    for (const Source* source : least_) {
+      if (source->is_empty() && source->has_more) return false;
     }
   }
+}
+
+void ListMerger::take_entry(Source& source) {
+  blob::ObjectInfo& info = source.page.entries[source.next_entry++];
+  merged_.next_after = info.key;
+  merged_.next_after_version = what_.with_versions ? info.version : 0;
+  merged_.entries.push_back(std::move(info));
+}
+
+// A key of that name cannot stand beside it: it would be rolled up in it.
+void ListMerger::take_prefix() {
+  std::string common = std::move(least_.front()->page.prefixes[least_.front()->next_prefix]);
+  for (Source* source : least_) ++source->next_prefix;
   merged_.next_after = common;
   merged_.next_after_version = 0;
-  merged_.prefixes.push_back(common);
+  merged_.prefixes.push_back(std::move(common));
 }
 
 }  // namespace keelson::blobstore

@@ -36,7 +36,9 @@ class ListMerger {
     size_t next_entry = 0;
     size_t next_prefix = 0;
     bool has_more = true;
+    bool gives_prefixes = false;  // its last page was of those, or mostly
     std::string after;
+    std::string walk_after;
     blob::Version after_version = 0;
     [[nodiscard]] bool is_empty() const {
       return next_entry == page.entries.size() && next_prefix == page.prefixes.size();
@@ -45,11 +47,14 @@ class ListMerger {
     [[nodiscard]] std::string_view next_name() const;
   };
 
-  void take_from(Source& source);
+  [[nodiscard]] size_t taken() const { return merged_.entries.size() + merged_.prefixes.size(); }
+  void take_entry(Source& source);
+  void take_prefix();
 
   const blob::ListObjects what_;
   const uint32_t page_entries_;
   std::vector<Source> sources_;
+  std::vector<Source*> least_;  // whose next name is the least: all that have it
   blob::ListPage merged_;
 };
 

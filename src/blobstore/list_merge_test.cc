@@ -94,5 +94,52 @@ TEST(ListMerger, GivesWhatOneShardWould) {
   }
 }
 
+// Many delete markers before what there is to see: a shard stops after some, and is asked to go on.
+TEST(ListMerger, GoesOnBehindDeletedKeys) {
+  for (const bool is_deep : {false, true}) {
+    std::vector<std::unique_ptr<TestEngine>> shards;
+    for (int i = 0; i < 3; ++i) {
+      shards.push_back(std::make_unique<TestEngine>());
+      shards.back()->make_bucket("b");
+      shards.back()->apply(blob::ConfigureBucket{1, blob::Versioning::kEnabled, false, {}, {}});
+    }
+    const auto shard_of = [&](const std::string& key) -> TestEngine& {
+      return *shards[blob::shard_of_object(1, key, static_cast<uint16_t>(shards.size()))];
+    };
+    const auto put = [&](const std::string& key, bool is_deleted) {
+      shard_of(key).put(1, key, "x");
+      if (is_deleted) shard_of(key).apply(blob::DeleteObject{.bucket = 1, .key = key});
+    };
+    for (int i = 10'000; i < 15'000; ++i) put((is_deep ? "a/" : "a") + std::to_string(i), true);
+    // Common prefixes that were given, then deleted keys within the next one, then one that makes it be seen.
+    put("a/9", false);
+    put("b/1", false);
+    for (int i = 10'000; i < 13'000; ++i) put("c/" + std::to_string(i), true);
+    put("c/9", false);
+    put("d", false);
+    ListObjects what{.bucket = 1, .delimiter = "/"};
+    for (const uint32_t count : {1000U, 1U}) {
+      what.count_max = count;
+      what.after.clear();
+      std::vector<std::string> names;
+      size_t rounds = 0;
+      while (true) {
+        ListMerger merger(what, shards.size());
+        while (!merger.step()) {
+          for (size_t shard : merger.wanted()) merger.give(shard, shards[shard]->list(merger.request(shard)));
+          ++rounds;
+        }
+        const ListPage page = merger.take();
+        names.insert(names.end(), page.prefixes.begin(), page.prefixes.end());
+        for (const blob::ObjectInfo& entry : page.entries) names.push_back(entry.key);
+        if (!page.is_truncated) break;
+        what.after = page.next_after;
+      }
+      EXPECT_EQ(names, (std::vector<std::string>{"a/", "b/", "c/", "d"}));
+      EXPECT_GT(rounds, 10U) << "one walk is not long";
+    }
+  }
+}
+
 }  // namespace
 }  // namespace keelson::blobstore

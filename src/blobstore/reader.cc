@@ -29,10 +29,15 @@ void Reader::pin_and_prefetch() {
   // One that is missing has nothing to pin; reading it says so.
   std::erase_if(pinned_, [&](uint32_t volume) { return !volumes.has(volume); });
   for (uint32_t volume : pinned_) volumes.pin(volume);
+  if (payload_.extents.empty()) return;
+  // What goes wrong here goes wrong again, and is told, when it is asked for.
+  Result<VolumeFile> file = volumes.file(payload_.extents.front().volume);
+  if (!file.ok()) return;
+  file_ = std::move(*file);
+  file_volume_ = payload_.extents.front().volume;
   if (payload_.extents.size() != 1 || payload_.size_bytes > kChunkPayloadMax) return;
   plan();
-  // What goes wrong here goes wrong again, and is told, when it is asked for.
-  if (!load().ok()) loaded_bytes_ = 0;
+  if (!buffer_.read_cached(file_, loaded_offset_, loaded_bytes_, volumes.stats())) loaded_bytes_ = 0;
 }
 
 void Reader::seek(uint64_t offset_bytes, uint64_t length_bytes) {
@@ -55,28 +60,52 @@ void Reader::plan() {
   const uint64_t first_chunk = (position_ - extent_start_) / kChunkPayloadMax;
   const uint64_t from = first_chunk * kChunkPayloadMax;
   // To the end of the chunk that holds the last byte asked for.
-  const uint64_t wanted_end = (end_ - extent_start_ + kChunkPayloadMax - 1) / kChunkPayloadMax * kChunkPayloadMax;
-  const uint64_t to = std::min({extent.length_bytes, from + kChunksMax * kChunkPayloadMax, wanted_end});
+  const uint64_t to = std::min({extent.length_bytes, from + kChunksMax * kChunkPayloadMax, wanted_end()});
   loaded_offset_ = extent.offset_bytes + first_chunk * kFullChunkBytes;
   loaded_bytes_ = blob::disk_bytes(to - from);
   loaded_payload_ = extent_start_ + from;
   taken_bytes_ = 0;
-  if (loaded_bytes_ > buffer_capacity_) {
-    buffer_capacity_ = loaded_bytes_;
-    buffer_ = std::make_unique_for_overwrite<char[]>(buffer_capacity_);
-  }
 }
 
-Status Reader::load() {
-  return inside_.volumes_of(shard_).read(payload_.extents[extent_].volume, loaded_offset_,
-                                         {buffer_.get(), loaded_bytes_});
+uint64_t Reader::wanted_end() const {
+  return (end_ - extent_start_ + kChunkPayloadMax - 1) / kChunkPayloadMax * kChunkPayloadMax;
+}
+
+Task<Status> Reader::load() {
+  const uint32_t volume = payload_.extents[extent_].volume;
+  if (file_volume_ != volume) {
+    file_volume_ = 0;
+    Result<VolumeFile> file = co_await shard::call_on(
+        here_, inside_.owner_of(shard_), [this, volume] { return inside_.volumes_of(shard_).file(volume); });
+    if (!file.ok()) co_return forward_error(file);
+    file_ = std::move(*file);
+    file_volume_ = volume;
+  }
+  StoreStats& stats = *inside_.stats[here_.index()];
+  const bool is_cached = buffer_.read_cached(file_, loaded_offset_, loaded_bytes_, stats);
+  is_cold_ |= !is_cached;
+  if (is_cold_) read_ahead();
+  if (is_cached) co_return Status();
+  co_return co_await buffer_.fetch(file_, loaded_offset_, loaded_bytes_, here_, stats);
+}
+
+void Reader::read_ahead() {
+  const blob::Extent& extent = payload_.extents[extent_];
+  const uint64_t from = loaded_offset_ + loaded_bytes_;
+  const uint64_t extent_end = extent.offset_bytes + blob::disk_bytes(std::min(extent.length_bytes, wanted_end()));
+  const uint64_t until = std::min(from + kReadAheadBytes, extent_end);
+  // Of another extent, or from before a seek.
+  if (ahead_until_ < from || ahead_until_ > from + kReadAheadBytes) ahead_until_ = from;
+  if (until <= ahead_until_ || ahead_until_ - from > kReadAheadBytes / 2) return;
+  file_.file->will_need(ahead_until_, until - ahead_until_);
+  ahead_until_ = until;
 }
 
 Result<std::string_view> Reader::take_chunk() {
   VolumeSet& volumes = inside_.volumes_of(shard_);
   const blob::Extent& extent = payload_.extents[extent_];
   const size_t bytes = std::min<size_t>(kFullChunkBytes, loaded_bytes_ - taken_bytes_);
-  const std::string_view chunk(buffer_.get() + taken_bytes_, bytes);
+  const std::string_view chunk(buffer_.data() + taken_bytes_, bytes);
   const uint64_t offset = loaded_offset_ + taken_bytes_;
   const ChunkFlaw flaw = volumes.faults().ignore_crc
                              ? ChunkFlaw::kNone
@@ -106,7 +135,7 @@ Task<Result<std::string_view>> Reader::next() {
   }
   if (taken_bytes_ == loaded_bytes_) {
     plan();
-    Status loaded = co_await shard::call_on(here_, inside_.owner_of(shard_), [this] { return load(); });
+    Status loaded = co_await load();
     if (!loaded.ok()) {
       loaded_bytes_ = taken_bytes_ = 0;
       co_return forward_error(loaded);

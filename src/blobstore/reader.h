@@ -1,4 +1,8 @@
-// Store's BlobReader: reads up to four chunks at a time on the volumes' reactor, checks them on its own.
+// Store's BlobReader: reads up to four chunks at a time and checks them, all on its own reactor; the volumes' reactor
+// is asked for the volume's file alone, once for each volume.
+//
+// What the page cache has is read at once. A piece that it does not have is read off the reactor, and from then on the
+// kernel is asked to read ahead, so that the next pieces are in the page cache by the time this one has been sent.
 #pragma once
 
 #include <memory>
@@ -7,6 +11,7 @@
 #include <vector>
 
 #include "blobstore/format.h"
+#include "blobstore/piece_buffer.h"
 #include "blobstore/store_inside.h"
 
 namespace keelson::blobstore {
@@ -24,11 +29,17 @@ class Reader final : public BlobReader {
 
  private:
   static constexpr size_t kChunksMax = 4;
+  // The kernel is asked for so much ahead of what has been read, when half of it is used up: 2 ms of a disk that reads
+  // 2 GiB/s.
+  static constexpr uint64_t kReadAheadBytes = uint64_t{4} << 20;
 
   // Finds the chunks that hold the position, as many as go into the buffer.
   void plan();
-  // On the volumes' reactor.
-  Status load();
+  // Where the chunk ends, in the volume, that holds the last byte asked for of this extent.
+  [[nodiscard]] uint64_t wanted_end() const;
+  // What plan() has found.
+  Task<Status> load();
+  void read_ahead();
   // The next chunk in the buffer, checked, and of it what was asked for.
   Result<std::string_view> take_chunk();
 
@@ -44,8 +55,11 @@ class Reader final : public BlobReader {
   size_t extent_ = 0;          // that holds the position
   uint64_t extent_start_ = 0;  // its place within the payload
 
-  std::unique_ptr<char[]> buffer_;
-  size_t buffer_capacity_ = 0;
+  VolumeFile file_;
+  uint32_t file_volume_ = 0;  // whose it is; 0: none's
+  PieceBuffer buffer_;
+  bool is_cold_ = false;        // something was not in the page cache
+  uint64_t ahead_until_ = 0;    // in the volume: what the kernel was asked for
   uint64_t loaded_offset_ = 0;  // in the volume
   size_t loaded_bytes_ = 0;
   size_t taken_bytes_ = 0;       // of them, by chunks handed out

@@ -5,6 +5,7 @@
 
 #include "base/check.h"
 #include "base/logging.h"
+#include "blobstore/codec.h"
 #include "blobstore/list_merge.h"
 #include "blobstore/reader.h"
 #include "blobstore/store_inside.h"
@@ -47,13 +48,21 @@ struct Question {
   BlobOperation operation;
 };
 
-// Sends each shard its own question, all at the same time. The first outcome that is not kOk.
+// Sends each shard its own question; the other reactors' first, so that those work while this one does. The first
+// outcome that is not kOk.
 template <class Body>
 Task<LogErrc> ask(shard::Runtime& runtime, env::Reactor& here, const std::vector<shard::ShardId>& shards,
                   std::vector<std::unique_ptr<Question<Body>>>& questions) {
   shard::Batch batch(runtime, here);
-  for (size_t i = 0; i < shards.size(); ++i) batch.add(questions[i]->operation, shards[i]);
-  if (!batch.run()) co_await batch.done();
+  const auto is_here = [&](shard::ShardId id) { return runtime.router().reactor_of(id) == here.index(); };
+  for (size_t i = 0; i < shards.size(); ++i) {
+    if (!is_here(shards[i])) batch.add(questions[i]->operation, shards[i]);
+  }
+  (void)batch.run();
+  for (size_t i = 0; i < shards.size(); ++i) {
+    if (is_here(shards[i])) batch.add(questions[i]->operation, shards[i]);
+  }
+  if (!batch.is_done()) co_await batch.done();
   for (const auto& question : questions) {
     if (question->operation.outcome != LogErrc::kOk) co_return question->operation.outcome;
   }
@@ -131,6 +140,9 @@ shard::ShardId Store::nearest_shard(env::Reactor& here) const {
 
 Task<LogErrc> Store::run(env::Reactor& here, shard::ShardId shard, const engine::Command& command, bool is_write,
                          Answer& answer) {
+  // Operations of the own reactor are submitted at once, with its log time: as of now, not as of the last batch that
+  // another reactor sent.
+  inside_->runtime.clock(here.index()).refresh();
   shard::Batch batch(inside_->runtime, here);
   BlobOperation operation({&command, 1}, is_write, answer);
   batch.add(operation, shard);
@@ -191,7 +203,9 @@ Task<std::shared_ptr<const blob::Bucket>> Store::find_bucket(env::Reactor& here,
 Task<LogErrc> Store::list(env::Reactor& here, blob::ListObjects what, Answer& answer) {
   if (what.count_max == 0) co_return LogErrc::kOk;
   ListMerger merger(std::move(what), shard_count());
-  while (!merger.step()) {
+  for (bool is_first = true; !merger.step(); is_first = false) {
+    // One round a turn: others get theirs meanwhile.
+    if (!is_first) co_await env::sleep_for(here, 0);
     const std::vector<size_t> wanted = merger.wanted();
     std::vector<shard::ShardId> shards;
     std::vector<std::unique_ptr<Question<blob::ListObjects>>> questions;
@@ -274,7 +288,10 @@ Task<LogErrc> Store::usage(env::Reactor& here, BucketId bucket, Answer& answer) 
 
 std::unique_ptr<BlobWriter> Store::new_writer(env::Reactor& here, BucketId bucket, std::string_view key,
                                               WriterOptions options) {
-  return std::make_unique<Writer>(*inside_, here, shard_of(bucket, key), blob::owner_of_object(bucket, key), options);
+  const uint64_t owner = blob::owner_of_object(bucket, key);
+  const WriterOptions as_stored{.size_expected = stored_bytes_expected(options), .is_part = options.is_part};
+  auto writer = std::make_unique<Writer>(*inside_, here, shard_of(bucket, key), owner, as_stored);
+  return encode_into(std::move(writer), options, owner, here.random());
 }
 
 Task<Opened> Store::open_object(env::Reactor& here, blob::HeadObject what) {
@@ -289,20 +306,24 @@ Task<Opened> Store::open_object(env::Reactor& here, blob::HeadObject what) {
     target.engine().query({}, encoded.command(), sink);
     if (!opened.answer.ok()) return LogErrc::kOk;
     reader = std::make_unique<Reader>(*inside_, here, id, blob::owner_of_object(what.bucket, what.key),
-                                      opened.answer.object.meta.payload);
+                                      stored_payload(opened.answer.object.meta.payload));
     reader->pin_and_prefetch();
     return LogErrc::kOk;
   });
-  opened.reader = std::move(reader);
+  if (reader != nullptr) {
+    opened.reader =
+        decode_from(std::move(reader), opened.answer.object.meta.payload, blob::owner_of_object(what.bucket, what.key));
+  }
   co_return opened;
 }
 
 Task<Opened> Store::open_payload(env::Reactor& here, BucketId bucket, std::string key, Payload payload) {
   Opened opened;
   const shard::ShardId id = shard_of(bucket, key);
-  auto reader = std::make_unique<Reader>(*inside_, here, id, blob::owner_of_object(bucket, key), std::move(payload));
+  const uint64_t owner = blob::owner_of_object(bucket, key);
+  auto reader = std::make_unique<Reader>(*inside_, here, id, owner, stored_payload(payload));
   co_await shard::call_on(here, inside_->owner_of(id), [&] { reader->pin_and_prefetch(); });
-  opened.reader = std::move(reader);
+  opened.reader = decode_from(std::move(reader), payload, owner);
   co_return opened;
 }
 

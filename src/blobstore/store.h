@@ -31,6 +31,7 @@
 #include "base/metrics.h"
 #include "base/result.h"
 #include "base/task.h"
+#include "blobstore/sealing.h"
 #include "blobstore/volume_set.h"
 #include "engine/blob/answer.h"
 #include "engine/blob/commands.h"
@@ -73,9 +74,13 @@ class BlobWriter {
 
 struct WriterOptions {
   // A Content-Length lets the payload lie in one piece; it need not be true.
-  std::optional<uint64_t> size_expected;
+  std::optional<uint64_t> size_expected{};
   // A part of an upload: never inline (PutPart takes extents alone).
   bool is_part = false;
+  // The data key that the payload is sealed with; parts of one upload share it. None: it is stored as it is.
+  std::optional<SecretKey> key{};
+  // With zstd, if that helps.
+  bool compress = false;
 };
 
 // Gives back a payload. While it lives its volumes stay, even if the object is removed.
@@ -85,8 +90,12 @@ class BlobReader {
   // From `offset_bytes` on, at most `length_bytes`; both within the payload's size. Before the first next(): all of it.
   virtual void seek(uint64_t offset_bytes, uint64_t length_bytes) = 0;
   // The next piece, of at most kPieceBytesMax, empty at the end; holds until the next call. Its CRC has been checked.
-  // An error names file and offset; nothing of a damaged chunk is handed out.
+  // An error names file and offset, or says that what is stored cannot be decoded; nothing of a damaged chunk is handed
+  // out.
   virtual Task<Result<std::string_view>> next() = 0;
+  // The data key that the payload was sealed with; before the first next(). Without one, reading a payload that is
+  // sealed is kRefused, and with another one kDamaged. One that is not sealed needs none.
+  virtual void use_key(const SecretKey& /*data_key*/) {}
 };
 inline constexpr size_t kPieceBytesMax = size_t{256} << 10;
 
@@ -122,8 +131,10 @@ class Store {
   // (answer.error may still say no). Anything else: it was not done. `body` and `answer` outlive the task.
   template <class Body>
   Task<LogErrc> apply(env::Reactor& here, const Body& body, Answer& answer) {
-    const blob::Encoded encoded(body);
-    co_return co_await run(here, shard_of(body.bucket, body.key), encoded.command(), true, answer);
+    blob::Encoded encoded(body);
+    const shard::ShardId shard = shard_of(body.bucket, body.key);
+    encoded.set_mark(blob::make_mark(static_cast<uint16_t>(shard - router_.first_shard()), here.random().next()));
+    co_return co_await run(here, shard, encoded.command(), true, answer);
   }
   // One query on an object, an upload or a part (HeadObject, ListParts).
   template <class Body>

@@ -9,6 +9,7 @@
 #include <string_view>
 #include <vector>
 
+#include "blobstore/piece_buffer.h"
 #include "blobstore/store.h"
 #include "blobstore/volume_set.h"
 
@@ -36,13 +37,32 @@ struct Store::Inside {
   void note_live(shard::ShardId id, const blob::UsageInfo& usage);
   Task<Status> scrub(shard::ShardId id, ScrubReport& report);
   // Seals the active volume if enough of it is dead. Gives the volumes that are to be rewritten.
-  std::vector<uint32_t> choose_victims(shard::ShardId id, const std::map<uint32_t, uint64_t>& live_bytes);
+  struct Victims {
+    std::vector<uint32_t> volumes;
+    uint32_t too_large = 0;  // the deadest one for whose live bytes there is no room; 0: none
+  };
+  Victims choose_victims(shard::ShardId id, const std::map<uint32_t, uint64_t>& live_bytes);
   // Copies live extents of `victims` to the active volume and moves the metadata.
   Task<Status> rewrite(shard::ShardId id, std::vector<uint32_t> victims);
   // Leaves the reactor to others for as long as the share of time demands, after work of that long.
   Task<void> rest(env::Reactor& here, int64_t worked_ns);
 
-  struct Moving;
+  // From the page cache, or else off the reactor: background work reads what nobody has read for long.
+  Task<Status> read_piece(shard::ShardId id, uint32_t volume, uint64_t offset, size_t bytes, PieceBuffer& into);
+  // On a disk so full that a victim cannot be rewritten whole: in steps from its end. shrink.cc.
+  Task<Status> shrink(shard::ShardId id, uint32_t victim);
+  struct Tail;
+  Task<Status> look_at_tail(shard::ShardId id, uint32_t victim, Tail& tail);
+  // How many bytes the file has become shorter by.
+  Task<Result<uint64_t>> cut_tail(shard::ShardId id, uint32_t victim, const Tail& tail);
+  Task<Status> move_tail(shard::ShardId id, uint32_t victim, uint64_t from_bytes);
+
+  // What has been copied and waits for its command.
+  struct Moving {
+    blob::MoveExtents command;
+    std::vector<uint32_t> pinned;  // volumes written to
+    uint64_t bytes = 0;
+  };
   Task<Status> copy_extent(shard::ShardId id, blob::Extent from, uint64_t owner, Moving& moving,
                            std::vector<blob::Extent>& to);
   Task<Status> commit_moves(shard::ShardId id, Moving& moving, const std::vector<uint32_t>& victims);

@@ -3,6 +3,7 @@
 
 #include <gtest/gtest.h>
 
+#include <map>
 #include <memory>
 #include <string>
 
@@ -16,7 +17,8 @@ namespace {
 class StoreHarness {
  public:
   // 0: rounds are asked for.
-  explicit StoreHarness(unsigned background_percent = 0) : world(1), node(world.add_node(2)) {
+  explicit StoreHarness(unsigned background_percent = 0, uint64_t volume_bytes_max = 8 << 20)
+      : world(1), node(world.add_node(2)) {
     set_log_sink([](LogLevel, std::string_view, std::string_view, LogFields) {});
     shard::RuntimeOptions options;
     options.folder = "data";
@@ -30,7 +32,7 @@ class StoreHarness {
     EXPECT_TRUE(world.run(node.reactor(0), runtime->start()).ok());
     StoreOptions wishes;
     wishes.folder = "data/blob";
-    wishes.volume.volume_bytes_max = 8 << 20;
+    wishes.volume.volume_bytes_max = volume_bytes_max;
     wishes.background_percent = background_percent;
     wishes.compact_every_ms = 100;
     wishes.scrub_every_ms = 0;
@@ -156,6 +158,57 @@ TEST(Store, GivesRanges) {
   }
 }
 
+TEST(Store, ReadsWhatIsNotInThePageCache) {
+  StoreHarness h;
+  // Over a volume's size, so that its extents lie in two.
+  for (const size_t size : {5'000UL, 65'536UL, 65'537UL, 1'000'000UL, 12'000'000UL}) {
+    const std::string text = text_of(size);
+    h.put("cold", text);
+    for (const double probability : {1.0, 0.5}) {
+      env::sim::DiskFaults faults;
+      faults.cold_read_probability = probability;
+      h.node.disk().set_faults(faults);
+      const uint64_t before = h.store->stats(0).cold_reads.value();
+      const Result<std::string> got = h.get("cold");
+      ASSERT_TRUE(got.ok()) << got.error().message();
+      EXPECT_TRUE(*got == text) << size;
+      const uint64_t cold = h.store->stats(0).cold_reads.value() - before;
+      const uint64_t pieces = (size + kPieceBytesMax - 1) / kPieceBytesMax;
+      if (probability == 1.0) {
+        EXPECT_GE(cold, pieces);
+        EXPECT_LE(cold, pieces + 1);
+      }
+    }
+    h.node.disk().set_faults({});
+  }
+}
+
+TEST(Store, ColdReadsTellOfDamageAndOfMissingVolumes) {
+  StoreHarness h;
+  const std::string text = text_of(300'000);
+  const Payload payload = h.put("k", text);
+  const std::string path = h.path_of("k", payload.extents.at(0));
+  env::sim::DiskFaults faults;
+  faults.cold_read_probability = 1;
+  h.node.disk().set_faults(faults);
+  ASSERT_TRUE(h.node.disk().flip_bit(path, payload.extents[0].offset_bytes + 100).ok());
+  Result<std::string> got = h.get("k");
+  ASSERT_FALSE(got.ok());
+  EXPECT_EQ(got.error().code(), LogErrc::kDamaged);
+  ASSERT_TRUE(h.node.disk().flip_bit(path, payload.extents[0].offset_bytes + 100).ok());
+  EXPECT_TRUE(h.get("k").ok());
+  ASSERT_TRUE(h.node.disk().cut(path, payload.extents[0].offset_bytes + 200'000).ok());
+  got = h.get("k");
+  ASSERT_FALSE(got.ok());
+  EXPECT_EQ(got.error().code(), LogErrc::kDamaged);
+  EXPECT_NE(got.error().message().find("ends before"), std::string::npos) << got.error().message();
+  faults.read_error_probability = 1;
+  h.node.disk().set_faults(faults);
+  got = h.get("k");
+  ASSERT_FALSE(got.ok());
+  EXPECT_EQ(got.error().code(), env::DiskErrc::kIo);
+}
+
 TEST(Store, LargePayloadsLieInFewExtentsBesideOthers) {
   StoreHarness h;
   const std::string bytes = text_of(6'000'000);
@@ -232,6 +285,21 @@ TEST(Store, TakesDeadSpaceBackUnlessHeldOrRead) {
   EXPECT_EQ(h.disk_bytes(), 0);
 }
 
+// Also on a reactor that nobody else sends batches to: all shards are its own.
+TEST(Store, RecordsHaveTheTimeOfNow) {
+  StoreHarness h;
+  for (int i = 0; i < 3; ++i) {
+    h.world.run_for(3600'000'000'000);
+    const int64_t before_ms = h.node.env().clock().wall_ms();
+    h.put("key", text_of(10));
+    Answer found;
+    const blob::HeadObject head{h.bucket, "key", {}, false};
+    EXPECT_EQ(h.world.run(h.here(), h.store->query(h.here(), head, found)), LogErrc::kOk);
+    EXPECT_GE(found.object.modified_ms, before_ms);
+    EXPECT_LE(found.object.modified_ms, h.node.env().clock().wall_ms());
+  }
+}
+
 TEST(Store, RefusesWithoutRoomAndGoesOn) {
   StoreHarness h;
   h.put("before", text_of(1000));
@@ -277,6 +345,84 @@ TEST(Store, DeletingMakesRoomOnAFullDisk) {
   h.world.run_for(10'000'000'000);
   // Crumbs stay until their volume is sealed.
   EXPECT_LT(h.disk_bytes(), 2 * (1 << 20) + 1024);
+  h.world.run(h.here(), h.store->stop());
+}
+
+// Sealed and compressed payloads, small and large: rounds move them without a key, and they come back with it.
+TEST(Store, EncodedPayloadsAreMovedAsTheyAre) {
+  StoreHarness h;
+  WriterOptions options;
+  options.key = *SecretKey::from(std::string(kKeyBytes, 'k'));
+  options.compress = true;
+  const std::string bytes = text_of(1'000'000);
+  for (const size_t size : {0UL, 100UL, 112UL, 113UL, 5'000UL, 1'000'000UL}) {
+    const std::string key = "sealed" + std::to_string(size);
+    const Payload payload = h.put(key, bytes.substr(0, size), options);
+    EXPECT_EQ(payload.size_bytes, size);
+    EXPECT_EQ(payload.segments.size(), size == 0 ? 0U : 1U);
+    EXPECT_EQ(payload.extents.empty(), size <= 112) << "with its tag it is inline";
+  }
+  h.put("gone", "x" + bytes);
+  h.remove("gone");
+  ASSERT_TRUE(h.world.run(h.here(), h.store->compact_now()).ok());
+  EXPECT_LT(h.disk_bytes(), 600'000) << "it was moved, and it is compressed";
+  for (const size_t size : {0UL, 100UL, 112UL, 113UL, 5'000UL, 1'000'000UL}) {
+    const Opened opened = h.open("sealed" + std::to_string(size));
+    EXPECT_EQ(h.world.run(h.here(), h.read(*opened.reader)).ok(), size == 0) << "without its key";
+    opened.reader->use_key(*options.key);
+    const Result<std::string> read = h.world.run(h.here(), h.read(*opened.reader));
+    ASSERT_TRUE(read.ok()) << read.error().message();
+    EXPECT_TRUE(*read == bytes.substr(0, size)) << size;
+  }
+  const auto report = h.world.run(h.here(), h.store->scrub_now());
+  EXPECT_TRUE(report.ok() && report->damaged == 0);
+}
+
+// A volume whose live bytes do not fit in what is left of the disk is emptied in steps, from its end.
+TEST(Store, AFullDiskIsWonBackInSteps) {
+  StoreHarness h(100, 256 << 20);
+  constexpr uint64_t kLarge = uint64_t{1} << 30;
+  h.node.disk().set_capacity(kLarge);
+  const Result<uint64_t> room = h.node.env().disk().free_bytes("data");
+  ASSERT_TRUE(room.ok());
+  // Two volumes of about 100 MiB each, of which 70% stay; compaction finds 32 MiB of room.
+  h.node.disk().set_capacity(kLarge - *room + VolumeOptions().free_bytes_min + (uint64_t{200} << 20));
+  const std::string small = text_of(300'000);
+  std::map<std::string, std::string> kept;
+  for (int i = 0;; ++i) {
+    // Some lie in pieces, some are longer than a step.
+    const std::string bytes = i % 7 == 0 ? text_of(9'000'000) : small;
+    const std::string key = "key" + std::to_string(i);
+    if (!h.try_put(key, bytes)) break;
+    kept[key] = bytes;
+  }
+  ASSERT_GT(h.disk_bytes(), 180 << 20);
+  int i = 0;
+  for (auto at = kept.begin(); at != kept.end();) {
+    if (++i % 3 != 0) {
+      ++at;
+      continue;
+    }
+    h.remove(at->first);
+    at = kept.erase(at);
+  }
+  ASSERT_FALSE(h.try_put("again", text_of(5'000'000))) << "nothing is free yet";
+  // A third was removed, some 60 MiB; of it at least 40 can be used.
+  int again = 0;
+  for (int turn = 0; turn < 300 && again < 8; ++turn) {
+    h.world.run_for(100'000'000);
+    const std::string key = "again" + std::to_string(again);
+    if (!h.try_put(key, text_of(5'000'000))) continue;
+    kept[key] = text_of(5'000'000);
+    ++again;
+  }
+  EXPECT_EQ(again, 8);
+  for (const auto& [key, bytes] : kept) {
+    const Result<std::string> read = h.get(key);
+    EXPECT_TRUE(read.ok() && *read == bytes) << key;
+  }
+  const auto report = h.world.run(h.here(), h.store->scrub_now());
+  EXPECT_TRUE(report.ok() && report->damaged == 0);
   h.world.run(h.here(), h.store->stop());
 }
 

@@ -73,9 +73,10 @@ void VolumeSet::check_volume(uint32_t number, uint64_t live_bytes) {
     return;
   }
   std::array<char, kVolumeHeaderBytes> bytes{};
-  const Status got = read(number, 0, bytes);
-  const auto header = read_volume_header({bytes.data(), bytes.size()});
-  if (got.ok() && header && header->shard == shard_ && header->volume == number) return;
+  const auto opened = file_of(number, found->second);
+  const auto count = opened.ok() ? (*opened)->read_at(0, bytes) : Result<size_t>(0);
+  const auto header = read_volume_header({bytes.data(), count.value_or(0)});
+  if (header && header->shard == shard_ && header->volume == number) return;
   log_error("blob", "the header of a volume is damaged; its chunks are checked one by one",
             {{"file", path_of(number)}, {"live_bytes", live_bytes}});
 }
@@ -105,7 +106,7 @@ Result<uint64_t> VolumeSet::room_for_compaction() const {
   const auto room = disk_.free_bytes(folder_);
   if (!room.ok()) return fail(room.error().code(), "blob: " + room.error().message());
   const uint64_t kept = options_.free_bytes_min / 2;
-  return *room - std::min(*room, kept);
+  return std::min(*room - std::min(*room, kept), options_.compaction_room_bytes_max);
 }
 
 Result<Region> VolumeSet::reserve(uint64_t bytes, RoomFor whom) {
@@ -135,19 +136,29 @@ Result<Region> VolumeSet::reserve(uint64_t bytes, RoomFor whom) {
   return region;
 }
 
-Status VolumeSet::write(Region& region, std::string_view bytes) {
+Status write_region(const VolumeFile& file, Region& region, std::string_view bytes, StoreStats& stats) {
   KEELSON_CHECK(bytes.size() <= region.room(), "a writer leaves its region");
-  Volume& volume = volumes_.at(region.volume);
-  auto file = file_of(region.volume, volume);
-  if (!file.ok()) return forward_error(file);
-  if (Status written = (*file)->write_at(region.offset_bytes, bytes); !written.ok()) {
-    if (written.error().code() == env::DiskErrc::kFull) stats_.refused_full.add();
-    return fail(written.error().code(), path_of(region.volume) + ": " + written.error().message());
+  if (Status written = file.file->write_at(region.offset_bytes, bytes); !written.ok()) {
+    if (written.error().code() == env::DiskErrc::kFull) stats.refused_full.add();
+    return fail(written.error().code(), file.path + ": " + written.error().message());
   }
   region.offset_bytes += bytes.size();
-  ++volume.written;
-  stats_.written_bytes.add(bytes.size());
+  stats.written_bytes.add(bytes.size());
   return {};
+}
+
+Status VolumeSet::write(Region& region, std::string_view bytes) {
+  Result<VolumeFile> target = file(region.volume);
+  if (!target.ok()) return forward_error(target);
+  if (Status written = write_region(*target, region, bytes, stats_); !written.ok()) return written;
+  note_written(region.volume);
+  return {};
+}
+
+void VolumeSet::note_written(uint32_t volume) {
+  const auto found = volumes_.find(volume);
+  KEELSON_CHECK(found != volumes_.end(), "a volume was written to that is removed: its writer holds no pin");
+  ++found->second.written;
 }
 
 void VolumeSet::give_back(const Region& region) {
@@ -215,24 +226,25 @@ Task<Status> VolumeSet::sync_once(Volume& volume) {
 
 // Reading.
 
-Result<env::File*> VolumeSet::file_of(uint32_t number, Volume& volume) {
+// tidy: shared_ptr, because of what VolumeFile says.
+Result<std::shared_ptr<env::File>> VolumeSet::file_of(uint32_t number, Volume& volume) {
   volume.last_use = ++use_clock_;
-  if (volume.file != nullptr) return volume.file.get();
+  if (volume.file != nullptr) return volume.file;
   close_some();
   auto file = disk_.open(path_of(number), env::OpenMode::kReadWrite);
   if (!file.ok()) return forward_error(file);
   volume.file = std::move(*file);
   ++open_files_;
-  return volume.file.get();
+  return volume.file;
 }
 
-// The one that was not used for longest; never one that may still be written or synced.
+// The one that was not used for longest; never one that may still be written or synced, or that somebody uses.
 void VolumeSet::close_some() {
   while (open_files_ >= kOpenFilesMax) {
     Volume* oldest = nullptr;
     for (auto& [number, volume] : volumes_) {
       const bool is_idle =
-          volume.file != nullptr && number != active_ && !volume.is_syncing && volume.synced == volume.written;
+          volume.file.use_count() == 1 && number != active_ && !volume.is_syncing && volume.synced == volume.written;
       if (is_idle && (oldest == nullptr || volume.last_use < oldest->last_use)) oldest = &volume;
     }
     if (oldest == nullptr) return;
@@ -241,24 +253,14 @@ void VolumeSet::close_some() {
   }
 }
 
-Status VolumeSet::read(uint32_t number, uint64_t offset_bytes, std::span<char> into) {
+Result<VolumeFile> VolumeSet::file(uint32_t number) {
   const auto found = volumes_.find(number);
   if (found == volumes_.end()) {
     return fail(log::LogErrc::kDamaged, path_of(number) + ": the volume is missing");
   }
-  auto file = file_of(number, found->second);
-  if (!file.ok()) return forward_error(file);
-  const auto count = (*file)->read_at(offset_bytes, into);
-  if (!count.ok()) {
-    return fail(count.error().code(),
-                path_of(number) + " at offset " + std::to_string(offset_bytes) + ": " + count.error().message());
-  }
-  stats_.read_bytes.add(*count);
-  if (*count != into.size()) {
-    return fail(log::LogErrc::kDamaged, path_of(number) + " at offset " + std::to_string(offset_bytes + *count) +
-                                            ": the file ends before the object does");
-  }
-  return {};
+  auto opened = file_of(number, found->second);
+  if (!opened.ok()) return forward_error(opened);
+  return VolumeFile{std::move(*opened), path_of(number)};
 }
 
 void VolumeSet::pin(uint32_t volume) {
@@ -286,6 +288,18 @@ std::vector<VolumeSet::VolumeSize> VolumeSet::volumes() const {
 }
 
 void VolumeSet::seal_active() { active_ = 0; }
+
+Status VolumeSet::cut(uint32_t number, uint64_t bytes) {
+  const auto found = volumes_.find(number);
+  KEELSON_CHECK(found != volumes_.end() && number != active_ && bytes <= found->second.size_bytes,
+                "a volume is cut off that is written to, or not there");
+  auto file = file_of(number, found->second);
+  if (!file.ok()) return forward_error(file);
+  if (Status cut = (*file)->truncate(bytes); !cut.ok()) return cut;
+  stats_.removed_bytes.add(found->second.size_bytes - bytes);
+  note_size(found->second, bytes);
+  return {};
+}
 
 Task<Status> VolumeSet::remove(std::vector<uint32_t> numbers) {
   Status outcome;

@@ -5,9 +5,10 @@
 // new one at its size limit, after a failed sync, and at every start: what was written before is never added to.
 //
 // A volume is removed by its owner when nothing live is in it, nobody holds a pin on it, and the metadata that says so
-// is durable; see compaction in store_background.cc.
+// is durable; see compaction in background.cc.
 //
-// Own thread only.
+// Own thread only. What is large goes past it: whoever holds a pin may read from and write to its region through the
+// volume's file on any reactor (VolumeFile), and tells the set of its writes before they are to be durable.
 #pragma once
 
 #include <coroutine>
@@ -41,6 +42,8 @@ struct VolumeOptions {
   // Kept free on the disk for the log, checkpoints and compaction: writers are refused below it. Compaction, which
   // gives back more than it takes, may use half of it; else a full disk could not be emptied by deleting.
   uint64_t free_bytes_min = uint64_t{64} << 20;
+  // What compaction takes of the disk at most; for tests, as if the disk were that full.
+  uint64_t compaction_room_bytes_max = UINT64_MAX;
   VolumeFaults faults;
 };
 
@@ -48,6 +51,7 @@ struct VolumeOptions {
 struct StoreStats {
   Counter written_bytes;
   Counter read_bytes;
+  Counter cold_reads;  // reads of what was not in the page cache
   Counter syncs;
   Counter sync_failures;
   Counter refused_full;
@@ -79,6 +83,15 @@ struct Region {
   [[nodiscard]] uint64_t room() const { return end_bytes - offset_bytes; }
 };
 
+// A volume's file for use on any reactor, past the volume's own. It may outlive the volume set's handle.
+struct VolumeFile {
+  // tidy: shared_ptr, because the set closes its handle while readers on other reactors go on with theirs.
+  std::shared_ptr<env::File> file;  // null: none
+  std::string path;
+};
+// Writes to the front of the region, which moves on. `bytes` fit. `stats` are of the reactor that calls.
+Status write_region(const VolumeFile& file, Region& region, std::string_view bytes, StoreStats& stats);
+
 class VolumeSet {
  public:
   // Everything outlives it. `shard` is counted within the blob service.
@@ -97,8 +110,10 @@ class VolumeSet {
   Result<Region> reserve(uint64_t bytes, RoomFor whom = RoomFor::kWriter);
   // What compaction may still take of the disk.
   Result<uint64_t> room_for_compaction() const;
-  // Writes to the front of the region, which moves on. `bytes` fit.
+  // write_region(), here.
   Status write(Region& region, std::string_view bytes);
+  // write_region() was called on another reactor: what is to be durable has grown.
+  void note_written(uint32_t volume);
   // What is left of the region is not needed. The pin stays.
   void give_back(const Region& region);
   // Resumes when everything written before the call to these volumes is durable.
@@ -106,8 +121,8 @@ class VolumeSet {
 
   // ---- Reading.
 
-  // Exactly that many bytes; an error names the file.
-  Status read(uint32_t volume, uint64_t offset_bytes, std::span<char> into);
+  // The file of a volume that is pinned by whoever asks. An error names it.
+  Result<VolumeFile> file(uint32_t volume);
 
   [[nodiscard]] bool has(uint32_t volume) const { return volumes_.contains(volume); }
   // Nothing happens for one that is not there.
@@ -125,6 +140,8 @@ class VolumeSet {
   [[nodiscard]] std::vector<VolumeSize> volumes() const;
   // Seals the active volume: the next reserve() begins a new one. Who holds a region of it may go on.
   void seal_active();
+  // Cuts a sealed volume off behind `bytes`, of which nobody has pinned what lies behind.
+  Status cut(uint32_t number, uint64_t bytes);
   Task<Status> remove(std::vector<uint32_t> volumes);
 
   [[nodiscard]] std::string path_of(uint32_t volume) const;
@@ -135,7 +152,8 @@ class VolumeSet {
 
  private:
   struct Volume {
-    std::unique_ptr<env::File> file;  // null: not open at the moment
+    // tidy: shared_ptr, because of what VolumeFile says.
+    std::shared_ptr<env::File> file;  // null: not open at the moment
     uint64_t last_use = 0;
     uint64_t size_bytes = 0;  // reserved so far
     uint64_t written = 0;     // counts writes
@@ -148,7 +166,8 @@ class VolumeSet {
   };
 
   Status begin_volume();
-  Result<env::File*> file_of(uint32_t number, Volume& volume);
+  // tidy: shared_ptr, because of what VolumeFile says.
+  Result<std::shared_ptr<env::File>> file_of(uint32_t number, Volume& volume);
   void close_some();
   Task<void> sync_volume(uint32_t number);
   Task<Status> sync_once(Volume& volume);

@@ -62,9 +62,14 @@ Task<Status> Writer::append(std::string_view bytes) {
     bytes.remove_prefix(taken.size());
     if (open_bytes_ == kChunkPayloadMax) close_chunk();
     if (chunks_ < kChunksMax) continue;
-    Status written = co_await shard::call_on(here_, inside_.owner_of(shard_), [this] { return write_out(); });
+    Status written;
+    if (region_.room() < framed_bytes_) {
+      written = co_await shard::call_on(here_, inside_.owner_of(shard_), [this] { return make_room(); });
+    }
+    if (written.ok()) written = write_framed(*inside_.stats[here_.index()]);
     has_failed_ = !written.ok();
     if (has_failed_) co_return forward_error(written);
+    write_behind();
   }
   co_return Status();
 }
@@ -84,16 +89,19 @@ Status Writer::next_region(uint64_t bytes) {
   Result<Region> region = volumes.reserve(std::max(wanted, bytes));
   if (!region.ok()) return forward_error(region);
   region_ = *region;
+  behind_until_ = region_.offset_bytes;
   pinned_.push_back(region_.volume);
+  Result<VolumeFile> file = volumes.file(region_.volume);
+  if (!file.ok()) return forward_error(file);
+  file_ = std::move(*file);
   return {};
 }
 
-Status Writer::write_out() {
+Status Writer::make_room() { return region_.room() < framed_bytes_ ? next_region(framed_bytes_) : Status(); }
+
+Status Writer::write_framed(StoreStats& stats) {
   if (chunks_ == 0) return {};
-  if (region_.room() < framed_bytes_) {
-    if (Status next = next_region(framed_bytes_); !next.ok()) return next;
-  }
-  VolumeSet& volumes = inside_.volumes_of(shard_);
+  const VolumeSet& volumes = inside_.volumes_of(shard_);
   const uint64_t offset = region_.offset_bytes;
   uint64_t payload = 0;
   size_t at = 0;
@@ -103,7 +111,9 @@ Status Writer::write_out() {
     at += kChunkHeaderBytes + lengths_[i];
     payload += lengths_[i];
   }
-  if (Status written = volumes.write(region_, {framed_.get(), framed_bytes_}); !written.ok()) return written;
+  if (Status written = write_region(file_, region_, {framed_.get(), framed_bytes_}, stats); !written.ok()) {
+    return written;
+  }
   blob::Extent* last = extents_.empty() ? nullptr : &extents_.back();
   const bool goes_on = last != nullptr && last->volume == region_.volume &&
                        last->length_bytes % kChunkPayloadMax == 0 &&
@@ -118,14 +128,22 @@ Status Writer::write_out() {
   return {};
 }
 
+void Writer::write_behind() {
+  if (region_.offset_bytes - behind_until_ < kWriteBehindBytes) return;
+  file_.file->will_sync(behind_until_, region_.offset_bytes - behind_until_);
+  behind_until_ = region_.offset_bytes;
+}
+
 Task<Status> Writer::write_last() {
-  if (Status written = write_out(); !written.ok()) co_return forward_error(written);
   VolumeSet& volumes = inside_.volumes_of(shard_);
+  if (Status room = make_room(); !room.ok()) co_return forward_error(room);
+  if (Status written = write_framed(volumes.stats()); !written.ok()) co_return forward_error(written);
   if (region_.volume != 0) volumes.give_back(region_);
   region_ = {};
   std::vector<uint32_t> touched = pinned_;
   std::ranges::sort(touched);
   touched.erase(std::ranges::unique(touched).begin(), touched.end());
+  for (uint32_t volume : touched) volumes.note_written(volume);
   co_return co_await volumes.make_durable(std::move(touched));
 }
 

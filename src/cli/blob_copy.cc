@@ -10,16 +10,15 @@
 #include "cli/blob_parts.h"
 #include "cli/blob_transfer.h"
 #include "protocol/s3/checksum.h"
+#include "protocol/s3/tags.h"
 #include "protocol/s3/uri.h"
 
 namespace keelson::cli {
 
 namespace {
 
-// Above this in parts.
-constexpr uint64_t kCopyWholeBytesMax = uint64_t{1} << 30;
 constexpr uint64_t kCopyPartBytes = uint64_t{256} << 20;
-// What an object keeps when it is copied in parts; one request keeps them by itself.
+// What an object keeps when it is copied in parts, beside its tags; one request keeps them by itself.
 constexpr std::string_view kKeptHeaders[] = {"cache-control",    "content-disposition", "content-encoding",
                                              "content-language", "content-type",        "expires"};
 
@@ -56,6 +55,22 @@ Pairs headers_for_parts(const BlobAnswer& source, const TransferOptions& options
   }
   if (!options.storage_class.empty()) headers.emplace_back("x-amz-storage-class", options.storage_class);
   return headers;
+}
+
+// The source's tags, as x-amz-tagging has them; empty: none. A server without tags says so with an error of its own,
+// which is handed on: a copy that lost tags in silence would be worse than none.
+Task<Result<std::string>> tags_of(TransferContext context, BlobUrl from) {
+  BlobRequest ask{.method = "GET", .bucket = from.bucket, .key = from.key, .query = {{"tagging", ""}}};
+  if (!context.options.version_id.empty()) ask.query.emplace_back("versionId", context.options.version_id);
+  Result<BlobAnswer> answer = co_await context.service.call(std::move(ask));
+  if (!answer.ok()) co_return forward_error(answer);
+  const auto tags = s3::parse_tagging_document(answer->content, s3::kObjectTagsMax);
+  if (!tags) co_return fail(BlobErrc::kServer, from.text() + ": the server's answer tells no tags");
+  std::string text;
+  for (const auto& [key, value] : *tags) {
+    text.append(text.empty() ? "" : "&").append(s3::uri_encoded(key)).append("=").append(s3::uri_encoded(value));
+  }
+  co_return text;
 }
 
 // The checksum that both tell of the whole: is it the same? Nullopt if there is none.
@@ -120,16 +135,19 @@ class CopyParts final : public PartWork {
   const std::string etag_;
 };
 
-Task<Status> copy_in_parts(TransferContext context, std::string source, const BlobAnswer& head, uint64_t size,
-                           BlobUrl to) {
+Task<Status> copy_in_parts(TransferContext context, BlobUrl from, const BlobAnswer& head, uint64_t size, BlobUrl to) {
+  Result<std::string> tags = co_await tags_of(context, from);
+  if (!tags.ok()) co_return forward_error(tags);
   BlobRequest begin{.method = "POST", .bucket = to.bucket, .key = to.key, .query = {{"uploads", ""}}};
   begin.headers = headers_for_parts(head, context.options);
+  if (!tags->empty()) begin.headers.emplace_back("x-amz-tagging", *tags);
   Result<BlobAnswer> begun = co_await context.service.call(std::move(begin));
   if (!begun.ok()) co_return forward_error(begun);
   Result<std::string> id = parse_one(begun->content, "UploadId");
   if (!id.ok()) co_return forward_error(id);
   const std::vector<PartRange> ranges = cut_into_parts(size, part_size_for(size, kCopyPartBytes));
-  CopyParts work(context, to, *id, std::move(source), std::string(unquoted(head.field("etag"))), ranges.size());
+  CopyParts work(context, to, *id, source_of(from, context.options.version_id),
+                 std::string(unquoted(head.field("etag"))), ranges.size());
   Status copied = co_await for_each_part(context.reactor(), context.parts, context.parallel(), ranges, work);
   if (copied.ok()) {
     copied = co_await complete_upload(context.service, {.to = to, .id = *id, .parts = std::move(work.parts)}, false);
@@ -174,12 +192,11 @@ Task<Result<TransferOutcome>> copy_object(TransferContext context, BlobUrl from,
   const auto size = parse_uint64(head->field("content-length"));
   if (!size) co_return fail(BlobErrc::kServer, from.text() + ": the server does not say how large it is");
   TransferOutcome outcome{.size_bytes = *size};
-  std::string source = source_of(from, options.version_id);
   Status copied;
-  if (*size > kCopyWholeBytesMax) {
-    copied = co_await copy_in_parts(context, std::move(source), *head, *size, to);
+  if (*size > options.copy_whole_bytes_max) {
+    copied = co_await copy_in_parts(context, from, *head, *size, to);
   } else {
-    copied = co_await copy_whole(context, std::move(source), *head, to);
+    copied = co_await copy_whole(context, source_of(from, options.version_id), *head, to);
     if (copied.ok()) context.meter.moved_bytes += *size;
   }
   if (!copied.ok()) co_return forward_error(copied);

@@ -3,6 +3,7 @@
 #include <charconv>
 #include <cstdio>
 
+#include "base/hash.h"
 #include "base/numbers.h"
 #include "cli/blob_plan.h"
 #include "cli/blob_walk.h"
@@ -22,11 +23,26 @@ std::optional<std::string_view> take_line(std::string_view& text) {
   return line;
 }
 
+std::string path_beside(std::string_view target, const std::string& ending) {
+  const size_t slash = target.rfind('/');
+  const size_t begin = slash == std::string_view::npos ? 0 : slash + 1;
+  std::string_view name = target.substr(begin);
+  if (name.size() + ending.size() <= kFileNameBytesMax) return std::string(target) + ending;
+  char hash[20];
+  std::snprintf(hash, sizeof(hash), ".%016llx", static_cast<unsigned long long>(hash64(name, 0)));
+  name = name.substr(0, kFileNameBytesMax - ending.size() - std::string_view(hash).size());
+  // Not within a character of UTF-8.
+  while (!name.empty() && (static_cast<unsigned char>(target[begin + name.size()]) & 0xc0) == 0x80) {
+    name.remove_suffix(1);
+  }
+  return std::string(target.substr(0, begin)).append(name).append(hash).append(ending);
+}
+
 }  // namespace
 
-std::string partial_path(std::string_view target) { return std::string(target).append(kPartialEnding); }
+std::string partial_path(std::string_view target) { return path_beside(target, std::string(kPartialEnding)); }
 std::string ranges_path(std::string_view target) {
-  return std::string(target).append(".ranges").append(kPartialEnding);
+  return path_beside(target, ".ranges" + std::string(kPartialEnding));
 }
 
 std::string download_state_head(const DownloadState& state) {

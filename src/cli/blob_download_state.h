@@ -31,6 +31,9 @@ struct DownloadState {
   }
 };
 
+// Beside the target. The name of a target so long that the ending does not fit (255 bytes are a name's most on Linux)
+// is cut short, with a hash of the whole in the place of what is cut off.
+inline constexpr size_t kFileNameBytesMax = 255;
 [[nodiscard]] std::string partial_path(std::string_view target);
 [[nodiscard]] std::string ranges_path(std::string_view target);
 [[nodiscard]] std::string download_state_head(const DownloadState& state);

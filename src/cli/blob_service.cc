@@ -15,6 +15,17 @@ using net::http::Client;
 using net::http::HttpErrc;
 
 constexpr std::string_view kUnsigned = "UNSIGNED-PAYLOAD";
+constexpr uint16_t kExpectationFailed = 417;  // RFC 9110 §15.5.18
+
+// There are no more connections than turns, so nobody waits in the pool.
+net::http::ClientPoolOptions pool_options(const BlobTarget& target, net::TlsContext* tls) {
+  return {.to = {.host = target.endpoint.host, .port = target.endpoint.port, .unix_path = {}},
+          .tls = tls,
+          .server_name = target.endpoint.host,
+          .connections_max = std::max(1U, target.parallel),
+          .connect_timeout_ms = kBlobConnectMs,
+          .client = {.silence_timeout_ms = kBlobSilenceMs, .continue_timeout_ms = kBlobAskFirstMs}};
+}
 
 // Gives the turn back when the attempt is over.
 class Turn {
@@ -82,11 +93,12 @@ struct BlobService::Attempt {
   bool has_answer = false;      // its head
   bool may_try_again = false;   // the server's words say so
   bool is_tls_failure = false;  // the certificate and the like: the same next time
+  bool is_body_unsent = false;  // the server has answered before it had it
 
   void begin() {
     if (meter != nullptr) meter->moved_bytes -= moved_bytes;
     moved_bytes = 0;
-    is_on_kept_connection = has_answer = may_try_again = is_tls_failure = false;
+    is_on_kept_connection = has_answer = may_try_again = is_tls_failure = is_body_unsent = false;
     if (sink != nullptr) sink->restart();
   }
   void moved(uint64_t bytes) {
@@ -107,11 +119,11 @@ Result<std::unique_ptr<BlobService>> BlobService::make(env::Env& env, BlobTarget
 }
 
 BlobService::BlobService(env::Env& env, BlobTarget target, std::unique_ptr<net::TlsContext> tls)
-    : env_(env),
-      reactor_(env.reactor(0)),
+    : reactor_(env.reactor(0)),
       target_(std::move(target)),
       tls_(std::move(tls)),
-      turns_(reactor_, std::max(1U, target_.parallel)) {}
+      turns_(reactor_, std::max(1U, target_.parallel)),
+      pool_(env.network(), reactor_, pool_options(target_, tls_.get())) {}
 
 BlobService::~BlobService() = default;
 
@@ -162,12 +174,10 @@ Task<Result<BlobAnswer>> BlobService::attempt(Attempt& one) {
   co_await turns_.take();
   const Turn turn(turns_);
   one.begin();
-  Result<std::unique_ptr<Client>> client = co_await open(one);
+  Result<net::http::ClientPool::Lease> client = co_await open(one);
   if (!client.ok()) co_return forward_error(client);
   Result<BlobAnswer> answer = co_await exchange(one, **client);
-  if ((*client)->is_reusable()) {
-    idle_.push_back(std::move(*client));
-  } else if (!answer.ok()) {
+  if (!answer.ok()) {
     const std::string why = net::TlsContext::failure_of((*client)->stream());
     if (!why.empty()) {
       one.is_tls_failure = true;
@@ -177,40 +187,17 @@ Task<Result<BlobAnswer>> BlobService::attempt(Attempt& one) {
   co_return answer;
 }
 
-Task<Result<std::unique_ptr<Client>>> BlobService::open(Attempt& one) {
-  if (!idle_.empty()) {
-    std::unique_ptr<Client> kept = std::move(idle_.back());
-    idle_.pop_back();
-    one.is_on_kept_connection = true;
-    co_return kept;
+Task<Result<net::http::ClientPool::Lease>> BlobService::open(Attempt& one) {
+  Result<net::http::ClientPool::Lease> lease = co_await pool_.acquire();
+  if (lease.ok()) {
+    was_connected_ = true;
+    one.is_on_kept_connection = lease->is_reused();
+    co_return lease;
   }
-  Result<std::unique_ptr<env::Stream>> stream = co_await connect();
-  if (!stream.ok()) co_return forward_error(stream);
-  was_connected_ = true;
-  if (tls_ != nullptr) *stream = tls_->wrap(std::move(*stream), target_.endpoint.host);
-  co_return std::make_unique<Client>(std::move(*stream),
-                                     net::http::ClientOptions{.silence_timeout_ms = kBlobSilenceMs});
-}
-
-Task<Result<std::unique_ptr<env::Stream>>> BlobService::connect() {
-  if (hosts_.empty()) {
-    auto found = co_await env_.network().resolve(reactor_, target_.endpoint.host);
-    if (!found.ok()) co_return forward_error(found);
-    hosts_ = std::move(*found);
-  }
-  const std::vector<std::string> hosts = hosts_;  // tasks beside this one may look the name up too
-  Error last(make_error_code(env::NetErrc::kInvalid), "no address");
-  for (const std::string& host : hosts) {
-    auto stream = co_await env_.network().connect(
-        reactor_, env::Address{.host = host, .port = target_.endpoint.port, .unix_path = {}});
-    if (stream.ok()) co_return stream;
-    last = stream.error();
-  }
-  std::string sentence = last.message();
-  if (last.code() == env::NetErrc::kRefused) {
-    sentence += ". Is the server running there? Another one is named by --endpoint or KEELSON_S3_ENDPOINT";
-  }
-  co_return fail(last.code(), std::move(sentence));
+  if (lease.error().code() != env::NetErrc::kRefused) co_return lease;
+  co_return fail(lease.error().code(),
+                 lease.error().message() +
+                     ". Is the server running there? Another one is named by --endpoint or KEELSON_S3_ENDPOINT");
 }
 
 Task<Status> BlobService::send(Attempt& one, Client& client) {
@@ -227,7 +214,15 @@ Task<Status> BlobService::send(Attempt& one, Client& client) {
     co_return co_await client.end();
   }
   const uint64_t size = one.body->size();
+  head.expects_continue = asks_first_ && size >= kBlobAskFirstBytes;
+  const bool asks_first = head.expects_continue;
   if (Status begun = co_await client.begin(std::move(head), size); !begun.ok()) co_return begun;
+  if (asks_first) {
+    Result<bool> may_go = co_await client.await_continue();
+    if (!may_go.ok()) co_return forward_error(may_go);
+    one.is_body_unsent = !*may_go;
+    if (one.is_body_unsent) co_return Status();
+  }
   for (uint64_t at = 0; at < size;) {
     Result<std::string_view> piece = one.body->piece(at);
     if (!piece.ok()) co_return forward_error(piece);
@@ -244,6 +239,10 @@ Task<Result<BlobAnswer>> BlobService::exchange(Attempt& one, Client& client) {
   if (!sent.ok() && sent.error().code() != HttpErrc::kBroken) co_return forward_error(sent);
   Result<BlobAnswer> answer = co_await receive(one, client);
   if (!sent.ok() && (answer.ok() || !one.has_answer)) co_return forward_error(sent);
+  if (answer.ok() && one.is_body_unsent) {
+    co_return fail(HttpErrc::kMalformed,
+                   "the server has answered as if it had " + one.request.place() + ", of which nothing was sent");
+  }
   co_return answer;
 }
 
@@ -271,6 +270,7 @@ Task<Result<BlobAnswer>> BlobService::receive(Attempt& one, Client& client) {
   const ServerWords words = read_server_words(answer.status, answer.content);
   if (is_good && answer.content.find("<Error>") == std::string::npos) co_return answer;
   one.may_try_again = is_worth_retrying(words);
+  if (answer.status == kExpectationFailed && std::exchange(asks_first_, false)) one.may_try_again = true;
   co_return std::unexpected<Error>(server_error(words, one.request.place()));
 }
 

@@ -24,6 +24,7 @@
 #include "env/network.h"
 #include "env/reactor.h"
 #include "net/http/client.h"
+#include "net/http/client_pool.h"
 #include "net/tls_stream.h"
 
 namespace keelson::cli {
@@ -34,6 +35,11 @@ inline constexpr int64_t kBlobPauseFirstMs = 100;
 inline constexpr int64_t kBlobPauseMaxMs = 10'000;
 // Assembling a large upload, or copying on the server, takes long without a byte.
 inline constexpr uint32_t kBlobSilenceMs = 120'000;
+inline constexpr uint32_t kBlobConnectMs = 30'000;
+// Bodies from this size on are announced with "Expect: 100-continue" (RFC 9110 §10.1.1): a refused upload costs a head
+// and a round trip. The round trip is little beside so many bytes.
+inline constexpr uint64_t kBlobAskFirstBytes = uint64_t{1} << 20;
+inline constexpr uint32_t kBlobAskFirstMs = 2'000;
 // A page of a listing: 1,000 entries of a key of 1,024 bytes, each of them three in URL encoding, and 1 KiB beside.
 inline constexpr size_t kBlobAnswerBytesMax = size_t{5} << 20;
 inline constexpr size_t kBlobErrorBytesMax = size_t{64} << 10;
@@ -92,18 +98,16 @@ class BlobService {
   Task<Result<BlobAnswer>> exchange(Attempt& attempt, net::http::Client& client);
   Task<Status> send(Attempt& attempt, net::http::Client& client);
   Task<Result<BlobAnswer>> receive(Attempt& attempt, net::http::Client& client);
-  Task<Result<std::unique_ptr<net::http::Client>>> open(Attempt& attempt);
-  Task<Result<std::unique_ptr<env::Stream>>> connect();
+  Task<Result<net::http::ClientPool::Lease>> open(Attempt& attempt);
   Task<void> pause(unsigned failures);
 
-  env::Env& env_;
   env::Reactor& reactor_;
   const BlobTarget target_;
   const std::unique_ptr<net::TlsContext> tls_;  // null: plain
   Turns turns_;
-  std::vector<std::string> hosts_;  // numeric; empty: not looked up yet
-  std::vector<std::unique_ptr<net::http::Client>> idle_;
+  net::http::ClientPool pool_;
   bool was_connected_ = false;
+  bool asks_first_ = true;  // before it sends a large body, unless the server does not know how that goes
   uint64_t retries_ = 0;
 };
 

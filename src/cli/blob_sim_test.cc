@@ -173,6 +173,60 @@ TEST_F(BlobSimTest, CopiesThereAndBack) {
   }
 }
 
+TEST_F(BlobSimTest, ARefusedUploadCostsNothing) {  // RFC 9110 §10.1.1
+  set_up(1);
+  client_->disk().put("/w/a", content_of(1, 4 * kMiB));
+  s3_->large_body_status = 403;
+  EXPECT_TRUE(run(BlobVerb::kCp, {"/w/a", "s3://b/a"}));
+  EXPECT_NE(complaints().find("AccessDenied"), std::string::npos) << complaints();
+  EXPECT_LT(server_->counts().bytes_received, 10'000U);
+  // A server that knows nothing of asking first is not asked again.
+  s3_->large_body_status = 417;
+  s3_->is_refusal_lasting = false;
+  EXPECT_FALSE(run(BlobVerb::kCp, {"/w/a", "s3://b/a"})) << complaints();
+  EXPECT_TRUE(object("a") == content_of(1, 4 * kMiB));
+}
+
+TEST_F(BlobSimTest, CopiesInPartsKeepWhatAnObjectHas) {
+  for (const uint64_t whole_max : {uint64_t{100}, 5 * kMiB}) {
+    set_up(1);
+    FakeS3::Object& from = s3_->buckets["b"]["from"];
+    s3_->put("b", "from", content_of(1, 300));
+    from.headers = {{"content-type", "text/x"}, {"x-amz-meta-a", "b"}, {"x-amz-tagging", "k%20%2B=v%3D&l="}};
+    BlobOptions options;
+    options.transfer.copy_whole_bytes_max = whole_max;
+    EXPECT_FALSE(run(BlobVerb::kCp, {"s3://b/from", "s3://b/to"}, options)) << complaints();
+    EXPECT_TRUE(object("to") == content_of(1, 300));
+    EXPECT_EQ(s3_->counts["UploadPartCopy"], whole_max == 100 ? 1U : 0U);
+    EXPECT_EQ(s3_->buckets["b"]["to"].headers, from.headers);
+    TearDown();
+  }
+}
+
+TEST_F(BlobSimTest, NamesMayBeAsLongAsTheFileSystemTakes) {
+  set_up(1);
+  for (const std::string& name : {std::string(231, 'n'), std::string(255, 'n'), std::string(254, 'n') + "o"}) {
+    s3_->put("b", name, content_of(name.size(), 22 * kMiB));
+    EXPECT_FALSE(run(BlobVerb::kCp, {"s3://b/" + name, "/w/"})) << complaints();
+    EXPECT_TRUE(file("/w/" + name) == object(name));
+  }
+  EXPECT_EQ(client_->env().disk().list("/w")->size(), 3U);
+  std::string umlauts = "/w/";
+  for (int i = 0; i < 127; ++i) umlauts += "ä";
+  for (const std::string& path :
+       {partial_path(umlauts), ranges_path(umlauts), partial_path("/w/" + std::string(255, 'n'))}) {
+    const std::string name = path.substr(3);
+    EXPECT_LE(name.size(), kFileNameBytesMax);
+    EXPECT_TRUE(name.ends_with(".keelson-partial"));
+    // Whole characters alone.
+    size_t umlaut_bytes = 0;
+    for (const char c : name) umlaut_bytes += static_cast<unsigned char>(c) >= 0x80 ? 1 : 0;
+    EXPECT_EQ(umlaut_bytes % 2, 0U);
+  }
+  EXPECT_NE(partial_path("/w/" + std::string(255, 'n')), partial_path("/w/" + std::string(254, 'n') + "o"));
+  EXPECT_EQ(partial_path("/w/short"), "/w/short.keelson-partial");
+}
+
 TEST_F(BlobSimTest, ArrivesThroughFaults) {
   uint64_t retries = 0;
   uint64_t arrivals = 0;

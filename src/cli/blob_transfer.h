@@ -25,6 +25,8 @@ namespace keelson::cli {
 
 struct TransferOptions {
   uint64_t part_bytes = kPartBytesDefault;
+  // An object above this is copied on the server in parts: one request takes long without a sign of life.
+  uint64_t copy_whole_bytes_max = uint64_t{1} << 30;
   bool resume = true;
   bool no_clobber = false;        // what is there already stays
   std::string content_type = {};  // empty: by the name

@@ -20,6 +20,7 @@
 #include "protocol/s3/dates.h"
 #include "protocol/s3/digest.h"
 #include "protocol/s3/signature_v4.h"
+#include "protocol/s3/tags.h"
 #include "protocol/s3/uri.h"
 #include "protocol/s3/xml.h"
 #include "protocol/s3/xml_writer.h"
@@ -48,6 +49,10 @@ class FakeS3 {
   double slow_down_probability = 0;    // 503 before anything is done
   double lost_answer_probability = 0;  // the request is done, and answered with 500
   bool damages_content = false;        // of what is downloaded
+  // Bodies from this size on are refused with this status before they are read; once, or always.
+  uint64_t large_body_bytes = uint64_t{1} << 20;
+  uint16_t large_body_status = 0;
+  bool is_refusal_lasting = true;
   std::function<void(const std::string& operation)> before = nullptr;
 
   std::map<std::string, std::map<std::string, Object>> buckets;
@@ -61,6 +66,14 @@ class FakeS3 {
   }
 
   Task<void> serve(net::http::Exchange& exchange) {
+    const uint64_t announced = exchange.body_length().value_or(0);
+    if (announced >= large_body_bytes && large_body_status != 0) {
+      Call refused;
+      refuse(refused, std::exchange(large_body_status, is_refusal_lasting ? large_body_status : uint16_t{0}),
+             "AccessDenied");
+      (void)co_await exchange.respond(refused.status, refused.answer_type, refused.answer);
+      co_return;
+    }
     Result<std::string> body = co_await exchange.read_all(size_t{1} << 30);
     if (!body.ok()) co_return;
     Call call{.method = std::string(exchange.request().method()), .body = std::move(*body)};
@@ -84,8 +97,8 @@ class FakeS3 {
 
  private:
   struct Call {
-    std::string method;
-    std::string body;
+    std::string method = {};
+    std::string body = {};
     std::string bucket = {};
     std::string key = {};
     s3::Query query = {};
@@ -171,7 +184,13 @@ class FakeS3 {
       call.status = 204;
       return;
     }
-    get(call);
+    call.query.has("tagging") ? tell_tags(call) : get(call);
+  }
+
+  void tell_tags(Call& call) {
+    took("GetObjectTagging");
+    const auto tags = s3::parse_tagging_header(buckets[call.bucket][call.key].headers["x-amz-tagging"]);
+    call.answer = s3::tagging_document(tags.value_or(s3::Tags{}));
   }
 
   void answer_bucket(Call& call) {
@@ -277,7 +296,10 @@ class FakeS3 {
   static std::map<std::string, std::string> kept_headers(const Call& call) {
     std::map<std::string, std::string> kept;
     for (const auto& [name, value] : call.headers) {
-      if (name == "content-type" || name == "cache-control" || name.starts_with("x-amz-meta-")) kept[name] = value;
+      if (name == "content-type" || name == "cache-control" || name == "x-amz-tagging" ||
+          name.starts_with("x-amz-meta-")) {
+        kept[name] = value;
+      }
     }
     return kept;
   }
@@ -339,7 +361,7 @@ class FakeS3 {
     for (const auto& [name, value] : object.headers) {
       if (name == "content-type") {
         call.answer_type = value;
-      } else {
+      } else if (name != "x-amz-tagging") {
         call.answer_headers.emplace_back(name, value);
       }
     }
@@ -371,8 +393,19 @@ class FakeS3 {
   }
 
   void put_part(Call& call, Upload& upload) {
-    took("UploadPart");
+    const bool is_copy = call.headers.contains("x-amz-copy-source");
+    took(is_copy ? "UploadPartCopy" : "UploadPart");
     if (!is_whole(call)) return refuse(call, 400, "BadDigest");
+    if (is_copy) {
+      const Object* from = find_source(call);
+      if (from == nullptr) return refuse(call, 404, "NoSuchKey");
+      const std::string range = call.header("x-amz-copy-source-range");
+      const size_t dash = range.find('-');
+      const uint64_t first = parse_uint64(range.substr(6, dash - 6)).value_or(0);
+      call.body = from->content.substr(first, parse_uint64(range.substr(dash + 1)).value_or(0) - first + 1);
+      call.answer = "<CopyPartResult><ETag>\"" + s3::to_hex(s3::digest_of(s3::DigestKind::kMd5, call.body)) +
+                    "\"</ETag></CopyPartResult>";
+    }
     const auto number = static_cast<uint32_t>(parse_uint64(call.query.value("partNumber")).value_or(0));
     call.answer_headers.emplace_back("ETag", "\"" + s3::to_hex(s3::digest_of(s3::DigestKind::kMd5, call.body)) + "\"");
     if (keeps_checksums) call.answer_headers.emplace_back("x-amz-checksum-crc32c", crc32c_text(call.body));

@@ -39,6 +39,14 @@ std::error_code make_error_code(DiskErrc code) {
   return {static_cast<int>(code), category};
 }
 
+Task<Result<Fetched>> File::fetch(uint64_t offset, size_t bytes_max, Reactor& on) {
+  Fetched fetched{std::make_unique_for_overwrite<char[]>(bytes_max)};
+  Result<size_t> count = read_at(offset, {fetched.bytes.get(), bytes_max});
+  if (!count.ok()) co_return forward_error(count);
+  fetched.count = *count;
+  co_return fetched;
+}
+
 Result<std::string> read_file(Disk& disk, const std::string& path, uint64_t bytes_max) {
   Result<std::unique_ptr<File>> file = disk.open(path, OpenMode::kRead);
   if (!file.ok()) return forward_error(file);

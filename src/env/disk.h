@@ -1,7 +1,9 @@
 // Files and folders. The only way to the disk; env/real is Linux, env/sim loses what was not synced.
 //
 // Paths are UTF-8, relative to nothing: callers build them from the data folder. Calls that can take long because the
-// device is slow (sync) are coroutines and run off the reactor; the others are expected to end in the page cache.
+// device is slow (sync, fetch) are coroutines and run off the reactor; the others are expected to end in the page
+// cache. Who reads what may lie there no more (a blob that nobody has asked for in weeks) asks read_cached() first,
+// which costs no more than read_at() and never waits, and only then pays for fetch().
 #pragma once
 
 #include <cstddef>
@@ -32,12 +34,30 @@ enum class DiskErrc : uint8_t {
 };
 std::error_code make_error_code(DiskErrc code);
 
-// One open file. Used by one thread at a time. Destroying it closes it (without a sync).
+// What fetch() has read.
+struct Fetched {
+  std::unique_ptr<char[]> bytes;
+  size_t count = 0;  // fewer than were asked for only at the end of the file
+};
+
+// One open file. Used by one thread at a time, but for read_at(), read_cached(), fetch(), write_at() and the hints,
+// which several may use at the same time. Destroying it closes it (without a sync).
 class File {
  public:
   virtual ~File() = default;
   // Reads up to into.size() bytes; fewer only at the end of the file. The result is the count.
   virtual Result<size_t> read_at(uint64_t offset, std::span<char> into) = 0;
+  // The same, of what lies in the page cache: never waits for the device. Fewer bytes mean that the rest does not lie
+  // there, or the end of the file. Unless overridden it is read_at(), which is right where nothing is slow.
+  virtual Result<size_t> read_cached(uint64_t offset, std::span<char> into) { return read_at(offset, into); }
+  // Reads up to `bytes_max` bytes off the reactor; `on` is the reactor that calls and is resumed. The file may be
+  // closed and the coroutine destroyed meanwhile. At most kFetchesMax reads wait for the device, others for them.
+  virtual Task<Result<Fetched>> fetch(uint64_t offset, size_t bytes_max, Reactor& on);
+  static constexpr unsigned kFetchesMax = 8;
+  // Hints, which cost their caller nothing and may be dropped: that these bytes are going to be read, or that they will
+  // be synced and the device may begin with them now.
+  virtual void will_need(uint64_t offset, uint64_t bytes) {}
+  virtual void will_sync(uint64_t offset, uint64_t bytes) {}
   // Writes all of it or fails; on failure any part may have been written. Durable only after sync().
   virtual Status write_at(uint64_t offset, std::string_view bytes) = 0;
   // Makes everything written to this file before the call durable, its size too. Several may be under way; `on` is the

@@ -4,12 +4,48 @@
 
 #include <random>
 #include <sstream>
+#include <string>
+#include <string_view>
+#include <vector>
 
 #include "monitor/endpoints.h"
+#include "monitor/http_metrics.h"
 #include "monitor/log_lines.h"
 
 namespace keelson::monitor {
 namespace {
+
+TEST(HttpMetrics, SayAllThatTheServersCount) {
+  net::http::ServerCounts counts;
+  counts.connections = 1;
+  counts.connections_accepted = 2;
+  counts.connections_refused = 3;
+  counts.requests = 10;
+  counts.requests_http2 = 4;
+  counts.requests_active = 5;
+  counts.faults = 6;
+  counts.timeouts = 7;
+  for (uint64_t i = 0; i < 5; ++i) counts.responses[i] = i + 1;
+  counts.bytes_received = 8;
+  counts.bytes_sent = 9;
+  const std::vector<HttpServerMetrics> servers = {{"http", counts}, {"s3", {}}};
+  OpenMetrics out;
+  write_http_metrics(servers, out);
+  const std::string text = out.finish();
+  for (const std::string_view line :
+       {"keelson_http_connections{server=\"http\"} 1\n", "keelson_http_connections_accepted_total{server=\"http\"} 2\n",
+        "keelson_http_connections_refused_total{server=\"http\"} 3\n",
+        "keelson_http_requests_total{server=\"http\",version=\"1\"} 6\n",
+        "keelson_http_requests_total{server=\"http\",version=\"2\"} 4\n",
+        "keelson_http_requests_active{server=\"http\"} 5\n", "keelson_http_faults_total{server=\"http\"} 6\n",
+        "keelson_http_timeouts_total{server=\"http\"} 7\n",
+        "keelson_http_responses_total{server=\"http\",class=\"1xx\"} 1\n",
+        "keelson_http_responses_total{server=\"http\",class=\"5xx\"} 5\n",
+        "keelson_http_received_bytes_total{server=\"http\"} 8\n", "keelson_http_sent_bytes_total{server=\"http\"} 9\n",
+        "keelson_http_sent_bytes_total{server=\"s3\"} 0\n"}) {
+    EXPECT_NE(text.find(line), std::string::npos) << line << text;
+  }
+}
 
 TEST(OpenMetrics, WritesFamiliesAsTheFormatHasThem) {
   OpenMetrics out;

@@ -283,6 +283,12 @@ class TlsStream final : public env::Stream {
   const env::Address& local() const override { return inner_->local(); }
   env::Reactor& reactor() override { return inner_->reactor(); }
   const std::string& failure_text() const { return failure_text_; }
+  TlsDetails details() const {
+    if (!is_handshake_done_) return {};
+    const SSL_CIPHER* cipher = SSL_get_current_cipher(ssl_.get());
+    return {SSL_get_version(ssl_.get()), cipher == nullptr ? std::string_view() : SSL_CIPHER_get_name(cipher)};
+  }
+
   std::string_view protocol() const {
     const unsigned char* name = nullptr;
     unsigned int size = 0;
@@ -648,6 +654,11 @@ std::unique_ptr<env::Stream> TlsContext::wrap(std::unique_ptr<env::Stream> inner
 std::string_view TlsContext::protocol_of(const env::Stream& stream) {
   const auto* tls = dynamic_cast<const TlsStream*>(&stream);
   return tls != nullptr ? tls->protocol() : std::string_view();
+}
+
+TlsDetails TlsContext::details_of(const env::Stream& stream) {
+  const auto* tls = dynamic_cast<const TlsStream*>(&stream);
+  return tls != nullptr ? tls->details() : TlsDetails();
 }
 
 std::string TlsContext::failure_of(const env::Stream& stream) {

@@ -34,6 +34,13 @@ std::error_code make_error_code(TlsErrc code);
 // Whether a client must show a certificate that the CA has signed.
 enum class ClientCertificate : uint8_t { kNone, kOptional, kRequired };
 
+// What a connection has agreed on, in OpenSSL's names: "TLSv1.3", "TLS_AES_256_GCM_SHA384". Empty before the handshake
+// is done, and without TLS. They live as long as the program.
+struct TlsDetails {
+  std::string_view version;
+  std::string_view cipher;
+};
+
 struct TlsServerOptions {
   std::string certificate_file;  // PEM; the server's certificate, then its chain
   std::string key_file;          // PEM, without a passphrase
@@ -76,6 +83,7 @@ class TlsContext {
 
   // What a stream that wrap() made has agreed on by ALPN, once bytes have come over it; empty if nothing.
   static std::string_view protocol_of(const env::Stream& stream);
+  static TlsDetails details_of(const env::Stream& stream);
 
   // One line for people about a failed handshake of a stream that wrap() made ("certificate verify failed: ..."); empty
   // if there was none.

@@ -111,8 +111,10 @@ Result<std::vector<Source>> list_rest(env::Disk& disk, const std::string& folder
       if (!added.ok()) return forward_error(added);
     }
   }
-  if (const std::string key = folder + "/" + std::string(kRootKeyName); disk.exists(key)) {
-    if (Status added = add_source(disk, key, "", sources); !added.ok()) return forward_error(added);
+  for (const std::string_view name : {kRootKeyName, kMasterKeysName}) {
+    const std::string path = folder + "/" + std::string(name);
+    if (!disk.exists(path)) continue;
+    if (Status added = add_source(disk, path, "", sources); !added.ok()) return forward_error(added);
   }
   Status added = add_source(disk, folder + "/" + std::string(kNodeName), "", sources);
   if (!added.ok()) return forward_error(added);

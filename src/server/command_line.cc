@@ -9,6 +9,7 @@
 
 #include "cli/backup.h"
 #include "cli/blob.h"
+#include "cli/blob_keys.h"
 #include "cli/prompt.h"
 #include "cli/run_env.h"
 #include "env/disk.h"
@@ -169,6 +170,7 @@ struct CommandLine {
   std::string ready_file, shell, executable;
   PromptFlags prompt;
   TargetFlags backup_to;
+  TargetFlags keys_to;
   cli::BackupOptions backup;
   RestoreOptions restore;
   LogVerbOptions log;
@@ -177,6 +179,7 @@ struct CommandLine {
            *log_inspect = nullptr, *log_verify = nullptr, *backup_verb = nullptr, *restore_verb = nullptr,
            *prompt_verb = nullptr, *completion = nullptr, *man = nullptr, *version = nullptr, *blob_fsck = nullptr;
   std::unique_ptr<cli::BlobCommands> blob;
+  std::unique_ptr<cli::BlobKeysCommands> blob_keys;
 
   CommandLine();
   void add_config_verbs();
@@ -199,6 +202,8 @@ CommandLine::CommandLine() {
       "cli", "Send commands to a kv server: a prompt, one command, or commands from standard input.");
   add_prompt_flags(*prompt_verb, prompt);
   blob = std::make_unique<cli::BlobCommands>(app);
+  blob_keys = std::make_unique<cli::BlobKeysCommands>(blob->blob(),
+                                                      [this](CLI::App& verb) { add_target_flags(verb, keys_to); });
   add_fsck_verb();
   add_backup_verbs();
   add_log_verbs();
@@ -275,6 +280,11 @@ int CommandLine::run() {
   if (*log_inspect) return server::log_inspect(std::move(log));
   if (*log_verify) return server::log_verify(std::move(log));
   if (*blob_fsck) return server::blob_fsck(std::move(fsck));
+  if (blob_keys->is_asked()) {
+    if (!take_password(keys_to)) return cli::kExitUsage;
+    keys_to.target.address = blob_keys->address();
+    return blob_keys->run(keys_to.target);
+  }
   if (const std::optional<int> code = blob->run()) return *code;
   std::string text;
   if (*config_default) text = default_settings_file();

@@ -241,7 +241,7 @@ std::string man_page() {
       ".SH FILES\n.TP\n/etc/keelson/keelson.toml\nSettings of the packaged service.\n.TP\n/var/lib/keelson\nIts data "
       "folder.\n"
       ".SH ENVIRONMENT\n.TP\nKEELSON_CONFIG\nThe file for \\-\\-config.\n.TP\nKEELSON_PASSWORD\nThe password for "
-      "keelson cli and keelson backup.\n"
+      "keelson cli, keelson backup and keelson blob keys.\n"
       ".TP\nKEELSON_S3_ENDPOINT, KEELSON_S3_REGION\nThe service that keelson blob speaks to, and its region. Where "
       "they "
       "are not set, AWS_ENDPOINT_URL_S3, AWS_ENDPOINT_URL, AWS_REGION and AWS_DEFAULT_REGION count.\n"

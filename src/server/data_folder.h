@@ -8,6 +8,7 @@
 //   checkpoints/  (log/checkpoint_file.h)
 //   blob/         <shard>/<volume> (blobstore/format.h)
 //   s3-root-key   the key that the server made for S3, if it had to (protocol/s3/root_key.h)
+//   s3-master-keys  what wraps the keys of encrypted objects, unless it stands elsewhere (protocol/s3/master_keys.h)
 #pragma once
 
 #include <cstdint>
@@ -57,6 +58,7 @@ inline constexpr std::string_view kLogFolder = "log";
 inline constexpr std::string_view kCheckpointFolder = "checkpoints";
 inline constexpr std::string_view kBlobFolder = "blob";
 inline constexpr std::string_view kRootKeyName = "s3-root-key";
+inline constexpr std::string_view kMasterKeysName = "s3-master-keys";
 
 struct FolderWish {
   uint16_t shards = 16;

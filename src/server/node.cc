@@ -1,11 +1,13 @@
 #include "server/node.h"
 
 #include <utility>
+#include <vector>
 
 #include "base/logging.h"
 #include "engine/kv/kv_engine.h"
 #include "engine/kv/reply.h"
 #include "log/local_log.h"
+#include "monitor/http_metrics.h"
 #include "monitor/log_lines.h"
 #include "monitor/runtime_metrics.h"
 #include "net/http/server.h"
@@ -178,7 +180,9 @@ Task<Status> Node::start_s3() {
   store_ = std::make_unique<blobstore::Store>(env_, *runtime_, runtime_->router(kBlobService),
                                               make_store_options(settings, folder_->path()));
   if (Status started = co_await store_->start(); !started.ok()) co_return forward_error(started);
-  s3_ = std::make_unique<s3::S3Service>(env_, *store_, make_s3_options(settings, root_key_));
+  auto masters = co_await load_master_keys(settings, env_, folder_->path());
+  if (!masters.ok()) co_return forward_error(masters);
+  s3_ = std::make_unique<s3::S3Service>(env_, *store_, make_s3_options(settings, root_key_, std::move(*masters)));
   if (Status started = co_await s3_->start(); !started.ok()) co_return forward_error(started);
   co_return listen_s3();
 }
@@ -283,10 +287,13 @@ void Node::add_endpoints() {
                   "writes every changed shard down, then answers"});
   endpoints_.add({"GET", "/admin/s3/keys", Access::kPassword,
                   [this](net::http::Exchange& exchange) { return answer_keys(exchange); },
-                  "the access keys of S3, without their secrets"});
+                  "the access keys of S3, or the one with this id, without their secrets"});
   endpoints_.add({"POST", "/admin/s3/keys", Access::kPassword,
                   [this](net::http::Exchange& exchange) { return answer_put_key(exchange); },
-                  "makes an access key of S3, or replaces it"});
+                  "makes an access key of S3"});
+  endpoints_.add({"PATCH", "/admin/s3/keys", Access::kPassword,
+                  [this](net::http::Exchange& exchange) { return answer_change_key(exchange); },
+                  "changes the access key of S3 with this id: its policy, whether it is enabled, when it expires"});
   endpoints_.add({"DELETE", "/admin/s3/keys", Access::kPassword,
                   [this](net::http::Exchange& exchange) { return answer_remove_key(exchange); },
                   "removes the access key of S3 with this id"});
@@ -320,8 +327,9 @@ Task<void> Node::answer_metrics(net::http::Exchange& exchange) {
   out.gauge("keelson_ready", "", "1 while the node serves.", int64_t{why_not_ready().empty()});
   out.gauge("keelson_memory_used_bytes", "bytes", "Memory that the program holds from its allocator.",
             static_cast<int64_t>(env_.memory_used_bytes()));
-  out.gauge("keelson_http_connections", "", "HTTP connections.", int64_t{http_->connection_count()});
-  out.counter("keelson_http_requests", "", "HTTP requests.", http_->request_count());
+  std::vector<monitor::HttpServerMetrics> servers = {{"http", http_->counts()}};
+  if (state_ == State::kReady) servers.push_back({"s3", s3_->http_counts()});
+  monitor::write_http_metrics(servers, out);
   if (options_.process_metrics) options_.process_metrics(out);
   if (state_ == State::kReady) {
     monitor::write_runtime_metrics(*runtime_, out);

@@ -102,6 +102,7 @@ class Node {
   Task<void> answer_checkpoint(net::http::Exchange& exchange);
   Task<void> answer_keys(net::http::Exchange& exchange);
   Task<void> answer_put_key(net::http::Exchange& exchange);
+  Task<void> answer_change_key(net::http::Exchange& exchange);
   Task<void> answer_remove_key(net::http::Exchange& exchange);
 
   env::Env& env_;

@@ -185,7 +185,8 @@ TEST_F(NodeTest, MetricsTellWhatHappened) {
        {"keelson_kv_commands_total{command=\"set\"} 2\n", "keelson_kv_commands_total{command=\"get\"} 1\n",
         "keelson_kv_command_errors_total{command=\"lpush\",kind=\"failed\"} 1\n",
         "keelson_kv_errors_total{code=\"WRONGTYPE\"} 1\n", "keelson_kv_keys{database=\"0\"} 2\n",
-        "keelson_kv_command_duration_seconds_count{command=\"set\"} 2\n", "keelson_shards 16\n", "keelson_ready 1\n"}) {
+        "keelson_kv_command_duration_seconds_count{command=\"set\"} 2\n", "keelson_shards 16\n", "keelson_ready 1\n",
+        "keelson_http_connections{server=\"http\"} ", "keelson_http_requests_total{server=\"s3\",version=\"1\"} 0\n"}) {
     EXPECT_NE(metrics.body.find(line), std::string::npos) << line;
   }
   EXPECT_TRUE(metrics.body.ends_with("# EOF\n"));

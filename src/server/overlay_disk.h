@@ -58,6 +58,7 @@ class OverlayEnv final : public env::Env {
   [[nodiscard]] env::Reactor& reactor(unsigned index) override { return below_.reactor(index); }
   [[nodiscard]] env::Disk& disk() override { return disk_; }
   [[nodiscard]] env::Network& network() override { return below_.network(); }
+  [[nodiscard]] env::Workers& workers() override { return below_.workers(); }
   [[nodiscard]] const env::Clock& clock() const override { return below_.clock(); }
   [[nodiscard]] uint64_t memory_used_bytes() const override { return below_.memory_used_bytes(); }
 

@@ -55,7 +55,8 @@ class Writer final : public cli::BackupVisitor {
       node_.assign(size, '\0');
       return {};
     }
-    const auto mode = name == kRootKeyName ? env::OpenMode::kCreatePrivate : env::OpenMode::kCreate;
+    const bool is_secret = name == kRootKeyName || name == kMasterKeysName;
+    const auto mode = is_secret ? env::OpenMode::kCreatePrivate : env::OpenMode::kCreate;
     auto file = disk_.open(path, mode);
     if (!file.ok()) return forward_error(file);
     file_ = std::move(*file);

@@ -16,7 +16,7 @@ using monitor::MetricType;
 using monitor::OpenMetrics;
 
 // Names with commas between, in lower case.
-std::vector<std::string> parse_domains(const std::string& text) {
+std::vector<std::string> parse_names(const std::string& text) {
   std::vector<std::string> domains;
   std::string domain;
   for (const char c : text + ",") {
@@ -28,6 +28,12 @@ std::vector<std::string> parse_domains(const std::string& text) {
     }
   }
   return domains;
+}
+
+s3::CustomerKeysOver parse_customer_keys(const Settings& settings) {
+  const std::string& text = settings.text("s3.customer-keys-over");
+  if (text == "tls") return s3::CustomerKeysOver::kTls;
+  return text == "anything" ? s3::CustomerKeysOver::kAnything : s3::CustomerKeysOver::kTlsOrLoopback;
 }
 
 log::Durability parse_blob_durability(const Settings& settings) {
@@ -73,6 +79,40 @@ void write_operations(const s3::S3Service& service, OpenMetrics& out) {
   for (const auto& [name, totals] : used) out.histogram_ns({{"operation", name}}, totals.latency);
 }
 
+void write_access_log(const s3::S3Service& service, OpenMetrics& out) {
+  const s3::AccessLog& log = service.access_log();
+  struct Row {
+    std::string_view name, unit, help;
+    Counter s3::AccessLog::Counts::* counter;
+  };
+  using Counts = s3::AccessLog::Counts;
+  constexpr Row kRows[] = {
+      {"keelson_s3_access_log_lines", "", "Lines of server access logs that were written.", &Counts::lines},
+      {"keelson_s3_access_log_dropped_lines", "", "Those that were lost: no room in memory, or no target to put them.",
+       &Counts::dropped_lines},
+      {"keelson_s3_access_log_objects", "", "Objects with lines that were put.", &Counts::delivered_objects},
+      {"keelson_s3_access_log_delivered_bytes", "bytes", "Their content.", &Counts::delivered_bytes},
+      {"keelson_s3_access_log_failed_puts", "", "Times that such an object could not be put.", &Counts::failed_puts},
+  };
+  const size_t reactors = service.locals().size();
+  for (const Row& row : kRows) {
+    uint64_t total = 0;
+    for (unsigned i = 0; i < reactors; ++i) total += (log.counts(i).*row.counter).value();
+    out.counter(row.name, row.unit, row.help, total);
+  }
+  int64_t held = 0;
+  for (unsigned i = 0; i < reactors; ++i) held += log.counts(i).held_bytes.value();
+  out.gauge("keelson_s3_access_log_held_bytes", "bytes", "Lines that wait in memory.", held);
+}
+
+void write_inventories(const s3::S3Service& service, OpenMetrics& out) {
+  const s3::InventoryWork::Counts& counts = service.inventories().counts();
+  out.counter("keelson_s3_inventories", "", "Inventories that were written.", counts.runs.value());
+  out.counter("keelson_s3_inventories_failed", "", "Inventories that could not be written.",
+              counts.failed_runs.value());
+  out.counter("keelson_s3_inventory_rows", "", "Objects and versions in inventories.", counts.rows.value());
+}
+
 void write_usage(const blob::UsageInfo& usage, OpenMetrics& out) {
   const auto gauge = [&out](std::string_view name, std::string_view unit, std::string_view help, uint64_t value) {
     out.gauge(name, unit, help, static_cast<int64_t>(value));
@@ -95,6 +135,7 @@ void write_store(const blobstore::Store& store, OpenMetrics& out) {
   constexpr Row kRows[] = {
       {"keelson_blob_written_bytes", "bytes", "Payload written to volumes.", &Stats::written_bytes},
       {"keelson_blob_read_bytes", "bytes", "Payload read from volumes.", &Stats::read_bytes},
+      {"keelson_blob_cold_reads", "", "Reads of volumes that had to wait for the disk.", &Stats::cold_reads},
       {"keelson_blob_syncs", "", "Syncs of volumes.", &Stats::syncs},
       {"keelson_blob_sync_failures", "", "Syncs of volumes that failed.", &Stats::sync_failures},
       {"keelson_blob_refused_full", "", "Writes refused because the disk was full.", &Stats::refused_full},
@@ -149,8 +190,13 @@ void check_s3_settings(const Settings& settings, bool has_secret, std::vector<Se
                       "s3.access-key-id and s3.secret-access-key (or s3.secret-access-key-file) go together"});
   }
   if (!id.empty() && !s3::is_access_key_id(id)) {
-    errors.push_back(
-        {settings.origin("s3.access-key-id"), "s3.access-key-id", "an access key id has 3 to 128 letters and digits"});
+    errors.push_back({settings.origin("s3.access-key-id"), "s3.access-key-id",
+                      "an access key id has 3 to 128 letters, digits and ._-"});
+  }
+  const std::string& masters = settings.text("s3.master-keys");
+  if (!masters.empty() && !s3::MasterKeys::parse(masters)) {
+    errors.push_back({settings.origin("s3.master-keys"), "s3.master-keys",
+                      "a master key is 32 bytes in base64 (head -c 32 /dev/urandom | base64)"});
   }
   if (settings.text("s3.region").empty()) {
     errors.push_back({settings.origin("s3.region"), "s3.region", "the region must have a name"});
@@ -178,14 +224,28 @@ blobstore::StoreOptions make_store_options(const Settings& settings, const std::
   return options;
 }
 
-s3::S3Options make_s3_options(const Settings& settings, const s3::RootKey& root) {
+Task<Result<s3::MasterKeys>> load_master_keys(const Settings& settings, env::Env& env, std::string data_folder) {
+  if (const auto given = s3::MasterKeys::parse(settings.text("s3.master-keys"))) co_return *given;
+  const std::string& path = settings.text("s3.master-keys-file");
+  if (!path.empty()) co_return s3::load_master_keys(env.disk(), path);
+  co_return co_await s3::load_or_make_master_keys(env.disk(), env.reactor(0), std::move(data_folder));
+}
+
+s3::S3Options make_s3_options(const Settings& settings, const s3::RootKey& root, s3::MasterKeys masters) {
   s3::S3Options options;
   options.root_key_id = root.id;
   options.root_secret = root.secret;
   options.region = settings.text("s3.region");
-  options.domains = parse_domains(settings.text("s3.domain"));
-  options.website_domains = parse_domains(settings.text("s3.website-domain"));
+  options.domains = parse_names(settings.text("s3.domain"));
+  options.website_domains = parse_names(settings.text("s3.website-domain"));
   options.lifecycle_day_ms = settings.number("s3.lifecycle-day");
+  options.master_keys = std::make_shared<const s3::MasterKeys>(std::move(masters));
+  options.customer_keys = parse_customer_keys(settings);
+  if (settings.text("blob.compression") == "zstd") {
+    options.compressed_buckets = parse_names(settings.text("blob.compressed-buckets"));
+  }
+  options.access_log.interval_ms = settings.number("s3.access-log-interval");
+  options.access_log.object_bytes = static_cast<uint64_t>(settings.number("s3.access-log-size"));
   options.http.connections_max = static_cast<uint32_t>(settings.number("s3.max-connections"));
   return options;
 }
@@ -193,9 +253,8 @@ s3::S3Options make_s3_options(const Settings& settings, const s3::RootKey& root)
 Task<void> write_s3_metrics(const s3::S3Service& service, blobstore::Store& store, env::Reactor& here,
                             OpenMetrics& out) {
   write_operations(service, out);
-  const net::http::ServerCounts http = service.http_counts();
-  out.gauge("keelson_s3_connections", "", "Connections of S3 clients.", static_cast<int64_t>(http.connections));
-  out.counter("keelson_s3_connections_refused", "", "Connections past s3.max-connections.", http.connections_refused);
+  write_access_log(service, out);
+  write_inventories(service, out);
   write_store(store, out);
   blob::Answer answer;
   // A shard that is damaged shows in keelson_shards_damaged; the sums would be wrong without it, so there are none.

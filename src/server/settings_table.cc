@@ -174,8 +174,26 @@ constexpr SettingSpec kTable[] = {
          "Domains under which buckets with a website configuration are served as web pages (<bucket>.<domain>)."),
     number("s3.max-connections", kInteger, "1024", 1, 65'536, "connections", kStatic,
            "Connections of S3 clients at a time; more are answered 503."),
+    text("s3.master-keys", kSecret, "", kStatic,
+         "Master keys of objects that the server encrypts (SSE-S3), each 32 bytes in base64, with commas between; the "
+         "last one encrypts, the others decrypt what they have encrypted. Instead of s3.master-keys-file."),
+    text("s3.master-keys-file", kPath, "", kStatic,
+         "File that holds the master keys, one on each line. Empty: s3-master-keys in the data folder, made at the "
+         "first "
+         "start and part of backups. A file elsewhere is not: without it encrypted objects are lost."),
+    choice("s3.customer-keys-over", "tls-or-loopback", "tls|tls-or-loopback|anything", kStatic,
+           "Connections over which customers may send keys of their own (SSE-C). \"anything\": in the clear over any "
+           "network too, as behind a proxy that ends TLS."),
     number("s3.lifecycle-day", kDuration, "1d", 1000, kDayMs, "", kStatic,
-           "How long a day of lifecycle rules is. For tests alone: with less than a real day objects expire early."),
+           "How long a day of lifecycle rules and inventories is. For tests alone: with less than a real day objects "
+           "expire "
+           "early."),
+    number("s3.access-log-interval", kDuration, "5m", 1000, 60 * kMinuteMs, "", kStatic,
+           "Lines of a bucket's server access log are delivered to their target bucket at most this long after their "
+           "requests. A crash loses those that were not."),
+    number("s3.access-log-size", kBytes, "4mb", 64 << 10, 256 * kMiB, "bytes", kStatic,
+           "Or when so many bytes of them have gathered, for each source bucket and reactor; 16 times as much may wait "
+           "in memory, more is dropped and counted."),
 
     // s3: TLS.
     text("s3.tls.listen", kAddresses, "", kStatic,
@@ -198,6 +216,13 @@ constexpr SettingSpec kTable[] = {
            "Share of each reactor's time that rewriting and scrubbing may take together. 0: neither is done."),
     number("blob.scrub-interval", kDuration, "7d", 0, 365 * kDayMs, "", kStatic,
            "How long after one scrub (everything is read and checked) the next begins. 0: never."),
+
+    choice(
+        "blob.compression", "off", "off|zstd", kStatic,
+        "Whether new objects are compressed, in blocks of 128 KiB, where their beginning shows that it helps. Objects "
+        "with customers' keys never are. What is there stays as it is and is read either way."),
+    text("blob.compressed-buckets", kText, "*", kStatic,
+         "Buckets that blob.compression is for: names or patterns (logs-*), with commas between."),
 
     // The log and its checkpoints.
     number("log.segment-size", kBytes, "64mb", kMiB, 4 * kGiB, "bytes", kStatic,

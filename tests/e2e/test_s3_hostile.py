@@ -201,12 +201,31 @@ def test_expect_100_continue(server, s3, bucket):
         assert connection.recv(25) == b"HTTP/1.1 100 Continue\r\n\r\n"
         assert read_answer(connection).status == 200
     # Nobody is asked for a body that will not be taken.
-    for bad in (signed(server, "PUT", path_of("no-such-bucket", "k"), body=b"waited for"),
-                signed(server, "PUT", path_of(bucket, "k"), body=b"waited for", secret="guessed")):
+    def put(*place, **more):
+        return signed(server, "PUT", path_of(*place), body=b"waited for", **more)
+
+    large = put(bucket, "large")
+    for bad, status in ((put("no-such-bucket", "k"), 404),
+                        (put(bucket, "k", secret="guessed"), 403),
+                        (put(bucket, "k", headers={"if-none-match": "*"}), 412),
+                        (put(bucket, "k", headers={"if-match": '"' + "0" * 32 + '"'}), 412),
+                        (put(bucket, "none", headers={"if-match": '"' + "0" * 32 + '"'}), 404),
+                        (put(bucket, "k", headers={"content-md5": "short"}), 400),
+                        (large, 400)):
         bad.headers["Expect"] = "100-continue"
         with connect(server) as connection:
-            connection.sendall(bad.head())
-            assert read_answer(connection).status in (403, 404)
+            connection.sendall(bad.head((5 << 30) + 1 if bad is large else None))
+            answer = read_answer(connection)
+            assert (answer.status, answer.headers.get("connection")) == (status, "close"), bad.headers
+    # Who does not wait is answered all the same, and may send what it will: a little is read over, more ends the connection.
+    with connect(server) as connection:
+        for size in (1, 200 << 10, 1 << 20):
+            refused = signed(server, "PUT", path_of(bucket, "k"), body=b"x" * size, headers={"if-none-match": "*"})
+            send_all(connection, refused.wire())
+            answer = read_answer(connection)
+            assert answer.status == 412
+            assert (answer.headers.get("connection") == "close") == (size > 256 << 10)
+    assert s3.get_object(Bucket=bucket, Key="k")["Body"].read() == b"waited for"
 
 
 # --- digests ----------------------------------------------------------------------------------------------------------

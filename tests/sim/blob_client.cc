@@ -30,7 +30,12 @@ Task<LogErrc> apply(blobstore::Store& store, env::Reactor& here, const Body& bod
 }  // namespace
 
 BlobClient::BlobClient(unsigned number, unsigned keys, uint64_t seed, BlobAllowed allowed)
-    : number_(number), is_versioned_(number % 2 == 1), allowed_(allowed), random_(seed + number * 7919), keys_(keys) {}
+    : number_(number),
+      is_versioned_(number % 2 == 1),
+      allowed_(allowed),
+      key_(*blobstore::SecretKey::from(std::string(blobstore::kKeyBytes, static_cast<char>('a' + number % 26)))),
+      random_(seed + number * 7919),
+      keys_(keys) {}
 
 // Outcomes.
 
@@ -76,6 +81,11 @@ uint64_t BlobClient::pick_length() {
     default:
       return pick(6000);
   }
+}
+
+void BlobClient::draw_encoding(blobstore::WriterOptions& options) {
+  if (pick(2) == 0) options.key = key_;
+  options.compress = pick(2) == 0;
 }
 
 void BlobClient::apply_put(KnownKey& key, KnownVersion version) const {
@@ -147,6 +157,7 @@ Task<bool> BlobClient::holds(Store& store, env::Reactor& here, size_t at, const 
   const blob::HeadObject what{bucket_, key_of(at), found.version, false};
   blobstore::Opened opened = co_await store.open_object(here, what);
   if (opened.outcome != LogErrc::kOk || !opened.answer.ok()) co_return false;
+  opened.reader->use_key(key_);
   const std::optional<std::string> all = co_await read_all(*opened.reader);
   // Damage that was told is no wrong answer.
   if (!all) co_return allowed_.damaged;
@@ -237,6 +248,7 @@ Task<void> BlobClient::verify_upload(Store& store, env::Reactor& here, size_t at
   for (const blob::UploadPart& part : parts.parts) {
     const std::string expected = bytes_of(key.upload->parts[part.info.number]);
     blobstore::Opened opened = co_await store.open_payload(here, bucket_, key_of(at), part.payload);
+    opened.reader->use_key(key_);
     const std::optional<std::string> all = co_await read_all(*opened.reader);
     if (all ? *all != expected : !allowed_.damaged) co_return violate("a part has other bytes");
   }
@@ -293,6 +305,7 @@ Task<void> BlobClient::put(Store& store, env::Reactor& here, size_t at) {
   const Stretch stretch{random_(), pick_length()};
   blobstore::WriterOptions options;
   if (pick(2) == 0) options.size_expected = pick(4) == 0 ? stretch.length / 2 : stretch.length;
+  draw_encoding(options);
   const auto writer = store.new_writer(here, bucket_, key_of(at), options);
   std::optional<blob::Payload> payload = co_await write(*writer, stretch);
   if (!payload) co_return;
@@ -353,6 +366,7 @@ Task<void> BlobClient::read_slowly(Store& store, env::Reactor& here, size_t at) 
   blobstore::Opened opened = co_await store.open_object(here, what);
   if (opened.outcome == LogErrc::kDamaged && allowed_.damaged) co_return;
   if (opened.outcome != LogErrc::kOk || !opened.answer.ok()) co_return violate("an object cannot be opened");
+  opened.reader->use_key(key_);
   co_await remove(store, here, at);
   co_await sleep_for(here, static_cast<int64_t>(pick(80)) * kNsPerMs);
   const std::optional<std::string> all = co_await read_all(*opened.reader);
@@ -375,7 +389,10 @@ Task<void> BlobClient::put_part(Store& store, env::Reactor& here, size_t at) {
   KeyModel& key = keys_[at];
   const auto number = 1 + static_cast<uint32_t>(pick(4));
   const Stretch stretch{random_(), pick_length()};
-  const auto writer = store.new_writer(here, bucket_, key_of(at), {.size_expected = {}, .is_part = true});
+  // Parts of one upload need not be encoded alike.
+  blobstore::WriterOptions options{.size_expected = {}, .is_part = true};
+  draw_encoding(options);
+  const auto writer = store.new_writer(here, bucket_, key_of(at), options);
   std::optional<blob::Payload> payload = co_await write(*writer, stretch);
   if (!payload) co_return;
   const blob::PutPart body{bucket_, key_of(at), key.upload->id, number, {}, {}, std::move(*payload)};

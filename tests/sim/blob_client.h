@@ -46,6 +46,8 @@ class BlobClient {
   bool settle(log::LogErrc outcome, KeyModel& key, KnownKey after);
   bool may_fail(const Status& status, const char* what);
   uint64_t pick_length();
+  // Sealed or not, compressed or not.
+  void draw_encoding(blobstore::WriterOptions& options);
 
   Task<bool> prepare(Store& store, env::Reactor& here);
   Task<void> verify_key(Store& store, env::Reactor& here, size_t at);
@@ -73,6 +75,7 @@ class BlobClient {
   const unsigned number_;
   const bool is_versioned_;
   const BlobAllowed allowed_;
+  const blobstore::SecretKey key_;  // of what it seals
   std::mt19937_64 random_;
   blob::BucketId bucket_ = 0;
   std::vector<KeyModel> keys_;

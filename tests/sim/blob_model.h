@@ -24,7 +24,9 @@ struct Stretch {
   std::string bytes;
   bytes.reserve(stretch.length + 8);
   for (uint64_t i = 0; bytes.size() < stretch.length; ++i) {
-    const uint64_t word = mix64(stretch.seed + i * 0x9e3779b97f4a7c15ULL);
+    // Every other stretch repeats itself, so that compression has something to do.
+    const uint64_t at = stretch.seed % 2 == 0 ? i : i % 97 / 3 + i / 9000;
+    const uint64_t word = mix64(stretch.seed + at * 0x9e3779b97f4a7c15ULL);
     bytes.append(reinterpret_cast<const char*>(&word), sizeof(word));
   }
   bytes.resize(stretch.length);

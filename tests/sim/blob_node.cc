@@ -45,9 +45,13 @@ BlobNode::BlobNode(env::Env& env, BlobNodeOptions options, std::vector<std::uniq
 }
 
 BlobNode::~BlobNode() {
+  abandon();
+  store_.reset();
+}
+
+void BlobNode::abandon() {
   if (runtime_ != nullptr) runtime_->abandon();
   scopes_.clear();
-  store_.reset();
 }
 
 Task<void> BlobNode::start() {
@@ -78,6 +82,12 @@ Task<void> BlobNode::start() {
   if (const Status started = co_await store_->start(); !started.ok()) {
     failure_ = started.error().message();
     co_return;
+  }
+  if (options_.when_started) {
+    if (const Status started = co_await options_.when_started(*store_); !started.ok()) {
+      failure_ = started.error().message();
+      co_return;
+    }
   }
   is_serving_ = true;
   for (size_t i = 0; i < clients_.size(); ++i) {

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <string>
 #include <vector>
@@ -21,6 +22,8 @@ struct BlobNodeOptions {
   log::LocalLogOptions log;
   shard::CheckpointOptions checkpoint;
   blobstore::StoreOptions store;
+  // What stands on the store: started once it is, before the node serves.
+  std::function<Task<Status>(blobstore::Store&)> when_started;
 };
 
 class BlobNode final : public env::sim::Program {
@@ -29,6 +32,8 @@ class BlobNode final : public env::sim::Program {
   BlobNode(env::Env& env, BlobNodeOptions options, std::vector<std::unique_ptr<BlobClient>>& clients);
   ~BlobNode() override;
 
+  // The log, the shards and whatever waits for them are left where they are: before what stands on the store goes.
+  void abandon();
   // Ends background work, then log and checkpoints. The clients must have ended.
   Task<Status> shut_down();
 

@@ -37,6 +37,9 @@ BlobRunOptions usual(uint64_t seed) {
   options.node.store.background_percent = 80;
   options.node.store.compact_dead_percent = 20;
   options.node.store.scrub_every_ms = 300;
+  options.world.disk.cold_read_probability = 0.2;
+  // Volumes are emptied in steps, as on a full disk.
+  if (seed % 4 == 0) options.node.store.volume.compaction_room_bytes_max = 150'000;
   options.world.disk.slow_sync_probability = 0.02;
   options.world.disk.slow_sync_ns_max = 20 * kMillisecond;
   options.world.machine.split_turn_probability = 0.1;

@@ -25,6 +25,9 @@ struct ListPage {
   // If truncated: ListObjects::after and after_version of the next page.
   std::string next_after;
   Version next_after_version = 0;
+  // Not empty: the walk stopped behind this key since it has passed by many keys that are not listed, with less than
+  // was asked for. ListObjects::walk_after of the next page; `after` stays if next_after is empty.
+  std::string walked_to;
 };
 
 struct UsageInfo {

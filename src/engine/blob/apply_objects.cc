@@ -15,7 +15,7 @@ void take_found(const OrderedIndex::Cursor& cursor, Found& found) {
   IndexKey key;
   const bool is_good = read_index_key(cursor.key(), key) && read_entry(cursor.value(), found.entry);
   KEELSON_CHECK(is_good, "the index holds an entry that cannot be read");
-  found.version = key.version;
+  found.version = marked(key.sequence, found.entry.mark);
 }
 
 // The null version to be replaced, if there is one; kObjectLocked if it must stay.
@@ -48,7 +48,8 @@ bool may_retain(const Entry& entry, const Retention& wanted, int64_t now_ms, boo
   if (present.mode == RetentionMode::kCompliance) {
     return wanted.mode == RetentionMode::kCompliance && wanted.until_ms >= present.until_ms;
   }
-  const bool is_weaker = wanted.mode == RetentionMode::kNone || wanted.until_ms < present.until_ms;
+  // To make it compliance is no weakening, but it takes the way back from those who may bypass governance.
+  const bool is_weaker = wanted.mode != RetentionMode::kGovernance || wanted.until_ms < present.until_ms;
   return !is_weaker || bypasses_governance;
 }
 
@@ -79,7 +80,7 @@ bool find_null(const BlobState& state, BucketId bucket, std::string_view key, Fo
 }
 
 bool find_version(const BlobState& state, BucketId bucket, std::string_view key, Version version, Found& found) {
-  if (version == 0 || version > kVersionMax) return false;
+  if (sequence_of(version) == 0) return false;
   const std::string wanted = index_key(bucket, key, version);
   const std::string start = index_key_start(bucket, key);
   OrderedIndex::Cursor cursor(state.index);
@@ -88,7 +89,7 @@ bool find_version(const BlobState& state, BucketId bucket, std::string_view key,
   if (!found.is_latest) cursor.seek(wanted);
   if (!cursor.is_valid() || cursor.key() != wanted) return false;
   take_found(cursor, found);
-  return true;
+  return found.version == version;
 }
 
 bool is_locked(const Entry& entry, int64_t now_ms, bool bypasses_governance) {
@@ -143,7 +144,8 @@ void put_version(BlobState& state, BucketState& bucket, const engine::ApplyConte
     answer.error = remove_null_version(state, bucket, context, key, false, answer);
     if (!answer.ok()) return;
   }
-  const Version version = state.next_sequence++;
+  entry.mark = entry.is_null ? 0 : state.id_mark;
+  const Version version = marked(state.next_sequence++, entry.mark);
   state.add_entry(bucket, index_key(bucket.bucket->id, key, version), entry);
   fill_written(answer, key, version, entry);
 }

@@ -13,8 +13,8 @@ using Uploads = std::map<std::string, UploadPtr, std::less<>>;
 
 // Of this bucket and key, or end().
 Uploads::iterator find_upload(BlobState& state, BucketId bucket, const std::string& key, UploadId upload) {
-  if (upload == 0 || upload > kVersionMax) return state.uploads.end();
-  return state.uploads.find(upload_key(bucket, key, upload));
+  const auto found = state.uploads.find(upload_key(bucket, key, upload));
+  return found != state.uploads.end() && found->second->info.id == upload ? found : state.uploads.end();
 }
 
 void drop_upload(BlobState& state, BucketState& bucket, Uploads::iterator at) {
@@ -25,6 +25,18 @@ void drop_upload(BlobState& state, BucketState& bucket, Uploads::iterator at) {
 
 void add_dead(Answer& answer, const Payload& payload) {
   answer.dead.insert(answer.dead.end(), payload.extents.begin(), payload.extents.end());
+}
+
+// The segments of `payload` with those of `part` behind them. Once one of them is encoded, all are told.
+void join_segments(const Payload& part, Payload& payload) {
+  if (part.size_bytes == 0 || (part.segments.empty() && payload.segments.empty())) return;
+  if (payload.segments.empty() && payload.size_bytes != 0) {
+    payload.segments.push_back({.size_bytes = payload.size_bytes, .packed_bytes = payload.size_bytes});
+  }
+  if (part.segments.empty()) {
+    payload.segments.push_back({.size_bytes = part.size_bytes, .packed_bytes = part.size_bytes});
+  }
+  payload.segments.insert(payload.segments.end(), part.segments.begin(), part.segments.end());
 }
 
 // The parts that are named, one after another. Not kOk: they do not make an object.
@@ -40,6 +52,7 @@ BlobErrc join_parts(const Upload& upload, const CompleteUpload& body, ObjectMeta
     if (found == upload.parts.end() || found->second.etag != named.etag) return BlobErrc::kInvalidPart;
     const UploadPart& part = found->second;
     if (named.number != last && part.payload.size_bytes < body.part_bytes_min) return BlobErrc::kEntityTooSmall;
+    join_segments(part.payload, meta.payload);
     meta.payload.size_bytes += part.payload.size_bytes;
     if (meta.payload.size_bytes > kObjectBytesMax) return BlobErrc::kEntityTooLarge;
     meta.payload.extents.insert(meta.payload.extents.end(), part.payload.extents.begin(), part.payload.extents.end());
@@ -51,6 +64,7 @@ BlobErrc join_parts(const Upload& upload, const CompleteUpload& body, ObjectMeta
 // The payload with the extents of `item` replaced; false if one of them is not there any more.
 bool replace_extents(const Payload& payload, const MoveExtents::Item& item, Payload& moved) {
   moved.size_bytes = payload.size_bytes;
+  moved.segments = payload.segments;
   size_t replaced = 0;
   for (const Extent& extent : payload.extents) {
     const auto from = std::find(item.from.begin(), item.from.end(), extent);
@@ -110,7 +124,7 @@ void apply_to(BlobState& state, const engine::ApplyContext& context, const Creat
   }
   if (!answer.ok()) return;
   Upload upload;
-  upload.info = {body.key, state.next_sequence++, context.time_ms, body.initiator, meta};
+  upload.info = {body.key, marked(state.next_sequence++, state.id_mark), context.time_ms, body.initiator, meta};
   answer.upload = upload.info;
   ++bucket->uploads;
   state.uploads.emplace(upload_key(body.bucket, body.key, upload.info.id), make_upload(std::move(upload)));
@@ -122,7 +136,8 @@ void apply_to(BlobState& state, const engine::ApplyContext& context, const PutPa
   const auto at = find_upload(state, body.bucket, body.key, body.upload);
   if (bucket == nullptr) {
     answer.error = BlobErrc::kNoSuchBucket;
-  } else if (body.number == 0 || body.number > kPartNumberMax || !body.payload.inline_bytes.empty()) {
+  } else if (body.number == 0 || body.number > kPartNumberMax || !body.payload.inline_bytes.empty() ||
+             body.payload.segments.size() > 1) {
     answer.error = BlobErrc::kInvalid;
   } else if (at == state.uploads.end()) {
     answer.error = BlobErrc::kNoSuchUpload;

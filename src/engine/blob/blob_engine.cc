@@ -164,7 +164,7 @@ Status load_counters(BlobState& state, std::string_view block) {
   uint64_t volume = 0;
   if (!read_u8(block, version) || version != kCountersVersion || !read_varint(block, state.next_sequence) ||
       !read_varint(block, bucket) || !read_varint(block, volume) || !block.empty() || bucket > UINT32_MAX ||
-      volume > UINT32_MAX || state.next_sequence == 0 || state.next_sequence > kVersionMax) {
+      volume > UINT32_MAX || state.next_sequence == 0 || state.next_sequence > kSequenceMax) {
     return malformed("the counters are malformed");
   }
   state.next_bucket = static_cast<BucketId>(bucket);
@@ -180,7 +180,8 @@ Status load_upload(BlobState& state, std::string_view block) {
   }
   BucketState* bucket = id > UINT32_MAX ? nullptr : state.find_bucket(static_cast<BucketId>(id));
   if (bucket == nullptr) return malformed("an upload's bucket is missing");
-  if (upload.info.id == 0 || upload.info.id >= state.next_sequence) return malformed("an upload's id is too large");
+  const uint64_t sequence = sequence_of(upload.info.id);
+  if (sequence == 0 || sequence >= state.next_sequence) return malformed("an upload's id is too large");
   ++bucket->uploads;
   for (const auto& [number, part] : upload.parts) state.count_part(*bucket, part, true);
   std::string key = upload_key(bucket->bucket->id, upload.info.key, upload.info.id);
@@ -195,7 +196,7 @@ Status load_leaf(BlobState& state, std::string_view block) {
   return state.index.load_leaf(block, [&](std::string_view index_key, std::string_view value) {
     if (!read_index_key(index_key, key) || !read_entry(value, entry)) return false;
     BucketState* bucket = state.find_bucket(key.bucket);
-    if (bucket == nullptr || key.version == 0 || key.version >= state.next_sequence) return false;
+    if (bucket == nullptr || key.sequence == 0 || key.sequence >= state.next_sequence) return false;
     state.count_entry(*bucket, entry, true);
     return true;
   });
@@ -210,6 +211,7 @@ void BlobEngine::apply(const engine::ApplyContext& context, const engine::Comman
   Answer unheard;
   Answer* heard = static_cast<AnswerSink&>(reply).answer();
   Answer& answer = heard == nullptr ? unheard : *heard;
+  state_.id_mark = command.space;
   const bool is_good = command.args.size() == 1 &&
                        run_command(state_, context, static_cast<Code>(command.code), command.args[0], answer);
   if (!is_good) answer.error = BlobErrc::kInvalid;

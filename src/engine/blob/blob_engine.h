@@ -20,7 +20,8 @@
 
 namespace keelson::blob {
 
-inline constexpr uint32_t kBlobEngineVersion = 1;
+// 2: payloads may have segments (meta_codec.h). What 1 wrote is read as it was.
+inline constexpr uint32_t kBlobEngineVersion = 2;
 
 class BlobEngine final : public engine::Engine {
  public:

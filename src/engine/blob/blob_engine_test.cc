@@ -42,6 +42,57 @@ TEST(Buckets, AreMadeConfiguredAndRemoved) {
   EXPECT_NE(engine.make_bucket("ships"), id) << "a number is not used again";
 }
 
+// Written down and loaded again.
+std::unique_ptr<BlobEngine> copy_of(BlobEngine& engine) {
+  auto copy = std::make_unique<BlobEngine>();
+  Buffer bytes;
+  const auto source = engine.begin_checkpoint();
+  while (!source->next(1 << 20, bytes)) {
+  }
+  EXPECT_TRUE(copy->load_checkpoint(bytes.view()).ok());
+  return copy;
+}
+
+// Ids are found by number and mark; those of records without marks stay what they were.
+TEST(Versions, IdsAreMarked) {
+  TestEngine engine;
+  const BucketId id = engine.make_bucket("b");
+  engine.apply(ConfigureBucket{id, Versioning::kEnabled, false, {}, {}});
+  const Version old = engine.put(id, "k", "1").object.version;
+  EXPECT_EQ(mark_of(old), 0);
+  const UploadId old_upload = engine.apply(CreateUpload{id, "k", "me", {}}).upload.id;
+  engine.mark = make_mark(3, 1);
+  const Version version = engine.put(id, "k", "2").object.version;
+  EXPECT_EQ(version, marked(sequence_of(old) + 2, engine.mark));
+  const Version marker = engine.apply(DeleteObject{.bucket = id, .key = "k"}).object.version;
+  const UploadId upload = engine.apply(CreateUpload{id, "k", "me", {}}).upload.id;
+  EXPECT_EQ(mark_of(upload), engine.mark);
+  engine.replace(copy_of(engine.engine()));
+
+  const auto listed = engine.list({.bucket = id, .with_versions = true}).entries;
+  ASSERT_EQ(listed.size(), 3U);
+  EXPECT_EQ(listed[0].version, marker);
+  EXPECT_EQ(listed[1].version, version);
+  EXPECT_EQ(listed[2].version, old);
+  EXPECT_EQ(engine.list({.bucket = id, .after = "k", .after_version = marker, .with_versions = true}).entries.size(),
+            2U);
+  EXPECT_EQ(engine.query(HeadObject{id, "k", version, false}).object.version, version);
+  EXPECT_EQ(engine.query(HeadObject{id, "k", old, false}).object.version, old);
+  for (const Version other :
+       {sequence_of(version), marked(sequence_of(version), make_mark(4, 1)), marked(sequence_of(old), engine.mark)}) {
+    EXPECT_EQ(engine.query(HeadObject{id, "k", other, false}).error, BlobErrc::kNoSuchVersion);
+    EXPECT_EQ(engine.apply(DeleteObject{.bucket = id, .key = "k", .version = other}).object.version, 0U);
+  }
+  const auto uploads = engine.query(ListUploads{.bucket = id, .after = "k", .after_upload = old_upload}).uploads;
+  ASSERT_EQ(uploads.size(), 1U) << "in the order in which they were begun";
+  EXPECT_EQ(uploads[0].id, upload);
+  EXPECT_EQ(engine.apply(AbortUpload{id, "k", sequence_of(upload)}).error, BlobErrc::kNoSuchUpload);
+  EXPECT_EQ(engine.query(ListParts{id, "k", marked(sequence_of(old_upload), engine.mark)}).error,
+            BlobErrc::kNoSuchUpload);
+  EXPECT_TRUE(engine.apply(AbortUpload{id, "k", upload}).ok());
+  EXPECT_TRUE(engine.apply(AbortUpload{id, "k", old_upload}).ok());
+}
+
 TEST(Versions, AreKeptAsTheBucketSays) {
   TestEngine engine;
   const BucketId id = engine.make_bucket("b");
@@ -74,6 +125,64 @@ TEST(Versions, AreKeptAsTheBucketSays) {
   EXPECT_EQ(engine.query(HeadObject{id, "k", Version{999}, false}).error, BlobErrc::kNoSuchVersion);
   EXPECT_TRUE(engine.apply(DeleteObject{.bucket = id, .key = "k", .version = Version{999}}).ok());
   EXPECT_EQ(engine.apply(DeleteObject{.bucket = id, .key = "none", .version = Version{9}}).object.version, 0U);
+}
+
+// A record of the log as version 1 of the engine wrote it, replayed.
+TEST(Replay, TakesRecordsOfVersion1) {
+  TestEngine engine;
+  const BucketId id = engine.make_bucket("b");
+  ASSERT_EQ(id, 1U) << "as in the record";
+  constexpr std::string_view kHex =
+      "01036b6579fc39ac02abababababababababababababababab020140640780a094a58d1dc801020205083132333435363738"
+      "8420787878787878787878787878787878787878787878787878787878787878787804270103612f6202086e6f2d73746f72"
+      "65000f782d616d7a2d6d6574612d73686970076b65656c736f6e02016101310162000b5354414e444152445f49410361636c"
+      "0641455332353603010264000301640101046162636409010000010000";
+  std::string record;
+  for (size_t i = 0; i < kHex.size(); i += 2) {
+    record += static_cast<char>(std::stoi(std::string(kHex.substr(i, 2)), nullptr, 16));
+  }
+  const std::string_view body = record;
+  Answer answer;
+  OneAnswer sink(answer);
+  engine::Command command;
+  command.code = static_cast<uint16_t>(Code::kPutObject);
+  command.args = {&body, 1};
+  engine.engine().apply({100, engine.now_ms, 0}, command, sink);
+  ASSERT_TRUE(answer.ok());
+  const Answer head = engine.head(id, "key");
+  ASSERT_TRUE(head.ok());
+  const Payload& payload = head.object.meta.payload;
+  EXPECT_EQ(payload, (Payload{300, {}, {{1, 64, 100}, {7, 1'000'000'000'000, 200}}, {}}));
+  EXPECT_EQ(head.object.meta.parts.size(), 4U);
+  EXPECT_EQ(engine.state().live_bytes, (std::map<uint32_t, uint64_t>{{1, 120}, {7, 220}}));
+}
+
+// An upload whose parts are encoded each in its own way, compacted, and completed.
+TEST(Uploads, KeepWhatTheirPartsAreEncodedWith) {
+  TestEngine engine;
+  const BucketId id = engine.make_bucket("b");
+  const UploadId upload = engine.apply(CreateUpload{id, "k", "me", {}}).upload.id;
+  const auto put_part = [&](uint32_t number, Payload payload) {
+    return engine.apply(PutPart{id, "k", upload, number, {}, {}, std::move(payload)}).error;
+  };
+  const Segment sealed{.size_bytes = 100, .packed_bytes = 100, .is_sealed = true, .salt = {1, 2, 3}};
+  EXPECT_EQ(put_part(1, {50, {}, {{1, 64, 50}}, {}}), BlobErrc::kOk);
+  EXPECT_EQ(put_part(2, {100, {}, {{1, 1000, 116}}, {sealed}}), BlobErrc::kOk);
+  EXPECT_EQ(put_part(3, {}), BlobErrc::kOk);
+  EXPECT_EQ(put_part(4, {7, {}, {{1, 2000, 7}}, {}}), BlobErrc::kOk);
+  EXPECT_EQ(put_part(5, {200, {}, {{1, 3000, 232}}, {sealed, sealed}}), BlobErrc::kInvalid)
+      << "a writer has one segment";
+  engine.apply(MoveExtents{{{id, "k", 0, upload, 2, {{1, 1000, 116}}, {{{2, 64, 116}}}}}});
+  const CompleteUpload complete{id, "k", upload, {{1, {}}, {2, {}}, {3, {}}, {4, {}}}, 0, {}, {}, {}};
+  const Answer done = engine.apply(complete);
+  ASSERT_TRUE(done.ok());
+  engine.apply(MoveExtents{{{id, "k", done.object.version, 0, 0, {{1, 64, 50}}, {{{2, 500, 20}, {3, 64, 30}}}}}});
+  const Payload payload = engine.head(id, "k").object.meta.payload;
+  EXPECT_EQ(payload.size_bytes, 157U);
+  EXPECT_EQ(payload.extents, (std::vector<Extent>{{2, 500, 20}, {3, 64, 30}, {2, 64, 116}, {1, 2000, 7}}));
+  EXPECT_EQ(
+      payload.segments,
+      (std::vector<Segment>{{.size_bytes = 50, .packed_bytes = 50}, sealed, {.size_bytes = 7, .packed_bytes = 7}}));
 }
 
 TEST(Conditions, HoldAtTheMomentOfTheWrite) {

@@ -52,6 +52,7 @@ class BlobState {
   uint64_t next_sequence = 1;                             // of versions and uploads
   BucketId next_bucket = 1;
   uint32_t highest_volume = 0;
+  uint16_t id_mark = 0;  // of the command that is being applied
 
   void clear();
   [[nodiscard]] BucketState* find_bucket(BucketId id);

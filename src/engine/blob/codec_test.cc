@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <random>
+#include <set>
 
 #include "engine/blob/commands.h"
 #include "engine/blob/index_key.h"
@@ -33,11 +34,33 @@ ObjectMeta full_meta() {
   return meta;
 }
 
+TEST(ObjectTexts, MarkedIds) {
+  std::set<std::string> texts;
+  std::string last;
+  for (const uint64_t sequence : {uint64_t{1}, uint64_t{2}, uint64_t{70'000}, kSequenceMax}) {
+    for (const uint16_t shard : {0, 1, 1023}) {
+      const Version version = marked(sequence, make_mark(shard, 77));
+      EXPECT_EQ(sequence_of(version), sequence);
+      const std::string text = version_text(version);
+      EXPECT_EQ(text.size(), 32U);
+      EXPECT_EQ(parse_version(text), version);
+      EXPECT_TRUE(texts.insert(text).second) << "the same number on another shard is another id";
+    }
+    const std::string text = version_text(marked(sequence, make_mark(5, 9)));
+    EXPECT_GT(text, last) << "greater is newer, whatever the mark";
+    EXPECT_GT(text, version_text(sequence)) << "and newer than what was made before ids had marks";
+    last = text;
+    EXPECT_FALSE(parse_version(text.substr(0, 16) + version_text(sequence).substr(16)));
+  }
+}
+
 TEST(ObjectTexts, VersionsAndEtags) {
   EXPECT_EQ(parse_version(version_text(12345)), 12345U);
   std::string made_up = version_text(12345);
   made_up.back() = made_up.back() == '0' ? '1' : '0';
   EXPECT_FALSE(parse_version(made_up));
+  // The texts of ids without a mark, as they were given out at first.
+  EXPECT_EQ(version_text(1), "0000000000000001b1d8384f69b1e702");
   EXPECT_FALSE(parse_version("null"));
   EXPECT_FALSE(parse_version(""));
   ETag etag;
@@ -83,6 +106,92 @@ TEST(MetaCodec, AnOrdinaryObjectIsSmall) {
   EXPECT_FALSE(read_entry(bytes + "x", read));
 }
 
+ObjectMeta encoded_meta() {
+  ObjectMeta meta = full_meta();
+  Salt salt{};
+  salt.fill(7);
+  meta.payload.segments = {{.size_bytes = 100, .packed_bytes = 100},
+                           {.size_bytes = 150, .packed_bytes = 150, .is_sealed = true, .salt = salt},
+                           {.size_bytes = 50, .packed_bytes = 20, .is_compressed = true}};
+  meta.payload.extents = {{1, 64, 100}, {7, 1'000'000'000'000, 166}, {7, 64, 20}};
+  return meta;
+}
+
+TEST(MetaCodec, EncodedPayloadsReadBack) {
+  std::string bytes;
+  append_meta(bytes, encoded_meta());
+  std::string_view from = bytes;
+  ObjectMeta read;
+  ASSERT_TRUE(read_meta(from, read));
+  EXPECT_TRUE(from.empty());
+  EXPECT_EQ(read, encoded_meta());
+  for (size_t size = 0; size < bytes.size(); ++size) {
+    from = std::string_view(bytes).substr(0, size);
+    EXPECT_FALSE(read_meta(from, read)) << size;
+  }
+  // As a part's.
+  Payload part{5, {}, {{1, 64, 21}}, {{.size_bytes = 5, .packed_bytes = 5, .is_sealed = true}}};
+  bytes.clear();
+  append_payload(bytes, part);
+  from = bytes;
+  Payload read_part;
+  ASSERT_TRUE(read_payload(from, read_part) && from.empty());
+  EXPECT_EQ(read_part, part);
+  // Inline: what is stored is longer than the content.
+  part = {5, std::string(21, 'x'), {}, part.segments};
+  bytes.clear();
+  append_payload(bytes, part);
+  from = bytes;
+  ASSERT_TRUE(read_payload(from, read_part) && from.empty());
+  EXPECT_EQ(read_part, part);
+}
+
+TEST(MetaCodec, SegmentsThatDoNotAddUpAreRefused) {
+  const auto is_read = [](const ObjectMeta& meta) {
+    std::string bytes;
+    append_meta(bytes, meta);
+    std::string_view from = bytes;
+    ObjectMeta read;
+    return read_meta(from, read);
+  };
+  ASSERT_TRUE(is_read(encoded_meta()));
+  ObjectMeta meta = encoded_meta();
+  meta.payload.segments[1].size_bytes = meta.payload.segments[1].packed_bytes = 151;
+  EXPECT_FALSE(is_read(meta)) << "more than the object";
+  meta = encoded_meta();
+  meta.payload.extents[1].length_bytes = 150;
+  EXPECT_FALSE(is_read(meta)) << "no room for the tag";
+  meta = encoded_meta();
+  meta.payload.segments = {{.size_bytes = 300, .packed_bytes = 300}};
+  meta.payload.extents = {{1, 64, 300}};
+  EXPECT_FALSE(is_read(meta)) << "nothing is encoded: it has another spelling";
+}
+
+// Records, index entries and checkpoints of version 1 of the engine, as it wrote them.
+TEST(MetaCodec, WhatVersion1WroteIsReadAsItWas) {
+  const auto from_hex = [](std::string_view text) {
+    std::string bytes;
+    for (size_t i = 0; i < text.size(); i += 2)
+      bytes += static_cast<char>(std::stoi(std::string(text.substr(i, 2)), nullptr, 16));
+    return bytes;
+  };
+  const std::string stored = from_hex(
+      "fc3fac02abababababababababababababababab020140640780a094a58d1dc8010202050831323334353637388420787878"
+      "787878787878787878787878787878787878787878787878787878787804270103612f6202086e6f2d73746f7265000f782d"
+      "616d7a2d6d6574612d73686970076b65656c736f6e02016101310162000b5354414e444152445f494102090361636c064145"
+      "5332353603010264000301640101046162636409010000");
+  std::string_view from = stored;
+  ObjectMeta read;
+  ASSERT_TRUE(read_meta(from, read) && from.empty());
+  EXPECT_EQ(read, full_meta());
+  std::string again;
+  append_meta(again, full_meta());
+  EXPECT_EQ(again, stored) << "what is not encoded is written as before";
+  PutPart part;
+  ASSERT_TRUE(decode(from_hex("09036b657903904e00000000000000000000000000000000000183013102050140"), part));
+  EXPECT_EQ(part.payload, (Payload{5, {}, {{1, 64, 5}}}));
+}
+
 TEST(IndexKeys, SortAsBucketKeyAndNewestFirst) {
   std::mt19937_64 random(7);
   std::vector<IndexKey> keys;
@@ -93,20 +202,20 @@ TEST(IndexKeys, SortAsBucketKeyAndNewestFirst) {
       key.key +=
           "\0\1\xff"
           "a"[random() % 4];
-    key.version = 1 + random() % 5 * 0x010000;
+    key.sequence = 1 + random() % 5 * 0x010000;
     keys.push_back(key);
   }
   const auto less = [](const IndexKey& a, const IndexKey& b) {
-    return std::tuple(a.bucket, a.key, ~a.version) < std::tuple(b.bucket, b.key, ~b.version);
+    return std::tuple(a.bucket, a.key, ~a.sequence) < std::tuple(b.bucket, b.key, ~b.sequence);
   };
   for (size_t i = 1; i < keys.size(); ++i) {
     const IndexKey& a = keys[i - 1];
     const IndexKey& b = keys[i];
-    EXPECT_EQ(index_key(a.bucket, a.key, a.version) < index_key(b.bucket, b.key, b.version), less(a, b));
+    EXPECT_EQ(index_key(a.bucket, a.key, a.sequence) < index_key(b.bucket, b.key, b.sequence), less(a, b));
     IndexKey read;
-    ASSERT_TRUE(read_index_key(index_key(a.bucket, a.key, a.version), read));
-    EXPECT_EQ(std::tie(read.bucket, read.key, read.version), std::tie(a.bucket, a.key, a.version));
-    EXPECT_EQ(without_version(index_key(a.bucket, a.key, a.version)), index_key_start(a.bucket, a.key));
+    ASSERT_TRUE(read_index_key(index_key(a.bucket, a.key, a.sequence), read));
+    EXPECT_EQ(std::tie(read.bucket, read.key, read.sequence), std::tie(a.bucket, a.key, a.sequence));
+    EXPECT_EQ(without_version(index_key(a.bucket, a.key, a.sequence)), index_key_start(a.bucket, a.key));
   }
   EXPECT_EQ(behind_prefix("a\xff\xff"), "b");
   EXPECT_EQ(behind_prefix("\xff"), "");
@@ -144,7 +253,7 @@ TEST(Commands, EveryBodyReadsBack) {
   expect_round_trip(FindBucket{"name", 0});
   expect_round_trip(ListBuckets{"p", "a", 3});
   expect_round_trip(HeadObject{9, "key", Version{3}, false});
-  expect_round_trip(ListObjects{9, "p", "/", "a", 3, true, true, 50});
+  expect_round_trip(ListObjects{9, "p", "/", "a", 3, "b", true, true, 50});
   expect_round_trip(ListUploads{9, "p", "/", "a", 3, 50});
   expect_round_trip(ListParts{9, "key", 3, 4, 5});
   expect_round_trip(Usage{9, true});

@@ -190,7 +190,8 @@ void fields_of(auto& visit, Is<ListBuckets> auto& b) { visit(b.prefix, b.after, 
 void fields_of(auto& visit, Is<FindDocuments> auto& b) { visit(b.prefix); }
 void fields_of(auto& visit, Is<HeadObject> auto& b) { visit(b.bucket, b.key, b.version, b.is_null_version); }
 void fields_of(auto& visit, Is<ListObjects> auto& b) {
-  visit(b.bucket, b.prefix, b.delimiter, b.after, b.after_version, b.with_versions, b.with_meta, b.count_max);
+  visit(b.bucket, b.prefix, b.delimiter, b.after, b.after_version, b.walk_after, b.with_versions, b.with_meta,
+        b.count_max);
 }
 void fields_of(auto& visit, Is<ListUploads> auto& b) {
   visit(b.bucket, b.prefix, b.delimiter, b.after, b.after_upload, b.count_max);

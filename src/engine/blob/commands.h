@@ -2,8 +2,9 @@
 // meaning, and their arguments.
 //
 // A command travels as engine::Command with one argument: the body that encode() makes. Times, versions and upload ids
-// are not in it: the engine derives them from the record. Whatever a command says of payload (extents) must be on disk,
-// synced, before the command is submitted; Store (blobstore/store.h) sees to that.
+// are not in it: the engine derives them from the record; the mark of the id that a command makes is its `space`.
+// Whatever a command says of payload (extents) must be on disk, synced, before the command is submitted; Store
+// (blobstore/store.h) sees to that.
 //
 // Commands on buckets go to every blob shard, in one record under a loan of all of them; commands on an object, an
 // upload or a part go to the object's shard: shard_of_object(bucket, key, count).
@@ -146,7 +147,8 @@ struct CreateUpload {
   ObjectMeta meta{};  // without payload
 };
 
-// Replaces a part of that number. Its payload is never inline. Answer: parts (one). kNoSuchUpload.
+// Replaces a part of that number. Its payload is never inline, and one segment if it is encoded. Answer: parts (one).
+// kNoSuchUpload.
 struct PutPart {
   static constexpr Code kCode = Code::kPutPart;
   BucketId bucket = 0;
@@ -247,6 +249,8 @@ struct ListObjects {
   // of `after` older than that are still to come.
   std::string after{};
   Version after_version = 0;
+  // Not empty: everything up to this key has been looked at (ListPage::walked_to). `after` still says what was given.
+  std::string walk_after{};
   bool with_versions = false;  // every version and delete marker; else latest versions that are no delete markers
   bool with_meta = false;      // all of ObjectMeta; else size, etag, checksums' algorithms and storage class alone
   uint32_t count_max = 1000;   // keys (versions) and common prefixes together
@@ -330,6 +334,8 @@ class Encoded {
   }
   Encoded(const Encoded&) = delete;
   Encoded& operator=(const Encoded&) = delete;
+  // For commands that make a version or an upload: what its id is marked with (make_mark()).
+  void set_mark(uint16_t mark) { command_.space = mark; }
   [[nodiscard]] const engine::Command& command() const { return command_; }
   [[nodiscard]] std::span<const engine::Command> commands() const { return {&command_, 1}; }
   [[nodiscard]] size_t size_bytes() const { return bytes_.size(); }

@@ -17,26 +17,6 @@ void append_tail(std::string& out, uint64_t value) {
   for (int shift = 40; shift >= 0; shift -= 8) out += static_cast<char>(value >> shift);
 }
 
-bool read_key(std::string_view from, IndexKey& key, uint64_t& tail) {
-  if (from.size() < kBucketBytes + kIndexTailBytes) return false;
-  key.bucket = bucket_of_index_key(from);
-  tail = 0;
-  for (char byte : from.substr(from.size() - kVersionBytes)) tail = tail << 8 | static_cast<unsigned char>(byte);
-  std::string_view text = from.substr(kBucketBytes, from.size() - kBucketBytes - kIndexTailBytes);
-  const std::string_view end = from.substr(from.size() - kIndexTailBytes, 2);
-  if (end[0] != '\0' || end[1] != kEnd) return false;
-  key.key.clear();
-  while (!text.empty()) {
-    const size_t zero = text.find('\0');
-    key.key.append(text.substr(0, zero));
-    if (zero == std::string_view::npos) break;
-    if (zero + 1 >= text.size() || text[zero + 1] != kEscaped) return false;
-    key.key += '\0';
-    text.remove_prefix(zero + 2);
-  }
-  return true;
-}
-
 }  // namespace
 
 void append_index_prefix(std::string& out, BucketId bucket, std::string_view prefix) {
@@ -67,13 +47,13 @@ std::string index_key_start(BucketId bucket, std::string_view key) {
 
 std::string index_key(BucketId bucket, std::string_view key, Version version) {
   std::string out = index_prefix(bucket, key);
-  append_tail(out, kVersionMax - version);
+  append_tail(out, kSequenceMax - sequence_of(version));
   return out;
 }
 
 std::string upload_key(BucketId bucket, std::string_view key, UploadId upload) {
   std::string out = index_prefix(bucket, key);
-  append_tail(out, upload);
+  append_tail(out, sequence_of(upload));
   return out;
 }
 
@@ -84,13 +64,25 @@ std::string behind_prefix(std::string prefix) {
 }
 
 bool read_index_key(std::string_view from, IndexKey& key) {
+  if (from.size() < kBucketBytes + kIndexTailBytes) return false;
+  key.bucket = bucket_of_index_key(from);
   uint64_t tail = 0;
-  if (!read_key(from, key, tail)) return false;
-  key.version = kVersionMax - tail;
+  for (char byte : from.substr(from.size() - kVersionBytes)) tail = tail << 8 | static_cast<unsigned char>(byte);
+  key.sequence = kSequenceMax - tail;
+  std::string_view text = from.substr(kBucketBytes, from.size() - kBucketBytes - kIndexTailBytes);
+  const std::string_view end = from.substr(from.size() - kIndexTailBytes, 2);
+  if (end[0] != '\0' || end[1] != kEnd) return false;
+  key.key.clear();
+  while (!text.empty()) {
+    const size_t zero = text.find('\0');
+    key.key.append(text.substr(0, zero));
+    if (zero == std::string_view::npos) break;
+    if (zero + 1 >= text.size() || text[zero + 1] != kEscaped) return false;
+    key.key += '\0';
+    text.remove_prefix(zero + 2);
+  }
   return true;
 }
-
-bool read_upload_key(std::string_view from, IndexKey& key) { return read_key(from, key, key.version); }
 
 BucketId bucket_of_index_key(std::string_view from) {
   KEELSON_CHECK(from.size() >= kBucketBytes, "a key of the index is too short");

@@ -1,6 +1,6 @@
 // Keys of the ordered index: bytes whose memcmp order is (bucket, key, version from new to old).
 //
-//   bucket u32 big-endian, the key with 00 written as 00 FF, 00 01, six bytes big-endian of 2^48-1 - version
+//   bucket u32 big-endian, the key with 00 written as 00 FF, 00 01, six bytes big-endian of 2^48-1 - sequence
 //
 // 00 01 sorts before whatever may go on instead (00 FF or a byte above 00), so a key stands before every longer one
 // that begins with it.
@@ -16,7 +16,6 @@
 
 namespace keelson::blob {
 
-inline constexpr Version kVersionMax = (uint64_t{1} << 48) - 1;
 inline constexpr size_t kIndexTailBytes = 8;
 
 // Where a key's versions begin, less the tail; also where keys that begin with `prefix` begin.
@@ -32,11 +31,10 @@ void append_index_prefix(std::string& out, BucketId bucket, std::string_view pre
 struct IndexKey {
   BucketId bucket = 0;
   std::string key;
-  Version version = 0;
+  uint64_t sequence = 0;  // of the version, or of the upload; its mark stands in the value
 };
 // False if the bytes follow no such layout.
 [[nodiscard]] bool read_index_key(std::string_view from, IndexKey& key);
-[[nodiscard]] bool read_upload_key(std::string_view from, IndexKey& key);  // version: the upload's id
 [[nodiscard]] BucketId bucket_of_index_key(std::string_view from);
 // All but the version.
 [[nodiscard]] inline std::string_view without_version(std::string_view index_key) {

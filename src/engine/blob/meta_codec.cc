@@ -6,6 +6,7 @@
 
 #include "base/check.h"
 #include "base/coding.h"
+#include "engine/blob/extent.h"
 
 namespace keelson::blob {
 
@@ -25,8 +26,10 @@ enum Field : uint32_t {
   kAcl = 1U << 10,
   kEncryption = 1U << 11,
   kParts = 1U << 12,
-  kFieldsEnd = 1U << 13,
+  kSegments = 1U << 13,
+  kFieldsEnd = 1U << 14,
 };
+constexpr uint32_t kPayloadFields = kInline | kOneExtent | kExtents | kSegments;
 
 constexpr auto kHeaderNames =
     std::to_array<std::string_view>({"", "content-type", "cache-control", "content-disposition", "content-encoding",
@@ -62,6 +65,9 @@ constexpr auto kContentTypes = std::to_array<std::string_view>({"binary/octet-st
                                                                 "application/x-tar",
                                                                 "application/vnd.apache.parquet",
                                                                 "font/woff2"});
+
+constexpr unsigned kCompressed = 1;
+constexpr unsigned kSealed = 2;
 
 constexpr uint64_t kCompositeBit = 128;
 constexpr size_t kChecksumBytesMax = 64;
@@ -127,13 +133,60 @@ bool read_extent(std::string_view& from, Extent& extent, bool has_length) {
 }
 
 uint32_t payload_fields(const Payload& payload) {
-  if (payload.extents.empty()) return payload.inline_bytes.empty() ? 0 : uint32_t{kInline};
-  const bool is_one = payload.extents.size() == 1 && payload.extents[0].length_bytes == payload.size_bytes;
-  return is_one ? kOneExtent : kExtents;
+  const uint32_t segments = payload.segments.empty() ? 0 : uint32_t{kSegments};
+  if (payload.extents.empty()) return segments | (payload.inline_bytes.empty() ? 0 : uint32_t{kInline});
+  const bool is_one = payload.extents.size() == 1 && payload.extents[0].length_bytes == stored_bytes(payload);
+  return segments | (is_one ? kOneExtent : kExtents);
+}
+
+void append_segments(std::string& out, const Payload& payload) {
+  if (payload.segments.empty()) return;
+  append_varint(out, payload.segments.size());
+  for (const Segment& segment : payload.segments) {
+    append_u8(out, static_cast<uint8_t>((segment.is_compressed ? kCompressed : 0) | (segment.is_sealed ? kSealed : 0)));
+    if (payload.segments.size() > 1) append_varint(out, segment.size_bytes);
+    if (segment.is_compressed) append_varint(out, segment.packed_bytes);
+    if (segment.is_sealed) out.append(reinterpret_cast<const char*>(segment.salt.data()), segment.salt.size());
+  }
+}
+
+bool read_segment(std::string_view& from, Segment& segment, bool has_size) {
+  uint8_t flags = 0;
+  if (!read_u8(from, flags) || flags > (kCompressed | kSealed)) return false;
+  if (has_size && !read_varint(from, segment.size_bytes)) return false;
+  segment.is_compressed = (flags & kCompressed) != 0;
+  segment.is_sealed = (flags & kSealed) != 0;
+  segment.packed_bytes = segment.size_bytes;
+  if (segment.is_compressed && !read_varint(from, segment.packed_bytes)) return false;
+  if (segment.size_bytes == 0 || segment.size_bytes > kObjectBytesMax || segment.packed_bytes == 0 ||
+      segment.packed_bytes > kObjectBytesMax) {
+    return false;
+  }
+  if (!segment.is_sealed) return true;
+  if (from.size() < segment.salt.size()) return false;
+  std::memcpy(segment.salt.data(), from.data(), segment.salt.size());
+  from.remove_prefix(segment.salt.size());
+  return true;
+}
+
+bool read_segments(std::string_view& from, Payload& payload) {
+  uint64_t count = 0;
+  if (!read_count(from, count) || count == 0 || count > kPartNumberMax) return false;
+  payload.segments.resize(count);
+  uint64_t sum = 0;
+  bool is_encoded = false;
+  for (Segment& segment : payload.segments) {
+    segment.size_bytes = payload.size_bytes;
+    if (!read_segment(from, segment, count > 1)) return false;
+    sum += segment.size_bytes;
+    is_encoded = is_encoded || segment.is_compressed || segment.is_sealed;
+  }
+  return sum == payload.size_bytes && is_encoded;
 }
 
 void append_payload_body(std::string& out, const Payload& payload) {
   const uint32_t fields = payload_fields(payload);
+  append_segments(out, payload);
   if ((fields & kInline) != 0) out.append(payload.inline_bytes);
   if ((fields & kExtents) != 0) append_varint(out, payload.extents.size());
   for (const Extent& extent : payload.extents) {
@@ -144,9 +197,10 @@ void append_payload_body(std::string& out, const Payload& payload) {
 }
 
 bool read_payload_body(std::string_view& from, uint64_t fields, Payload& payload) {
-  const uint64_t size = payload.size_bytes;
   const auto kind = fields & (kInline | kOneExtent | kExtents);
-  if (size > kObjectBytesMax) return false;
+  if (payload.size_bytes > kObjectBytesMax) return false;
+  if ((fields & kSegments) != 0 && !read_segments(from, payload)) return false;
+  const uint64_t size = stored_bytes(payload);
   if (kind == 0) return size == 0;
   if (kind == kInline) {
     if (size == 0 || size > from.size()) return false;
@@ -271,7 +325,7 @@ bool read_checksum(std::string_view& from, Checksum& checksum) {
   if (!read_u8(from, algorithm)) return false;
   checksum.is_composite = (algorithm & kCompositeBit) != 0;
   algorithm &= kCompositeBit - 1;
-  if (algorithm < 1 || algorithm > static_cast<uint8_t>(ChecksumAlgorithm::kCrc64Nvme)) return false;
+  if (algorithm < 1 || algorithm > static_cast<uint8_t>(ChecksumAlgorithm::kXxHash128)) return false;
   checksum.algorithm = static_cast<ChecksumAlgorithm>(algorithm);
   return read_text(from, checksum.value, kChecksumBytesMax);
 }
@@ -285,8 +339,8 @@ void append_payload(std::string& out, const Payload& payload) {
 bool read_payload(std::string_view& from, Payload& payload) {
   uint64_t fields = 0;
   payload = {};
-  return read_varint(from, fields) && fields < kEtagParts && read_varint(from, payload.size_bytes) &&
-         read_payload_body(from, fields, payload);
+  return read_varint(from, fields) && (fields & ~uint64_t{kPayloadFields}) == 0 &&
+         read_varint(from, payload.size_bytes) && read_payload_body(from, fields, payload);
 }
 
 void append_pairs(std::string& out, const Pairs& pairs) {
@@ -360,17 +414,20 @@ bool read_meta(std::string_view& from, ObjectMeta& meta) {
 }
 
 void append_entry(std::string& out, const Entry& entry) {
-  append_varint(out, (entry.is_delete_marker ? 1U : 0U) | (entry.is_null ? 2U : 0U));
+  append_varint(out, (entry.is_delete_marker ? 1U : 0U) | (entry.is_null ? 2U : 0U) | (entry.mark != 0 ? 4U : 0U));
   append_varint(out, zigzag(entry.modified_ms));
+  if (entry.mark != 0) append_u16(out, entry.mark);
   if (!entry.is_delete_marker) append_meta(out, entry.meta);
 }
 
 bool read_entry(std::string_view from, Entry& entry) {
   uint64_t flags = 0;
   uint64_t modified = 0;
-  if (!read_varint(from, flags) || flags > 3 || !read_varint(from, modified)) return false;
+  if (!read_varint(from, flags) || flags > 7 || !read_varint(from, modified)) return false;
   entry.is_delete_marker = (flags & 1) != 0;
   entry.is_null = (flags & 2) != 0;
+  entry.mark = 0;
+  if ((flags & 4) != 0 && !read_u16(from, entry.mark)) return false;
   entry.modified_ms = unzigzag(modified);
   entry.meta = {};
   return (entry.is_delete_marker || read_meta(from, entry.meta)) && from.empty();

@@ -12,6 +12,8 @@ namespace {
 constexpr size_t kHexDigits = 16;
 // The second half of a version id: so that a made-up number is told from one that was given out.
 constexpr uint64_t kVersionSalt = 0x6b65656c736f6e31;  // "keelson1"
+constexpr uint64_t kMarkedSalt = 0x6b65656c736f6e32;   // "keelson2"
+constexpr unsigned kMarkBits = 16;
 
 void append_hex(std::string& to, uint64_t value) {
   for (int shift = 60; shift >= 0; shift -= 4) to += "0123456789abcdef"[value >> shift & 15];
@@ -29,23 +31,28 @@ std::optional<uint64_t> read_hex(std::string_view text) {
 std::string version_text(Version version) {
   std::string text;
   text.reserve(2 * kHexDigits);
-  append_hex(text, version);
-  append_hex(text, mix64(version ^ kVersionSalt));
+  const uint16_t mark = mark_of(version);
+  const uint64_t shown = mark == 0 ? version : sequence_of(version) << kMarkBits | mark;
+  append_hex(text, shown);
+  append_hex(text, mix64(shown ^ (mark == 0 ? kVersionSalt : kMarkedSalt)));
   return text;
 }
 
 std::optional<Version> parse_version(std::string_view text) {
   if (text.size() != 2 * kHexDigits) return std::nullopt;
-  const std::optional<uint64_t> version = read_hex(text.substr(0, kHexDigits));
-  if (!version || *version == 0 || version_text(*version) != text) return std::nullopt;
-  return version;
+  const std::optional<uint64_t> shown = read_hex(text.substr(0, kHexDigits));
+  if (!shown || *shown == 0) return std::nullopt;
+  for (const Version version : {*shown, marked(*shown >> kMarkBits, static_cast<uint16_t>(*shown))}) {
+    if (sequence_of(version) != 0 && version_text(version) == text) return version;
+  }
+  return std::nullopt;
 }
 
 std::string ETag::text() const {
-  std::string text;
-  for (unsigned char byte : md5) {
-    text += "0123456789abcdef"[byte >> 4];
-    text += "0123456789abcdef"[byte & 15];
+  std::string text(2 * md5.size(), '\0');
+  for (size_t i = 0; i < md5.size(); ++i) {
+    text[2 * i] = "0123456789abcdef"[md5[i] >> 4];
+    text[2 * i + 1] = "0123456789abcdef"[md5[i] & 15];
   }
   if (part_count != 0) text.append("-").append(std::to_string(part_count));
   return text;

@@ -54,11 +54,25 @@ struct Bucket {
   std::map<std::string, std::string, std::less<>> documents{};
 };
 
-// A version of an object: its order among the changes of its shard. Greater is newer. 0: none.
+// A version of an object: in the low 48 bits its order among the changes of its shard (its sequence: greater is newer),
+// above them a mark, which makes the number unique over the service. 0: none.
 using Version = uint64_t;
+inline constexpr uint64_t kSequenceMax = (uint64_t{1} << 48) - 1;
+[[nodiscard]] constexpr uint64_t sequence_of(Version version) { return version & kSequenceMax; }
+[[nodiscard]] constexpr uint16_t mark_of(Version version) { return static_cast<uint16_t>(version >> 48); }
+[[nodiscard]] constexpr Version marked(uint64_t sequence, uint16_t mark) { return uint64_t{mark} << 48 | sequence; }
+// A mark: bit 15 set, 10 bits of the shard (counted within the service), 5 bits of chance, so that ids which are given
+// out again after a restored backup differ as a rule. It comes with the command (Encoded), as chance must; 0: the
+// record is of a time when ids had no mark, or the version is null and has no id.
+inline constexpr uint16_t kShardsMarkedMax = 1024;
+[[nodiscard]] constexpr uint16_t make_mark(uint16_t shard, uint64_t chance) {
+  return static_cast<uint16_t>(0x8000 | (shard % kShardsMarkedMax) << 5 | (chance & 31));
+}
 
-// The text of a version id that clients see: 32 hex digits. An object that was put while versioning was off or
-// suspended is the null version: `is_null`, and clients see "null".
+// The text of a version id that clients see: 32 hex digits, 12 of the sequence, 4 of the mark, 16 that tell a made-up
+// id from one that was given out. Of one key, greater texts are newer. Without a mark: 16 digits of the sequence
+// instead. An object that was put while versioning was off or suspended is the null version: `is_null`, and clients see
+// "null".
 [[nodiscard]] std::string version_text(Version version);
 // None if no version has this text (a made-up id).
 [[nodiscard]] std::optional<Version> parse_version(std::string_view text);
@@ -80,7 +94,18 @@ struct ETag {
   static std::optional<ETag> parse(std::string_view text);  // with or without quotes
 };
 
-enum class ChecksumAlgorithm : uint8_t { kCrc32 = 1, kCrc32c = 2, kSha1 = 3, kSha256 = 4, kCrc64Nvme = 5 };
+enum class ChecksumAlgorithm : uint8_t {
+  kCrc32 = 1,
+  kCrc32c = 2,
+  kSha1 = 3,
+  kSha256 = 4,
+  kCrc64Nvme = 5,
+  kSha512 = 6,
+  kMd5 = 7,
+  kXxHash64 = 8,
+  kXxHash3 = 9,
+  kXxHash128 = 10,  // the last
+};
 struct Checksum {
   ChecksumAlgorithm algorithm{};
   bool is_composite = false;  // a checksum of the parts' checksums ("COMPOSITE"), else of the whole ("FULL_OBJECT")
@@ -105,11 +130,26 @@ struct PartInfo {
   bool operator==(const PartInfo&) const = default;
 };
 
-// Where the bytes are: inline, or in extents, never both. size_bytes is their sum.
+// What one writer wrote, if it was encoded (compressed, then sealed: blobstore/codec.h). extent.h says how many bytes
+// it takes as it is stored.
+inline constexpr size_t kSaltBytes = 16;
+using Salt = std::array<unsigned char, kSaltBytes>;
+struct Segment {
+  uint64_t size_bytes = 0;    // of the content
+  uint64_t packed_bytes = 0;  // after compression; without it as many
+  bool is_compressed = false;
+  bool is_sealed = false;  // encrypted
+  Salt salt{};             // of the key that it is sealed with
+  bool operator==(const Segment&) const = default;
+};
+
+// Where the bytes are: inline, or in extents, never both; what is stored there has the sum of their lengths. That is
+// size_bytes, unless `segments` say that it is encoded; their sizes add up to size_bytes.
 struct Payload {
-  uint64_t size_bytes = 0;
+  uint64_t size_bytes = 0;  // of the content
   std::string inline_bytes{};
   std::vector<Extent> extents{};
+  std::vector<Segment> segments{};  // none: all is stored as it is
   bool operator==(const Payload&) const = default;
 };
 
@@ -124,7 +164,7 @@ struct ObjectMeta {
   Retention retention{};
   bool has_legal_hold = false;
   std::string acl{};              // opaque; empty: the bucket owner's alone
-  std::string encryption{};       // opaque description (algorithm, key's digest); empty: none
+  std::string encryption{};       // opaque: the data key as it is wrapped (protocol/s3/sse.h); empty: none
   std::vector<PartInfo> parts{};  // of a multipart object
   bool operator==(const ObjectMeta&) const = default;
 };
@@ -141,7 +181,7 @@ struct ObjectInfo {
   [[nodiscard]] std::string version_id() const { return is_null ? "null" : version_text(version); }
 };
 
-// An upload's number: its order among the changes of its shard, as with versions. The text works like a version's.
+// An upload's number: sequence and mark, as with versions. The text works like a version's.
 using UploadId = uint64_t;
 
 struct UploadInfo {

@@ -17,10 +17,9 @@ constexpr size_t kStepBytes = 128;
 // A leaf below this joins its right neighbour, if both fit well into one.
 constexpr size_t kSmallBytes = 1024;
 constexpr size_t kJoinedBytesMax = 3072;
-// Leaves that are stepped over before a search through the directory is cheaper.
-constexpr int kLeavesToStep = 6;
-// A node of the directory: three pointers and a colour, the separator, the leaf.
-constexpr size_t kNodeBytes = 32 + sizeof(std::string) + 24 + 16;
+constexpr size_t kCacheLineBytes = 64;
+// What is fetched of a leaf beforehand: the processor sees by then where this goes, and fetches the rest.
+constexpr size_t kFetchedBytes = 1024;
 
 struct Raw {
   uint64_t shared = 0;
@@ -50,6 +49,17 @@ bool read_raw(std::string_view& from, Raw& entry) {
 // Of our own leaves.
 Raw next_raw(std::string_view& from) {
   Raw entry;
+  // Nearly all lengths have one byte.
+  if (from.size() > 3 && ((from[0] | from[1] | from[2]) & 0x80) == 0) {
+    entry.shared = static_cast<unsigned char>(from[0]);
+    const size_t suffix = static_cast<unsigned char>(from[1]);
+    const size_t value = static_cast<unsigned char>(from[2]);
+    KEELSON_CHECK(suffix + value <= from.size() - 3, "a leaf of the index is malformed");
+    entry.suffix = {from.data() + 3, suffix};
+    entry.value = {from.data() + 3 + suffix, value};
+    from.remove_prefix(3 + suffix + value);
+    return entry;
+  }
   const bool is_good = read_raw(from, entry);
   KEELSON_CHECK(is_good, "a leaf of the index is malformed");
   return entry;
@@ -84,31 +94,94 @@ struct OrderedIndex::Spot {
   size_t shared_at = 0;    // bytes that the key shares with it
 };
 
+void OrderedIndex::Leaf::fetch() const {
+  for (size_t at = 0; at < std::min<size_t>(size, kFetchedBytes); at += kCacheLineBytes)
+    __builtin_prefetch(bytes.get() + at);
+}
+
 OrderedIndex::OrderedIndex() { clear(); }
 OrderedIndex::~OrderedIndex() = default;
 
 void OrderedIndex::clear() {
   KEELSON_CHECK(!is_checkpointing_, "the index is emptied during a checkpoint");
-  directory_.clear();
-  directory_.emplace(std::string(), Leaf{});
-  size_ = leaf_bytes_ = directory_bytes_ = 0;
+  groups_.clear();
+  groups_.push_back(std::make_unique<Group>());
+  groups_.back()->leaves.emplace_back();
+  separators_ = {};
+  size_ = leaf_bytes_ = 0;
+  group_bytes_ = groups_.back()->bytes_used();
 }
 
-size_t OrderedIndex::bytes_used() const { return leaf_bytes_ + directory_bytes_ + directory_.size() * kNodeBytes; }
+size_t OrderedIndex::bytes_used() const {
+  return leaf_bytes_ + group_bytes_ + separators_.bytes_used() + groups_.capacity() * sizeof(groups_[0]);
+}
 
-OrderedIndex::Directory::iterator OrderedIndex::leaf_of(std::string_view key) {
-  return std::prev(directory_.upper_bound(key));
+// The directory.
+
+OrderedIndex::Place OrderedIndex::place_of(std::string_view key) const {
+  const size_t group = separators_.count_not_greater(key);
+  return {group, groups_[group]->separators.count_not_greater(key)};
 }
-OrderedIndex::Directory::const_iterator OrderedIndex::leaf_of(std::string_view key) const {
-  return std::prev(directory_.upper_bound(key));
+
+void OrderedIndex::step(Place& place) const {
+  if (++place.leaf == groups_[place.group]->leaves.size()) place = {place.group + 1, 0};
 }
+
+std::string OrderedIndex::separator_before(Place place) const {
+  if (place.leaf != 0) return groups_[place.group]->separators.text(place.leaf - 1);
+  return place.group == 0 ? std::string() : separators_.text(place.group - 1);
+}
+
+void OrderedIndex::insert_leaf(Place behind, std::string_view separator, Leaf leaf) {
+  Group& group = *groups_[behind.group];
+  group_bytes_ -= group.bytes_used();
+  group.separators.insert(behind.leaf, separator);
+  group.leaves.insert(group.leaves.begin() + static_cast<ptrdiff_t>(behind.leaf) + 1, std::move(leaf));
+  group_bytes_ += group.bytes_used();
+  if (group.leaves.size() > kGroupLeavesMax) split_group(behind.group, behind.leaf + 2 == group.leaves.size());
+}
+
+// The leaf on the left takes the range, or else the one on the right.
+void OrderedIndex::remove_leaf(Place place) {
+  Group& group = *groups_[place.group];
+  leaf_bytes_ -= group.leaves[place.leaf].capacity;
+  group_bytes_ -= group.bytes_used();
+  if (group.leaves.size() == 1) {
+    groups_.erase(groups_.begin() + static_cast<ptrdiff_t>(place.group));
+    separators_.erase(place.group == 0 ? 0 : place.group - 1);
+    return;
+  }
+  group.separators.erase(place.leaf == 0 ? 0 : place.leaf - 1);
+  group.leaves.erase(group.leaves.begin() + static_cast<ptrdiff_t>(place.leaf));
+  group_bytes_ += group.bytes_used();
+}
+
+// Leaves that come in order fill each group; others halve it.
+void OrderedIndex::split_group(size_t at, bool is_append) {
+  Group& left = *groups_[at];
+  group_bytes_ -= left.bytes_used();
+  const size_t kept = is_append ? left.leaves.size() - 1 : left.leaves.size() / 2;
+  auto right = std::make_unique<Group>();
+  right->separators = left.separators.split(kept);
+  const std::string between = left.separators.text(kept - 1);
+  left.separators.erase(kept - 1);
+  right->leaves.assign(std::make_move_iterator(left.leaves.begin() + static_cast<ptrdiff_t>(kept)),
+                       std::make_move_iterator(left.leaves.end()));
+  left.leaves.erase(left.leaves.begin() + static_cast<ptrdiff_t>(kept), left.leaves.end());
+  left.leaves.shrink_to_fit();
+  group_bytes_ += left.bytes_used() + right->bytes_used();
+  separators_.insert(at, between);
+  groups_.insert(groups_.begin() + static_cast<ptrdiff_t>(at) + 1, std::move(right));
+}
+
+// Leaves.
 
 // Compares by what is known already: `match` is how much the key shares with the entry before, which is less. An entry
-// that shares more than that with it is less too; one that shares less is greater.
-OrderedIndex::Spot OrderedIndex::find_in(const Leaf& leaf, std::string_view key) {
+// that shares more than that with it is less too; one that shares less is greater. `from`: where to begin, behind an
+// entry that is less and shares `match` with the key.
+OrderedIndex::Spot OrderedIndex::find_in(const Leaf& leaf, std::string_view key, size_t from, size_t match) {
   Spot spot;
-  std::string_view rest = leaf.view();
-  size_t match = 0;
+  std::string_view rest = leaf.view().substr(from);
   while (!rest.empty()) {
     const size_t offset = leaf.size - rest.size();
     const Raw entry = next_raw(rest);
@@ -168,8 +241,8 @@ void OrderedIndex::splice(Leaf& leaf, size_t from, size_t to, std::string_view b
 }
 
 void OrderedIndex::put(std::string_view key, std::string_view value) {
-  const auto at = leaf_of(key);
-  Leaf& leaf = at->second;
+  const Place at = place_of(key);
+  Leaf& leaf = leaf_at(at);
   before_change(leaf);
   const Spot spot = find_in(leaf, key);
   const bool is_append = spot.offset == leaf.size;
@@ -191,8 +264,8 @@ void OrderedIndex::put(std::string_view key, std::string_view value) {
 }
 
 // Keys that come in order fill each leaf; others halve it.
-void OrderedIndex::split(Directory::iterator at, bool is_append) {
-  Leaf& left = at->second;
+void OrderedIndex::split(Place at, bool is_append) {
+  Leaf& left = leaf_at(at);
   std::string_view rest = left.view();
   std::string key;
   std::string before;
@@ -218,16 +291,14 @@ void OrderedIndex::split(Directory::iterator at, bool is_append) {
     splice(left, offset, left.size, {});
     left.count = count;
     // As short as tells the two apart.
-    std::string separator = key.substr(0, common_prefix(before, key) + 1);
-    directory_bytes_ += separator.capacity();
-    directory_.emplace_hint(std::next(at), std::move(separator), std::move(right));
+    insert_leaf(at, std::string_view(key).substr(0, common_prefix(before, key) + 1), std::move(right));
     return;
   }
 }
 
 bool OrderedIndex::erase(std::string_view key) {
-  const auto at = leaf_of(key);
-  Leaf& leaf = at->second;
+  const Place at = place_of(key);
+  Leaf& leaf = leaf_at(at);
   const Spot spot = find_in(leaf, key);
   if (!spot.is_found) return false;
   before_change(leaf);
@@ -248,23 +319,21 @@ bool OrderedIndex::erase(std::string_view key) {
   return true;
 }
 
-void OrderedIndex::merge_if_small(Directory::iterator at) {
-  Leaf& leaf = at->second;
+// Only within a group: what is left undone at its end is one leaf in very many.
+void OrderedIndex::merge_if_small(Place at) {
+  Leaf& leaf = leaf_at(at);
   if (leaf.size >= kSmallBytes) return;
-  const auto remove = [this](Directory::iterator gone) {
-    leaf_bytes_ -= gone->second.capacity;
-    directory_bytes_ -= gone->first.capacity();
-    directory_.erase(gone);
-  };
+  const Group& group = *groups_[at.group];
   if (leaf.count == 0) {
-    // The neighbour on the left takes the range; the first leaf stays, whatever is in it.
-    if (at != directory_.begin()) remove(at);
+    if (group.leaves.size() > 1 || groups_.size() > 1) remove_leaf(at);
     return;
   }
-  const auto next = std::next(at);
-  if (next == directory_.end() || leaf.size + next->second.size > kJoinedBytesMax) return;
-  before_change(next->second);
-  std::string_view rest = next->second.view();
+  if (at.leaf + 1 == group.leaves.size()) return;
+  const Place behind{at.group, at.leaf + 1};
+  Leaf& next = leaf_at(behind);
+  if (leaf.size + next.size > kJoinedBytesMax) return;
+  before_change(next);
+  std::string_view rest = next.view();
   if (!rest.empty()) {
     const Raw first = next_raw(rest);
     const size_t shared = common_prefix(last_key(leaf.view()), first.suffix);
@@ -272,13 +341,13 @@ void OrderedIndex::merge_if_small(Directory::iterator at) {
     append_raw(bytes, shared, first.suffix.substr(shared), {}, first.value);
     bytes.append(rest);
     splice(leaf, leaf.size, leaf.size, bytes);
-    leaf.count += next->second.count;
+    leaf.count += next.count;
   }
-  remove(next);
+  remove_leaf(behind);
 }
 
 bool OrderedIndex::find(std::string_view key, std::string_view& value) const {
-  const Spot spot = find_in(leaf_of(key)->second, key);
+  const Spot spot = find_in(leaf_at(place_of(key)), key);
   if (spot.is_found) value = spot.at->value;
   return spot.is_found;
 }
@@ -286,26 +355,64 @@ bool OrderedIndex::find(std::string_view key, std::string_view& value) const {
 // Walking.
 
 void OrderedIndex::Cursor::seek(std::string_view key) {
-  leaf_ = index_.leaf_of(key);
-  seek_in_leaf(key);
+  place_ = index_.place_of(key);
+  const Leaf& leaf = index_.leaf_at(place_);
+  leaf.fetch();
+  take(find_in(leaf, key), key);
 }
 
-void OrderedIndex::Cursor::seek_forward(std::string_view key) {
-  for (int i = 0; i < kLeavesToStep; ++i) {
-    const auto behind = std::next(leaf_);
-    if (behind == index_.directory_.end() || behind->first > key) {
-      seek_in_leaf(key);
-      return;
-    }
-    leaf_ = behind;
+void OrderedIndex::Cursor::seek_forward(std::string_view key) { move_to(index_.place_of(key), key); }
+
+void OrderedIndex::Cursor::move_to(Place place, std::string_view key) {
+  const Leaf& leaf = index_.leaf_at(place);
+  if (place != place_) {
+    place_ = place;
+    take(find_in(leaf, key), key);
+  } else if (key_ < key) {
+    take(find_in(leaf, key, at_, common_prefix(key_, key)), key);
   }
-  seek(key);
 }
 
-void OrderedIndex::Cursor::seek_in_leaf(std::string_view key) {
-  const Spot spot = find_in(leaf_->second, key);
+void OrderedIndex::Cursor::skip_prefix(std::string_view key, std::string_view delimiter, size_t from) {
+  expected_.resize(kExpectedMax);
+  while (expected_count_ != 0 && expected(0).key < key) drop_expected();
+  Place place;
+  if (expected_count_ != 0 && expected(0).key == key) {
+    place = expected(0).place;
+    drop_expected();
+  } else {
+    place = index_.place_of(key);
+    if (place != place_) index_.leaf_at(place).fetch();
+  }
+  while (expected_count_ < kExpectedMax) {
+    if (!expect_behind(expected_count_ == 0 ? place : expected(expected_count_ - 1).place, delimiter, from)) break;
+  }
+  move_to(place, key);
+}
+
+// A leaf in which one prefix ends ends itself within another: its right neighbour's separator says within which. That
+// one ends in the leaf that holds what is behind it. False: it cannot be said.
+bool OrderedIndex::Cursor::expect_behind(Place place, std::string_view delimiter, size_t from) {
+  const Group& group = *index_.groups_[place.group];
+  if (place.leaf == group.separators.size() || delimiter.empty() || delimiter.back() == '\xff') return false;
+  Expected& next = expected(expected_count_);
+  group.separators.copy_text(place.leaf, next.key);
+  const size_t cut = next.key.find(delimiter, from);
+  if (cut == std::string::npos) return false;
+  next.key.resize(cut + delimiter.size());
+  next.key.back() = static_cast<char>(static_cast<unsigned char>(next.key.back()) + 1);
+  next.place = {place.group, group.separators.count_not_greater(next.key)};
+  // Behind the group's last separator it may be the next group's.
+  if (next.place.leaf == group.separators.size()) return false;
+  index_.leaf_at(next.place).fetch();
+  ++expected_count_;
+  return true;
+}
+
+// What was found for `key` in the leaf.
+void OrderedIndex::Cursor::take(const Spot& spot, std::string_view key) {
   if (!spot.at) {
-    ++leaf_;
+    index_.step(place_);
     enter_leaf();
     return;
   }
@@ -319,29 +426,30 @@ void OrderedIndex::Cursor::seek_in_leaf(std::string_view key) {
 // To the first entry from the beginning of this leaf on.
 void OrderedIndex::Cursor::enter_leaf() {
   is_valid_ = false;
-  while (leaf_ != index_.directory_.end() && leaf_->second.count == 0) ++leaf_;
-  if (leaf_ == index_.directory_.end()) return;
+  while (!index_.is_end(place_) && index_.leaf_at(place_).count == 0) index_.step(place_);
+  if (index_.is_end(place_)) return;
   at_ = 0;
   key_.clear();
   decode();
 }
 
 void OrderedIndex::Cursor::decode() {
-  std::string_view rest = leaf_->second.view().substr(at_);
+  const Leaf& leaf = index_.leaf_at(place_);
+  std::string_view rest = leaf.view().substr(at_);
   const Raw entry = next_raw(rest);
   key_.resize(entry.shared);
   key_.append(entry.suffix);
   value_ = entry.value;
-  at_ = leaf_->second.size - rest.size();
+  at_ = leaf.size - rest.size();
   is_valid_ = true;
 }
 
 void OrderedIndex::Cursor::next() {
-  if (at_ < leaf_->second.size) {
+  if (at_ < index_.leaf_at(place_).size) {
     decode();
     return;
   }
-  ++leaf_;
+  index_.step(place_);
   enter_leaf();
 }
 
@@ -359,10 +467,11 @@ void OrderedIndex::begin_checkpoint(TakeLeaf take_early) {
 bool OrderedIndex::checkpoint_some(size_t bytes_wanted, const TakeLeaf& take) {
   if (!has_more_) return true;
   size_t given = 0;
-  auto at = directory_.lower_bound(next_separator_);
+  // Leaves up to there may have been joined meanwhile; then it is one that has been given.
+  Place at = place_of(next_separator_);
   // Leaves that have been given early cost a look each, so they count a little.
-  for (; at != directory_.end() && given < bytes_wanted; ++at) {
-    Leaf& leaf = at->second;
+  for (; !is_end(at) && given < bytes_wanted; step(at)) {
+    Leaf& leaf = leaf_at(at);
     given += 16;
     if (leaf.epoch == epoch_) continue;
     leaf.epoch = epoch_;
@@ -370,8 +479,8 @@ bool OrderedIndex::checkpoint_some(size_t bytes_wanted, const TakeLeaf& take) {
     take(leaf.view());
     given += leaf.size;
   }
-  has_more_ = at != directory_.end();
-  if (has_more_) next_separator_ = at->first;
+  has_more_ = !is_end(at);
+  if (has_more_) next_separator_ = separator_before(at);
   return !has_more_;
 }
 
@@ -402,16 +511,18 @@ Status OrderedIndex::load_leaf(std::string_view leaf,
     if (!look(key, entry.value)) return bad("has an entry that is malformed");
   }
   if (count == 0 || leaf.size() > UINT32_MAX) return bad("is empty or too large");
-  const auto next = directory_.upper_bound(first);
-  // A separator may be shorter than the first key behind it, so both neighbours are asked for keys.
-  if (next != directory_.end() && next->first <= key) return bad("overlaps with another");
-  const auto before = std::prev(next);
-  if (before->second.count != 0 && last_key(before->second.view()) >= first) return bad("overlaps with another");
-  directory_bytes_ += first.capacity();
-  Leaf& loaded = directory_[first];
+  const Place before = place_of(first);
+  const Leaf& neighbour = leaf_at(before);
+  if (neighbour.count != 0 && last_key(neighbour.view()) >= first) return bad("overlaps with another");
+  // A separator may be shorter than the first key behind it, so the neighbour on the right is asked for its key.
+  Place next = before;
+  step(next);
+  if (!is_end(next) && separator_before(next) <= key) return bad("overlaps with another");
+  Leaf loaded;
   loaded.epoch = epoch_;
   loaded.count = count;
-  splice(loaded, 0, loaded.size, leaf);
+  splice(loaded, 0, 0, leaf);
+  insert_leaf(before, first, std::move(loaded));
   size_ += count;
   return {};
 }

@@ -2,8 +2,11 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
+#include <cstdint>
 #include <map>
 #include <random>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -87,6 +90,112 @@ TEST(OrderedIndex, IsAsAMapUnderRandomChanges) {
       oracle.erase(oracle.begin());
     }
     expect_same(index, oracle);
+  }
+}
+
+// Every step of a walk that skips is where a search from the beginning would be.
+void expect_skips(const OrderedIndex& index, const Oracle& oracle, std::mt19937_64& random, unsigned shape) {
+  std::vector<std::string> targets;
+  for (int i = 0; i < 40; ++i) targets.push_back(random_key(random, shape));
+  std::ranges::sort(targets);
+  OrderedIndex::Cursor cursor(index);
+  cursor.seek({});
+  for (const std::string& target : targets) {
+    if (!cursor.is_valid()) break;
+    if (target < cursor.key()) continue;
+    cursor.seek_forward(target);
+    const auto at = oracle.lower_bound(target);
+    ASSERT_EQ(cursor.is_valid(), at != oracle.end());
+    if (!cursor.is_valid()) break;
+    ASSERT_EQ(cursor.key(), at->first);
+    ASSERT_EQ(cursor.value(), at->second);
+    if (random() % 2 == 0) cursor.next();
+  }
+}
+
+TEST(OrderedIndex, SkipsForwardAsItSearches) {
+  for (unsigned seed = 0; seed < 30; ++seed) {
+    std::mt19937_64 random(seed);
+    OrderedIndex index;
+    Oracle oracle;
+    for (int i = 0; i < 60; ++i) {
+      for (int k = 0; k < 50; ++k) change(index, oracle, random, seed, i < 40 ? 10 : 80);
+      ASSERT_NO_FATAL_FAILURE(expect_skips(index, oracle, random, seed));
+    }
+  }
+}
+
+// All common prefixes, few and many to a leaf and over many leaves, are those that a set says.
+TEST(OrderedIndex, SkipsFromPrefixToPrefix) {
+  for (unsigned seed = 0; seed < 40; ++seed) {
+    std::mt19937_64 random(seed);
+    OrderedIndex index;
+    std::set<std::string> prefixes;
+    const uint64_t directories = 1 + random() % 300;
+    const bool is_deep = seed % 2 == 0;
+    for (int i = 0; i < 4000; ++i) {
+      std::string key = "b/" + std::to_string(random() % directories);
+      if (seed % 5 == 0 && random() % 3 == 0) key += std::string(30, 'x');
+      key += "//";
+      prefixes.insert(key);
+      if (is_deep) key += std::to_string(random() % 3) + "//";
+      index.put(key + std::to_string(random()), std::string(random() % 200, 'v'));
+    }
+    OrderedIndex::Cursor cursor(index);
+    std::set<std::string> seen;
+    for (cursor.seek("b/"); cursor.is_valid();) {
+      const std::string_view key = cursor.key();
+      std::string prefix(key.substr(0, key.find("//", 2) + 2));
+      ASSERT_TRUE(seen.insert(prefix).second) << prefix;
+      prefix.back() = '0';
+      cursor.skip_prefix(prefix, "//", 2);
+    }
+    ASSERT_EQ(seen, prefixes) << "seed " << seed;
+  }
+}
+
+// Values that fill a leaf each, so that the groups of leaves split, shrink and go.
+TEST(OrderedIndex, IsAsAMapWithManyLeaves) {
+  for (unsigned seed = 0; seed < 3; ++seed) {
+    std::mt19937_64 random(seed);
+    OrderedIndex index;
+    Oracle oracle;
+    const std::string value(3000, 'v');
+    for (int i = 0; i < 3000; ++i) {
+      const std::string key = seed == 0 ? std::to_string(1'000'000 + i) : random_key(random, seed - 1);
+      index.put(key, value);
+      oracle[key] = value;
+      const std::string erased = random_key(random, seed == 0 ? 0 : seed - 1);
+      if (i % 3 == 0) {
+        ASSERT_EQ(index.erase(erased), oracle.erase(erased) == 1);
+      }
+      if (i % 100 == 0) {
+        ASSERT_NO_FATAL_FAILURE(expect_skips(index, oracle, random, seed == 0 ? 0 : seed - 1));
+      }
+    }
+    expect_same(index, oracle);
+    std::vector<std::string> leaves;
+    index.begin_checkpoint([](std::string_view) {});
+    EXPECT_TRUE(index.checkpoint_some(SIZE_MAX, [&](std::string_view leaf) { leaves.emplace_back(leaf); }));
+    index.end_checkpoint();
+    std::ranges::shuffle(leaves, random);
+    OrderedIndex loaded;
+    for (const std::string& leaf : leaves) {
+      ASSERT_TRUE(loaded.load_leaf(leaf, [](std::string_view, std::string_view) { return true; }).ok());
+    }
+    expect_same(loaded, oracle);
+    std::vector<std::string> keys;
+    for (const auto& [key, unused] : oracle) keys.push_back(key);
+    std::ranges::shuffle(keys, random);
+    for (size_t i = 0; i < keys.size(); ++i) {
+      ASSERT_TRUE(index.erase(keys[i]));
+      oracle.erase(keys[i]);
+      if (i % 200 == 0) {
+        ASSERT_NO_FATAL_FAILURE(expect_same(index, oracle));
+      }
+    }
+    expect_same(index, oracle);
+    EXPECT_LT(index.bytes_used(), 20'000U) << "what is empty holds nothing";
   }
 }
 

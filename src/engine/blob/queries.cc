@@ -42,7 +42,7 @@ bool scan_index(const BlobState& state, const ScanExtents& body, std::string& po
     KEELSON_CHECK(is_key, "the index holds a key that cannot be read");
     holder.bucket = key.bucket;
     holder.key = std::move(key.key);
-    holder.version = key.version;
+    holder.version = marked(key.sequence, entry.mark);
     answer.holders.push_back(std::move(holder));
   }
   return true;
@@ -147,7 +147,7 @@ void query_of(const BlobState& state, const ListUploads& body, Answer& answer) {
   auto at = state.uploads.lower_bound(prefix);
   if (body.after >= body.prefix) {
     // Uploads of `after` itself: those with a greater id, or none if no id is named.
-    const UploadId last = body.after_upload == 0 ? kVersionMax : std::min(body.after_upload, kVersionMax);
+    const UploadId last = body.after_upload == 0 ? kSequenceMax : body.after_upload;
     at = state.uploads.upper_bound(upload_key(body.bucket, body.after, last));
   }
   size_t count = 0;
@@ -176,10 +176,8 @@ void query_of(const BlobState& state, const ListUploads& body, Answer& answer) {
 }
 
 void query_of(const BlobState& state, const ListParts& body, Answer& answer) {
-  const auto found = body.upload == 0 || body.upload > kVersionMax
-                         ? state.uploads.end()
-                         : state.uploads.find(upload_key(body.bucket, body.key, body.upload));
-  if (found == state.uploads.end()) {
+  const auto found = state.uploads.find(upload_key(body.bucket, body.key, body.upload));
+  if (found == state.uploads.end() || found->second->info.id != body.upload) {
     answer.error = BlobErrc::kNoSuchUpload;
     return;
   }

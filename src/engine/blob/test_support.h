@@ -15,7 +15,8 @@ class TestEngine {
   Answer apply(const Body& body) {
     Answer answer;
     OneAnswer sink(answer);
-    const Encoded encoded(body);
+    Encoded encoded(body);
+    encoded.set_mark(mark);
     engine_->apply({++index_, now_ms, 0}, encoded.command(), sink);
     return answer;
   }
@@ -48,6 +49,7 @@ class TestEngine {
   void replace(std::unique_ptr<BlobEngine> engine) { engine_ = std::move(engine); }
 
   int64_t now_ms = 1'800'000'000'000;
+  uint16_t mark = 0;  // of the ids that commands make
 
  private:
   std::unique_ptr<BlobEngine> engine_ = std::make_unique<BlobEngine>();

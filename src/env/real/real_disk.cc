@@ -5,9 +5,11 @@
 #include <sys/file.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
+#include <sys/uio.h>
 #include <unistd.h>
 
 #include <algorithm>
+#include <atomic>
 #include <boost/asio/post.hpp>
 #include <boost/asio/thread_pool.hpp>
 #include <cerrno>
@@ -25,6 +27,10 @@ namespace {
 constexpr mode_t kFileMode = 0640;
 constexpr mode_t kPrivateFileMode = 0600;
 constexpr mode_t kFolderMode = 0750;
+// Hints that wait for their thread; each is a range of some MiB, so more of them would come too late to be of use.
+constexpr unsigned kHintsMax = 64;
+// The kernel cuts one request to read ahead down to the device's own limit, of which this is the usual one.
+constexpr uint64_t kReadAheadStepBytes = 128 << 10;
 
 DiskErrc from_errno(int error) {
   switch (error) {
@@ -83,18 +89,42 @@ Status sync_folder_now(const std::string& folder) {
 class RealFile final : public File {
  public:
   RealFile(RealDisk& disk, Descriptor descriptor, std::string path)
-      : disk_(disk), descriptor_(std::move(descriptor)), path_(std::move(path)) {}
+      : disk_(disk), descriptor_(std::make_shared<const Descriptor>(std::move(descriptor))), path_(std::move(path)) {}
 
   Result<size_t> read_at(uint64_t offset, std::span<char> into) override {
-    size_t done = 0;
-    while (done < into.size()) {
-      const ssize_t count = ::pread(fd(), into.data() + done, into.size() - done, static_cast<off_t>(offset + done));
-      if (count == 0) break;
-      if (count < 0 && errno == EINTR) continue;
-      if (count < 0) return fail_with(errno, "read", path_);
-      done += static_cast<size_t>(count);
-    }
-    return done;
+    return read_now(fd(), path_, offset, into, 0);
+  }
+
+  Result<size_t> read_cached(uint64_t offset, std::span<char> into) override {
+    return read_now(fd(), path_, offset, into, RWF_NOWAIT);
+  }
+
+  Task<Result<Fetched>> fetch(uint64_t offset, size_t bytes_max, Reactor& on) override {
+    HandOff<Result<Fetched>> result(on);
+    disk_.run_read([offset, bytes_max, file = descriptor_, path = path_, deliver = result.deliverer()]() mutable {
+      Fetched fetched{std::make_unique_for_overwrite<char[]>(bytes_max)};
+      Result<size_t> count = read_now(file->get(), path, offset, {fetched.bytes.get(), bytes_max}, 0);
+      if (!count.ok()) return deliver(forward_error(count));
+      fetched.count = *count;
+      deliver(std::move(fetched));
+    });
+    co_return co_await result;
+  }
+
+  void will_need(uint64_t offset, uint64_t bytes) override {
+    disk_.run_hint([offset, bytes, file = descriptor_] {
+      for (uint64_t done = 0; done < bytes; done += kReadAheadStepBytes) {
+        (void)::readahead(file->get(), static_cast<off_t>(offset + done), std::min(kReadAheadStepBytes, bytes - done));
+      }
+    });
+  }
+
+  void will_sync(uint64_t offset, uint64_t bytes) override {
+    // It may wait where the device's queue is full; what fails here fails again, and is told, when it is synced.
+    disk_.run_hint([offset, bytes, file = descriptor_] {
+      (void)::sync_file_range(file->get(), static_cast<off_t>(offset), static_cast<off_t>(bytes),
+                              SYNC_FILE_RANGE_WRITE);
+    });
   }
 
   Status write_at(uint64_t offset, std::string_view bytes) override {
@@ -140,7 +170,22 @@ class RealFile final : public File {
   }
 
  private:
-  [[nodiscard]] int fd() const { return descriptor_.get(); }
+  [[nodiscard]] int fd() const { return descriptor_->get(); }
+
+  // With RWF_NOWAIT it ends where the page cache does. A file system that cannot say what is cached has nothing cached.
+  static Result<size_t> read_now(int fd, const std::string& path, uint64_t offset, std::span<char> into, int flags) {
+    size_t done = 0;
+    while (done < into.size()) {
+      const iovec part{into.data() + done, into.size() - done};
+      const ssize_t count = ::preadv2(fd, &part, 1, static_cast<off_t>(offset + done), flags);
+      if (count == 0) break;
+      if (count < 0 && errno == EINTR) continue;
+      if (count < 0 && flags != 0 && (errno == EAGAIN || errno == EOPNOTSUPP)) break;
+      if (count < 0) return fail_with(errno, "read", path);
+      done += static_cast<size_t>(count);
+    }
+    return done;
+  }
 
   // For file systems that cannot reserve. Only what lies behind the end is written, so holes before it stay holes.
   Status fill_with_zeros(uint64_t wanted) {
@@ -156,7 +201,7 @@ class RealFile final : public File {
   }
 
   RealDisk& disk_;
-  const Descriptor descriptor_;
+  const std::shared_ptr<const Descriptor> descriptor_;  // reads and hints under way hold it too
   const std::string path_;
 };
 
@@ -170,19 +215,42 @@ class RealFileLock final : public FileLock {
 
 }  // namespace
 
-struct RealDisk::Pool {
-  explicit Pool(unsigned count) : threads(count) {}
-  boost::asio::thread_pool threads;
+struct RealDisk::Pools {
+  explicit Pools(unsigned count) : syncs(count) {}
+  boost::asio::thread_pool syncs;
+  boost::asio::thread_pool reads{File::kFetchesMax};
+  boost::asio::thread_pool hints{1};
+  std::atomic<unsigned> hints_waiting{0};
+
+  static void run(boost::asio::thread_pool& on, Callback work) {
+    boost::asio::post(on, [work = std::move(work)]() mutable {
+      static thread_local const CountedThread counted;
+      work();
+    });
+  }
 };
 
-RealDisk::RealDisk(unsigned threads) : pool_(std::make_unique<Pool>(std::max(1U, threads))) {}
+RealDisk::RealDisk(unsigned threads) : pools_(std::make_unique<Pools>(std::max(1U, threads))) {}
 
-RealDisk::~RealDisk() { pool_->threads.join(); }
+RealDisk::~RealDisk() {
+  pools_->hints.join();
+  pools_->reads.join();
+  pools_->syncs.join();
+}
 
-void RealDisk::run(Callback work) {
-  boost::asio::post(pool_->threads, [work = std::move(work)]() mutable {
-    static thread_local const CountedThread counted;
+void RealDisk::run(Callback work) { Pools::run(pools_->syncs, std::move(work)); }
+
+void RealDisk::run_read(Callback work) { Pools::run(pools_->reads, std::move(work)); }
+
+void RealDisk::run_hint(Callback work) {
+  std::atomic<unsigned>& waiting = pools_->hints_waiting;
+  if (waiting.fetch_add(1) >= kHintsMax) {
+    waiting.fetch_sub(1);
+    return;
+  }
+  Pools::run(pools_->hints, [&waiting, work = std::move(work)]() mutable {
     work();
+    waiting.fetch_sub(1);
   });
 }
 

@@ -1,4 +1,5 @@
-// Files on Linux. Reads and writes go straight to the page cache; syncs run on a few threads of their own.
+// Files on Linux. Reads and writes go straight to the page cache. What waits for the device has threads of its own:
+// some for syncs, some for reads of what is not cached, one for hints; so none of the three waits for another kind.
 #pragma once
 
 #include <memory>
@@ -28,12 +29,16 @@ class RealDisk final : public Disk {
   Result<uint64_t> free_bytes(const std::string& folder) override;
   Result<std::unique_ptr<FileLock>> lock(const std::string& path) override;
 
-  // Runs `work` on one of the threads.
+  // Runs `work` on one of the threads for syncs.
   void run(Callback work);
+  // On one of those for reads, of which there are File::kFetchesMax.
+  void run_read(Callback work);
+  // Drops it if too many wait.
+  void run_hint(Callback work);
 
  private:
-  struct Pool;
-  std::unique_ptr<Pool> pool_;
+  struct Pools;
+  std::unique_ptr<Pools> pools_;
 };
 
 }  // namespace keelson::env

@@ -16,12 +16,15 @@
 #include "env/real/memory.h"
 #include "env/real/real_disk.h"
 #include "env/real/real_reactor.h"
+#include "env/real/real_workers.h"
 
 namespace keelson::env {
 
 namespace {
 
 constexpr unsigned kReactorsMax = 512;
+// More workers would only take cores from reactors that have work themselves.
+constexpr unsigned kReactorsPerWorker = 2;
 
 std::vector<int> usable_cores() {
   std::vector<int> cores;
@@ -39,7 +42,10 @@ std::vector<int> usable_cores() {
 class Linux final : public RealEnv {
  public:
   Linux(const RealEnvOptions& options, std::vector<int> cores)
-      : pin_(options.pin), cores_(std::move(cores)), disk_(options.disk_threads) {
+      : pin_(options.pin),
+        cores_(std::move(cores)),
+        disk_(options.disk_threads),
+        workers_(std::max(1U, options.reactors / kReactorsPerWorker)) {
     for (unsigned i = 0; i < options.reactors; ++i) reactors_.push_back(std::make_unique<RealReactor>(i, clock_));
   }
 
@@ -53,6 +59,7 @@ class Linux final : public RealEnv {
   [[nodiscard]] Reactor& reactor(unsigned index) override { return *reactors_[index]; }
   [[nodiscard]] Disk& disk() override { return disk_; }
   [[nodiscard]] Network& network() override { return backstage_; }
+  [[nodiscard]] Workers& workers() override { return workers_; }
   [[nodiscard]] const Clock& clock() const override { return clock_; }
   [[nodiscard]] uint64_t memory_used_bytes() const override { return env::memory_used_bytes(); }
   [[nodiscard]] ReactorCounts counts(unsigned reactor) const override { return reactors_[reactor]->counts(); }
@@ -95,6 +102,7 @@ class Linux final : public RealEnv {
   // Destroyed last: threads of those below post to them until they are joined.
   std::vector<std::unique_ptr<RealReactor>> reactors_;
   RealDisk disk_;
+  RealWorkers workers_;
   Backstage backstage_;
 };
 

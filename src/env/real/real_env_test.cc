@@ -20,10 +20,12 @@
 #include <vector>
 
 #include "env/disk.h"
+#include "env/hand_off.h"
 #include "env/network.h"
 #include "env/reactor.h"
 #include "env/real/process.h"
 #include "env/real/timer_heap.h"
+#include "env/workers.h"
 
 namespace keelson::env {
 namespace {
@@ -520,6 +522,111 @@ TEST(RealDisk, SyncsComeBackToTheirReactor) {
   int done = 0;
   run_task(*env, [&](RealEnv& e) { return many_syncs(e, folder, done); });
   EXPECT_EQ(done, 20);
+}
+
+// Every reactor reads and writes the same open file at the same time, each its own part of it.
+constexpr size_t kPartBytes = 64 << 10;
+constexpr size_t kPartsOfEach = 16;
+
+Task<void> use_a_part(RealEnv& env, unsigned index, File& file, std::atomic<int>& matches) {
+  Reactor& here = env.reactor(index);
+  for (size_t i = 0; i < kPartsOfEach; ++i) {
+    const uint64_t offset = (index * kPartsOfEach + i) * kPartBytes;
+    const std::string part(kPartBytes, static_cast<char>('a' + (index * kPartsOfEach + i) % 26));
+    EXPECT_TRUE(file.write_at(offset, part).ok());
+    file.will_sync(offset, kPartBytes);
+    file.will_need(offset, kPartBytes);
+    const Result<Fetched> fetched = co_await file.fetch(offset, kPartBytes, here);
+    EXPECT_TRUE(fetched.ok() && here.is_current());
+    if (fetched.ok() && std::string_view(fetched->bytes.get(), fetched->count) == part) matches.fetch_add(1);
+    // What it gives is right, be it less.
+    std::string cached(kPartBytes, '\0');
+    const Result<size_t> count = file.read_cached(offset, cached);
+    EXPECT_TRUE(count.ok());
+    EXPECT_EQ(cached.substr(0, count.value_or(0)), part.substr(0, count.value_or(0)));
+  }
+}
+
+TEST(RealDisk, SeveralReactorsUseOneFile) {
+  const TemporaryFolder folder;
+  auto env = make_env(4);
+  auto file = env->disk().open(folder / "f", OpenMode::kCreate);
+  ASSERT_TRUE(file.ok());
+  std::atomic<int> matches{0};
+  std::atomic<unsigned> left{4};
+  std::vector<std::unique_ptr<TaskScope>> scopes(4);
+  struct Wrap {
+    static Task<void> run(RealEnv& e, unsigned index, File& shared, std::atomic<int>& ok, std::atomic<unsigned>& todo) {
+      co_await use_a_part(e, index, shared, ok);
+      if (todo.fetch_sub(1) == 1) e.stop();
+    }
+  };
+  for (unsigned i = 0; i < 4; ++i) {
+    scopes[i] = std::make_unique<TaskScope>(env->reactor(i));
+    env->reactor(i).post([&, i] { scopes[i]->spawn(Wrap::run(*env, i, **file, matches, left)); });
+  }
+  env->run();
+  scopes.clear();
+  EXPECT_EQ(matches.load(), static_cast<int>(4 * kPartsOfEach));
+}
+
+Task<void> fetch_around_the_end(RealEnv& env, const TemporaryFolder& folder) {
+  auto file = env.disk().open(folder / "f", OpenMode::kCreate);
+  EXPECT_TRUE((*file)->write_at(0, "0123456789").ok());
+  Result<Fetched> fetched = co_await (*file)->fetch(8, 100, env.reactor(0));
+  EXPECT_TRUE(fetched.ok());
+  EXPECT_EQ(std::string_view(fetched->bytes.get(), fetched->count), "89");
+  fetched = co_await (*file)->fetch(10, 100, env.reactor(0));
+  EXPECT_TRUE(fetched.ok() && fetched->count == 0);
+}
+
+TEST(RealDisk, FetchesUpToTheEnd) {
+  const TemporaryFolder folder;
+  auto env = make_env(1);
+  run_task(*env, [&](RealEnv& e) { return fetch_around_the_end(e, folder); });
+}
+
+// A chain of steps, each on a worker if one is idle, else here; the value goes along.
+Task<void> add_up(RealEnv& env, unsigned index, int steps, int& sum, std::atomic<int>& on_workers) {
+  auto value = std::make_unique<int>(0);
+  for (int i = 0; i < steps; ++i) {
+    HandOff<std::unique_ptr<int>> result(env.reactor(index));
+    Callback work = [value = std::move(value), deliver = result.deliverer()]() mutable {
+      ++*value;
+      deliver(std::move(value));
+    };
+    if (env.workers().try_run(work)) {
+      on_workers.fetch_add(1);
+    } else {
+      work();
+    }
+    value = co_await result;
+  }
+  sum = *value;
+}
+
+TEST(RealWorkers, TakeWorkWhileTheyAreIdleAndGiveItBack) {
+  constexpr int kSteps = 2000;
+  auto env = make_env(2);
+  int sums[2] = {};
+  std::atomic<int> on_workers{0};
+  std::atomic<unsigned> left{2};
+  std::vector<std::unique_ptr<TaskScope>> scopes(2);
+  struct Wrap {
+    static Task<void> run(RealEnv& e, unsigned index, int& sum, std::atomic<int>& taken, std::atomic<unsigned>& todo) {
+      co_await add_up(e, index, kSteps, sum, taken);
+      if (todo.fetch_sub(1) == 1) e.stop();
+    }
+  };
+  for (unsigned i = 0; i < 2; ++i) {
+    scopes[i] = std::make_unique<TaskScope>(env->reactor(i));
+    env->reactor(i).post([&, i] { scopes[i]->spawn(Wrap::run(*env, i, sums[i], on_workers, left)); });
+  }
+  env->run();
+  scopes.clear();
+  EXPECT_EQ(sums[0], kSteps);
+  EXPECT_EQ(sums[1], kSteps);
+  EXPECT_GT(on_workers.load(), 0);
 }
 
 TEST(RealEnv, StopWithASyncAndAConnectUnderWay) {

@@ -108,6 +108,9 @@ class DiskState final : public SimDisk {
   Status resize(Inode& inode, const std::string& path, uint64_t size);
   Result<size_t> read(const Inode& inode, const std::string& path, uint64_t offset, std::span<char> into);
 
+  [[nodiscard]] bool is_cold() { return world_.faults.happens(faults().cold_read_probability); }
+  [[nodiscard]] int64_t draw_fetch_ns() { return world_.faults.between(faults().sync_ns_min, faults().sync_ns_max); }
+
   // A sync is a draw of its outcome, and later its effect on what was there when it was asked for.
   struct SyncPlan {
     int64_t delay_ns = 0;
@@ -183,6 +186,7 @@ class MountedDisk final : public Disk {
   // For its files and locks.
   [[nodiscard]] Status check_alive() const;
   Task<Status> sync_file(InodePtr inode, std::string path, Reactor& on);
+  Task<Result<Fetched>> fetch(InodePtr inode, std::string path, uint64_t offset, size_t bytes_max, Reactor& on);
   DiskState& state() { return state_; }
   void unlock(const std::string& path) { locked_.erase(path); }
 

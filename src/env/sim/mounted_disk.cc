@@ -26,6 +26,13 @@ class SimFile final : public File {
     if (Status alive = disk_.check_alive(); !alive.ok()) return forward_error(alive);
     return disk_.state().read(*inode_, path_, offset, into);
   }
+  Result<size_t> read_cached(uint64_t offset, std::span<char> into) override {
+    if (Status alive = disk_.check_alive(); !alive.ok()) return forward_error(alive);
+    return disk_.state().is_cold() ? Result<size_t>(0) : read_at(offset, into);
+  }
+  Task<Result<Fetched>> fetch(uint64_t offset, size_t bytes_max, Reactor& on) override {
+    return disk_.fetch(inode_, path_, offset, bytes_max, on);
+  }
   Status write_at(uint64_t offset, std::string_view bytes) override {
     if (Status allowed = check_writable(); !allowed.ok()) return allowed;
     return disk_.state().write(*inode_, path_, offset, bytes);
@@ -120,6 +127,22 @@ Task<Status> MountedDisk::sync_file(InodePtr inode, std::string path, Reactor& o
     state_.finish_sync(*inode, plan);
     deliver(plan.fails ? Status(fail(DiskErrc::kIo, "injected: a sync of " + path + " fails")) : Status());
   });
+  co_return co_await result;
+}
+
+Task<Result<Fetched>> MountedDisk::fetch(InodePtr inode, std::string path, uint64_t offset, size_t bytes_max,
+                                         Reactor& on) {
+  if (Status alive = check_alive(); !alive.ok()) co_return forward_error(alive);
+  HandOff<Result<Fetched>> result(on);
+  world_.schedule_after(state_.draw_fetch_ns(),
+                        [this, inode, path, offset, bytes_max, deliver = result.deliverer()]() mutable {
+                          if (!env_.is_alive()) return;
+                          Fetched fetched{std::make_unique<char[]>(bytes_max)};
+                          Result<size_t> count = state_.read(*inode, path, offset, {fetched.bytes.get(), bytes_max});
+                          if (!count.ok()) return deliver(forward_error(count));
+                          fetched.count = *count;
+                          deliver(std::move(fetched));
+                        });
   co_return co_await result;
 }
 

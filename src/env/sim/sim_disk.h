@@ -37,11 +37,13 @@ struct DiskFaults {
   double flip_bit_on_read_probability = 0;   // in what the read returns, not on the disk
   double flip_bit_on_write_probability = 0;  // on the disk
 
+  double cold_read_probability = 0;  // a read finds nothing in the page cache
+
   // An allocation (a file grows or is made) finds the disk full, which lasts up to full_ns_max.
   double full_probability = 0;
   int64_t full_ns_max = 1'000'000'000;
 
-  int64_t sync_ns_min = 50'000;
+  int64_t sync_ns_min = 50'000;  // of a fetch too
   int64_t sync_ns_max = 500'000;
   double slow_sync_probability = 0;  // takes up to slow_sync_ns_max more
   int64_t slow_sync_ns_max = 200'000'000;

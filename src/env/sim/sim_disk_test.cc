@@ -253,6 +253,29 @@ TEST(SimDisk, AfterAFailedSyncTheWorkIsGoneThoughItCanBeRead) {
   EXPECT_EQ(f.content("/d/f"), "");
 }
 
+TEST(SimDisk, ColdReadsAreFetched) {
+  SimOptions options;
+  options.disk.cold_read_probability = 0.5;
+  Fixture f(7, options);
+  const std::unique_ptr<File> file = f.create("/d/a");
+  ASSERT_TRUE(file->write_at(0, "0123456789").ok());
+  int cold = 0;
+  for (int i = 0; i < 100; ++i) {
+    std::string bytes(4, '?');
+    const Result<size_t> count = file->read_cached(3, bytes);
+    ASSERT_TRUE(count.ok());
+    ASSERT_TRUE(*count == 0 || bytes == "3456");
+    if (*count == 0) ++cold;
+  }
+  EXPECT_GT(cold, 20);
+  EXPECT_LT(cold, 80);
+  const int64_t began_ns = f.world.now_ns();
+  const Result<Fetched> fetched = f.world.run(f.node.reactor(), file->fetch(8, 100, f.node.reactor()));
+  ASSERT_TRUE(fetched.ok());
+  EXPECT_EQ(std::string_view(fetched->bytes.get(), fetched->count), "89");
+  EXPECT_GE(f.world.now_ns() - began_ns, options.disk.sync_ns_min);
+}
+
 TEST(SimDisk, FullReadOnlyAndFailing) {
   Fixture f(1);
   auto file = f.create("/d/f");

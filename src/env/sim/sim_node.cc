@@ -7,11 +7,18 @@
 
 namespace keelson::env::sim {
 
+bool SimWorkers::try_run(Callback& work) {
+  if (world_.faults.below(2) == 0) return false;
+  std::exchange(work, nullptr)();
+  return true;
+}
+
 SimEnv::SimEnv(World::State& world, SimNode& node, unsigned life)
     : node_(node),
       clock_(world, node.wall_offset_ms()),
       disk_(world, *this, node.disk_state()),
-      network_(world, *this) {
+      network_(world, *this),
+      workers_(world) {
   for (unsigned i = 0; i < node.reactor_count(); ++i) {
     const uint64_t random_seed = mix64(world.seed ^ mix64((uint64_t{node.index()} << 40) ^ (uint64_t{life} << 16) ^ i));
     reactors_.push_back(std::make_unique<SimReactor>(world, *this, node.index(), i, clock_, random_seed));

@@ -10,10 +10,21 @@
 #include "env/sim/sim.h"
 #include "env/sim/sim_network.h"
 #include "env/sim/sim_reactor.h"
+#include "env/workers.h"
 
 namespace keelson::env::sim {
 
 class SimNode;
+
+// Does the work at once; every other time, by chance, none is idle.
+class SimWorkers final : public Workers {
+ public:
+  explicit SimWorkers(World::State& world) : world_(world) {}
+  [[nodiscard]] bool try_run(Callback& work) override;
+
+ private:
+  World::State& world_;
+};
 
 class SimEnv final : public Env {
  public:
@@ -23,6 +34,7 @@ class SimEnv final : public Env {
   [[nodiscard]] Reactor& reactor(unsigned index) override { return *reactors_[index]; }
   [[nodiscard]] Disk& disk() override { return disk_; }
   [[nodiscard]] Network& network() override { return network_; }
+  [[nodiscard]] Workers& workers() override { return workers_; }
   [[nodiscard]] const Clock& clock() const override { return clock_; }
   [[nodiscard]] uint64_t memory_used_bytes() const override;
 
@@ -39,6 +51,7 @@ class SimEnv final : public Env {
   const SimClock clock_;
   MountedDisk disk_;
   SimNetwork network_;
+  SimWorkers workers_;
   std::vector<std::unique_ptr<SimReactor>> reactors_;
 };
 

@@ -1,6 +1,8 @@
 #include "net/http/client.h"
 
 #include <charconv>
+#include <coroutine>
+#include <optional>
 #include <utility>
 
 #include "base/check.h"
@@ -25,6 +27,18 @@ Client::Client(std::unique_ptr<env::Stream> stream, ClientOptions options)
       }) {}
 
 Client::~Client() = default;
+
+// Waits for what the server sends, but not for long.
+struct Client::Patience {
+  explicit Patience(env::Reactor& reactor) : timer(reactor, [this] { handle.resume(); }) {}
+  bool await_ready() const noexcept { return false; }
+  void await_suspend(std::coroutine_handle<> waiter) noexcept { handle = waiter; }
+  void await_resume() const noexcept {}
+
+  std::coroutine_handle<> handle;
+  std::optional<Status> filled;
+  env::Timer timer;
+};
 
 bool Client::is_reusable() const {
   return is_sent_ && has_response_ && body_.is_done() && keeps_alive_ && !has_failed_ && used_ == in_.size();
@@ -82,10 +96,44 @@ Task<Status> Client::begin(Request request, std::optional<uint64_t> length) {
   } else if (*length != 0 || method_ == "POST" || method_ == "PUT") {  // RFC 9110 §8.6
     text.append("Content-Length: ").append(std::to_string(*length)).append("\r\n");
   }
+  if (request.expects_continue) text.append("Expect: 100-continue\r\n");
   text.append("\r\n");
   if (length) text.append(request.body);  // request() alone gives one
   if (length) send_left_ -= request.body.size();
   co_return co_await write(text);
+}
+
+Task<void> Client::fill_for(Patience& patience) {
+  patience.filled.emplace(co_await fill());
+  patience.timer.arm_after(0);
+}
+
+Task<Result<bool>> Client::await_continue() {
+  Patience patience(stream_->reactor());
+  const int64_t end_ns = stream_->reactor().clock().monotonic_ns() + int64_t{options_.continue_timeout_ms} * 1'000'000;
+  while (true) {
+    ResponseHead head;
+    const HeadOutcome outcome = unread().empty()
+                                    ? HeadOutcome{}
+                                    : parse_response_head(unread(), options_.limits,
+                                                          {lines_.get(), options_.limits.fields_max}, 0, method_, head);
+    // What is wrong with an answer is response()'s to say.
+    if (outcome.fault || (outcome.size != 0 && head.status >= 200)) co_return false;
+    if (outcome.size != 0) {
+      used_ += outcome.size;
+      if (head.status == 100) co_return true;
+      continue;
+    }
+    patience.filled.reset();
+    env::TaskScope reading(stream_->reactor());
+    reading.spawn(fill_for(patience));
+    if (!patience.filled) patience.timer.arm_at(end_ns);
+    co_await patience;
+    if (!patience.filled) break;
+    if (!patience.filled->ok()) co_return forward_error(*patience.filled);
+  }
+  silence_.disarm();  // of the read that was given up
+  co_return true;
 }
 
 Task<Status> Client::send(std::string_view piece) {

@@ -4,8 +4,9 @@
 //   Result<Response> response = co_await client.request({.method = "GET", .target = "/x", .host = "h"});
 //   while (piece = co_await client.read(), piece.ok() && !piece->empty()) ...
 //
-// A large request body: begin(), any number of send(), end(), then response(). Connections are made and kept by
-// client_pool.h, or by the caller.
+// A large request body: begin(), any number of send(), end(), then response(). A request that may be refused asks
+// first: with expects_continue, await_continue() stands behind begin() (RFC 9110 §10.1.1). Connections are made and
+// kept by client_pool.h, or by the caller.
 #pragma once
 
 #include <cstdint>
@@ -36,6 +37,7 @@ struct Response {
 
 struct ClientOptions {
   uint32_t silence_timeout_ms = 60'000;  // without a byte from the server, or without its taking one
+  uint32_t continue_timeout_ms = 1'000;  // for "100 Continue"; then the body is sent all the same
   Limits limits = {};                    // of the answer's head
 };
 
@@ -51,6 +53,7 @@ class Client {
     std::string host;
     FieldList fields = {};
     std::string body = {};
+    bool expects_continue = false;  // says "Expect: 100-continue"; for begin()
   };
   // Sends the request and reads the answer's head. Informational answers (1xx) are read over.
   Task<Result<Response>> request(Request request);
@@ -59,6 +62,10 @@ class Client {
   // `request.body` is not looked at. send() fails with kBroken also when the server has answered and closed early: its
   // answer may still be had by response().
   Task<Status> begin(Request request, std::optional<uint64_t> length);
+  // Behind begin() with expects_continue. True: the body may be sent (the server says so, or nothing: servers that do
+  // not know of it are silent). False: the server has answered; send() and end() are left out, and the connection does
+  // not serve again.
+  Task<Result<bool>> await_continue();
   Task<Status> send(std::string_view piece);
   Task<Status> end();
   Task<Result<Response>> response();
@@ -76,7 +83,9 @@ class Client {
 
  private:
   Task<Status> write(std::string_view bytes);
+  struct Patience;
   Task<Status> fill();
+  Task<void> fill_for(Patience& patience);
   [[nodiscard]] std::string_view unread() const { return in_.view().substr(used_); }
   std::string server_name() const { return stream_->remote().text(); }
 

@@ -105,8 +105,27 @@ Task<Result<ClientPool::Lease>> ClientPool::connect() {
 }
 
 Task<void> ClientPool::connect_into(Connecting& state) {
-  state.outcome.emplace(co_await network_.connect(reactor_, options_.to));
+  state.outcome.emplace(co_await connect_to_any());
   state.timer.arm_after(0);
+}
+
+Task<Result<std::unique_ptr<env::Stream>>> ClientPool::connect_to_any() {
+  if (!options_.to.unix_path.empty()) co_return co_await network_.connect(reactor_, options_.to);
+  if (hosts_.empty()) {
+    Result<std::vector<std::string>> found = co_await network_.resolve(reactor_, options_.to.host);
+    if (!found.ok()) co_return forward_error(found);
+    hosts_ = std::move(*found);
+  }
+  const std::vector<std::string> hosts = hosts_;  // others may look the name up meanwhile
+  Error last(make_error_code(env::NetErrc::kInvalid), "http: " + options_.to.host + " has no address");
+  for (const std::string& host : hosts) {
+    auto stream =
+        co_await network_.connect(reactor_, env::Address{.host = host, .port = options_.to.port, .unix_path = {}});
+    if (stream.ok()) co_return stream;
+    last = stream.error();
+  }
+  hosts_.clear();
+  co_return std::unexpected<Error>(std::move(last));
 }
 
 void ClientPool::give_back(std::unique_ptr<Client> client) {

@@ -19,6 +19,7 @@
 #include <memory>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "base/result.h"
 #include "base/task.h"
@@ -33,6 +34,8 @@ class TlsContext;
 namespace keelson::net::http {
 
 struct ClientPoolOptions {
+  // Whose host may be a name: it is looked up when a connection is made, and again after one could not be. Its
+  // addresses are tried in the order in which the network gives them.
   env::Address to;
   TlsContext* tls = nullptr;     // a client context, or none; outlives the pool
   std::string server_name = {};  // what the server's certificate must carry
@@ -103,10 +106,12 @@ class ClientPool {
   void drop_old();
   Task<Result<Lease>> connect();
   Task<void> connect_into(Connecting& state);
+  Task<Result<std::unique_ptr<env::Stream>>> connect_to_any();
 
   env::Network& network_;
   env::Reactor& reactor_;
   const ClientPoolOptions options_;
+  std::vector<std::string> hosts_;  // numeric; empty: not looked up, or none of them answered
   size_t open_ = 0;
   std::deque<Idle> idle_;  // the one that served last stands last
   std::deque<Waiter*> waiters_;

@@ -15,6 +15,10 @@ using env::sim::kSecond;
 using env::sim::World;
 
 Task<void> answer(Exchange& exchange) {
+  if (exchange.request().path() == "/refused") {
+    (void)co_await exchange.respond(403, "text/plain", "no");
+    co_return;
+  }
   if (exchange.request().path() == "/slow") co_await env::sleep_for(exchange.reactor(), 5 * kSecond);
   Result<std::string> body = co_await exchange.read_all(16 << 20);
   if (!body.ok()) co_return;
@@ -132,6 +136,65 @@ TEST_F(ClientPoolTest, StreamsBodies) {
   EXPECT_EQ(world_.run(machine_.reactor(), upload(*pool_, 5'000'000)), "/up 5000000");
   EXPECT_EQ(world_.run(machine_.reactor(), upload(*pool_, std::nullopt)), "/up 5000000");
   EXPECT_EQ(server_->counts().connections_accepted, 1u);
+}
+
+// "status bytes-sent" of a request that asks first (RFC 9110 §10.1.1).
+Task<std::string> ask_first(ClientPool& pool, std::string target) {
+  Result<ClientPool::Lease> lease = co_await pool.acquire();
+  if (!lease.ok()) co_return lease.error().message();
+  Client& client = **lease;
+  Client::Request request;
+  request.method = "PUT";
+  request.target = std::move(target);
+  request.host = "h";
+  request.expects_continue = true;
+  const std::string body(100'000, 'x');
+  if (Status begun = co_await client.begin(std::move(request), body.size()); !begun.ok()) {
+    co_return begun.error().message();
+  }
+  Result<bool> may_go = co_await client.await_continue();
+  if (!may_go.ok()) co_return may_go.error().message();
+  if (*may_go) {
+    if (Status sent = co_await client.send(body); !sent.ok()) co_return sent.error().message();
+    if (Status ended = co_await client.end(); !ended.ok()) co_return ended.error().message();
+  }
+  Result<Response> head = co_await client.response();
+  if (!head.ok()) co_return head.error().message();
+  Result<std::string> answered = co_await client.read_all(100);
+  co_return std::to_string(head->status) + " " + (*may_go ? "sent" : "kept") + " " +
+      (answered.ok() ? *answered : answered.error().message());
+}
+
+TEST_F(ClientPoolTest, AsksBeforeItSendsABody) {
+  set_up();
+  EXPECT_EQ(world_.run(machine_.reactor(), ask_first(*pool_, "/up")), "200 sent /up 100000");
+  EXPECT_EQ(world_.run(machine_.reactor(), ask_first(*pool_, "/up")), "200 sent /up 100000");
+  EXPECT_EQ(server_->counts().connections_accepted, 1u);
+  const uint64_t before = server_->counts().bytes_received;
+  EXPECT_EQ(world_.run(machine_.reactor(), ask_first(*pool_, "/refused")), "403 kept no");
+  EXPECT_LT(server_->counts().bytes_received - before, 1000u);
+  EXPECT_EQ(pool_->idle_count(), 0u);  // the server still waits for a body there
+}
+
+TEST_F(ClientPoolTest, DoesNotWaitForeverForAContinue) {
+  set_up({}, {.to = {}, .client = {.continue_timeout_ms = 500}});
+  const int64_t began = world_.now_ns();
+  EXPECT_EQ(world_.run(machine_.reactor(), ask_first(*pool_, "/slow")), "200 sent /slow 100000");
+  EXPECT_LT(world_.now_ns() - began, 6 * kSecond);
+  world_.partition(node_, machine_);
+  EXPECT_TRUE(world_.run(machine_.reactor(), ask_first(*pool_, "/up"), 600 * kSecond).starts_with("http: "));
+}
+
+TEST_F(ClientPoolTest, LooksNamesUp) {
+  set_up();
+  ClientPoolOptions options{.to = server_->addresses().front(), .connect_timeout_ms = 1000};
+  options.to.host = "nowhere.invalid";
+  EXPECT_TRUE(
+      world_.run(machine_.reactor(), [](env::Network& network, env::Reactor& on, ClientPoolOptions with) -> Task<bool> {
+        ClientPool pool(network, on, std::move(with));
+        Result<ClientPool::Lease> lease = co_await pool.acquire();
+        co_return !lease.ok() && pool.open_count() == 0;
+      }(machine_.env().network(), machine_.reactor(), options)));
 }
 
 }  // namespace

@@ -133,12 +133,55 @@ std::optional<int64_t> parse_asctime_date(std::string_view text) {
 
 bool is_weak(std::string_view tag) { return tag.starts_with("W/"); }
 std::string_view opaque(std::string_view tag) { return is_weak(tag) ? tag.substr(2) : tag; }
+std::string_view without_quotes(std::string_view tag) {
+  return tag.size() >= 2 && tag.front() == '"' && tag.back() == '"' ? tag.substr(1, tag.size() - 2) : tag;
+}
 
-// All lines of the name as one list would be; true if any says so.
-bool any_line_matches(const Fields& fields, std::string_view name, std::string_view tag, bool is_strong) {
+// A position in a Range: digits alone. What does not fit is the largest number, which is beyond every end.
+std::optional<uint64_t> parse_position(std::string_view text) {
+  const bool are_digits =
+      !text.empty() && std::all_of(text.begin(), text.end(), [](char c) { return c >= '0' && c <= '9'; });
+  if (!are_digits) return std::nullopt;
+  return parse_uint64(text).value_or(UINT64_MAX);
+}
+
+// The order of §13.2.2. Of If-Match and If-None-Match: whether they match, if they are there.
+Precondition decide(bool is_read, std::optional<bool> match, std::optional<bool> none_match,
+                    std::optional<std::string_view> unmodified_since, std::optional<std::string_view> modified_since,
+                    const Validators& target) {
+  if (match) {
+    if (!*match) return Precondition::kFailed;
+  } else if (unmodified_since) {
+    const std::optional<int64_t> date = parse_http_date(*unmodified_since);
+    if (date && target.modified_s && *target.modified_s > *date) return Precondition::kFailed;
+  }
+  if (none_match) {
+    if (*none_match) return is_read ? Precondition::kNotModified : Precondition::kFailed;
+  } else if (modified_since && is_read) {
+    const std::optional<int64_t> date = parse_http_date(*modified_since);
+    if (date && target.modified_s && *target.modified_s <= *date) return Precondition::kNotModified;
+  }
+  return Precondition::kHolds;
+}
+
+// All lines of the name as one list would be. nullopt: there is none.
+std::optional<bool> any_line_matches(const Fields& fields, std::string_view name, std::string_view tag,
+                                     bool is_strong) {
+  if (!fields.has(name)) return std::nullopt;
   return std::any_of(fields.begin(), fields.end(), [&](const Field& line) {
     return equal_ignoring_case(line.name, name) && etag_list_matches(line.value, tag, is_strong);
   });
+}
+
+// With and without quotes, weak and strong, "," between them.
+bool lenient_list_matches(std::string_view list, std::string_view tag) {
+  while (true) {
+    const size_t end = std::min(list.find(','), list.size());
+    const std::string_view one = trim_blanks(list.substr(0, end));
+    if (one == "*" || without_quotes(opaque(one)) == without_quotes(opaque(tag))) return true;
+    if (end == list.size()) return false;
+    list.remove_prefix(end + 1);
+  }
 }
 
 }  // namespace
@@ -149,8 +192,9 @@ std::optional<int64_t> parse_http_date(std::string_view text) {
   return parse_asctime_date(text);
 }
 
-bool etag_list_matches(std::string_view list, std::string_view tag, bool is_strong) {
+bool etag_list_matches(std::string_view list, std::string_view tag, bool is_strong, TagRules rules) {
   if (tag.empty()) return false;
+  if (rules == TagRules::kLenient) return lenient_list_matches(list, tag);
   if (trim_blanks(list) == "*") return true;
   while (true) {
     while (!list.empty() && (list.front() == ',' || list.front() == ' ' || list.front() == '\t')) list.remove_prefix(1);
@@ -166,22 +210,19 @@ bool etag_list_matches(std::string_view list, std::string_view tag, bool is_stro
 }
 
 Precondition check_preconditions(std::string_view method, const Fields& fields, const Validators& target) {
-  const bool is_read = method == "GET" || method == "HEAD";
-  if (fields.has("If-Match")) {
-    if (!any_line_matches(fields, "If-Match", target.etag, true)) return Precondition::kFailed;
-  } else if (const auto since = fields.find("If-Unmodified-Since")) {
-    const std::optional<int64_t> date = parse_http_date(*since);
-    if (date && target.modified_s && *target.modified_s > *date) return Precondition::kFailed;
-  }
-  if (fields.has("If-None-Match")) {
-    if (any_line_matches(fields, "If-None-Match", target.etag, false)) {
-      return is_read ? Precondition::kNotModified : Precondition::kFailed;
-    }
-  } else if (const auto since = fields.find("If-Modified-Since"); since && is_read) {
-    const std::optional<int64_t> date = parse_http_date(*since);
-    if (date && target.modified_s && *target.modified_s <= *date) return Precondition::kNotModified;
-  }
-  return Precondition::kHolds;
+  return decide(method == "GET" || method == "HEAD", any_line_matches(fields, "If-Match", target.etag, true),
+                any_line_matches(fields, "If-None-Match", target.etag, false), fields.find("If-Unmodified-Since"),
+                fields.find("If-Modified-Since"), target);
+}
+
+Precondition check_preconditions(const PreconditionFields& fields, bool is_read, const Validators& target,
+                                 TagRules rules) {
+  const auto matches = [&](const std::optional<std::string_view>& list, bool is_strong) -> std::optional<bool> {
+    if (!list) return std::nullopt;
+    return etag_list_matches(*list, target.etag, is_strong, rules);
+  };
+  return decide(is_read, matches(fields.if_match, true), matches(fields.if_none_match, false),
+                fields.if_unmodified_since, fields.if_modified_since, target);
 }
 
 RangeOutcome parse_range(std::string_view value, uint64_t size, size_t ranges_max, std::vector<ByteRange>& ranges) {
@@ -189,6 +230,8 @@ RangeOutcome parse_range(std::string_view value, uint64_t size, size_t ranges_ma
   constexpr std::string_view kUnit = "bytes=";
   if (!equal_ignoring_case(value.substr(0, kUnit.size()), kUnit)) return RangeOutcome::kWhole;
   std::string_view rest = value.substr(kUnit.size());
+  // Blanks stand around commas alone (§5.6.1).
+  if (rest != trim_blanks(rest)) return RangeOutcome::kWhole;
   size_t count = 0;
   while (true) {
     const size_t comma = rest.find(',');
@@ -197,12 +240,14 @@ RangeOutcome parse_range(std::string_view value, uint64_t size, size_t ranges_ma
     if (dash == std::string_view::npos || ++count > ranges_max) return RangeOutcome::kWhole;
     const std::string_view from = one.substr(0, dash);
     const std::string_view to = one.substr(dash + 1);
-    const std::optional<uint64_t> first = parse_uint64(from);
-    const std::optional<uint64_t> last = parse_uint64(to);
+    const std::optional<uint64_t> first = parse_position(from);
+    const std::optional<uint64_t> last = parse_position(to);
     if ((!from.empty() && !first) || (!to.empty() && !last) || (!first && !last)) return RangeOutcome::kWhole;
     if (first && last && *last < *first) return RangeOutcome::kWhole;
     if (!first) {  // the last so many bytes
-      if (*last != 0 && size != 0) ranges.push_back({size - std::min(*last, size), size - 1});
+      // The last bytes of nothing can be had, but no Content-Range can say so.
+      if (*last != 0 && size == 0) return RangeOutcome::kWhole;
+      if (*last != 0) ranges.push_back({size - std::min(*last, size), size - 1});
     } else if (*first < size) {
       ranges.push_back({*first, last ? std::min(*last, size - 1) : size - 1});
     }
@@ -214,12 +259,15 @@ RangeOutcome parse_range(std::string_view value, uint64_t size, size_t ranges_ma
 
 bool range_applies(const Fields& fields, const Validators& target) {
   const std::optional<std::string_view> condition = fields.find("If-Range");
-  if (!condition) return true;
-  if (condition->starts_with('"') || is_weak(*condition)) {
-    return !is_weak(*condition) && !is_weak(target.etag) && *condition == target.etag;
-  }
-  const std::optional<int64_t> date = parse_http_date(*condition);
-  return date && target.modified_s && *date == *target.modified_s;
+  return !condition || range_applies(*condition, target, TagRules::kRfc9110);
+}
+
+bool range_applies(std::string_view if_range, const Validators& target, TagRules rules) {
+  if (is_weak(if_range)) return false;
+  if (if_range.starts_with('"')) return !is_weak(target.etag) && if_range == target.etag;
+  const std::optional<int64_t> date = parse_http_date(if_range);
+  if (!date) return rules == TagRules::kLenient && !if_range.empty() && if_range == without_quotes(target.etag);
+  return target.modified_s && *date == *target.modified_s;
 }
 
 }  // namespace keelson::net::http

@@ -116,10 +116,13 @@ TEST(Ranges, AreReadAsTheRfcSays) {  // RFC 9110 §14.1.2
   EXPECT_EQ(read("bytes=10000-", 10'000), "416");
   EXPECT_EQ(read("bytes=-0", 10'000), "416");
   EXPECT_EQ(read("bytes=0-", 0), "416");
-  EXPECT_EQ(read("bytes=-5", 0), "416");
+  EXPECT_EQ(read("bytes=99999999999999999999-", 10'000), "416");
+  EXPECT_EQ(read("bytes=5-18446744073709551616", 10'000), "5-9999");
+  EXPECT_EQ(read("bytes=-5", 0), "whole");
+  EXPECT_EQ(read("bytes=-0", 0), "416");
   for (std::string_view ignored :
        {"", "bytes", "bytes=", "bytes=-", "bytes=a-b", "bytes=5-4", "lines=1-2", "bytes=1-2,x", "bytes=0-1,2-3,4-5,6-7",
-        "bytes= 1 - 2", "bytes=99999999999999999999-"}) {
+        "bytes= 1 - 2", "bytes= -1", "bytes= 0-0, -1"}) {
     EXPECT_EQ(read(ignored, 10'000), "whole") << ignored;
   }
 }
@@ -138,6 +141,40 @@ TEST(Ranges, IfRangeNeedsAStrongMatch) {  // RFC 9110 §13.1.5
   EXPECT_TRUE(applies(then));
   EXPECT_FALSE(applies(after));
   EXPECT_FALSE(applies("nonsense"));
+}
+
+// What S3's clients rely on: tags without quotes, weak ones in If-Match, dates to the second.
+TEST(Preconditions, LenientTagsAreComparedAsS3Does) {
+  const std::string then = format_http_date(1'000'500), before = format_http_date(999'000);
+  const Validators target{.etag = "\"abc\"", .modified_s = 1000};
+  using enum Precondition;
+  const auto check = [&](PreconditionFields fields) {
+    return check_preconditions(fields, true, target, TagRules::kLenient);
+  };
+  EXPECT_EQ(check({}), kHolds);
+  for (std::string_view match : {"\"abc\"", "\"x\", W/\"abc\"", "*", "abc", "x,abc", " abc "}) {
+    EXPECT_EQ(check({.if_match = match}), kHolds) << match;
+    EXPECT_EQ(check({.if_none_match = match}), kNotModified) << match;
+  }
+  for (std::string_view other : {"\"x\"", "", "ab", "\"abc", "abcd,"}) {
+    EXPECT_EQ(check({.if_match = other}), kFailed) << other;
+    EXPECT_EQ(check({.if_none_match = other}), kHolds) << other;
+  }
+  EXPECT_EQ(check({.if_modified_since = then}), kNotModified);
+  EXPECT_EQ(check({.if_modified_since = before}), kHolds);
+  EXPECT_EQ(check({.if_unmodified_since = then}), kHolds);
+  EXPECT_EQ(check({.if_unmodified_since = before}), kFailed);
+  EXPECT_EQ(check({.if_match = "\"abc\"", .if_unmodified_since = before}), kHolds);
+  EXPECT_EQ(check({.if_none_match = "\"x\"", .if_modified_since = then}), kHolds);
+  EXPECT_EQ(check({.if_modified_since = "rubbish"}), kHolds);
+  EXPECT_EQ(check_preconditions({.if_none_match = "abc"}, false, target, TagRules::kLenient), kFailed);
+  for (std::string_view good : {std::string_view("\"abc\""), std::string_view("abc"), std::string_view(then)}) {
+    EXPECT_TRUE(range_applies(good, target, TagRules::kLenient)) << good;
+  }
+  for (std::string_view other : {std::string_view("\"x\""), std::string_view("W/\"abc\""), std::string_view(before),
+                                 std::string_view("rubbish"), std::string_view()}) {
+    EXPECT_FALSE(range_applies(other, target, TagRules::kLenient)) << other;
+  }
 }
 
 }  // namespace

@@ -42,6 +42,7 @@
 #include "net/http/fields.h"
 #include "net/http/message.h"
 #include "net/http/url.h"
+#include "net/tls_stream.h"
 
 namespace keelson::net::http {
 
@@ -107,6 +108,8 @@ class Exchange {
   [[nodiscard]] virtual const Request& request() const = 0;
   [[nodiscard]] const env::Address& remote() const { return request().remote(); }
   [[nodiscard]] virtual env::Reactor& reactor() = 0;
+  // Of the connection; empty if it is a plain one.
+  [[nodiscard]] virtual TlsDetails tls_details() const { return {}; }
 
   // The Content-Length; nullopt when the client did not say how much will come. 0 without a body.
   [[nodiscard]] virtual std::optional<uint64_t> body_length() const = 0;

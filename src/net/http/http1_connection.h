@@ -41,6 +41,7 @@ class Http1Connection final : public Exchange, public ServerConnection, private 
   // Exchange.
   const Request& request() const override { return request_; }
   env::Reactor& reactor() override { return local_.reactor(); }
+  TlsDetails tls_details() const override { return TlsContext::details_of(*stream_); }
   std::optional<uint64_t> body_length() const override;
   bool has_body() const override { return head_.framing.kind != Framing::Kind::kNone; }
   Task<Result<std::string_view>> read_body() override;

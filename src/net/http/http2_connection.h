@@ -1,15 +1,19 @@
-// One connection of the server that speaks HTTP/2 (RFC 9113), by libnghttp2 over memory.
+// One connection of the server that speaks HTTP/2 (RFC 9113).
 //
-// Frames that come are fed to the library, which checks their order, the header fields (§8) and the windows (§5.2); its
-// frames are gathered and leave at the end of the turn. Each stream is an Exchange whose handler runs beside the
-// others. The windows follow the handlers: bytes of a body are acknowledged when read_body() has handed them out, and
-// the library asks for content when the client's window has room.
+// Frames are taken from the buffer that they were received in (http2_receive.cc); each stream is an Exchange whose
+// handler runs beside the others, and begins as soon as its header is there. What is to be sent is written as frames
+// into the connection's output and leaves at the end of the turn: header blocks and control frames when they arise,
+// content as far as the windows (§5.2) and the output have room, the streams taking turns. The windows for what the
+// client sends follow the handlers: bytes of a body are acknowledged when read_body() has handed them out.
 //
-// Against floods: a bucket of control frames (ServerOptions), streams whose handlers are still at work count as open
-// even after the client has reset them (CVE-2023-44487), fields past the limits are dropped and answered with 431, and
-// the library bounds CONTINUATION frames and queued acknowledgements.
+// Against floods: a bucket of control frames (ServerOptions); streams whose handlers are still at work count as open
+// even after the client has reset them (CVE-2023-44487); fields past the limits are dropped and answered with 431;
+// header blocks and their CONTINUATION frames are bounded (CVE-2024-28182); and when a client takes nothing of what is
+// sent to it, nothing more is read from it.
 #pragma once
 
+#include <array>
+#include <coroutine>
 #include <cstdint>
 #include <memory>
 #include <string>
@@ -19,19 +23,14 @@
 #include "base/buffer.h"
 #include "base/task.h"
 #include "env/network.h"
+#include "net/http/hpack.h"
+#include "net/http/http2_frames.h"
 #include "net/http/server_local.h"
-
-struct nghttp2_session;
 
 namespace keelson::net::http {
 
 class Http2Exchange;
-
-// Memory that a connection's answers are put together in.
-struct Http2Scratch {
-  std::string names;
-  std::vector<Field> lines;
-};
+class Http2Run;
 
 class Http2Connection final : public ServerConnection {
  public:
@@ -53,41 +52,97 @@ class Http2Connection final : public ServerConnection {
 
  private:
   friend class Http2Exchange;
-  struct Callbacks;  // what the library calls
-  struct FreeSession {
-    void operator()(nghttp2_session* session) const;
-  };
+  struct AllGone;
 
-  void open_session();
-  bool feed(std::string_view bytes);
-  void run_ready();
+  void send_preface();
+  // --- what comes (http2_receive.cc)
+  // Takes the whole frames that were received. False: the connection ends.
+  [[nodiscard]] bool feed();
+  // An error of the connection (§5.4.1), or kNone.
+  Http2Error take_frame(const FrameHead& head, std::string_view payload);
+  Http2Error take_data(const FrameHead& head, std::string_view payload);
+  Http2Error take_for_closed(uint32_t stream, const Http2Exchange* exchange);
+  Http2Error take_headers(const FrameHead& head, std::string_view payload);
+  Http2Error take_continuation(const FrameHead& head, std::string_view payload);
+  Http2Error take_block(std::string_view block);
+  Http2Error open_stream(std::string_view block);
+  Http2Error take_trailers(Http2Exchange& exchange, std::string_view block);
+  Http2Error skip_block(std::string_view block);
+  Http2Error take_settings(const FrameHead& head, std::string_view payload);
+  Http2Error take_setting(SettingId id, uint32_t value);
+  Http2Error take_window_update(const FrameHead& head, std::string_view payload);
+  Http2Error take_rst_stream(const FrameHead& head, std::string_view payload);
+  Http2Error take_ping(const FrameHead& head, std::string_view payload);
+  // One more frame of the kinds that floods are made of; an error when there were too many.
+  Http2Error take_control();
+
+  // --- what goes
+  // The client's bytes were read, or dropped: its window opens again.
+  void acknowledge(size_t bytes);
+  void reset_stream(Http2Exchange& exchange, Http2Error error);
+  // The exchange has content to send, or an end.
+  void want_send(Http2Exchange& exchange);
+  // The same, but not before the turn's end, so that more can gather.
+  void queue(Http2Exchange& exchange);
+  // True: there is more, which the output has no room for.
+  bool send_content();
   void pump();
   Task<void> pump_when_drained();
-  Task<void> run_handler(Http2Exchange& exchange);
+  // Says GOAWAY; nothing more is taken from the client.
+  void end_connection(Http2Error error);
+
+  // --- streams
+  [[nodiscard]] Http2Exchange* find(uint32_t stream);
+  Http2Exchange& add_exchange(uint32_t stream);
+  void start(Http2Exchange& exchange);
+  Http2Run run_handler(Http2Exchange& exchange);
   static Task<void> answer_fault(Http2Exchange& exchange, Fault fault);
+  // Something is to be done for the stream at the end of the turn.
+  void wake_later(uint32_t stream);
+  void run_ready();
+  void drop_if_over(Http2Exchange& exchange);
+  void remember_closed(uint32_t stream, bool was_reset_here);
   Task<void> linger();
-  // Something is to be done for the stream once the library has returned.
-  void wake_later(int32_t stream_id);
-  void drop_if_over(int32_t stream_id);
-  [[nodiscard]] Http2Exchange* find(int32_t stream_id);
-  void add_exchange(int32_t stream_id);
-  // One more frame of the kinds that floods are made of; false when there were too many.
-  bool take_control();
-  void end_connection(uint32_t error_code);
   void update_idle();
 
   std::unique_ptr<env::Stream> stream_;
   const bool is_tls_;
   Output output_;
   Buffer in_;
-  std::unique_ptr<nghttp2_session, FreeSession> session_;
+  HpackDecoder decoder_;
+  HpackEncoder encoder_;
   // Whose handler runs or whose stream is open, in no order; some tens at most, and mostly asked for again.
   std::vector<std::unique_ptr<Http2Exchange>> exchanges_;
   std::vector<std::unique_ptr<Http2Exchange>> spare_;
   Http2Exchange* last_found_ = nullptr;
-  Http2Scratch scratch_;
-  std::vector<int32_t> ready_;
-  bool is_pumping_ = false;
+  std::vector<uint32_t> ready_;
+  std::vector<Http2Exchange*> senders_;  // with content that the windows let go, in the order of their turns
+
+  // Streams of the client.
+  uint32_t last_stream_ = 0;
+  // The last that are closed, and whether it was us who reset them: then what was under way is no fault.
+  struct Closed {
+    uint32_t stream = 0;
+    bool was_reset_here = false;
+  };
+  static constexpr size_t kClosedRemembered = 128;
+  std::array<Closed, kClosedRemembered> closed_{};
+  size_t closed_count_ = 0;
+  // A header block that has begun (§4.3): nothing but its CONTINUATION frames may come.
+  FrameHead block_head_;
+  Buffer block_;
+  uint32_t continuations_ = 0;
+  bool is_in_block_ = false;
+
+  // Windows: what may be sent to the client, and what it may send (§6.9).
+  int64_t send_window_ = kFirstWindowBytes;
+  int64_t first_send_window_ = kFirstWindowBytes;  // of a stream
+  int64_t receive_window_ = kFirstWindowBytes;
+  int64_t first_receive_window_ = kFirstWindowBytes;  // of a stream; ours when the client has heard of it
+  size_t acknowledged_ = 0;                           // and not yet said
+
+  bool has_preface_ = false;
+  bool has_settings_ = false;
   bool is_pumping_later_ = false;
   bool is_flooded_ = false;
   bool is_shut_down_ = false;
@@ -96,6 +151,8 @@ class Http2Connection final : public ServerConnection {
   Deadline overdue_at_ = 0;
   double control_tokens_;
   uint32_t control_tick_ = 0;
+  std::coroutine_handle<> gone_waiter_;    // run(), until all exchanges are gone
+  env::Timer gone_;                        // resumes it
   env::Timer again_;                       // more was ready than one turn does
   std::unique_ptr<env::TaskScope> tasks_;  // last: its coroutines use the rest
 };

@@ -2,6 +2,7 @@
 #include <gtest/gtest.h>
 #include <nghttp2/nghttp2.h>
 
+#include <algorithm>
 #include <functional>
 #include <map>
 #include <string>
@@ -218,6 +219,8 @@ Task<void> answer(Exchange& exchange, Seen& seen) {
       seen.sent_bytes += 100'000;
     }
     (void)co_await exchange.end();
+  } else if (path == "/thirty") {
+    (void)co_await exchange.respond(200, "text/plain", std::string(30'000, 't'));
   } else if (path == "/never") {
     co_await env::sleep_for(exchange.reactor(), 3600 * kSecond);
   } else if (path == "/slow") {
@@ -340,6 +343,22 @@ TEST_F(Http2Test, StreamsRunBesideEachOther) {
   for (int32_t id : ids) EXPECT_EQ(client_->reply(id).body, body);
   ASSERT_TRUE(run_until([&] { return client_->reply(slow).is_closed; }));
   EXPECT_EQ(client_->reply(slow).body, "at last");
+}
+
+TEST_F(Http2Test, AnswersThatFillTheOutputAllArrive) {
+  set_up(1);
+  // Nothing that the client has to say would wake the server up again.
+  const nghttp2_settings_entry window = {NGHTTP2_SETTINGS_INITIAL_WINDOW_SIZE, 1 << 20};
+  nghttp2_submit_settings(client_->session(), NGHTTP2_FLAG_NONE, &window, 1);
+  nghttp2_session_set_local_window_size(client_->session(), NGHTTP2_FLAG_NONE, 0, 1 << 28);
+  client_->acknowledges = false;
+  std::vector<int32_t> ids;
+  for (int i = 0; i < 100; ++i) ids.push_back(client_->submit("GET", "/thirty"));
+  const auto are_closed = [&] {
+    return std::all_of(ids.begin(), ids.end(), [&](int32_t id) { return client_->reply(id).is_closed; });
+  };
+  EXPECT_TRUE(world_->run(machine_->reactor(), client_->run_until(are_closed), 5 * kSecond));
+  for (int32_t id : ids) EXPECT_EQ(client_->reply(id).body.size(), 30'000u);
 }
 
 TEST_F(Http2Test, FieldsAndTrailersGoBothWays) {  // RFC 9113 §8.1, §8.2, §8.3

@@ -65,6 +65,9 @@ inline constexpr CharClass kTokenChars = CharClass::of([](char c) {
   return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') ||
          std::string_view("!#$%&'*+-.^_`|~").find(c) != std::string_view::npos;
 });
+// RFC 9113 §8.2.1: a name in HTTP/2.
+inline constexpr CharClass kLowerTokenChars =
+    CharClass::of([](char c) { return kTokenChars.has(c) && !(c >= 'A' && c <= 'Z'); });
 // What a request target may hold: visible ASCII but "#". RFC 3986 §2 leaves out some more ("<>\^`{|}), which browsers
 // send unescaped in queries all the same (URL Standard, "query percent-encode set"); none of them can end a line or a
 // target, so they are let through, as llhttp does.

@@ -9,8 +9,6 @@ namespace keelson::s3 {
 
 namespace {
 
-constexpr std::string_view kAllUsers = "http://acs.amazonaws.com/groups/global/AllUsers";
-constexpr std::string_view kAuthenticatedUsers = "http://acs.amazonaws.com/groups/global/AuthenticatedUsers";
 constexpr std::string_view kXsi = "xmlns:xsi=\"http://www.w3.org/2001/XMLSchema-instance\" xsi:type=";
 constexpr size_t kGrantsMax = 100;
 
@@ -34,10 +32,12 @@ std::string_view trim(std::string_view text) {
 }
 
 S3Result<> add_group(Acl& acl, std::string_view uri, uint8_t bits) {
-  if (uri == kAllUsers) {
+  if (uri == kAllUsersGroup) {
     acl.everybody |= bits;
-  } else if (uri == kAuthenticatedUsers) {
+  } else if (uri == kAuthenticatedUsersGroup) {
     acl.signed_in |= bits;
+  } else if (uri == kLogDeliveryGroup) {
+    acl.log_delivery |= bits;
   } else {
     return invalid_argument("Invalid group uri", "uri", std::string(uri));
   }
@@ -94,13 +94,15 @@ void write_grants(XmlWriter& xml, std::string_view group, uint8_t bits) {
 std::string Acl::stored() const {
   constexpr std::string_view kDigits = "0123456789abcdef";
   if (is_private()) return {};
-  return {kDigits[everybody & 15], kDigits[signed_in & 15]};
+  std::string text{kDigits[everybody & 15], kDigits[signed_in & 15]};
+  if (log_delivery != 0) text.push_back(kDigits[log_delivery & 15]);
+  return text;
 }
 
 Acl Acl::load(std::string_view stored) {
   const auto value = [](char c) { return static_cast<uint8_t>(c >= 'a' ? c - 'a' + 10 : c - '0'); };
-  if (stored.size() != 2) return {};
-  return {value(stored[0]), value(stored[1])};
+  if (stored.size() != 2 && stored.size() != 3) return {};
+  return {value(stored[0]), value(stored[1]), stored.size() == 3 ? value(stored[2]) : uint8_t{0}};
 }
 
 std::string Acl::document() const {
@@ -118,8 +120,9 @@ std::string Acl::document() const {
   xml.close("Grantee");
   xml.element("Permission", "FULL_CONTROL");
   xml.close("Grant");
-  write_grants(xml, kAllUsers, everybody);
-  write_grants(xml, kAuthenticatedUsers, signed_in);
+  write_grants(xml, kAllUsersGroup, everybody);
+  write_grants(xml, kAuthenticatedUsersGroup, signed_in);
+  write_grants(xml, kLogDeliveryGroup, log_delivery);
   xml.close("AccessControlList");
   xml.close("AccessControlPolicy");
   return xml.take();
@@ -130,6 +133,9 @@ std::optional<Acl> canned_acl(std::string_view name) {
   if (name == "public-read") return Acl{.everybody = kAclRead, .signed_in = 0};
   if (name == "public-read-write") return Acl{.everybody = kAclRead | kAclWrite, .signed_in = 0};
   if (name == "authenticated-read") return Acl{.everybody = 0, .signed_in = kAclRead};
+  if (name == "log-delivery-write") {
+    return Acl{.everybody = 0, .signed_in = 0, .log_delivery = kAclWrite | kAclReadAcp};
+  }
   return std::nullopt;
 }
 

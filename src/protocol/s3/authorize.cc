@@ -52,9 +52,19 @@ void add_headers(const Call& call, PolicyRequest& request) {
       {"x-amz-acl", "s3:x-amz-acl"},
       {"x-amz-content-sha256", "s3:x-amz-content-sha256"},
       {"x-amz-copy-source", "s3:x-amz-copy-source"},
+      {"x-amz-grant-full-control", "s3:x-amz-grant-full-control"},
+      {"x-amz-grant-read", "s3:x-amz-grant-read"},
+      {"x-amz-grant-read-acp", "s3:x-amz-grant-read-acp"},
+      {"x-amz-grant-write", "s3:x-amz-grant-write"},
+      {"x-amz-grant-write-acp", "s3:x-amz-grant-write-acp"},
+      {"if-match", "s3:if-match"},
+      {"if-none-match", "s3:if-none-match"},
       {"x-amz-metadata-directive", "s3:x-amz-metadata-directive"},
       {"x-amz-server-side-encryption", "s3:x-amz-server-side-encryption"},
+      {"x-amz-server-side-encryption-customer-algorithm", "s3:x-amz-server-side-encryption-customer-algorithm"},
       {"x-amz-storage-class", "s3:x-amz-storage-class"},
+      {"x-amz-object-ownership", "s3:x-amz-object-ownership"},
+      {"x-amz-website-redirect-location", "s3:x-amz-website-redirect-location"},
       {"x-amz-object-lock-mode", "s3:object-lock-mode"},
       {"x-amz-object-lock-legal-hold", "s3:object-lock-legal-hold"},
       {"x-amz-object-lock-retain-until-date", "s3:object-lock-retain-until-date"},
@@ -92,6 +102,11 @@ PolicyRequest make_request(const Call& call, const Wish& wish, std::string& reso
     resource = bucket_arn(call.place.bucket.empty() ? "*" : call.place.bucket);
   }
   request.resource = resource;
+  const auto needs_context = [](const auto& policy) { return policy && policy->needs_context(); };
+  if (!(wish.bucket != nullptr && needs_context(wish.bucket->policy)) &&
+      !(call.key && needs_context(call.key->parsed_policy))) {
+    return request;
+  }
   const net::http::Request& sent = call.exchange.request();
   auto& context = request.context;
   context.emplace_back("aws:sourceip", sent.remote().host);
@@ -99,7 +114,11 @@ PolicyRequest make_request(const Call& call, const Wish& wish, std::string& reso
   context.emplace_back("aws:currenttime", format_iso8601(call.now_ms));
   context.emplace_back("aws:epochtime", std::to_string(call.now_ms / 1000));
   context.emplace_back("aws:principaltype", call.key ? (call.is_root() ? "Account" : "User") : "Anonymous");
+  context.emplace_back("aws:requestedregion", call.service.options().region);
+  context.emplace_back("aws:resourceaccount", kAccountId);
+  context.emplace_back("s3:resourceaccount", kAccountId);
   if (call.key) {
+    context.emplace_back("aws:principalaccount", kAccountId);
     context.emplace_back("aws:username", call.key->user);
     context.emplace_back("aws:userid", call.key->user);
     context.emplace_back("aws:principalarn", call.is_root() ? std::string(kAccountArn) : user_arn(call.key->user));
@@ -141,7 +160,9 @@ bool may(const Call& call, const Wish& wish) {
   if (call.is_root()) return true;
   if (bucket != nullptr && bucket->has_broken_policy) return false;
   if (of_key == Decision::kAllow || (of_bucket == Decision::kAllow && !is_restricted)) return true;
-  return acl_grants(call, wish);
+  const bool is_granted = acl_grants(call, wish);
+  if (is_granted) call.notes.used_acl = true;
+  return is_granted;
 }
 
 S3Result<> authorize(const Call& call, const Wish& wish) {

@@ -17,7 +17,10 @@ constexpr std::string_view kSignatureParameter = "chunk-signature=";
 constexpr std::string_view kTrailerSignature = "x-amz-trailer-signature";
 
 std::unexpected<S3Error> not_chunked(std::string why) {
-  return s3_fail(ErrorCode::kInvalidRequest, "The body is not aws-chunked as announced: " + std::move(why));
+  return s3_fail(ErrorCode::kIncompleteBody, "The body is not aws-chunked as announced: " + std::move(why));
+}
+std::unexpected<S3Error> bad_trailer(std::string why) {
+  return s3_fail(ErrorCode::kMalformedTrailerError, "The trailers are not well-formed: " + std::move(why));
 }
 
 std::string_view trim(std::string_view text) {
@@ -58,6 +61,8 @@ S3Result<bool> AwsChunkedDecoder::take_line(std::string_view& in) {
     line_.pop_back();
   } else if (state_ != State::kTrailer) {
     return not_chunked("a line does not end in CRLF");
+  } else {
+    has_bare_line_ = true;
   }
   return true;
 }
@@ -95,7 +100,19 @@ S3Result<> AwsChunkedDecoder::next(std::string_view& in, std::string_view& out) 
     if (!taken) return taken;
     line_.clear();
   }
-  if (state_ == State::kDone && !in.empty()) return not_chunked("something follows its end");
+  return state_ == State::kDone ? take_epilogue(in) : S3Result<>();
+}
+
+// A client that ends a trailer with LF writes an empty line more than there should be (minio-go).
+S3Result<> AwsChunkedDecoder::take_epilogue(std::string_view& in) {
+  constexpr std::string_view kLine = "\r\n";
+  while (!in.empty()) {
+    if (!has_bare_line_ || epilogue_bytes_ == kLine.size() || in.front() != kLine[epilogue_bytes_]) {
+      return not_chunked("something follows its end");
+    }
+    ++epilogue_bytes_;
+    in.remove_prefix(1);
+  }
   return {};
 }
 
@@ -161,11 +178,11 @@ S3Result<> AwsChunkedDecoder::take_trailer() {
     return check_trailers();
   }
   trailer_bytes_ += line_.size();
-  if (!options_.has_trailer) return not_chunked("it has trailers that were not announced");
-  if (trailer_bytes_ > kTrailerBytesMax) return not_chunked("its trailers are too long");
+  if (!options_.has_trailer) return bad_trailer("none were announced");
+  if (trailer_bytes_ > kTrailerBytesMax) return bad_trailer("they are too long");
   const std::string_view line = line_;
   const size_t colon = line.find(':');
-  if (colon == std::string_view::npos || colon == 0) return not_chunked("a trailer has no name");
+  if (colon == std::string_view::npos || colon == 0) return bad_trailer("one has no name");
   std::string name(trim(line.substr(0, colon)));
   for (char& c : name) {
     if (c >= 'A' && c <= 'Z') c = static_cast<char>(c - 'A' + 'a');

@@ -51,6 +51,7 @@ class AwsChunkedDecoder {
   S3Result<> end_chunk();
   S3Result<> take_trailer();
   S3Result<> check_trailers();
+  S3Result<> take_epilogue(std::string_view& in);
   [[nodiscard]] std::string chunk_signature(std::string_view data_hash) const;
 
   Options options_;
@@ -62,6 +63,8 @@ class AwsChunkedDecoder {
   std::string signature_;  // of the present chunk, as sent
   std::optional<Digest> hash_;
   std::string signed_trailers_;
+  bool has_bare_line_ = false;  // a trailer ended with LF alone
+  size_t epilogue_bytes_ = 0;
   std::string trailer_signature_;
   size_t trailer_bytes_ = 0;
   std::vector<std::pair<std::string, std::string>> trailers_;

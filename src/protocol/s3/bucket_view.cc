@@ -38,6 +38,9 @@ BucketView::BucketView(std::shared_ptr<const blob::Bucket> of) : bucket(std::mov
   cors = read_document<CorsConfiguration>(*this, kCorsDocument);
   lifecycle = read_document<LifecycleConfiguration>(*this, kLifecycleDocument);
   website = read_document<WebsiteConfiguration>(*this, kWebsiteDocument);
+  encryption = read_document<BucketEncryption>(*this, kEncryptionDocument);
+  has_broken_encryption = document(kEncryptionDocument) != nullptr && !encryption;
+  logging = read_document<BucketLogging>(*this, kLoggingDocument);
   lock = read_document<ObjectLockConfiguration>(*this, kObjectLockDocument).value_or(ObjectLockConfiguration{});
   access_block = read_document<PublicAccessBlock>(*this, kPublicAccessDocument).value_or(PublicAccessBlock{});
 }

@@ -9,6 +9,7 @@
 
 #include "engine/blob/object.h"
 #include "protocol/s3/acl.h"
+#include "protocol/s3/bucket_logging.h"
 #include "protocol/s3/cors.h"
 #include "protocol/s3/documents.h"
 #include "protocol/s3/lifecycle.h"
@@ -29,6 +30,8 @@ inline constexpr std::string_view kWebsiteDocument = "website";
 inline constexpr std::string_view kObjectLockDocument = "object-lock";
 inline constexpr std::string_view kOwnershipDocument = "ownership";
 inline constexpr std::string_view kPublicAccessDocument = "public-access-block";
+inline constexpr std::string_view kEncryptionDocument = "encryption";
+inline constexpr std::string_view kLoggingDocument = "logging";
 
 struct BucketView {
   explicit BucketView(std::shared_ptr<const blob::Bucket> of);
@@ -40,6 +43,9 @@ struct BucketView {
   std::optional<CorsConfiguration> cors;
   std::optional<LifecycleConfiguration> lifecycle;
   std::optional<WebsiteConfiguration> website;
+  std::optional<BucketEncryption> encryption;
+  bool has_broken_encryption = false;    // one is stored but cannot be read: nothing is written
+  std::optional<BucketLogging> logging;  // none: off
   ObjectLockConfiguration lock;
   PublicAccessBlock access_block;
   std::string ownership;

@@ -89,11 +89,13 @@ Task<bool> Call::respond(uint16_t answer_status, std::string_view content_type, 
   is_answered = true;
   status = answer_status;
   bytes_sent += content.size();
+  note_answered();
   co_return co_await exchange.respond(answer_status, content_type, content);
 }
 
 Task<bool> Call::respond_error(const S3Error& error) {
   const uint16_t code = error.spec().status;
+  if (code != 304) notes.error_code = error.spec().code;
   if (code == 304) co_return co_await respond_empty(code);
   const std::string document = error_document(error, request.raw_path, request_id, service.host_id());
   co_return co_await respond(code, kXml, document);

@@ -18,9 +18,31 @@
 #include "protocol/s3/request.h"
 #include "protocol/s3/service.h"
 #include "protocol/s3/signature_v4.h"
+#include "protocol/s3/sse.h"
 #include "protocol/s3/uri.h"
 
 namespace keelson::s3 {
+
+// What access logs (access_log.h) say of a request beside what the call knows anyway.
+struct AccessNotes {
+  std::optional<uint64_t> object_bytes;
+  std::string_view error_code;  // of the error table
+  bool used_acl = false;
+  int64_t received_ns = 0;  // 0: with its head
+  int64_t answered_ns = 0;
+  // DeleteObjects: a line for each key.
+  struct Deleted {
+    std::string key;
+    std::string version_id;
+    std::string_view error_code;
+    uint16_t status = 0;
+  };
+  std::vector<Deleted> deleted;
+  // Copies: what was read.
+  std::shared_ptr<const BucketView> source_bucket;
+  std::string source_key;
+  std::string source_version_id;
+};
 
 struct Call {
   Call(S3Service& of, net::http::Exchange& with);
@@ -50,11 +72,25 @@ struct Call {
   std::string payload_hash;       // with kHashed
   std::optional<ChunkSeed> seed;  // with kChunks and kChunksTrailer
 
+  // What the payload that is being written is sealed with (sse.h). Empty: it is not.
+  std::optional<Encryption> encryption;
+
   // What has been answered.
   bool is_answered = false;
   uint16_t status = 0;
   uint64_t bytes_received = 0;
   uint64_t bytes_sent = 0;
+  mutable AccessNotes notes;
+
+  // Are there lines to be written about this request?
+  [[nodiscard]] bool is_logged() const { return bucket && bucket->logging; }
+  // The last byte of the request is here; the first one of the answer leaves.
+  void note_received() {
+    if (is_logged()) notes.received_ns = service.clock().monotonic_ns();
+  }
+  void note_answered() {
+    if (is_logged() && notes.answered_ns == 0) notes.answered_ns = service.clock().monotonic_ns();
+  }
 
   [[nodiscard]] blobstore::Store& store() { return service.store(); }
   [[nodiscard]] std::string_view user() const { return key ? std::string_view(key->user) : std::string_view(); }

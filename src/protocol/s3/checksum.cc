@@ -22,6 +22,11 @@ constexpr Row kRows[] = {
     {ChecksumAlgorithm::kSha1, "SHA1", "x-amz-checksum-sha1", "ChecksumSHA1", 20},
     {ChecksumAlgorithm::kSha256, "SHA256", "x-amz-checksum-sha256", "ChecksumSHA256", 32},
     {ChecksumAlgorithm::kCrc64Nvme, "CRC64NVME", "x-amz-checksum-crc64nvme", "ChecksumCRC64NVME", 8},
+    {ChecksumAlgorithm::kSha512, "SHA512", "x-amz-checksum-sha512", "ChecksumSHA512", 64},
+    {ChecksumAlgorithm::kMd5, "MD5", "x-amz-checksum-md5", "ChecksumMD5", 16},
+    {ChecksumAlgorithm::kXxHash64, "XXHASH64", "x-amz-checksum-xxhash64", "ChecksumXXHASH64", 8},
+    {ChecksumAlgorithm::kXxHash3, "XXHASH3", "x-amz-checksum-xxhash3", "ChecksumXXHASH3", 8},
+    {ChecksumAlgorithm::kXxHash128, "XXHASH128", "x-amz-checksum-xxhash128", "ChecksumXXHASH128", 16},
 };
 
 const Row& row(ChecksumAlgorithm algorithm) {
@@ -61,12 +66,18 @@ std::string_view checksum_element(ChecksumAlgorithm algorithm) { return row(algo
 size_t checksum_bytes(ChecksumAlgorithm algorithm) { return row(algorithm).bytes; }
 
 bool is_crc(ChecksumAlgorithm algorithm) {
-  return algorithm != ChecksumAlgorithm::kSha1 && algorithm != ChecksumAlgorithm::kSha256;
+  return algorithm == ChecksumAlgorithm::kCrc32 || algorithm == ChecksumAlgorithm::kCrc32c ||
+         algorithm == ChecksumAlgorithm::kCrc64Nvme;
 }
 
 Checksummer::Checksummer(ChecksumAlgorithm algorithm) : algorithm_(algorithm) {
   if (algorithm == ChecksumAlgorithm::kSha1) digest_.emplace(DigestKind::kSha1);
   if (algorithm == ChecksumAlgorithm::kSha256) digest_.emplace(DigestKind::kSha256);
+  if (algorithm == ChecksumAlgorithm::kSha512) digest_.emplace(DigestKind::kSha512);
+  if (algorithm == ChecksumAlgorithm::kMd5) digest_.emplace(DigestKind::kMd5);
+  if (algorithm == ChecksumAlgorithm::kXxHash64) xx_hash_.emplace(XxHashKind::kXxh64);
+  if (algorithm == ChecksumAlgorithm::kXxHash3) xx_hash_.emplace(XxHashKind::kXxh3);
+  if (algorithm == ChecksumAlgorithm::kXxHash128) xx_hash_.emplace(XxHashKind::kXxh128);
 }
 
 void Checksummer::update(std::string_view bytes) {
@@ -82,12 +93,22 @@ void Checksummer::update(std::string_view bytes) {
       break;
     case ChecksumAlgorithm::kSha1:
     case ChecksumAlgorithm::kSha256:
+    case ChecksumAlgorithm::kSha512:
+    case ChecksumAlgorithm::kMd5:
       digest_->update(bytes);
+      break;
+    case ChecksumAlgorithm::kXxHash64:
+    case ChecksumAlgorithm::kXxHash3:
+    case ChecksumAlgorithm::kXxHash128:
+      xx_hash_->update(bytes);
       break;
   }
 }
 
-std::string Checksummer::finish() { return digest_ ? digest_->finish() : big_endian(crc_, checksum_bytes(algorithm_)); }
+std::string Checksummer::finish() {
+  if (digest_) return digest_->finish();
+  return xx_hash_ ? xx_hash_->finish() : big_endian(crc_, checksum_bytes(algorithm_));
+}
 
 std::optional<std::string> full_object_checksum(ChecksumAlgorithm algorithm, std::span<const PartChecksum> parts) {
   if (!is_crc(algorithm)) return std::nullopt;

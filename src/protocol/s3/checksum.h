@@ -1,5 +1,5 @@
-// The checksums that S3 clients send with objects and parts ("Checking object integrity", Amazon S3 user guide): CRC32,
-// CRC32C, CRC64NVME, SHA-1 and SHA-256, of a whole object (FULL_OBJECT) or of its parts' checksums (COMPOSITE).
+// The checksums that S3 clients send with objects and parts ("Checking object integrity", Amazon S3 user guide): CRCs,
+// SHAs, MD5 and xxHashes, of a whole object (FULL_OBJECT) or of its parts' checksums (COMPOSITE).
 //
 // Values, any thread.
 #pragma once
@@ -13,14 +13,16 @@
 
 #include "engine/blob/object.h"
 #include "protocol/s3/digest.h"
+#include "protocol/s3/xx_hash.h"
 
 namespace keelson::s3 {
 
 using blob::ChecksumAlgorithm;
 
-inline constexpr ChecksumAlgorithm kChecksumAlgorithms[] = {ChecksumAlgorithm::kCrc32, ChecksumAlgorithm::kCrc32c,
-                                                            ChecksumAlgorithm::kSha1, ChecksumAlgorithm::kSha256,
-                                                            ChecksumAlgorithm::kCrc64Nvme};
+inline constexpr ChecksumAlgorithm kChecksumAlgorithms[] = {
+    ChecksumAlgorithm::kCrc32,     ChecksumAlgorithm::kCrc32c,   ChecksumAlgorithm::kSha1, ChecksumAlgorithm::kSha256,
+    ChecksumAlgorithm::kCrc64Nvme, ChecksumAlgorithm::kSha512,   ChecksumAlgorithm::kMd5,  ChecksumAlgorithm::kXxHash64,
+    ChecksumAlgorithm::kXxHash3,   ChecksumAlgorithm::kXxHash128};
 
 // "CRC32C", in any case.
 [[nodiscard]] std::optional<ChecksumAlgorithm> parse_checksum_algorithm(std::string_view text);
@@ -35,7 +37,7 @@ class Checksummer {
  public:
   explicit Checksummer(ChecksumAlgorithm algorithm);
   void update(std::string_view bytes);
-  // As bytes, CRCs with their highest byte first. Once.
+  // As bytes, CRCs and xxHashes with their highest byte first. Once.
   [[nodiscard]] std::string finish();
   [[nodiscard]] ChecksumAlgorithm algorithm() const { return algorithm_; }
 
@@ -43,6 +45,7 @@ class Checksummer {
   ChecksumAlgorithm algorithm_;
   uint64_t crc_ = 0;
   std::optional<Digest> digest_;
+  std::optional<XxHash> xx_hash_;
 };
 
 // A part's checksum and size, as the combination needs them.
@@ -50,8 +53,8 @@ struct PartChecksum {
   std::string_view value;
   uint64_t size_bytes = 0;
 };
-// The checksum of the whole object from those of its parts; nullopt for SHA-1 and SHA-256, which do not combine, and
-// for values of a wrong size.
+// The checksum of the whole object from those of its parts; nullopt for what is no CRC and does not combine, and for
+// values of a wrong size.
 [[nodiscard]] std::optional<std::string> full_object_checksum(ChecksumAlgorithm algorithm,
                                                               std::span<const PartChecksum> parts);
 // The checksum of the parts' checksums. Clients see it as base64 with "-<number of parts>" behind it.

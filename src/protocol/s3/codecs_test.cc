@@ -1,11 +1,11 @@
-// Digests, URIs, XML, dates, names, ranges, conditions.
+// Digests, URIs, XML, dates, names, copied ranges.
 #include <gtest/gtest.h>
 
 #include <string>
 #include <string_view>
 #include <vector>
 
-#include "protocol/s3/conditions.h"
+#include "protocol/s3/checksum.h"
 #include "protocol/s3/dates.h"
 #include "protocol/s3/digest.h"
 #include "protocol/s3/names.h"
@@ -214,58 +214,55 @@ TEST(Names, CopySources) {
   EXPECT_EQ(source("/"), "error");
 }
 
-TEST(Conditions, Ranges) {
-  const auto range = [](std::string_view field, uint64_t size) -> std::string {
-    const RangeAnswer answer = resolve_range(field, size);
-    if (answer.kind == RangeKind::kUnsatisfiable) return "416";
-    return std::string(answer.kind == RangeKind::kWhole ? "whole " : "part ") + std::to_string(answer.range.offset) +
-           "+" + std::to_string(answer.range.size);
+TEST(Names, CopyRanges) {
+  const auto range = [](std::string_view text) -> std::string {
+    const auto found = parse_copy_range(text, 100);
+    return found ? std::to_string(found->first) + "+" + std::to_string(found->size()) : "error";
   };
-  EXPECT_EQ(range("bytes=0-9", 100), "part 0+10");
-  EXPECT_EQ(range("bytes=90-", 100), "part 90+10");
-  EXPECT_EQ(range("bytes=90-1000", 100), "part 90+10");
-  EXPECT_EQ(range("bytes=-10", 100), "part 90+10");
-  EXPECT_EQ(range("bytes=-1000", 100), "part 0+100");
-  EXPECT_EQ(range("bytes=99-99", 100), "part 99+1");
-  EXPECT_EQ(range("bytes=100-", 100), "416");
-  EXPECT_EQ(range("bytes=-0", 100), "416");
-  EXPECT_EQ(range("bytes=0-0", 0), "416");
-  EXPECT_EQ(range("bytes=0-18446744073709551616", 100), "part 0+100");
-  for (const std::string_view ignored : {"bytes=", "bytes=-", "bytes=5-4", "bytes=a-b", "lines=0-1", "bytes=0-1,3-4"}) {
-    EXPECT_EQ(range(ignored, 100), "whole 0+100") << ignored;
+  EXPECT_EQ(range("bytes=0-99"), "0+100");
+  EXPECT_EQ(range("bytes=7-7"), "7+1");
+  for (const std::string_view bad : {"bytes=0-100", "bytes=-10", "bytes=10-", "bytes=5-4", "bytes=0-1,3-4", "bytes=",
+                                     "", "-", "bytes=100-100", "0-1", "bytes=0-18446744073709551616", "bytes=0 - 1"}) {
+    EXPECT_EQ(range(bad), "error") << bad;
   }
-  EXPECT_TRUE(parse_copy_range("bytes=0-99", 100));
-  EXPECT_FALSE(parse_copy_range("bytes=0-100", 100));
-  EXPECT_FALSE(parse_copy_range("bytes=-10", 100));
 }
 
-TEST(Conditions, OrderOfRfc9110) {
-  constexpr int64_t kModified = 784'111'777'500;
-  constexpr std::string_view kThen = "Sun, 06 Nov 1994 08:49:37 GMT";
-  constexpr std::string_view kBefore = "Sun, 06 Nov 1994 08:49:36 GMT";
-  using enum ConditionAnswer;
-  const auto check = [](Conditions conditions) { return check_conditions(conditions, "abc", kModified); };
-  EXPECT_EQ(check({}), kGo);
-  EXPECT_EQ(check({.if_match = "\"abc\""}), kGo);
-  EXPECT_EQ(check({.if_match = "\"x\", W/\"abc\""}), kGo);
-  EXPECT_EQ(check({.if_match = "*"}), kGo);
-  EXPECT_EQ(check({.if_match = "abc"}), kGo);
-  EXPECT_EQ(check({.if_match = "\"x\""}), kPreconditionFailed);
-  EXPECT_EQ(check({.if_none_match = "\"abc\""}), kNotModified);
-  EXPECT_EQ(check({.if_none_match = "\"x\""}), kGo);
-  EXPECT_EQ(check({.if_modified_since = kThen}), kNotModified);
-  EXPECT_EQ(check({.if_modified_since = kBefore}), kGo);
-  EXPECT_EQ(check({.if_unmodified_since = kThen}), kGo);
-  EXPECT_EQ(check({.if_unmodified_since = kBefore}), kPreconditionFailed);
-  EXPECT_EQ(check({.if_match = "\"abc\"", .if_unmodified_since = kBefore}), kGo);
-  EXPECT_EQ(check({.if_none_match = "\"x\"", .if_modified_since = kThen}), kGo);
-  EXPECT_EQ(check({.if_modified_since = "rubbish"}), kGo);
-  EXPECT_TRUE(if_range_holds("\"abc\"", "abc", kModified) && if_range_holds(kThen, "abc", kModified));
-  EXPECT_TRUE(if_range_holds("abc", "abc", kModified));
-  for (const std::string_view other : std::initializer_list<std::string_view>{
-           "\"x\"", "W/\"abc\"", kBefore, "Sun, 06 Nov 1994 08:49:38 GMT", "rubbish", ""}) {
-    EXPECT_FALSE(if_range_holds(other, "abc", kModified)) << other;
+// Check values that the algorithms' authors publish, in one piece and in pieces.
+TEST(Checksums, OfNothingAndOfDigits) {
+  struct Case {
+    ChecksumAlgorithm algorithm;
+    std::string_view of_nothing, of_digits;  // in hex, of "" and of "123456789"
+  };
+  constexpr Case kCases[] = {
+      {ChecksumAlgorithm::kCrc32, "00000000", "cbf43926"},
+      {ChecksumAlgorithm::kCrc32c, "00000000", "e3069283"},
+      {ChecksumAlgorithm::kCrc64Nvme, "0000000000000000", "ae8b14860a799888"},
+      {ChecksumAlgorithm::kMd5, "d41d8cd98f00b204e9800998ecf8427e", "25f9e794323b453885f5181f1b624d0b"},
+      {ChecksumAlgorithm::kSha1, "da39a3ee5e6b4b0d3255bfef95601890afd80709",
+       "f7c3bc1d808e04732adf679965ccc34ca7ae3441"},
+      {ChecksumAlgorithm::kXxHash64, "ef46db3751d8e999", "8cb841db40e6ae83"},
+      {ChecksumAlgorithm::kXxHash3, "2d06800538d394c2", ""},
+      {ChecksumAlgorithm::kXxHash128, "99aa06d3014798d86001c324468d497f", ""},
+  };
+  for (const Case& one : kCases) {
+    SCOPED_TRACE(checksum_name(one.algorithm));
+    EXPECT_EQ(parse_checksum_algorithm(checksum_name(one.algorithm)), one.algorithm);
+    EXPECT_EQ(to_hex(Checksummer(one.algorithm).finish()), one.of_nothing);
+    const std::string long_text(1000, 'x');
+    Checksummer whole(one.algorithm);
+    whole.update(long_text);
+    Checksummer pieces(one.algorithm);
+    for (size_t at = 0; at < long_text.size(); at += 7) pieces.update(std::string_view(long_text).substr(at, 7));
+    const std::string sum = whole.finish();
+    EXPECT_EQ(sum.size(), checksum_bytes(one.algorithm));
+    EXPECT_EQ(sum, pieces.finish());
+    if (one.of_digits.empty()) continue;
+    Checksummer digits(one.algorithm);
+    digits.update("123456789");
+    EXPECT_EQ(to_hex(digits.finish()), one.of_digits);
   }
+  EXPECT_FALSE(full_object_checksum(ChecksumAlgorithm::kXxHash64, {}));
+  EXPECT_FALSE(full_object_checksum(ChecksumAlgorithm::kSha512, {}));
 }
 
 TEST(Tags, AreLimitedInCharacters) {

@@ -4,6 +4,7 @@
 #include <array>
 #include <charconv>
 
+#include "net/http/scan.h"
 #include "protocol/s3/policy.h"
 #include "protocol/s3/xml.h"
 #include "protocol/s3/xml_writer.h"
@@ -29,10 +30,27 @@ std::string_view trim(std::string_view text) {
   return text;
 }
 
+// A header's name, with a wildcard perhaps.
+bool is_header_pattern(std::string_view text) {
+  return net::http::is_token(text);  // '*' is of a token
+}
+
+S3Result<> check_header_names(const CorsRule& rule) {
+  for (const auto* list : {&rule.allowed_headers, &rule.exposed_headers}) {
+    for (const std::string& one : *list) {
+      if (is_header_pattern(one)) continue;
+      const std::string_view element = list == &rule.allowed_headers ? "AllowedHeader" : "ExposeHeader";
+      return s3_fail(ErrorCode::kInvalidRequest, std::string(element) + " \"" + one + "\" contains invalid character.");
+    }
+  }
+  return {};
+}
+
 S3Result<> check_rule(const CorsRule& rule) {
   if (rule.origins.empty() || rule.methods.empty()) return s3_fail(ErrorCode::kMalformedXML);
+  if (auto good = check_header_names(rule); !good) return good;
   for (const std::string& method : rule.methods) {
-    if (std::find(kMethods.begin(), kMethods.end(), method) == kMethods.end()) {
+    if (!is_cors_method(method)) {
       return s3_fail(ErrorCode::kInvalidRequest,
                      "Found unsupported HTTP method in CORS config. Unsupported method is " + method);
     }
@@ -140,6 +158,10 @@ const CorsRule* CorsConfiguration::find(std::string_view origin, std::string_vie
     if (has_origin && has_method && allows_headers(rule)) return &rule;
   }
   return nullptr;
+}
+
+bool is_cors_method(std::string_view method) {
+  return std::find(kMethods.begin(), kMethods.end(), method) != kMethods.end();
 }
 
 bool allows_any_origin(const CorsRule& rule) {

@@ -32,6 +32,8 @@ struct CorsConfiguration {
                                      std::string_view request_headers) const;
 };
 
+// GET, PUT, HEAD, POST or DELETE.
+[[nodiscard]] bool is_cors_method(std::string_view method);
 // Does the rule let in every origin?
 [[nodiscard]] bool allows_any_origin(const CorsRule& rule);
 

@@ -19,6 +19,8 @@ namespace keelson::s3 {
 [[nodiscard]] std::optional<int64_t> parse_http_date(std::string_view text);
 // "Sun, 06 Nov 1994 08:49:37 GMT"; part of a second is cut off.
 [[nodiscard]] std::string format_http_date(int64_t time_ms);
+// "06/Feb/2019:00:00:38 +0000", as access logs have it.
+[[nodiscard]] std::string format_log_time(int64_t time_ms);
 
 // "2009-10-12T17:50:30Z", with up to nine digits of a fraction, "+02:00" instead of "Z", or the day alone.
 [[nodiscard]] std::optional<int64_t> parse_iso8601(std::string_view text);

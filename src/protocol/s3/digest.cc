@@ -15,11 +15,11 @@ namespace {
 
 // Fetched once: EVP_sha256() and its like look the algorithm up anew for each context (OpenSSL 3, "implicit fetching").
 const EVP_MD* method(DigestKind kind) {
-  static const EVP_MD* const kMethods[] = {EVP_MD_fetch(nullptr, "MD5", nullptr),
-                                           EVP_MD_fetch(nullptr, "SHA1", nullptr),
-                                           EVP_MD_fetch(nullptr, "SHA256", nullptr)};
+  static const EVP_MD* const kMethods[] = {
+      EVP_MD_fetch(nullptr, "MD5", nullptr), EVP_MD_fetch(nullptr, "SHA1", nullptr),
+      EVP_MD_fetch(nullptr, "SHA256", nullptr), EVP_MD_fetch(nullptr, "SHA512", nullptr)};
   const EVP_MD* found = kMethods[static_cast<size_t>(kind)];
-  KEELSON_CHECK(found != nullptr, "OpenSSL has MD5, SHA-1 and SHA-256");
+  KEELSON_CHECK(found != nullptr, "OpenSSL has MD5, SHA-1, SHA-256 and SHA-512");
   return found;
 }
 

@@ -10,7 +10,7 @@
 
 namespace keelson::s3 {
 
-enum class DigestKind : uint8_t { kMd5, kSha1, kSha256 };
+enum class DigestKind : uint8_t { kMd5, kSha1, kSha256, kSha512 };
 
 [[nodiscard]] size_t digest_bytes(DigestKind kind);
 

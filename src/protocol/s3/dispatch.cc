@@ -2,6 +2,7 @@
 #include <utility>
 
 #include "base/logging.h"
+#include "protocol/s3/access_log_line.h"
 #include "protocol/s3/authenticate.h"
 #include "protocol/s3/authorize.h"
 #include "protocol/s3/handlers.h"
@@ -110,6 +111,15 @@ Task<S3Result<>> run(Call& call, size_t& slot) {
   co_return co_await run_operation(call);
 }
 
+// What access logs call the request.
+std::string logged_operation(const Call& call, size_t slot) {
+  if (slot == kPreflightSlot) return "REST.OPTIONS.PREFLIGHT";
+  if (slot == kWebsiteSlot) return std::string("WEBSITE.").append(call.request.method).append(".OBJECT");
+  if (call.operation != nullptr) return access_log_operation(call.operation->operation);
+  const char* resource = call.place.key.empty() ? ".BUCKET" : ".OBJECT";
+  return std::string("REST.").append(call.request.method).append(resource);
+}
+
 }  // namespace
 
 Handler handler_of(Operation operation) { return kHandlers[static_cast<size_t>(operation)]; }
@@ -138,7 +148,11 @@ Task<void> S3Service::handle(net::http::Exchange& exchange) {
   }
   counts.bytes_received.add(call.bytes_received);
   counts.bytes_sent.add(call.bytes_sent);
-  counts.latency_ns.record(static_cast<uint64_t>(clock().monotonic_ns() - began_ns));
+  const int64_t ended_ns = clock().monotonic_ns();
+  counts.latency_ns.record(static_cast<uint64_t>(ended_ns - began_ns));
+  if (call.is_logged() || call.notes.source_bucket) {
+    access_log_->add(call, logged_operation(call, slot), began_ns, ended_ns);
+  }
 }
 
 }  // namespace keelson::s3

@@ -31,17 +31,26 @@ S3Result<CompleteDocument::Part> read_part(const XmlElement& element) {
   const auto number = element.child_text("PartNumber");
   const auto etag = element.child_text("ETag");
   if (!number || !etag) return malformed();
-  const auto [end, error] = std::from_chars(number->data(), number->data() + number->size(), part.number);
+  int64_t value = 0;
+  const auto [end, error] = std::from_chars(number->data(), number->data() + number->size(), value);
   if (error != std::errc() || end != number->data() + number->size()) return malformed();
+  if (value < 1 || value > blob::kPartNumberMax) {
+    return invalid_argument("PartNumber must be an integer between 1 and 10000, inclusive", "PartNumber",
+                            std::string(*number));
+  }
+  part.number = static_cast<uint32_t>(value);
   const auto known = blob::ETag::parse(*etag);
   if (!known) return s3_fail(ErrorCode::kInvalidPart);
   part.etag = *known;
   for (const ChecksumAlgorithm algorithm : kChecksumAlgorithms) {
     const auto text = element.child_text(checksum_element(algorithm));
     if (!text) continue;
-    const auto value = from_base64(*text);
-    if (!value || value->size() != checksum_bytes(algorithm)) return s3_fail(ErrorCode::kInvalidPart);
-    part.checksum = blob::Checksum{algorithm, false, *value};
+    const auto bytes = from_base64(*text);
+    if (!bytes || bytes->size() != checksum_bytes(algorithm) || part.checksum) {
+      return invalid_argument("Invalid Base64 or multiple checksums present in request",
+                              std::string(checksum_element(algorithm)), std::string(*text));
+    }
+    part.checksum = blob::Checksum{algorithm, false, *bytes};
   }
   return part;
 }
@@ -141,6 +150,58 @@ std::string PublicAccessBlock::document() const {
   return xml.take();
 }
 
+S3Result<BucketEncryption> BucketEncryption::parse(std::string_view xml) {
+  const auto root = parse_root(xml, "ServerSideEncryptionConfiguration");
+  if (!root || root->children.size() != 1 || root->children.front().name != "Rule") return malformed();
+  const XmlElement& rule = root->children.front();
+  BucketEncryption encryption;
+  if (!read_bool(rule, "BucketKeyEnabled", encryption.has_bucket_key)) return malformed();
+  if (const XmlElement* chosen = rule.child("ApplyServerSideEncryptionByDefault")) {
+    const auto algorithm = chosen->child_text("SSEAlgorithm");
+    if (!algorithm) return malformed();
+    if (*algorithm == "aws:kms" || *algorithm == "aws:kms:dsse") {
+      return s3_fail(ErrorCode::kNotImplemented, "Encryption with keys of a key management service (" +
+                                                     std::string(*algorithm) + ") is not implemented; AES256 is.");
+    }
+    if (*algorithm != "AES256") return malformed();
+    if (const auto id = chosen->child_text("KMSMasterKeyID")) {
+      return invalid_argument(
+          "a KMSMasterKeyID is not applicable if the default sse algorithm is not aws:kms or aws:kms:dsse",
+          "KMSMasterKeyID", std::string(*id));
+    }
+    encryption.encrypts = true;
+  }
+  if (const XmlElement* blocked = rule.child("BlockedEncryptionTypes")) {
+    for (const XmlElement& type : blocked->children) {
+      if (type.name != "EncryptionType" || (type.text != "SSE-C" && type.text != "NONE")) return malformed();
+      encryption.blocks_customer_keys = encryption.blocks_customer_keys || type.text == "SSE-C";
+    }
+  } else if (!encryption.encrypts) {
+    return malformed();
+  }
+  return encryption;
+}
+
+std::string BucketEncryption::document() const {
+  XmlWriter xml;
+  xml.open_root("ServerSideEncryptionConfiguration");
+  xml.open("Rule");
+  if (encrypts) {
+    xml.open("ApplyServerSideEncryptionByDefault");
+    xml.element("SSEAlgorithm", "AES256");
+    xml.close("ApplyServerSideEncryptionByDefault");
+  }
+  xml.element("BucketKeyEnabled", has_bucket_key);
+  if (blocks_customer_keys || !encrypts) {
+    xml.open("BlockedEncryptionTypes");
+    xml.element("EncryptionType", blocks_customer_keys ? "SSE-C" : "NONE");
+    xml.close("BlockedEncryptionTypes");
+  }
+  xml.close("Rule");
+  xml.close("ServerSideEncryptionConfiguration");
+  return xml.take();
+}
+
 S3Result<std::string> parse_ownership(std::string_view xml) {
   const auto root = parse_root(xml, "OwnershipControls");
   if (!root || root->children.size() != 1 || root->children.front().name != "Rule") return malformed();
@@ -159,12 +220,6 @@ std::string ownership_document(std::string_view ownership) {
   xml.close("Rule");
   xml.close("OwnershipControls");
   return xml.take();
-}
-
-S3Result<bool> parse_logging_is_empty(std::string_view xml) {
-  const auto root = parse_root(xml, "BucketLoggingStatus");
-  if (!root) return malformed();
-  return root->children.empty();
 }
 
 S3Result<bool> parse_notification_is_empty(std::string_view xml) {

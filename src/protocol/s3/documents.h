@@ -46,7 +46,7 @@ struct CompleteDocument {
   };
   std::vector<Part> parts;
 };
-// kMalformedXML, kInvalidPart (an entity tag that cannot be one).
+// kMalformedXML, kInvalidPart (an entity tag that cannot be one), kInvalidArgument (a part number, a checksum).
 [[nodiscard]] S3Result<CompleteDocument> parse_complete(std::string_view xml);
 
 // <PublicAccessBlockConfiguration>.
@@ -60,12 +60,22 @@ struct PublicAccessBlock {
   [[nodiscard]] std::string document() const;
 };
 
+// <ServerSideEncryptionConfiguration>: what a new object gets whose request says nothing. kNotImplemented (keys of a
+// key management service), kInvalidArgument.
+struct BucketEncryption {
+  bool encrypts = false;              // AES256
+  bool has_bucket_key = false;        // reads back; it means nothing for AES256
+  bool blocks_customer_keys = false;  // BlockedEncryptionTypes: SSE-C
+
+  static S3Result<BucketEncryption> parse(std::string_view xml);
+  [[nodiscard]] std::string document() const;
+};
+
 // <OwnershipControls>: BucketOwnerEnforced, BucketOwnerPreferred or ObjectWriter.
 [[nodiscard]] S3Result<std::string> parse_ownership(std::string_view xml);
 [[nodiscard]] std::string ownership_document(std::string_view ownership);
 
-// <BucketLoggingStatus>, <NotificationConfiguration>: is anything asked for?
-[[nodiscard]] S3Result<bool> parse_logging_is_empty(std::string_view xml);
+// <NotificationConfiguration>: is anything asked for?
 [[nodiscard]] S3Result<bool> parse_notification_is_empty(std::string_view xml);
 // <RequestPaymentConfiguration>: BucketOwner is what there is. kNotImplemented otherwise.
 [[nodiscard]] S3Result<> parse_request_payment(std::string_view xml);

@@ -144,7 +144,6 @@ S3Result<std::optional<FormDataParser::Event>> FormDataParser::take_head() {
 S3Result<bool> FormDataParser::begin_part(std::string_view head) {
   std::optional<std::string> name;
   std::optional<std::string> file_name;
-  std::string type;
   while (!head.empty()) {
     const size_t end = std::min(head.find("\r\n"), head.size());
     const std::string_view line = head.substr(0, end);
@@ -156,8 +155,6 @@ S3Result<bool> FormDataParser::begin_part(std::string_view head) {
     if (is_header(field, "content-disposition")) {
       name = parameter(value, "name");
       file_name = parameter(value, "filename");
-    } else if (is_header(field, "content-type")) {
-      type = value;
     }
   }
   if (!name || name->empty()) return malformed();
@@ -169,7 +166,6 @@ S3Result<bool> FormDataParser::begin_part(std::string_view head) {
     file_name_ = file_name.value_or(std::string());
     const size_t slash = file_name_.find_last_of("/\\");
     if (slash != std::string::npos) file_name_.erase(0, slash + 1);
-    file_type_ = type;
     state_ = State::kFile;
     return true;
   }

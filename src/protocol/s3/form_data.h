@@ -50,8 +50,6 @@ class FormDataParser {
   [[nodiscard]] const std::string* find(std::string_view lower_name) const;
   // What the browser calls the file; behind the last slash or backslash.
   [[nodiscard]] const std::string& file_name() const { return file_name_; }
-  // Of the file's part, if it has one.
-  [[nodiscard]] const std::string& file_type() const { return file_type_; }
 
  private:
   enum class State : uint8_t { kPreamble, kDelimiterEnd, kHead, kField, kFile, kIgnored, kDone };
@@ -71,7 +69,6 @@ class FormDataParser {
   std::string name_;
   std::string value_;
   std::string file_name_;
-  std::string file_type_;
   std::string_view piece_;
   std::vector<std::pair<std::string, std::string>> fields_;
 };

@@ -78,17 +78,34 @@ Task<S3Result<>> ListBuckets(Call& call) {
 
 namespace {
 
+// Is it a region of Amazon's by its form: letters, words of letters, a number ("us-gov-east-1")?
+bool looks_like_region(std::string_view name) {
+  const size_t dash = name.rfind('-');
+  return dash != std::string_view::npos && name.find('-') == 2 && dash > 3 && dash + 2 == name.size() &&
+         name.back() >= '1' && name.back() <= '9' &&
+         std::all_of(name.begin(), name.begin() + static_cast<ptrdiff_t>(dash),
+                     [](char c) { return (c >= 'a' && c <= 'z') || c == '-'; });
+}
+
+S3Result<> check_location(std::string_view location, const std::string& region) {
+  // "EU" is the old name of eu-west-1; us-east-1 is what says nothing.
+  if (location == "EU") location = "eu-west-1";
+  if (location.empty() || location == region) return {};
+  if (!looks_like_region(location)) {
+    S3Error error{.code = ErrorCode::kInvalidLocationConstraint};
+    error.details.emplace_back("LocationConstraint", location);
+    return std::unexpected(std::move(error));
+  }
+  return s3_fail(ErrorCode::kIllegalLocationConstraintException,
+                 "The " + std::string(location) +
+                     " location constraint is incompatible for the region specific endpoint this request was sent "
+                     "to. This server's region is " +
+                     region + ".");
+}
+
 S3Result<blob::CreateBucket> read_create(Call& call, const CreateBucketDocument& document) {
   const std::string& region = call.service.options().region;
-  // "EU" is the old name of eu-west-1; us-east-1 is what says nothing.
-  const std::string_view location = document.location == "EU" ? "eu-west-1" : std::string_view(document.location);
-  if (!location.empty() && location != region) {
-    return s3_fail(ErrorCode::kIllegalLocationConstraintException,
-                   "The " + std::string(location) +
-                       " location constraint is incompatible for the region specific "
-                       "endpoint this request was sent to. This server's region is " +
-                       region + ".");
-  }
+  if (auto good = check_location(document.location, region); !good) return std::unexpected(std::move(good.error()));
   blob::CreateBucket create;
   create.name = call.place.bucket;
   create.owner = call.user();
@@ -103,6 +120,9 @@ S3Result<blob::CreateBucket> read_create(Call& call, const CreateBucketDocument&
     if (*ownership != "BucketOwnerEnforced" && *ownership != "BucketOwnerPreferred" && *ownership != "ObjectWriter") {
       return invalid_argument("Invalid x-amz-object-ownership header: " + std::string(*ownership),
                               "x-amz-object-ownership", std::string(*ownership));
+    }
+    if (*ownership == "BucketOwnerEnforced" && *acl && !(*acl)->is_private()) {
+      return s3_fail(ErrorCode::kInvalidBucketAclWithObjectOwnership);
     }
     create.documents.emplace_back(kOwnershipDocument, *ownership);
   }

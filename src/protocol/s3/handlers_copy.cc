@@ -3,11 +3,11 @@
 #include <utility>
 
 #include "protocol/s3/authorize.h"
-#include "protocol/s3/conditions.h"
 #include "protocol/s3/dates.h"
 #include "protocol/s3/handlers.h"
 #include "protocol/s3/multipart.h"
 #include "protocol/s3/object_headers.h"
+#include "protocol/s3/read_object.h"
 #include "protocol/s3/write_object.h"
 #include "protocol/s3/xml_writer.h"
 
@@ -23,13 +23,14 @@ struct Source {
 
 // Finds the source, asks whether it may be read, and checks the conditions on it.
 Task<S3Result<Source>> open_source(Call& call) {
-  if (auto good = refuse_encryption(call.request); !good) co_return std::unexpected(std::move(good.error()));
   auto name = parse_copy_source(call.request.header_or_empty("x-amz-copy-source"));
   if (!name) co_return std::unexpected(std::move(name.error()));
   Source source;
   source.name = std::move(*name);
   const auto version = parse_version_id(source.name.version_id);
   if (!version) co_return std::unexpected(version.error());
+  const auto owner = call.header("x-amz-source-expected-bucket-owner");
+  if (owner && *owner != kAccountId && *owner != kOwnerId) co_return s3_fail(ErrorCode::kAccessDenied);
   auto bucket = co_await call.store().find_bucket(call.reactor, source.name.bucket);
   if (bucket == nullptr) {
     S3Error error{.code = ErrorCode::kNoSuchBucket};
@@ -52,11 +53,19 @@ Task<S3Result<Source>> open_source(Call& call) {
     if (good.error().code == ErrorCode::kNoSuchKey) good.error().details.emplace_back("Key", source.name.key);
     co_return std::unexpected(std::move(good.error()));
   }
-  const Conditions conditions{call.header("x-amz-copy-source-if-match"), call.header("x-amz-copy-source-if-none-match"),
-                              call.header("x-amz-copy-source-if-modified-since"),
-                              call.header("x-amz-copy-source-if-unmodified-since")};
+  if (auto good = unlock(call, source.opened, source.bucket->id(), source.name.key, KeyOf::kCopySource); !good) {
+    co_return std::unexpected(std::move(good.error()));
+  }
+  if (source.bucket->logging) {
+    call.notes.source_bucket = source.bucket;
+    call.notes.source_key = source.name.key;
+    call.notes.source_version_id = source.name.version_id;
+  }
+  const net::http::PreconditionFields conditions{
+      call.header("x-amz-copy-source-if-match"), call.header("x-amz-copy-source-if-none-match"),
+      call.header("x-amz-copy-source-if-modified-since"), call.header("x-amz-copy-source-if-unmodified-since")};
   const blob::ObjectInfo& object = source.opened.answer.object;
-  if (check_conditions(conditions, object.meta.etag.text(), object.modified_ms) != ConditionAnswer::kGo) {
+  if (check_preconditions(conditions, true, object) != net::http::Precondition::kHolds) {
     co_return s3_fail(ErrorCode::kPreconditionFailed);
   }
   co_return source;
@@ -127,12 +136,14 @@ void add_source_version(Call& call, const Source& source) {
 
 bool changes_something(const Call& call, const Source& source, const Directives& directives) {
   return directives.replaces_metadata || call.header("x-amz-storage-class") ||
-         call.header("x-amz-website-redirect-location") || !source.name.version_id.empty();
+         call.header("x-amz-website-redirect-location") || has_encryption_headers(call.request) ||
+         call.header("x-amz-copy-source-server-side-encryption-customer-algorithm") || !source.name.version_id.empty();
 }
 
 }  // namespace
 
 Task<S3Result<>> CopyObject(Call& call) {
+  if (auto good = check_not_a_part(call.query); !good) co_return good;
   const auto directives = read_directives(call.request);
   if (!directives) co_return std::unexpected(directives.error());
   const auto condition = read_write_condition(call.request);
@@ -157,6 +168,7 @@ Task<S3Result<>> CopyObject(Call& call) {
   if (!meta) co_return std::unexpected(std::move(meta.error()));
   const auto algorithm = algorithm_of_copy(call.request, from.meta);
   if (!algorithm) co_return std::unexpected(algorithm.error());
+  if (auto good = co_await foresee_condition(call, *condition); !good) co_return good;
   auto written = co_await copy_payload(call, *source->opened.reader, size_bytes, call.place.key, *algorithm);
   if (!written) co_return std::unexpected(std::move(written.error()));
   meta->payload = std::move(written->payload);
@@ -166,8 +178,9 @@ Task<S3Result<>> CopyObject(Call& call) {
   blob::Answer answer;
   const log::LogErrc outcome = co_await call.store().apply(call.reactor, put, answer);
   if (auto good = check_outcome(outcome, answer); !good) co_return good;
-  add_version_field(call, answer.object);
+  add_written_version_field(call, answer.object);
   add_source_version(call, *source);
+  add_encryption_fields(call, put.meta);
   XmlWriter xml;
   write_copy_result(xml, "CopyObjectResult", put.meta.etag, answer.object.modified_ms, written->checksum);
   (void)co_await call.respond_xml(xml.take());
@@ -191,10 +204,11 @@ Task<S3Result<>> UploadPartCopy(Call& call) {
           "last are the zero-based offsets of the first and last bytes to copy",
           "x-amz-copy-source-range", std::string(*text));
     }
-    range = *read;
+    range = {read->first, read->size()};
   }
   if (range.size > kSinglePutBytesMax) co_return s3_fail(ErrorCode::kEntityTooLarge);
   if (range.size != whole) source->opened.reader->seek(range.offset, range.size);
+  if (auto good = join_encryption(call, upload->upload.meta); !good) co_return good;
   auto written = co_await copy_payload(call, *source->opened.reader, range.size, call.place.key,
                                        algorithm_of(upload->upload), true);
   if (!written) co_return std::unexpected(std::move(written.error()));
@@ -204,6 +218,7 @@ Task<S3Result<>> UploadPartCopy(Call& call) {
   const log::LogErrc outcome = co_await call.store().apply(call.reactor, put, answer);
   if (auto good = check_outcome(outcome, answer); !good) co_return good;
   add_source_version(call, *source);
+  add_encryption_fields(call, upload->upload.meta);
   const int64_t modified_ms = answer.parts.empty() ? call.now_ms : answer.parts.front().modified_ms;
   XmlWriter xml;
   write_copy_result(xml, "CopyPartResult", put.etag, modified_ms, put.checksum);

@@ -75,6 +75,19 @@ void write_error(XmlWriter& xml, const DeleteDocument::Object& wanted, const S3E
   xml.close("Error");
 }
 
+void note_deleted(Call& call, const std::vector<DeleteDocument::Object>& objects, const std::vector<Deleted>& results) {
+  for (size_t i = 0; i < objects.size(); ++i) {
+    AccessNotes::Deleted& note = call.notes.deleted.emplace_back();
+    note.key = objects[i].key;
+    note.version_id = objects[i].version_id;
+    note.status = 204;
+    if (results[i].outcome) continue;
+    const ErrorSpec& error = results[i].outcome.error().spec();
+    note.status = error.status;
+    note.error_code = error.code;
+  }
+}
+
 }  // namespace
 
 Task<S3Result<>> DeleteObjects(Call& call) {
@@ -91,6 +104,7 @@ Task<S3Result<>> DeleteObjects(Call& call) {
     for (size_t i = begin; i < end; ++i) scope.spawn(delete_one(call, objects[i], bypasses, results[i]));
     co_await scope.join();
   }
+  if (call.is_logged()) note_deleted(call, objects, results);
   XmlWriter xml;
   xml.open_root("DeleteResult");
   for (size_t i = 0; i < objects.size(); ++i) {

@@ -120,7 +120,8 @@ Task<S3Result<>> ListObjects(Call& call) {
   if (!list->delimiter.empty()) xml.element("Delimiter", list->shown(list->delimiter));
   if (list->encodes) xml.element("EncodingType", "url");
   xml.element("IsTruncated", page->is_truncated);
-  if (page->is_truncated) xml.element("NextMarker", list->shown(page->next_after));
+  // Without a delimiter the last key is the next marker, and S3 does not say it twice.
+  if (page->is_truncated && !list->delimiter.empty()) xml.element("NextMarker", list->shown(page->next_after));
   write_contents(xml, *list, page->entries, true);
   write_prefixes(xml, *list, page->prefixes);
   xml.close("ListBucketResult");

@@ -67,17 +67,19 @@ S3Result<std::optional<blob::Checksum>> read_upload_checksum(const RequestView& 
   }
   const auto known = parse_checksum_algorithm(*algorithm);
   if (!known) {
-    return s3_fail(ErrorCode::kInvalidRequest,
-                   "Checksum algorithm provided is unsupported. Please try again with any of "
-                   "the valid types: [CRC32, CRC32C, CRC64NVME, SHA1, SHA256]");
+    return s3_fail(
+        ErrorCode::kInvalidRequest,
+        "Checksum algorithm provided is unsupported. Please try again with any of "
+        "the valid types: [CRC32, CRC32C, CRC64NVME, MD5, SHA1, SHA256, SHA512, XXHASH128, XXHASH3, XXHASH64]");
   }
-  // CRC64NVME is of the whole object alone; the SHAs cannot be; the other CRCs are of the parts unless it is said.
+  // CRC64NVME is of the whole object alone; what is no CRC cannot be; the other CRCs are of the parts unless it is
+  // said.
   blob::Checksum checksum{*known, *known != ChecksumAlgorithm::kCrc64Nvme, {}};
   if (type) {
-    if (*type != "COMPOSITE" && *type != "FULL_OBJECT") {
+    checksum.is_composite = is_header(*type, "composite");
+    if (!checksum.is_composite && !is_header(*type, "full_object")) {
       return s3_fail(ErrorCode::kInvalidRequest, "Value for x-amz-checksum-type header is invalid.");
     }
-    checksum.is_composite = *type == "COMPOSITE";
     const bool is_good = checksum.is_composite ? *known != ChecksumAlgorithm::kCrc64Nvme : is_crc(*known);
     if (!is_good) {
       return s3_fail(ErrorCode::kInvalidRequest, "The " + std::string(*type) +
@@ -100,6 +102,7 @@ Task<S3Result<>> CreateMultipartUpload(Call& call) {
   blob::Answer answer;
   const log::LogErrc outcome = co_await call.store().apply(call.reactor, create, answer);
   if (auto good = check_outcome(outcome, answer); !good) co_return good;
+  add_encryption_fields(call, create.meta);
   if (*checksum) {
     call.exchange.add_field("x-amz-checksum-algorithm", checksum_name((*checksum)->algorithm));
     call.exchange.add_field("x-amz-checksum-type", (*checksum)->is_composite ? "COMPOSITE" : "FULL_OBJECT");
@@ -117,9 +120,9 @@ Task<S3Result<>> CreateMultipartUpload(Call& call) {
 Task<S3Result<>> UploadPart(Call& call) {
   const auto number = read_part_number(call.query);
   if (!number) co_return std::unexpected(number.error());
-  if (auto good = refuse_encryption(call.request); !good) co_return good;
   const auto upload = co_await find_upload(call, 0, 1);
   if (!upload) co_return std::unexpected(upload.error());
+  if (auto good = join_encryption(call, upload->upload.meta); !good) co_return good;
   const auto algorithm = algorithm_of(upload->upload);
   auto reader = PayloadReader::open(call, true, algorithm);
   if (!reader) co_return std::unexpected(std::move(reader.error()));
@@ -137,6 +140,7 @@ Task<S3Result<>> UploadPart(Call& call) {
   const log::LogErrc outcome = co_await call.store().apply(call.reactor, put, answer);
   if (auto good = check_outcome(outcome, answer); !good) co_return good;
   call.exchange.add_field("ETag", quoted(put.etag));
+  add_encryption_fields(call, upload->upload.meta);
   if (put.checksum) {
     call.exchange.add_field(checksum_header(put.checksum->algorithm), checksum_text(*put.checksum, 0));
   }
@@ -238,9 +242,32 @@ blob::ETag etag_of_parts(const std::vector<CompleteDocument::Part>& parts) {
   return etag;
 }
 
+// What the completing request says of a part's checksum, against what came with the part and what the upload wants.
+S3Result<> check_part_checksum(const CompleteDocument::Part& named, const std::optional<blob::Checksum>& stored,
+                               const std::vector<blob::Checksum>& wanted) {
+  if (!named.checksum) {
+    if (wanted.empty() || !wanted.front().is_composite) return {};
+    return s3_fail(ErrorCode::kInvalidRequest,
+                   "The upload was created using a " + std::string(checksum_name(wanted.front().algorithm)) +
+                       " checksum. The complete request must include the checksum for each part. It was missing for "
+                       "part " +
+                       std::to_string(named.number) + " in the request.");
+  }
+  const blob::Checksum& given = *named.checksum;
+  if (!stored || (given.algorithm == stored->algorithm && given.value == stored->value)) return {};
+  if (given.algorithm == stored->algorithm) {
+    return s3_fail(ErrorCode::kInvalidPart,
+                   "The checksum of part " + std::to_string(named.number) + " is not the one that was uploaded.");
+  }
+  return s3_fail(ErrorCode::kBadDigest, "The " + std::string(checksum_name(given.algorithm)) +
+                                            " you specified for part " + std::to_string(named.number) +
+                                            " did not match what we received.");
+}
+
 // Of the whole object, from the parts that are named; nullopt if the upload asked for none or a part has none.
 S3Result<std::optional<blob::Checksum>> checksum_of_parts(const CompleteDocument& document,
                                                           const blob::Answer& upload) {
+  const auto& wanted = upload.upload.meta.checksums;
   std::vector<PartChecksum> values;
   for (const auto& named : document.parts) {
     const auto found =
@@ -253,14 +280,9 @@ S3Result<std::optional<blob::Checksum>> checksum_of_parts(const CompleteDocument
       return std::unexpected(std::move(error));
     }
     const auto& stored = found->info.checksum;
-    if (named.checksum && stored && named.checksum->algorithm == stored->algorithm &&
-        named.checksum->value != stored->value) {
-      return s3_fail(ErrorCode::kInvalidPart,
-                     "The checksum of part " + std::to_string(named.number) + " is not the one that was uploaded.");
-    }
+    if (auto good = check_part_checksum(named, stored, wanted); !good) return std::unexpected(std::move(good.error()));
     if (stored) values.push_back({stored->value, found->info.size_bytes});
   }
-  const auto& wanted = upload.upload.meta.checksums;
   if (wanted.empty() || values.size() != document.parts.size()) return std::optional<blob::Checksum>();
   blob::Checksum checksum = wanted.front();
   if (checksum.is_composite) {
@@ -273,9 +295,42 @@ S3Result<std::optional<blob::Checksum>> checksum_of_parts(const CompleteDocument
   return std::optional<blob::Checksum>(checksum);
 }
 
-// x-amz-checksum- and x-amz-mp-object-size of the completing request must be what has come.
-S3Result<> check_completion(const Call& call, const CompleteDocument& document, const blob::Answer& upload,
-                            const std::optional<blob::Checksum>& checksum) {
+// A checksum of the completing request: base64, with "-<number of parts>" behind it or not.
+bool is_checksum_text(ChecksumAlgorithm algorithm, std::string_view text) {
+  const size_t dash = std::min(text.find('-'), text.size());
+  const std::string_view count = text.substr(std::min(dash + 1, text.size()));
+  const auto value = from_base64(text.substr(0, dash));
+  const bool is_count =
+      std::all_of(count.begin(), count.end(), [](char c) { return c >= '0' && c <= '9'; }) && !count.empty();
+  return value && value->size() == checksum_bytes(algorithm) && (dash == text.size() || is_count);
+}
+
+S3Result<> check_completion_checksum(const Call& call, const CompleteDocument& document, const blob::Answer& upload,
+                                     const std::optional<blob::Checksum>& checksum) {
+  const auto& wanted = upload.upload.meta.checksums;
+  if (const auto type = call.header("x-amz-checksum-type"); type && !type->empty()) {
+    if (!is_header(*type, "composite") && !is_header(*type, "full_object")) {
+      return s3_fail(ErrorCode::kInvalidRequest, "Value for x-amz-checksum-type header is invalid.");
+    }
+    if (!wanted.empty() && is_header(*type, "composite") != wanted.front().is_composite) {
+      return s3_fail(ErrorCode::kInvalidRequest,
+                     "The upload was created using the " +
+                         std::string(wanted.front().is_composite ? "COMPOSITE" : "FULL_OBJECT") +
+                         " checksum mode. The complete request must use the same checksum mode.");
+    }
+  }
+  size_t count = 0;
+  for (const ChecksumAlgorithm algorithm : kChecksumAlgorithms) {
+    const auto text = call.header(checksum_header(algorithm));
+    if (text && ++count > 1) {
+      return s3_fail(ErrorCode::kInvalidRequest,
+                     "Expecting a single x-amz-checksum- header. Multiple checksum Types are not allowed.");
+    }
+    if (text && !is_checksum_text(algorithm, *text)) {
+      return s3_fail(ErrorCode::kInvalidRequest,
+                     "Value for " + std::string(checksum_header(algorithm)) + " header is invalid.");
+    }
+  }
   for (const ChecksumAlgorithm algorithm : kChecksumAlgorithms) {
     const auto text = call.header(checksum_header(algorithm));
     if (!text) continue;
@@ -289,6 +344,13 @@ S3Result<> check_completion(const Call& call, const CompleteDocument& document, 
                                                 " you specified did not match the calculated checksum.");
     }
   }
+  return {};
+}
+
+// x-amz-checksum- and x-amz-mp-object-size of the completing request must be what has come.
+S3Result<> check_completion(const Call& call, const CompleteDocument& document, const blob::Answer& upload,
+                            const std::optional<blob::Checksum>& checksum) {
+  if (auto good = check_completion_checksum(call, document, upload, checksum); !good) return good;
   if (const auto text = call.header("x-amz-mp-object-size")) {
     uint64_t total = 0;
     for (const auto& named : document.parts) {
@@ -305,7 +367,7 @@ S3Result<> check_completion(const Call& call, const CompleteDocument& document, 
 
 Task<S3Result<>> respond_completed(Call& call, const blob::ETag& etag, const std::optional<blob::Checksum>& checksum,
                                    const blob::ObjectInfo& object) {
-  add_version_field(call, object);
+  add_written_version_field(call, object);
   const std::string_view host = call.exchange.request().authority();
   std::string location(call.exchange.request().is_tls() ? "https://" : "http://");
   location.append(host).append("/");
@@ -335,8 +397,31 @@ Task<S3Result<>> respond_if_completed(Call& call, const blob::ETag& etag, S3Erro
     co_return std::unexpected(std::move(otherwise));
   }
   const auto& checksums = answer.object.meta.checksums;
+  add_encryption_fields(call, answer.object.meta);
   co_return co_await respond_completed(
       call, etag, checksums.empty() ? std::nullopt : std::optional<blob::Checksum>(checksums.front()), answer.object);
+}
+
+// A planted defect (S3Faults): between the two the object is nowhere.
+Task<log::LogErrc> complete_in_two_steps(Call& call, const blob::CompleteUpload& complete, const blob::Answer& upload,
+                                         blob::Answer& answer) {
+  blob::PutObject put{complete.bucket, complete.key, upload.upload.meta, complete.condition};
+  put.meta.etag = complete.etag;
+  for (const blob::UploadPart& part : upload.parts) {
+    if (std::ranges::find(complete.parts, part.info.number, &blob::CompleteUpload::Part::number) ==
+        complete.parts.end()) {
+      continue;
+    }
+    put.meta.payload.size_bytes += part.payload.size_bytes;
+    const auto& extents = part.payload.extents;
+    put.meta.payload.extents.insert(put.meta.payload.extents.end(), extents.begin(), extents.end());
+    put.meta.parts.push_back(part.info);
+  }
+  const blob::AbortUpload abort{complete.bucket, complete.key, complete.upload};
+  blob::Answer aborted;
+  const log::LogErrc outcome = co_await call.store().apply(call.reactor, abort, aborted);
+  if (outcome != log::LogErrc::kOk) co_return outcome;
+  co_return co_await call.store().apply(call.reactor, put, answer);
 }
 
 }  // namespace
@@ -355,6 +440,10 @@ Task<S3Result<>> CompleteMultipartUpload(Call& call) {
   for (size_t i = 1; i < document->parts.size(); ++i) {
     if (document->parts[i].number <= document->parts[i - 1].number) co_return s3_fail(ErrorCode::kInvalidPartOrder);
   }
+  // A customer's key is not needed here; one that is sent must be right.
+  if (has_encryption_headers(call.request)) {
+    if (auto good = join_encryption(call, upload->upload.meta); !good) co_return good;
+  }
   const auto checksum = checksum_of_parts(*document, *upload);
   if (!checksum) co_return std::unexpected(checksum.error());
   if (auto good = check_completion(call, *document, *upload, *checksum); !good) co_return good;
@@ -363,13 +452,20 @@ Task<S3Result<>> CompleteMultipartUpload(Call& call) {
   complete.key = call.place.key;
   complete.upload = upload->upload.id;
   for (const auto& part : document->parts) complete.parts.push_back({part.number, part.etag});
-  complete.part_bytes_min = kPartBytesMin;
+  complete.part_bytes_min = call.service.options().part_bytes_min;
   complete.etag = etag;
   if (*checksum) complete.checksums.push_back(**checksum);
   complete.condition = *condition;
   blob::Answer answer;
-  const log::LogErrc outcome = co_await call.store().apply(call.reactor, complete, answer);
-  if (auto good = check_outcome(outcome, answer); !good) co_return good;
+  const log::LogErrc outcome = call.service.options().faults.completes_in_two_steps
+                                   ? co_await complete_in_two_steps(call, complete, *upload, answer)
+                                   : co_await call.store().apply(call.reactor, complete, answer);
+  if (auto good = check_outcome(outcome, answer); !good) {
+    // Another request may have completed it meanwhile.
+    if (good.error().code != ErrorCode::kNoSuchUpload) co_return good;
+    co_return co_await respond_if_completed(call, etag, std::move(good.error()));
+  }
+  add_encryption_fields(call, upload->upload.meta);
   co_return co_await respond_completed(call, etag, *checksum, answer.object);
 }
 

@@ -2,9 +2,9 @@
 #include <algorithm>
 #include <charconv>
 #include <utility>
+#include <vector>
 
 #include "protocol/s3/authorize.h"
-#include "protocol/s3/conditions.h"
 #include "protocol/s3/dates.h"
 #include "protocol/s3/handlers.h"
 #include "protocol/s3/object_headers.h"
@@ -15,11 +15,6 @@
 namespace keelson::s3 {
 
 namespace {
-
-Conditions conditions_of(const RequestView& request) {
-  return {request.header("if-match"), request.header("if-none-match"), request.header("if-modified-since"),
-          request.header("if-unmodified-since")};
-}
 
 // What is not there: its delete marker, if that is why, and whether the caller may know.
 S3Error not_found(Call& call, const blob::Answer& answer, S3Error error) {
@@ -43,6 +38,22 @@ S3Error not_found(Call& call, const blob::Answer& answer, S3Error error) {
   return error;
 }
 
+// Has the request the key of the object, if it needs one? Of what is told without reading the bytes.
+S3Result<> check_key(const Call& call, const blob::ObjectMeta& meta) {
+  const auto key = open_key(call, meta, call.bucket->id(), call.place.key, KeyOf::kObject);
+  if (!key) return std::unexpected(key.error());
+  return {};
+}
+
+// A read says nothing of how the server encrypts.
+S3Result<> refuse_server_header(const Call& call) {
+  constexpr std::string_view kHeader = "x-amz-server-side-encryption";
+  const auto value = call.header(kHeader);
+  if (!value) return {};
+  return invalid_argument(std::string(kHeader) + " header is not supported for this operation.", std::string(kHeader),
+                          std::string(*value));
+}
+
 // The bytes of one part of a multipart object: partNumber of a GET.
 S3Result<ByteRange> range_of_part(const blob::ObjectMeta& meta, std::string_view text) {
   uint32_t number = 0;
@@ -58,7 +69,25 @@ S3Result<ByteRange> range_of_part(const blob::ObjectMeta& meta, std::string_view
     if (i + 1 == number) return ByteRange{offset, meta.parts[i].size_bytes};
     offset += meta.parts[i].size_bytes;
   }
-  return s3_fail(ErrorCode::kInvalidRange, "The requested partnumber is not satisfiable");
+  S3Error none{.code = ErrorCode::kInvalidPartNumber};
+  none.details.emplace_back("ActualPartCount", std::to_string(std::max<size_t>(meta.parts.size(), 1)));
+  none.details.emplace_back("PartNumberRequested", std::to_string(number));
+  return std::unexpected(std::move(none));
+}
+
+// The part that partNumber of a GET names; null if the object has none, or it names none.
+const blob::PartInfo* part_of_query(const Query& query, const blob::ObjectMeta& meta) {
+  uint32_t number = 0;
+  const std::string_view text = query.value("partNumber");
+  (void)std::from_chars(text.data(), text.data() + text.size(), number);
+  return number == 0 || number > meta.parts.size() ? nullptr : &meta.parts[number - 1];
+}
+
+// A part's own checksum, with the type of the whole object's.
+void add_part_checksum_fields(Call& call, const blob::ObjectMeta& meta, const blob::Checksum& checksum) {
+  const bool is_composite = !meta.checksums.empty() && meta.checksums.front().is_composite;
+  call.exchange.add_field(checksum_header(checksum.algorithm), checksum_text(checksum, 0));
+  call.exchange.add_field("x-amz-checksum-type", is_composite ? "COMPOSITE" : "FULL_OBJECT");
 }
 
 struct Selection {
@@ -83,16 +112,18 @@ S3Result<Selection> select_bytes(Call& call, const blob::ObjectInfo& object) {
     if (whole == 0) selection.status = 200;
   } else {
     const auto if_range = call.header("if-range");
-    if (if_range && !if_range_holds(*if_range, meta.etag.text(), object.modified_ms)) range_field.reset();
-    const RangeAnswer answer = resolve_range(range_field, whole);
-    if (answer.kind == RangeKind::kUnsatisfiable) {
+    if (if_range && !range_applies(*if_range, object)) range_field.reset();
+    // As S3 does: several ranges are ignored, like those that cannot be read.
+    std::vector<net::http::ByteRange> ranges;
+    const auto outcome = net::http::parse_range(range_field.value_or(""), whole, 1, ranges);
+    if (outcome == net::http::RangeOutcome::kUnsatisfiable) {
       call.exchange.add_field("Content-Range", "bytes */" + std::to_string(whole));
       S3Error error{.code = ErrorCode::kInvalidRange};
       error.details.emplace_back("RangeRequested", *range_field);
       error.details.emplace_back("ActualObjectSize", std::to_string(whole));
       return std::unexpected(std::move(error));
     }
-    selection = {static_cast<uint16_t>(answer.kind == RangeKind::kPart ? 206 : 200), answer.range};
+    if (outcome == net::http::RangeOutcome::kSome) selection = {206, {ranges[0].first, ranges[0].size()}};
   }
   if (selection.status == 206) {
     const ByteRange& range = selection.range;
@@ -116,26 +147,31 @@ S3Result<> check_overrides(const Call& call) {
 
 // Everything of the answer but its bytes. `object` is the one that was found.
 S3Result<Selection> prepare(Call& call, const blob::ObjectInfo& object) {
-  const std::string etag = object.meta.etag.text();
-  switch (check_conditions(conditions_of(call.request), etag, object.modified_ms)) {
-    case ConditionAnswer::kGo:
+  switch (check_preconditions(precondition_fields(call.request), true, object)) {
+    case net::http::Precondition::kHolds:
       break;
-    case ConditionAnswer::kNotModified:
+    case net::http::Precondition::kNotModified:
       call.exchange.add_field("ETag", quoted(object.meta.etag));
       call.exchange.add_field("Last-Modified", format_http_date(object.modified_ms));
       return s3_fail(ErrorCode::kNotModified);
-    case ConditionAnswer::kPreconditionFailed: {
+    case net::http::Precondition::kFailed: {
       S3Error error{.code = ErrorCode::kPreconditionFailed};
       error.details.emplace_back("Condition", call.header("if-match") ? "If-Match" : "If-Unmodified-Since");
       return std::unexpected(std::move(error));
     }
   }
+  call.notes.object_bytes = object.meta.payload.size_bytes;
   auto selection = select_bytes(call, object);
   if (!selection) return selection;
   add_object_fields(call, object);
-  const bool is_whole = selection->range.size == object.meta.payload.size_bytes;
-  if (is_whole && is_header(call.request.header_or_empty("x-amz-checksum-mode"), "enabled")) {
-    add_checksum_fields(call, object.meta);
+  if (is_header(call.request.header_or_empty("x-amz-checksum-mode"), "enabled")) {
+    const bool is_whole = selection->range.size == object.meta.payload.size_bytes;
+    const blob::PartInfo* part = part_of_query(call.query, object.meta);
+    if (part != nullptr && part->checksum) {
+      add_part_checksum_fields(call, object.meta, *part->checksum);
+    } else if (is_whole) {
+      add_checksum_fields(call, object.meta);
+    }
   }
   return selection;
 }
@@ -146,6 +182,7 @@ Task<S3Result<>> send_object(Call& call, blobstore::BlobReader& reader, ByteRang
   // The content type is among the fields already.
   call.is_answered = true;
   call.status = status;
+  call.note_answered();
   if (range.size == 0) {
     (void)co_await call.exchange.respond(status, "", "");
     co_return S3Result<>();
@@ -178,12 +215,13 @@ Task<S3Result<>> GetObject(Call& call) {
   const auto version = parse_version_id(call.query.value("versionId"));
   if (!version) co_return std::unexpected(version.error());
   if (auto good = check_overrides(call); !good) co_return good;
-  if (auto good = refuse_encryption(call.request); !good) co_return good;
+  if (auto good = refuse_server_header(call); !good) co_return good;
   blob::HeadObject head{call.bucket->id(), call.place.key, version->version, version->is_null};
   blobstore::Opened opened = co_await call.store().open_object(call.reactor, std::move(head));
   if (auto good = check_outcome(opened.outcome, opened.answer); !good) {
     co_return std::unexpected(not_found(call, opened.answer, std::move(good.error())));
   }
+  if (auto good = unlock(call, opened, call.bucket->id(), call.place.key, KeyOf::kObject); !good) co_return good;
   const auto selection = prepare(call, opened.answer.object);
   if (!selection) co_return std::unexpected(selection.error());
   co_return co_await send_object(call, *opened.reader, selection->range, selection->status);
@@ -193,13 +231,14 @@ Task<S3Result<>> HeadObject(Call& call) {
   const auto version = parse_version_id(call.query.value("versionId"));
   if (!version) co_return std::unexpected(version.error());
   if (auto good = check_overrides(call); !good) co_return good;
-  if (auto good = refuse_encryption(call.request); !good) co_return good;
+  if (auto good = refuse_server_header(call); !good) co_return good;
   const blob::HeadObject head{call.bucket->id(), call.place.key, version->version, version->is_null};
   blob::Answer answer;
   const log::LogErrc outcome = co_await call.store().query(call.reactor, head, answer);
   if (auto good = check_outcome(outcome, answer); !good) {
     co_return std::unexpected(not_found(call, answer, std::move(good.error())));
   }
+  if (auto good = check_key(call, answer.object.meta); !good) co_return good;
   const auto selection = prepare(call, answer.object);
   if (!selection) co_return std::unexpected(selection.error());
   call.is_answered = true;
@@ -209,10 +248,12 @@ Task<S3Result<>> HeadObject(Call& call) {
 }
 
 Task<S3Result<>> PutObject(Call& call) {
+  if (auto good = check_not_a_part(call.query); !good) co_return good;
   auto meta = read_object_meta(call);
   if (!meta) co_return std::unexpected(std::move(meta.error()));
   const auto condition = read_write_condition(call.request);
   if (!condition) co_return std::unexpected(condition.error());
+  if (auto good = co_await foresee_condition(call, *condition); !good) co_return good;
   auto reader = PayloadReader::open(call, true);
   if (!reader) co_return std::unexpected(std::move(reader.error()));
   auto written = co_await write_payload(call, std::move(*reader), call.place.key);
@@ -220,13 +261,15 @@ Task<S3Result<>> PutObject(Call& call) {
   meta->payload = std::move(written->payload);
   meta->etag = written->etag;
   if (written->checksum) meta->checksums.push_back(*written->checksum);
-  const blob::PutObject put{call.bucket->id(), call.place.key, std::move(*meta), *condition};
+  blob::PutObject put{call.bucket->id(), call.place.key, std::move(*meta), *condition};
+  if (call.service.options().faults.checks_condition_early_only) put.condition = {};
   blob::Answer answer;
   const log::LogErrc outcome = co_await call.store().apply(call.reactor, put, answer);
   if (auto good = check_outcome(outcome, answer); !good) co_return good;
   call.exchange.add_field("ETag", quoted(put.meta.etag));
   add_checksum_fields(call, put.meta);
-  add_version_field(call, answer.object);
+  add_encryption_fields(call, put.meta);
+  add_written_version_field(call, answer.object);
   answer.object.meta.tags = put.meta.tags;
   answer.object.meta.payload.size_bytes = put.meta.payload.size_bytes;
   add_expiration_field(call, answer.object);
@@ -296,19 +339,41 @@ void write_attribute_parts(XmlWriter& xml, const Call& call, const blob::ObjectM
   xml.close("ObjectParts");
 }
 
+constexpr std::string_view kAttributesHeader = "x-amz-object-attributes";
+
+S3Result<> check_attribute_names(const RequestView& request) {
+  constexpr std::string_view kKnown[] = {"etag", "checksum", "objectparts", "storageclass", "objectsize"};
+  bool has_any = false;
+  for (const auto& [name, value] : request.headers) {
+    if (!is_header(name, kAttributesHeader)) continue;
+    std::string_view rest = value;
+    while (!rest.empty()) {
+      const size_t end = std::min(rest.find(','), rest.size());
+      const std::string_view one = net::http::trim_blanks(rest.substr(0, end));
+      rest.remove_prefix(std::min(end + 1, rest.size()));
+      if (one.empty()) continue;
+      has_any = true;
+      const bool is_known = std::any_of(std::begin(kKnown), std::end(kKnown),
+                                        [&](std::string_view known) { return is_header(one, known); });
+      if (!is_known) {
+        return invalid_argument("Invalid attribute name specified.", std::string(kAttributesHeader), std::string(one));
+      }
+    }
+  }
+  if (has_any) return {};
+  return s3_fail(ErrorCode::kInvalidRequest,
+                 "The x-amz-object-attributes header specifying the attributes to be retrieved is either missing or "
+                 "empty");
+}
+
 }  // namespace
 
 Task<S3Result<>> GetObjectAttributes(Call& call) {
   const auto version = parse_version_id(call.query.value("versionId"));
   if (!version) co_return std::unexpected(version.error());
   const net::http::Fields& fields = call.exchange.request().fields();
-  constexpr std::string_view kHeader = "x-amz-object-attributes";
-  const auto wants = [&](std::string_view attribute) { return fields.lists(kHeader, attribute); };
-  constexpr std::string_view kKnown[] = {"ETag", "Checksum", "ObjectParts", "StorageClass", "ObjectSize"};
-  if (!std::any_of(std::begin(kKnown), std::end(kKnown), wants)) {
-    co_return invalid_argument("Invalid attribute name specified.", std::string(kHeader),
-                               std::string(call.request.header_or_empty(kHeader)));
-  }
+  const auto wants = [&](std::string_view attribute) { return fields.lists(kAttributesHeader, attribute); };
+  if (auto good = check_attribute_names(call.request); !good) co_return good;
   const blob::HeadObject head{call.bucket->id(), call.place.key, version->version, version->is_null};
   blob::Answer answer;
   const log::LogErrc outcome = co_await call.store().query(call.reactor, head, answer);
@@ -316,6 +381,7 @@ Task<S3Result<>> GetObjectAttributes(Call& call) {
     co_return std::unexpected(not_found(call, answer, std::move(good.error())));
   }
   const blob::ObjectMeta& meta = answer.object.meta;
+  if (auto good = check_key(call, meta); !good) co_return good;
   call.exchange.add_field("Last-Modified", format_http_date(answer.object.modified_ms));
   add_version_field(call, answer.object);
   XmlWriter xml;
@@ -324,7 +390,8 @@ Task<S3Result<>> GetObjectAttributes(Call& call) {
   if (wants("Checksum") && !meta.checksums.empty()) {
     xml.open("Checksum");
     for (const blob::Checksum& checksum : meta.checksums) {
-      xml.element(checksum_element(checksum.algorithm), checksum_text(checksum, meta.parts.size()));
+      // Without the number of parts, which S3 puts behind it everywhere else.
+      xml.element(checksum_element(checksum.algorithm), to_base64(checksum.value));
       xml.element("ChecksumType", checksum.is_composite ? "COMPOSITE" : "FULL_OBJECT");
     }
     xml.close("Checksum");

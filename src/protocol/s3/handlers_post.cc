@@ -157,11 +157,9 @@ S3Result<> begin_file(Call& call, Upload& upload) {
     if (auto allowed = authorize(call, wish); !allowed) return allowed;
     upload.meta.tags = std::move(*tags);
   }
-  const bool has_type = std::any_of(upload.meta.headers.begin(), upload.meta.headers.end(),
-                                    [](const auto& pair) { return pair.first == "content-type"; });
-  if (!has_type && !form.file_type().empty()) upload.meta.headers.emplace_back("content-type", form.file_type());
   if (auto good = read_form_checksum(call, upload); !good) return good;
-  upload.writer = call.store().new_writer(call.reactor, call.bucket->id(), call.place.key);
+  upload.writer =
+      call.store().new_writer(call.reactor, call.bucket->id(), call.place.key, writer_options(call, std::nullopt));
   upload.md5.emplace(DigestKind::kMd5);
   return {};
 }
@@ -221,6 +219,7 @@ Task<S3Result<>> finish_file(Call& call, Upload& upload) {
   upload.meta.payload = std::move(*payload);
   const std::string md5 = upload.md5->finish();
   std::memcpy(upload.meta.etag.md5.data(), md5.data(), md5.size());
+  upload.meta.etag.md5 = etag_md5(call.encryption, upload.meta.etag.md5);
   if (upload.checksummer) {
     blob::Checksum checksum{upload.checksummer->algorithm(), false, upload.checksummer->finish()};
     if (checksum.value != upload.checksum_wanted) co_return s3_fail(ErrorCode::kBadDigest);
@@ -267,7 +266,14 @@ Task<S3Result<>> respond_posted(Call& call, const FormDataParser& form, const bl
 }  // namespace
 
 Task<S3Result<>> PostObject(Call& call) {
-  const auto boundary = form_data_boundary(call.request.header_or_empty("content-type"));
+  const std::string_view type = call.request.header_or_empty("content-type");
+  constexpr std::string_view kFormData = "multipart/form-data";
+  if (!is_header(type.substr(0, kFormData.size()), kFormData)) {
+    S3Error error{.code = ErrorCode::kPreconditionFailed};
+    error.details.emplace_back("Condition", "Bucket POST must be of the enclosure-type multipart/form-data");
+    co_return std::unexpected(std::move(error));
+  }
+  const auto boundary = form_data_boundary(type);
   if (!boundary) {
     co_return s3_fail(ErrorCode::kMalformedPOSTRequest,
                       "A POST of a bucket needs the content type multipart/form-data with a boundary.");
@@ -279,7 +285,9 @@ Task<S3Result<>> PostObject(Call& call) {
   blob::Answer answer;
   const log::LogErrc outcome = co_await call.store().apply(call.reactor, put, answer);
   if (auto good = check_outcome(outcome, answer); !good) co_return good;
-  add_version_field(call, answer.object);
+  add_written_version_field(call, answer.object);
+  add_encryption_fields(call, put.meta);
+  add_checksum_fields(call, put.meta);
   co_return co_await respond_posted(call, upload.form, put.meta.etag);
 }
 

@@ -13,7 +13,10 @@ bool is_letter_or_digit(char c) { return (c >= 'A' && c <= 'Z') || (c >= 'a' && 
 }  // namespace
 
 bool is_access_key_id(std::string_view id) {
-  return id.size() >= 3 && id.size() <= 128 && std::all_of(id.begin(), id.end(), is_letter_or_digit);
+  constexpr std::string_view kOthers = "._-";
+  return id.size() >= 3 && id.size() <= 128 && std::all_of(id.begin(), id.end(), [&](char c) {
+           return is_letter_or_digit(c) || kOthers.find(c) != std::string_view::npos;
+         });
 }
 
 bool is_secret(std::string_view secret) {
@@ -29,12 +32,14 @@ bool is_user_name(std::string_view user) {
 }
 
 std::string AccessKey::document() const {
-  const nlohmann::json json = {{"secret", secret}, {"user", user}, {"policy", policy}, {"enabled", is_enabled}};
+  nlohmann::json json = {{"secret", secret}, {"user", user}, {"policy", policy}, {"enabled", is_enabled}};
+  if (created_ms != 0) json["created_ms"] = created_ms;
+  if (expires_ms != 0) json["expires_ms"] = expires_ms;
   return json.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
 }
 
 S3Result<AccessKey> make_access_key(std::string id, std::string secret, std::string user, std::string policy) {
-  if (!is_access_key_id(id)) return invalid_argument("An access key id has 3 to 128 letters and digits", "id", id);
+  if (!is_access_key_id(id)) return invalid_argument("An access key id has 3 to 128 letters, digits and ._-", "id", id);
   if (!is_secret(secret)) return invalid_argument("A secret has 8 to 128 printable characters", "secret", "");
   if (user.empty()) user = id;
   if (!is_user_name(user)) return invalid_argument("A user's name has 1 to 64 letters, digits and ._@-", "user", user);
@@ -65,8 +70,23 @@ S3Result<AccessKey> load_access_key(std::string_view name, std::string_view text
   if (key) {
     const auto enabled = json.find("enabled");
     key->is_enabled = enabled == json.end() || *enabled != false;
+    const auto time = [&](const char* member) -> int64_t {
+      const auto found = json.find(member);
+      return found != json.end() && found->is_number_integer() ? found->get<int64_t>() : 0;
+    };
+    key->created_ms = time("created_ms");
+    key->expires_ms = time("expires_ms");
   }
   return key;
+}
+
+S3Result<AccessKey> change_access_key(const AccessKey& key, KeyChange change) {
+  auto changed = make_access_key(key.id, key.secret, key.user, std::move(change.policy).value_or(key.policy));
+  if (!changed) return changed;
+  changed->created_ms = key.created_ms;
+  changed->is_enabled = change.is_enabled.value_or(key.is_enabled);
+  changed->expires_ms = change.expires_ms.value_or(key.expires_ms);
+  return changed;
 }
 
 void KeyRing::put(AccessKey key) {

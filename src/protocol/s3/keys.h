@@ -5,6 +5,7 @@
 // shared by all reactors; a change makes a new ring.
 #pragma once
 
+#include <cstdint>
 #include <map>
 #include <memory>
 #include <optional>
@@ -28,13 +29,17 @@ struct AccessKey {
   std::string policy;  // as given: a name ("readwrite") or JSON; empty of the root key
   bool is_enabled = true;
   bool is_root = false;
+  int64_t created_ms = 0;  // 0: not known
+  int64_t expires_ms = 0;  // from then on nobody can sign with it; 0: never
   std::optional<Policy> parsed_policy;
+
+  [[nodiscard]] bool may_sign(int64_t now_ms) const { return is_enabled && (expires_ms == 0 || now_ms < expires_ms); }
 
   // As it is stored: one JSON object.
   [[nodiscard]] std::string document() const;
 };
 
-// 3 to 128 letters and digits.
+// 3 to 128 letters, digits and ._- (Amazon's own have no marks; those of other servers do).
 [[nodiscard]] bool is_access_key_id(std::string_view id);
 // 8 to 128 printable characters of ASCII, no blanks.
 [[nodiscard]] bool is_secret(std::string_view secret);
@@ -46,6 +51,15 @@ struct AccessKey {
                                                   std::string policy);
 // From the document `name` -> `json`. kInternalError with what is wrong.
 [[nodiscard]] S3Result<AccessKey> load_access_key(std::string_view name, std::string_view json);
+
+// What is to change of a key. What is not set stays.
+struct KeyChange {
+  std::optional<std::string> policy;
+  std::optional<bool> is_enabled;
+  std::optional<int64_t> expires_ms;  // 0: never
+};
+// kMalformedPolicy.
+[[nodiscard]] S3Result<AccessKey> change_access_key(const AccessKey& key, KeyChange change);
 
 class KeyRing {
  public:

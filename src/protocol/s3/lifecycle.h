@@ -19,24 +19,24 @@ namespace keelson::s3 {
 inline constexpr int64_t kDayMs = int64_t{24} * 3'600'000;
 
 struct LifecycleFilter {
-  std::string prefix;
-  Tags tags;
-  std::optional<uint64_t> size_above;  // greater than
-  std::optional<uint64_t> size_below;  // less than
+  std::string prefix = {};
+  Tags tags = {};
+  std::optional<uint64_t> size_above = {};  // greater than
+  std::optional<uint64_t> size_below = {};  // less than
 };
 
 struct LifecycleRule {
-  std::string id;
+  std::string id = {};
   bool is_enabled = false;
-  LifecycleFilter filter;
+  LifecycleFilter filter = {};
   // How the filter was written, so that it reads back the same: a bare <Prefix>, or within <Filter>.
   bool has_bare_prefix = false;
-  std::optional<uint32_t> expire_days;
-  std::optional<int64_t> expire_date_ms;
+  std::optional<uint32_t> expire_days = {};
+  std::optional<int64_t> expire_date_ms = {};
   bool expire_delete_marker = false;
-  std::optional<uint32_t> noncurrent_days;
-  std::optional<uint32_t> noncurrent_kept;  // newer noncurrent versions that stay
-  std::optional<uint32_t> abort_upload_days;
+  std::optional<uint32_t> noncurrent_days = {};
+  std::optional<uint32_t> noncurrent_kept = {};  // newer noncurrent versions that stay
+  std::optional<uint32_t> abort_upload_days = {};
 };
 
 // What a rule needs to know of an object or a version.

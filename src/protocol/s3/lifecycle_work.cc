@@ -1,7 +1,10 @@
 // Lifecycle rules at work: goes over the buckets that have some, and lets go what is due. Every removal is conditional
 // on what was seen, so that an object which has changed meanwhile stays.
 #include <algorithm>
+#include <optional>
+#include <string>
 #include <utility>
+#include <vector>
 
 #include "base/logging.h"
 #include "protocol/s3/call.h"
@@ -19,6 +22,8 @@ constexpr int64_t kRoundsPerShortDay = 10;
 constexpr int64_t kRoundMsMin = 100;
 // How often a loop that waits for its next round looks whether the service stops.
 constexpr int64_t kLookMs = 100;
+// Of one key, due, before they are let go; a key with more is done in several goes.
+constexpr size_t kDueMax = 10'000;
 // Between pages, so that others get their turn.
 constexpr int64_t kPauseNs = 1 * kNsPerMs;
 
@@ -32,12 +37,13 @@ struct RoundCounts {
 class BucketRound {
  public:
   BucketRound(blobstore::Store& store, env::Reactor& on, std::shared_ptr<const BucketView> bucket, int64_t now_ms,
-              int64_t day_ms, const bool& is_stopping, RoundCounts& counts)
+              const S3Options& options, const bool& is_stopping, RoundCounts& counts)
       : store_(store),
         on_(on),
         bucket_(std::move(bucket)),
-        now_ms_(now_ms),
-        day_ms_(day_ms),
+        now_ms_(now_ms + (options.faults.lifecycle_is_a_day_early ? options.lifecycle_day_ms : 0)),
+        day_ms_(options.lifecycle_day_ms),
+        ignores_locks_(options.faults.lifecycle_ignores_locks),
         is_stopping_(is_stopping),
         counts_(counts) {}
 
@@ -63,16 +69,18 @@ class BucketRound {
         const bool is_known = !is_last || !answer.page.is_truncated;
         co_await visit(answer.page.entries[i], next_key, is_known);
       }
-      if (!answer.page.is_truncated) co_return;
+      if (!answer.page.is_truncated) break;
       list.after = answer.page.next_after;
       list.after_version = answer.page.next_after_version;
       co_await env::sleep_for(on_, kPauseNs);
     }
+    co_await end_key();
   }
 
   // `next_key`: of the entry behind this one, if there is one; `is_next_known`: there is none otherwise.
   Task<void> visit(const blob::ObjectInfo& object, const std::string* next_key, bool is_next_known) {
     if (object.key != key_) {
+      co_await end_key();
       key_ = object.key;
       noncurrent_ = 0;
     }
@@ -87,13 +95,34 @@ class BucketRound {
       const auto expiration = expiration_of(rules, known, object.modified_ms, day_ms_);
       is_due = expiration && expiration->at_ms <= now_ms_;
       // With versions the object gets a delete marker, without it goes.
-      if (is_due) co_await remove(object, false);
+      if (is_due) expired_ = object;
     } else {
       is_due = is_noncurrent_due(rules, known, newer_ms_, noncurrent_, now_ms_, day_ms_);
-      if (is_due) co_await remove(object, true);
+      if (is_due) due_.push_back({object.version, object.is_null});
+      if (due_.size() == kDueMax) co_await let_go();
       ++noncurrent_;
     }
     newer_ms_ = object.modified_ms;
+  }
+
+  // What is due of a key goes from the oldest version to the current one: whether one is due hangs on newer ones (how
+  // many there are, and when it stopped being current), so a round that was broken off is gone on with as if it had not
+  // been.
+  Task<void> end_key() {
+    co_await let_go();
+    if (expired_ && !is_stopping_) co_await remove(*expired_, false);
+    expired_.reset();
+  }
+
+  Task<void> let_go() {
+    while (!due_.empty() && !is_stopping_) {
+      blob::ObjectInfo object;
+      object.key = key_;
+      object.version = due_.back().version;
+      object.is_null = due_.back().is_null;
+      due_.pop_back();
+      co_await remove(object, true);
+    }
   }
 
   Task<void> remove(const blob::ObjectInfo& object, bool is_version) {
@@ -108,6 +137,7 @@ class BucketRound {
       }
     }
     if (object.is_latest) command.condition.if_version = object.version;
+    command.bypasses_governance = ignores_locks_;
     blob::Answer answer;
     if (co_await store_.apply(on_, command, answer) == log::LogErrc::kOk && answer.ok()) ++counts_.removed;
   }
@@ -142,11 +172,18 @@ class BucketRound {
   std::shared_ptr<const BucketView> bucket_;
   int64_t now_ms_;
   int64_t day_ms_;
+  bool ignores_locks_;
   const bool& is_stopping_;
   RoundCounts& counts_;
+  struct Due {
+    blob::Version version;
+    bool is_null;
+  };
   std::string key_;
-  uint32_t noncurrent_ = 0;  // noncurrent versions of key_ that were newer
-  int64_t newer_ms_ = 0;     // when the version before this one was made, and this one stopped being current
+  std::vector<Due> due_;                     // noncurrent versions of key_, newest first
+  std::optional<blob::ObjectInfo> expired_;  // its current version
+  uint32_t noncurrent_ = 0;                  // noncurrent versions of key_ that were newer
+  int64_t newer_ms_ = 0;  // when the version before this one was made, and this one stopped being current
 };
 
 }  // namespace
@@ -163,8 +200,7 @@ Task<void> S3Service::run_lifecycle() {
       if (!bucket->documents.contains(kLifecycleDocument)) continue;
       auto view = locals_[0]->buckets.view_of(bucket);
       if (!view->lifecycle) continue;
-      BucketRound round(store_, here, std::move(view), clock().wall_ms(), options_.lifecycle_day_ms, is_stopping_,
-                        counts);
+      BucketRound round(store_, here, std::move(view), clock().wall_ms(), options_, is_stopping_, counts);
       co_await round.run();
     }
     if (!answer.is_truncated || answer.buckets.empty()) break;

@@ -11,9 +11,6 @@
 
 namespace keelson::s3 {
 
-// S3: "5 MiB to 5 GiB. There is no minimum size limit on the last part."
-inline constexpr uint64_t kPartBytesMin = uint64_t{5} << 20;
-
 // 1 to 10,000. kInvalidArgument.
 [[nodiscard]] S3Result<uint32_t> read_part_number(const Query& query);
 // The upload that uploadId names, with a page of its parts. kNoSuchUpload.

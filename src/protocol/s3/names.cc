@@ -2,7 +2,9 @@
 
 #include <algorithm>
 #include <string>
+#include <vector>
 
+#include "base/numbers.h"
 #include "protocol/s3/uri.h"
 
 namespace keelson::s3 {
@@ -97,6 +99,18 @@ S3Result<Place> place_of_request(std::string_view host, std::string_view raw_pat
   return place;
 }
 
+std::optional<net::http::ByteRange> parse_copy_range(std::string_view text, uint64_t source_bytes) {
+  // The forms that a Range may have besides are no good here: "5-", "-5", an end behind the last byte.
+  const size_t dash = text.find('-');
+  const auto is_digit = [](char c) { return c >= '0' && c <= '9'; };
+  if (!text.starts_with("bytes=") || dash == std::string_view::npos || !is_digit(text[dash - 1])) return std::nullopt;
+  const std::optional<uint64_t> last = parse_uint64(text.substr(dash + 1));
+  std::vector<net::http::ByteRange> ranges;
+  const auto outcome = net::http::parse_range(text, source_bytes, 1, ranges);
+  if (outcome != net::http::RangeOutcome::kSome || last != ranges.front().last) return std::nullopt;
+  return ranges.front();
+}
+
 S3Result<CopySource> parse_copy_source(std::string_view text) {
   const auto wrong = [&] {
     return invalid_argument("Copy Source must mention the source bucket and key: sourcebucket/sourcekey",
@@ -119,7 +133,9 @@ S3Result<CopySource> parse_copy_source(std::string_view text) {
   if (slash == std::string_view::npos || slash == 0 || slash + 1 == path.size()) return wrong();
   source.bucket = path.substr(0, slash);
   source.key = path.substr(slash + 1);
-  if (!is_bucket_name(source.bucket)) return s3_fail(ErrorCode::kInvalidBucketName);
+  if (!is_bucket_name(source.bucket)) {
+    return invalid_argument("Invalid copy source bucket name", "x-amz-copy-source", std::string(text));
+  }
   if (source.key.size() > kKeyBytesMax) return s3_fail(ErrorCode::kKeyTooLongError);
   return source;
 }

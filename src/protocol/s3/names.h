@@ -5,11 +5,13 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
 #include <optional>
 #include <span>
 #include <string>
 #include <string_view>
 
+#include "net/http/conditions.h"
 #include "protocol/s3/error.h"
 
 namespace keelson::s3 {
@@ -41,5 +43,7 @@ struct CopySource {
   std::string version_id;  // empty: the current one
 };
 [[nodiscard]] S3Result<CopySource> parse_copy_source(std::string_view text);
+// x-amz-copy-source-range: "bytes=first-last", both given and inside the source; nullopt otherwise.
+[[nodiscard]] std::optional<net::http::ByteRange> parse_copy_range(std::string_view text, uint64_t source_bytes);
 
 }  // namespace keelson::s3

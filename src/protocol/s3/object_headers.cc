@@ -13,6 +13,7 @@ namespace keelson::s3 {
 
 namespace {
 
+constexpr int64_t kMsPerSecond = 1000;
 constexpr std::array<std::string_view, 7> kStoredHeaders = {"content-type",
                                                             "cache-control",
                                                             "content-disposition",
@@ -88,6 +89,14 @@ S3Result<> read_lock(Call& call, blob::ObjectMeta& meta) {
   return {};
 }
 
+S3Result<> check_redirect_location(const RequestView& request) {
+  const std::string_view target = request.header_or_empty("x-amz-website-redirect-location");
+  if (target.empty() || target.starts_with('/') || target.starts_with("http://") || target.starts_with("https://")) {
+    return {};
+  }
+  return s3_fail(ErrorCode::kInvalidRedirectLocation);
+}
+
 }  // namespace
 
 S3Result<blob::Pairs> read_object_headers(const RequestView& request) {
@@ -116,17 +125,6 @@ S3Result<blob::Pairs> read_object_headers(const RequestView& request) {
   return out;
 }
 
-S3Result<> refuse_encryption(const RequestView& request) {
-  for (const auto& [name, value] : request.headers) {
-    const std::string lower_name = lower(name);
-    if (lower_name.starts_with("x-amz-server-side-encryption") ||
-        lower_name.starts_with("x-amz-copy-source-server-side-encryption")) {
-      return s3_fail(ErrorCode::kNotImplemented, "Encryption at rest is not implemented (" + lower_name + ").");
-    }
-  }
-  return {};
-}
-
 S3Result<std::string> read_storage_class(const RequestView& request) {
   const std::string_view name = request.header_or_empty("x-amz-storage-class");
   if (name.empty() || name == "STANDARD") return std::string();
@@ -136,12 +134,22 @@ S3Result<std::string> read_storage_class(const RequestView& request) {
   return std::string(name);
 }
 
+S3Result<> check_not_a_part(const Query& query) {
+  if (query.has("uploadId")) return s3_fail(ErrorCode::kMethodNotAllowed);
+  if (const std::string* number = query.find("partNumber")) {
+    return invalid_argument("This operation does not accept partNumber without uploadId", "partNumber", *number);
+  }
+  return {};
+}
+
 S3Result<blob::ObjectMeta> read_object_meta(Call& call) {
   blob::ObjectMeta meta;
-  if (auto good = refuse_encryption(call.request); !good) return std::unexpected(std::move(good.error()));
+  if (auto good = begin_encryption(call); !good) return std::unexpected(std::move(good.error()));
+  if (call.encryption) meta.encryption = call.encryption->stored;
   auto storage_class = read_storage_class(call.request);
   if (!storage_class) return std::unexpected(std::move(storage_class.error()));
   meta.storage_class = std::move(*storage_class);
+  if (auto good = check_redirect_location(call.request); !good) return std::unexpected(std::move(good.error()));
   auto headers = read_object_headers(call.request);
   if (!headers) return std::unexpected(std::move(headers.error()));
   meta.headers = std::move(*headers);
@@ -166,13 +174,20 @@ S3Result<blob::Condition> read_write_condition(const RequestView& request) {
     }
     condition.if_absent = true;
   }
-  if (const auto text = request.header("if-match")) {
-    const auto etag = blob::ETag::parse(*text);
-    if (!etag) {
-      // No object has such an entity tag.
-      return s3_fail(ErrorCode::kPreconditionFailed);
+  // S3 has these for directory buckets alone.
+  for (const std::string_view name :
+       {"x-amz-if-match-initiated-time", "x-amz-if-match-last-modified-time", "x-amz-if-match-size"}) {
+    if (request.header(name)) {
+      return s3_fail(ErrorCode::kNotImplemented, "The condition " + std::string(name) + " is not implemented.");
     }
-    condition.if_match = *etag;
+  }
+  if (const auto text = request.header("if-match")) {
+    if (condition.if_absent) {
+      return s3_fail(ErrorCode::kNotImplemented, "A write takes one of If-Match and If-None-Match.");
+    }
+    const auto etag = blob::ETag::parse(*text);
+    // What cannot be an entity tag is that of no object, and an object that is not there is missed all the same.
+    condition.if_match = etag.value_or(blob::ETag{.md5 = {}, .part_count = UINT32_MAX});
   }
   if (request.header("if-modified-since") || request.header("if-unmodified-since")) {
     return s3_fail(ErrorCode::kNotImplemented, "A write takes If-Match and If-None-Match alone.");
@@ -182,8 +197,29 @@ S3Result<blob::Condition> read_write_condition(const RequestView& request) {
 
 std::string quoted(const blob::ETag& etag) { return "\"" + etag.text() + "\""; }
 
+net::http::Precondition check_preconditions(const net::http::PreconditionFields& fields, bool is_read,
+                                            const blob::ObjectInfo& object) {
+  const std::string tag = quoted(object.meta.etag);
+  return net::http::check_preconditions(fields, is_read, {tag, object.modified_ms / kMsPerSecond},
+                                        net::http::TagRules::kLenient);
+}
+
+net::http::PreconditionFields precondition_fields(const RequestView& request) {
+  return {request.header("if-match"), request.header("if-none-match"), request.header("if-modified-since"),
+          request.header("if-unmodified-since")};
+}
+
+bool range_applies(std::string_view if_range, const blob::ObjectInfo& object) {
+  const std::string tag = quoted(object.meta.etag);
+  return net::http::range_applies(if_range, {tag, object.modified_ms / kMsPerSecond}, net::http::TagRules::kLenient);
+}
+
 void add_version_field(Call& call, const blob::ObjectInfo& object) {
   if (call.bucket->is_versioned()) call.exchange.add_field("x-amz-version-id", object.version_id());
+}
+
+void add_written_version_field(Call& call, const blob::ObjectInfo& object) {
+  if (call.bucket->bucket->versioning == blob::Versioning::kEnabled) add_version_field(call, object);
 }
 
 void add_checksum_fields(Call& call, const blob::ObjectMeta& meta) {
@@ -228,6 +264,7 @@ void add_object_fields(Call& call, const blob::ObjectInfo& object) {
   }
   if (!has_type) out.add_field("Content-Type", kDefaultType);
   if (!meta.storage_class.empty()) out.add_field("x-amz-storage-class", meta.storage_class);
+  add_encryption_fields(call, meta);
   if (!meta.tags.empty()) out.add_field("x-amz-tagging-count", std::to_string(meta.tags.size()));
   if (meta.retention.mode != RetentionMode::kNone) {
     out.add_field("x-amz-object-lock-mode", retention_mode_text(meta.retention.mode));

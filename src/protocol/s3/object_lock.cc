@@ -18,15 +18,15 @@ constexpr uint32_t kYearsMax = 100;
 std::unexpected<S3Error> malformed() { return s3_fail(ErrorCode::kMalformedXML); }
 
 S3Result<uint32_t> read_count(std::string_view text, uint32_t most, std::string name) {
-  uint32_t value = 0;
+  int64_t value = 0;
   const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
   if (error != std::errc() || end != text.data() + text.size()) return malformed();
-  if (value == 0 || value > most) {
+  if (value <= 0 || value > most) {
     return invalid_argument(
         "Default retention period must be a positive integer value of at most " + std::to_string(most), std::move(name),
         std::string(text));
   }
-  return value;
+  return static_cast<uint32_t>(value);
 }
 
 S3Result<Retention> make_retention(std::string_view mode, std::string_view until, int64_t now_ms) {

@@ -45,8 +45,12 @@ const OperationSpec& operation_spec(Operation operation) { return kTable[static_
 
 S3Result<const OperationSpec*> find_operation(std::string_view method, Level level, const Query& query,
                                               const RequestView& request) {
+  // Most requests have no parameters but those of their signature.
+  const bool has_own = std::any_of(query.pairs().begin(), query.pairs().end(),
+                                   [](const auto& pair) { return !pair.first.starts_with("X-Amz-"); });
   for (const OperationSpec& spec : kTable) {
-    if (spec.level != level || spec.method != method || !has_parameters(spec.parameters, query)) continue;
+    if (spec.level != level || (!has_own && !spec.parameters.empty())) continue;
+    if (spec.method != method || !has_parameters(spec.parameters, query)) continue;
     if (!spec.header.empty() && !request.header(spec.header)) continue;
     const bool is_plain = spec.parameters.empty();
     // GET of an object takes partNumber beside it, and an uploadId alone is no part.

@@ -58,10 +58,15 @@ constexpr Operator kOperators[] = {
 constexpr std::string_view kContextKeys[] = {
     "aws:currenttime",
     "aws:epochtime",
+    "aws:principalaccount",
     "aws:principalarn",
     "aws:principaltype",
     "aws:referer",
+    "aws:requestedregion",
+    "aws:resourceaccount",
     "aws:securetransport",
+    "aws:sourceaccount",
+    "aws:sourcearn",
     "aws:sourceip",
     "aws:useragent",
     "aws:userid",
@@ -69,7 +74,8 @@ constexpr std::string_view kContextKeys[] = {
     "s3:authtype",
     "s3:delimiter",
     "s3:existingobjecttag/",
-    "s3:locationconstraint",
+    "s3:if-match",
+    "s3:if-none-match",
     "s3:max-keys",
     "s3:object-lock-legal-hold",
     "s3:object-lock-mode",
@@ -77,15 +83,24 @@ constexpr std::string_view kContextKeys[] = {
     "s3:prefix",
     "s3:requestobjecttag/",
     "s3:requestobjecttagkeys",
+    "s3:resourceaccount",
     "s3:signatureage",
     "s3:signatureversion",
     "s3:versionid",
     "s3:x-amz-acl",
     "s3:x-amz-content-sha256",
     "s3:x-amz-copy-source",
+    "s3:x-amz-grant-full-control",
+    "s3:x-amz-grant-read",
+    "s3:x-amz-grant-read-acp",
+    "s3:x-amz-grant-write",
+    "s3:x-amz-grant-write-acp",
     "s3:x-amz-metadata-directive",
+    "s3:x-amz-object-ownership",
     "s3:x-amz-server-side-encryption",
+    "s3:x-amz-server-side-encryption-customer-algorithm",
     "s3:x-amz-storage-class",
+    "s3:x-amz-website-redirect-location",
 };
 
 std::string lower(std::string_view text) {
@@ -361,12 +376,21 @@ struct Policy::Reader {
       statement.principals.emplace_back("*");
       return {};
     }
-    if (!json.is_object() || json.size() != 1 || !json.contains("AWS")) {
-      return malformed("Invalid principal in policy: \"*\" or {\"AWS\": ...}");
+    if (!json.is_object() || json.empty() || json.size() != json.count("AWS") + json.count("Service")) {
+      return malformed("Invalid principal in policy: \"*\", {\"AWS\": ...} or {\"Service\": ...}");
     }
-    auto names = strings(json["AWS"], "Principal");
-    if (!names) return std::unexpected(std::move(names.error()));
-    statement.principals = std::move(*names);
+    for (const auto& [kind_of, value] : json.items()) {
+      auto names = strings(value, "Principal");
+      if (!names) return std::unexpected(std::move(names.error()));
+      const bool is_service = kind_of == "Service";
+      for (const std::string& name : *names) {
+        if (name.empty()) return malformed("Invalid principal in policy");
+        if (is_service && name != kLoggingService && name != kInventoryService) {
+          return malformed("Invalid principal in policy: the service " + name + " is not known");
+        }
+      }
+      (is_service ? statement.services : statement.principals) = std::move(*names);
+    }
     return {};
   }
 
@@ -408,7 +432,7 @@ struct Policy::Reader {
       condition.many = Condition::Many::kAll;
       rest.remove_prefix(std::string_view("ForAllValues:").size());
     }
-    if (rest.ends_with("IfExists")) {
+    if (rest.ends_with("IfExists") && rest != "NullIfExists") {
       condition.if_exists = true;
       rest.remove_suffix(std::string_view("IfExists").size());
     }
@@ -547,8 +571,10 @@ bool Policy::holds(const Condition& condition, const PolicyRequest& request) {
 
 bool Policy::applies(const Statement& statement, const PolicyRequest& request, Kind kind) {
   if (kind == Kind::kBucket) {
-    const bool is_named = std::any_of(statement.principals.begin(), statement.principals.end(),
-                                      [&](const std::string& one) { return is_principal(one, request.user); });
+    const bool is_named =
+        std::any_of(statement.principals.begin(), statement.principals.end(),
+                    [&](const std::string& one) { return is_principal(one, request.user); }) ||
+        std::find(statement.services.begin(), statement.services.end(), request.service) != statement.services.end();
     if (is_named == statement.negates_principals) return false;
   }
   const std::string action = lower(request.action);
@@ -579,10 +605,16 @@ bool Policy::is_public() const {
     const bool is_narrowed =
         std::any_of(statement.conditions.begin(), statement.conditions.end(), [](const Condition& condition) {
           return condition.key == "aws:sourceip" || condition.key == "aws:username" || condition.key == "aws:userid" ||
-                 condition.key == "aws:principalarn";
+                 condition.key == "aws:principalarn" || condition.key == "aws:sourcearn" ||
+                 condition.key == "aws:sourceaccount";
         });
     return statement.is_allow && !is_narrowed && std::find(who.begin(), who.end(), "*") != who.end();
   });
+}
+
+bool Policy::needs_context() const {
+  return std::any_of(statements_.begin(), statements_.end(),
+                     [](const Statement& statement) { return !statement.conditions.empty(); });
 }
 
 bool Policy::needs_object_tags() const {

@@ -1,9 +1,10 @@
 // Access policies in IAM's JSON: of a bucket (with principals) and of an access key (without). A subset, closed: what
 // is not known (a condition's operator, an element) is refused when the policy is put, never left out silently.
 //
-// Known: Version, Id, Statement; Sid, Effect, Principal/NotPrincipal ("*", {"AWS": ...}), Action/NotAction,
-// Resource/NotResource, with the wildcards * and ?, Condition with the operators of kOperators in policy.cc, IfExists
-// and ForAnyValue:/ForAllValues:, and the variables ${aws:username} and ${aws:userid}. Pure functions; any thread.
+// Known: Version, Id, Statement; Sid, Effect, Principal/NotPrincipal ("*", {"AWS": ..., "Service": ...}),
+// Action/NotAction, Resource/NotResource, with the wildcards * and ?, Condition with the operators of kOperators in
+// policy.cc, IfExists and ForAnyValue:/ForAllValues:, and the variables ${aws:username} and ${aws:userid}. Pure
+// functions; any thread.
 #pragma once
 
 #include <cstddef>
@@ -23,11 +24,16 @@ inline constexpr size_t kPolicyBytesMax = 20 << 10;
 // What is asked for, as policies see it. Context keys in lower case ("aws:sourceip", "s3:prefix"); a key may come
 // several times (tag keys of a request).
 struct PolicyRequest {
-  std::string_view user;      // the access key's user; empty: anonymous
+  std::string_view user;      // the access key's user; empty: anonymous, or a service
   std::string_view action;    // "s3:GetObject"
   std::string_view resource;  // "arn:aws:s3:::bucket/key"
   std::vector<std::pair<std::string, std::string>> context;
+  std::string_view service = {};  // the server itself, in one of its parts: kLoggingService, kInventoryService
 };
+
+// Services that a bucket's policy can let in: what delivers access logs, and what writes inventories.
+inline constexpr std::string_view kLoggingService = "logging.s3.amazonaws.com";
+inline constexpr std::string_view kInventoryService = "s3.amazonaws.com";
 
 enum class Decision : uint8_t { kNone, kAllow, kDeny };
 
@@ -43,6 +49,8 @@ class Policy {
   [[nodiscard]] bool is_public() const;
   // Does a decision hang on the tags that the object has already?
   [[nodiscard]] bool needs_object_tags() const;
+  // Does one hang on the request's context at all? If not, it may be left empty.
+  [[nodiscard]] bool needs_context() const;
 
  private:
   struct Condition {
@@ -58,6 +66,7 @@ class Policy {
     bool negates_actions = false;
     bool negates_resources = false;
     std::vector<std::string> principals;
+    std::vector<std::string> services;
     std::vector<std::string> actions;  // lower case
     std::vector<std::string> resources;
     std::vector<Condition> conditions;

@@ -89,6 +89,9 @@ bool holds(const PostPolicy::Rule& rule, std::string_view value) {
 S3Result<PostPolicy> PostPolicy::parse(std::string_view json) {
   const Json document = Json::parse(json, nullptr, false);
   if (!document.is_object()) return bad_document("Invalid JSON.");
+  for (const auto& [name, value] : document.items()) {
+    if (name != "expiration" && name != "conditions") return bad_document("Unexpected: '" + name + "'");
+  }
   PostPolicy policy;
   const auto expiration = document.find("expiration");
   if (expiration == document.end() || !expiration->is_string()) return bad_document("Policy missing expiration.");
@@ -104,6 +107,9 @@ S3Result<PostPolicy> PostPolicy::parse(std::string_view json) {
       continue;
     }
     if (!condition.is_object()) return bad_document("Invalid Condition: neither a list nor an object");
+    if (condition.size() != 1) {
+      return bad_document("Invalid Simple-Condition: Simple-Conditions must have exactly one property specified.");
+    }
     for (const auto& [name, value] : condition.items()) {
       if (!value.is_string()) return bad_document("Invalid Simple-Condition: value must be a string.");
       policy.rules.push_back({Rule::Kind::kEqual, lower(name), value.get<std::string>()});
@@ -126,7 +132,7 @@ S3Result<> PostPolicy::check(const std::vector<std::pair<std::string, std::strin
   }
   std::string extra;
   for (const auto& [name, value] : fields) {
-    if (needs_no_rule(name) || name == "bucket") continue;
+    if (needs_no_rule(name)) continue;
     const bool has_rule = std::any_of(rules.begin(), rules.end(), [&](const Rule& rule) { return rule.field == name; });
     if (!has_rule) extra.append(extra.empty() ? "" : ", ").append(name);
   }

@@ -17,6 +17,7 @@ namespace {
 
 // Keys change one at a time; a second change waits so long and looks again.
 constexpr int64_t kKeysRetryNs = 1'000'000;
+constexpr const char* kRootKeyText = "The root key comes from the settings and is changed there.";
 
 }  // namespace
 
@@ -36,6 +37,8 @@ S3Service::S3Service(env::Env& env, blobstore::Store& store, S3Options options)
     locals_.push_back(std::make_unique<S3Local>(env.reactor(i)));
     locals_.back()->keys = ring;
   }
+  access_log_ = std::make_unique<AccessLog>(*this, env, options_.access_log);
+  inventories_ = std::make_unique<InventoryWork>(*this, env.reactor(0), options_.lifecycle_day_ms, is_stopping_);
   host_id_ = to_base64(digest_of(DigestKind::kSha256, "keelson " + std::to_string(env.reactor(0).random().next())));
   // A body is bounded by what its operation takes; HTTP only sees to it that an upload of a part fits with its chunks.
   options_.http.limits.body_bytes_max = kSinglePutBytesMax + (kSinglePutBytesMax >> 6);
@@ -63,6 +66,8 @@ Task<Status> S3Service::start() {
   }
   co_await hand_out(std::make_shared<const KeyRing>(std::move(ring)));
   tasks_->spawn(lifecycle_loop());
+  tasks_->spawn(access_log_->run(is_stopping_));
+  tasks_->spawn(inventories_->run());
   co_return Status();
 }
 
@@ -72,6 +77,7 @@ Task<void> S3Service::stop() {
   is_stopping_ = true;
   co_await http_->stop();
   co_await tasks_->join();
+  co_await access_log_->flush();
 }
 
 Task<void> S3Service::hand_out(std::shared_ptr<const KeyRing> ring) {
@@ -89,7 +95,20 @@ Task<S3Result<>> S3Service::store_keys(blob::ConfigureService change, std::share
   co_return S3Result<>();
 }
 
-Task<S3Result<AccessKey>> S3Service::put_key(std::string id, std::string secret, std::string user, std::string policy) {
+// The ring must not change beside it: keys_are_changing_ is set meanwhile.
+Task<S3Result<>> S3Service::store_key(const AccessKey& key) {
+  KeyRing ring = *locals_[0]->keys;
+  ring.put(key);
+  keys_are_changing_ = true;
+  blob::ConfigureService change;
+  change.set_documents.emplace_back(std::string(kKeyDocumentPrefix) + key.id, key.document());
+  auto stored = co_await store_keys(std::move(change), std::make_shared<const KeyRing>(std::move(ring)));
+  keys_are_changing_ = false;
+  co_return stored;
+}
+
+Task<S3Result<AccessKey>> S3Service::put_key(std::string id, std::string secret, std::string user, std::string policy,
+                                             PutKey how, int64_t expires_ms) {
   env::Reactor& here = env_.reactor(0);
   if (id.empty()) id = make_access_key_id(here.random());
   if (secret.empty()) secret = make_secret(here.random());
@@ -98,24 +117,36 @@ Task<S3Result<AccessKey>> S3Service::put_key(std::string id, std::string secret,
   if (key->id == options_.root_key_id) {
     co_return invalid_argument("The root key comes from the settings", "id", key->id);
   }
+  key->created_ms = clock().wall_ms();
+  key->expires_ms = expires_ms;
   while (keys_are_changing_) co_await env::sleep_for(here, kKeysRetryNs);
-  KeyRing ring = *locals_[0]->keys;
+  const KeyRing& ring = *locals_[0]->keys;
+  if (how == PutKey::kMake && ring.find(key->id)) co_return s3_fail(ErrorCode::kAccessKeyAlreadyExists);
   if (ring.size() > kKeysMax) co_return s3_fail(ErrorCode::kInvalidRequest, "There are too many access keys.");
-  ring.put(*key);
-  keys_are_changing_ = true;
-  blob::ConfigureService change;
-  change.set_documents.emplace_back(std::string(kKeyDocumentPrefix) + key->id, key->document());
-  auto stored = co_await store_keys(std::move(change), std::make_shared<const KeyRing>(std::move(ring)));
-  keys_are_changing_ = false;
+  auto stored = co_await store_key(*key);
   if (!stored) co_return std::unexpected(std::move(stored.error()));
   co_return key;
+}
+
+Task<S3Result<AccessKey>> S3Service::change_key(std::string id, KeyChange change) {
+  env::Reactor& here = env_.reactor(0);
+  while (keys_are_changing_) co_await env::sleep_for(here, kKeysRetryNs);
+  const auto known = locals_[0]->keys->find(id);
+  if (known == nullptr) co_return s3_fail(ErrorCode::kNoSuchAccessKey);
+  if (known->is_root) co_return s3_fail(ErrorCode::kNoSuchAccessKey, kRootKeyText);
+  auto changed = change_access_key(*known, std::move(change));
+  if (!changed) co_return changed;
+  auto stored = co_await store_key(*changed);
+  if (!stored) co_return std::unexpected(std::move(stored.error()));
+  co_return changed;
 }
 
 Task<S3Result<>> S3Service::remove_key(std::string id) {
   env::Reactor& here = env_.reactor(0);
   while (keys_are_changing_) co_await env::sleep_for(here, kKeysRetryNs);
   const auto known = locals_[0]->keys->find(id);
-  if (known == nullptr || known->is_root) co_return s3_fail(ErrorCode::kNoSuchAccessKey);
+  if (known == nullptr) co_return s3_fail(ErrorCode::kNoSuchAccessKey);
+  if (known->is_root) co_return s3_fail(ErrorCode::kNoSuchAccessKey, kRootKeyText);
   KeyRing ring = *locals_[0]->keys;
   ring.remove(id);
   keys_are_changing_ = true;

@@ -374,6 +374,11 @@ S3Error time_too_skewed(std::string_view request_time, int64_t now_ms) {
 
 S3Result<ChunkSeed> verify_v4(const RequestView& request, const V4Credentials& credentials, std::string_view secret,
                               std::string_view region, int64_t now_ms) {
+  return verify_v4_with(request, credentials, signing_key_v4(secret, credentials.day, region), region, now_ms);
+}
+
+S3Result<ChunkSeed> verify_v4_with(const RequestView& request, const V4Credentials& credentials,
+                                   std::string_view signing_key, std::string_view region, int64_t now_ms) {
   if (credentials.region != region) {
     const std::string why = "the region '" + credentials.region + "' is wrong; expecting '" + std::string(region) + "'";
     S3Error error{.code = credentials.is_presigned ? ErrorCode::kAuthorizationQueryParametersError
@@ -386,11 +391,10 @@ S3Result<ChunkSeed> verify_v4(const RequestView& request, const V4Credentials& c
   if (auto in_time = check_time(credentials, now_ms); !in_time) return std::unexpected(std::move(in_time.error()));
   const std::string canonical = canonical_request_v4(request, credentials);
   const std::string to_sign = string_to_sign_v4(credentials.date, credentials.scope, canonical);
-  std::string key = signing_key_v4(secret, credentials.day, credentials.region);
-  if (!equal_in_constant_time(signature_v4(key, to_sign), credentials.signature)) {
+  if (!equal_in_constant_time(signature_v4(signing_key, to_sign), credentials.signature)) {
     return std::unexpected(signature_mismatch(credentials.access_key_id, to_sign, credentials.signature, canonical));
   }
-  return ChunkSeed{std::move(key), credentials.date, credentials.scope, credentials.signature};
+  return ChunkSeed{std::string(signing_key), credentials.date, credentials.scope, credentials.signature};
 }
 
 }  // namespace keelson::s3

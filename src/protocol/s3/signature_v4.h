@@ -66,6 +66,9 @@ struct ChunkSeed {
 // kAuthorizationHeaderMalformed (the region is another one).
 [[nodiscard]] S3Result<ChunkSeed> verify_v4(const RequestView& request, const V4Credentials& credentials,
                                             std::string_view secret, std::string_view region, int64_t now_ms);
+// The same with signing_key_v4() of the secret, the credentials' day and the region.
+[[nodiscard]] S3Result<ChunkSeed> verify_v4_with(const RequestView& request, const V4Credentials& credentials,
+                                                 std::string_view signing_key, std::string_view region, int64_t now_ms);
 
 // The pieces, for tests and for signing.
 [[nodiscard]] std::string canonical_request_v4(const RequestView& request, const V4Credentials& credentials);

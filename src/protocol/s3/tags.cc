@@ -16,6 +16,15 @@ size_t character_count(std::string_view text) {
       std::count_if(text.begin(), text.end(), [](char c) { return (static_cast<uint8_t>(c) & 0xc0) != 0x80; }));
 }
 
+// Letters, digits, blanks and + - = . _ : / @, letters of any script: of ASCII the rest is refused.
+bool is_tag_text(std::string_view text) {
+  constexpr std::string_view kMarks = " +-=._:/@";
+  return std::all_of(text.begin(), text.end(), [&](char c) {
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
+           static_cast<uint8_t>(c) >= 0x80 || kMarks.find(c) != std::string_view::npos;
+  });
+}
+
 S3Result<> check_tags(const Tags& tags, size_t count_max) {
   if (tags.size() > count_max) {
     return s3_fail(ErrorCode::kBadRequest, count_max == kObjectTagsMax ? "Object tags cannot be greater than 10"
@@ -23,10 +32,10 @@ S3Result<> check_tags(const Tags& tags, size_t count_max) {
   }
   for (size_t i = 0; i < tags.size(); ++i) {
     const auto& [key, value] = tags[i];
-    if (key.empty() || character_count(key) > kTagKeyCharactersMax) {
+    if (key.empty() || character_count(key) > kTagKeyCharactersMax || !is_tag_text(key)) {
       return s3_fail(ErrorCode::kInvalidTag, "The TagKey you have provided is invalid");
     }
-    if (character_count(value) > kTagValueCharactersMax) {
+    if (character_count(value) > kTagValueCharactersMax || !is_tag_text(value)) {
       return s3_fail(ErrorCode::kInvalidTag, "The TagValue you have provided is invalid");
     }
     if (key.starts_with("aws:")) {
@@ -77,14 +86,21 @@ std::string tagging_document(const Tags& tags) {
 }
 
 S3Result<Tags> parse_tagging_header(std::string_view text) {
-  auto query = Query::parse(text);
-  if (!query) {
+  const auto wrong = [&] {
     return invalid_argument(
         "The header 'x-amz-tagging' shall be encoded as UTF-8 then URLEncoded URL query parameters "
         "without tag name duplicates.",
         "x-amz-tagging", std::string(text));
-  }
+  };
+  const auto query = Query::parse(text);
+  if (!query) return wrong();
   Tags tags = query->pairs();
+  for (size_t i = 0; i < tags.size(); ++i) {
+    if (tags[i].first.empty()) return wrong();
+    const bool is_again = std::any_of(tags.begin(), tags.begin() + static_cast<ptrdiff_t>(i),
+                                      [&](const auto& other) { return other.first == tags[i].first; });
+    if (is_again) return wrong();
+  }
   if (auto good = check_tags(tags, kObjectTagsMax); !good) return std::unexpected(std::move(good.error()));
   return tags;
 }

@@ -13,6 +13,9 @@ namespace {
 
 std::unexpected<S3Error> malformed() { return s3_fail(ErrorCode::kMalformedXML); }
 
+// 306 is of no use since HTTP/1.1 (RFC 9110, section 15.4.7).
+constexpr uint16_t kSwitchProxy = 306;
+
 std::optional<uint16_t> read_status(std::string_view text) {
   uint16_t value = 0;
   const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
@@ -36,9 +39,10 @@ S3Result<WebsiteRedirect> read_redirect(const XmlElement& element) {
       redirect.replace_key = child.text;
     } else if (child.name == "HttpRedirectCode") {
       const auto status = read_status(child.text);
-      if (!status || *status < 301 || *status > 308) {
-        return s3_fail(ErrorCode::kInvalidRequest,
-                       "The provided HTTP redirect code (" + child.text + ") is not valid.");
+      if (!status) return malformed();
+      if (*status < 301 || *status > 308 || *status == kSwitchProxy) {
+        return s3_fail(ErrorCode::kInvalidRequest, "The provided HTTP redirect code (" + child.text +
+                                                       ") is not valid. Valid codes are 3XX except 300.");
       }
       redirect.status = *status;
     } else {
@@ -59,16 +63,19 @@ S3Result<WebsiteRedirect> read_redirect(const XmlElement& element) {
 S3Result<WebsiteRule> read_rule(const XmlElement& element) {
   WebsiteRule rule;
   const XmlElement* redirect = element.child("Redirect");
-  if (element.name != "RoutingRule" || redirect == nullptr) return malformed();
+  if (element.name != "RoutingRule" || redirect == nullptr || redirect->children.empty()) return malformed();
   auto read = read_redirect(*redirect);
   if (!read) return std::unexpected(std::move(read.error()));
   rule.redirect = std::move(*read);
   if (const XmlElement* condition = element.child("Condition")) {
+    if (condition->children.empty()) return malformed();
     rule.key_prefix = condition->child_text("KeyPrefixEquals").value_or(std::string_view());
     if (const auto text = condition->child_text("HttpErrorCodeReturnedEquals")) {
       rule.error_status = read_status(*text);
-      if (!rule.error_status || *rule.error_status < 400 || *rule.error_status > 599) {
-        return s3_fail(ErrorCode::kInvalidRequest, "The provided HTTP error code is not valid.");
+      if (!rule.error_status) return malformed();
+      if (*rule.error_status < 400 || *rule.error_status > 599) {
+        return s3_fail(ErrorCode::kInvalidRequest, "The provided HTTP error code (" + std::string(*text) +
+                                                       ") is not valid. Valid codes are 4XX or 5XX.");
       }
     }
   }
@@ -108,10 +115,19 @@ S3Result<WebsiteConfiguration> WebsiteConfiguration::parse(std::string_view xml)
   }
   if (const XmlElement* error = root->child("ErrorDocument")) {
     website.error_key = error->child_text("Key").value_or(std::string_view());
-    if (website.error_key.empty()) return malformed();
+    if (website.error_key.empty()) {
+      return invalid_argument("The ErrorDocument Key is not well formed", "ErrorDocument", "");
+    }
   }
   if (const XmlElement* rules = root->child("RoutingRules")) {
-    if (rules->children.empty() || rules->children.size() > kRulesMax) return malformed();
+    if (rules->children.empty()) return malformed();
+    if (rules->children.size() > kRulesMax) {
+      return s3_fail(ErrorCode::kInvalidRequest,
+                     std::to_string(rules->children.size()) +
+                         " routing rules provided, the number of routing rules in a website configuration is limited "
+                         "to " +
+                         std::to_string(kRulesMax) + ".");
+    }
     for (const XmlElement& element : rules->children) {
       auto rule = read_rule(element);
       if (!rule) return std::unexpected(std::move(rule.error()));

@@ -13,21 +13,22 @@
 namespace keelson::s3 {
 
 struct WebsiteRedirect {
-  std::string protocol;  // "http", "https" or empty: the request's
-  std::string host;      // empty: the request's
-  std::optional<std::string> replace_prefix;
-  std::optional<std::string> replace_key;
+  std::string protocol = {};  // "http", "https" or empty: the request's
+  std::string host = {};      // empty: the request's
+  std::optional<std::string> replace_prefix = {};
+  std::optional<std::string> replace_key = {};
   uint16_t status = 301;
 };
 
 struct WebsiteRule {
-  std::string key_prefix;
-  std::optional<uint16_t> error_status;
-  WebsiteRedirect redirect;
+  std::string key_prefix = {};
+  std::optional<uint16_t> error_status = {};
+  WebsiteRedirect redirect = {};
 };
 
 struct WebsiteConfiguration {
   static constexpr size_t kRulesMax = 50;
+  static constexpr size_t kBytesMax = size_t{128} << 10;  // of the document (PutBucketWebsite)
   std::optional<WebsiteRedirect> redirect_all;
   std::string index_suffix;
   std::string error_key;

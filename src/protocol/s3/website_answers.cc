@@ -2,7 +2,6 @@
 #include <utility>
 
 #include "protocol/s3/authorize.h"
-#include "protocol/s3/conditions.h"
 #include "protocol/s3/dates.h"
 #include "protocol/s3/handlers.h"
 #include "protocol/s3/object_headers.h"
@@ -37,6 +36,7 @@ Task<void> answer_html(Call& call, const S3Error& error) {
   page += "</h1><p>";
   append_html(page, error.text());
   page += "</p></body></html>\n";
+  call.notes.error_code = error.spec().code;
   (void)co_await call.respond(error.spec().status, kHtml, page);
 }
 
@@ -56,6 +56,9 @@ Task<S3Result<blobstore::Opened>> open_page(Call& call, std::string key) {
       co_await call.store().open_object(call.reactor, blob::HeadObject{call.bucket->id(), key, {}, false});
   if (auto good = check_outcome(opened.outcome, opened.answer); !good)
     co_return std::unexpected(std::move(good.error()));
+  if (auto good = unlock(call, opened, call.bucket->id(), key, KeyOf::kObject); !good) {
+    co_return std::unexpected(std::move(good.error()));
+  }
   co_return opened;
 }
 
@@ -67,16 +70,15 @@ Task<void> send_page(Call& call, blobstore::Opened opened, uint16_t status) {
     (void)co_await call.respond_empty(301);
     co_return;
   }
-  const Conditions conditions{call.header("if-match"), call.header("if-none-match"), call.header("if-modified-since"),
-                              call.header("if-unmodified-since")};
-  const auto verdict = check_conditions(conditions, object.meta.etag.text(), object.modified_ms);
-  if (status == 200 && verdict == ConditionAnswer::kNotModified) {
+  const auto verdict = check_preconditions(precondition_fields(call.request), true, object);
+  if (status == 200 && verdict == net::http::Precondition::kNotModified) {
     call.exchange.add_field("ETag", quoted(object.meta.etag));
     (void)co_await call.respond_empty(304);
     co_return;
   }
   add_object_fields(call, object);
   const uint64_t size_bytes = object.meta.payload.size_bytes;
+  call.notes.object_bytes = size_bytes;
   if (call.request.method == "HEAD") {
     call.is_answered = true;
     call.status = status;

@@ -4,9 +4,11 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 
 #include "base/task.h"
+#include "engine/blob/commands.h"
 #include "engine/blob/object.h"
 #include "protocol/s3/call.h"
 #include "protocol/s3/payload.h"
@@ -24,9 +26,16 @@ struct Written {
   std::unique_ptr<blobstore::BlobWriter> writer;
 };
 
+// For what the call writes, encrypted as call.encryption says.
+[[nodiscard]] blobstore::WriterOptions writer_options(const Call& call, std::optional<uint64_t> size_bytes,
+                                                      bool is_part = false);
 // kEntityTooLarge, and the reader's errors.
 [[nodiscard]] Task<S3Result<Written>> write_payload(Call& call, PayloadReader reader, std::string key,
                                                     bool is_part = false);
+// Does the condition of a write to this place hold now? Asked before its body is read, so that a client that waits for
+// "100 Continue" need not send it, and again when the write is applied, which alone decides. kPreconditionFailed,
+// kNoSuchKey.
+[[nodiscard]] Task<S3Result<>> foresee_condition(Call& call, blob::Condition condition);
 // Copies `size_bytes` of what the reader stands at. `algorithm`: a checksum to compute on the way.
 [[nodiscard]] Task<S3Result<Written>> copy_payload(Call& call, blobstore::BlobReader& from, uint64_t size_bytes,
                                                    std::string key, std::optional<ChecksumAlgorithm> algorithm,
