@@ -74,9 +74,6 @@ class AgreedLog {
   [[nodiscard]] virtual bool is_leader_here() const = 0;
   // The last entry that was handed to apply() whole.
   [[nodiscard]] virtual uint64_t applied_index() const = 0;
-  // The last entry of this node's log, committed or not. With hold() on, a borrower may change the state ahead of its
-  // record once this is applied_index(): nothing can come between.
-  [[nodiscard]] virtual uint64_t last_index() const = 0;
 };
 
 }  // namespace keelson::log
