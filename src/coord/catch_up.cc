@@ -202,7 +202,8 @@ void CatchUp::admit_waiting() {
   // There is a free cohort: it begins with the oldest, so that all find one.
   std::vector<Watcher*> admitted;
   for (Watcher* watcher = waiting_; watcher != nullptr; watcher = watcher->next) {
-    watcher->next_revision == first ? admitted.insert(admitted.begin(), watcher) : admitted.insert(admitted.end(), watcher);
+    watcher->next_revision == first ? admitted.insert(admitted.begin(), watcher)
+                                    : admitted.insert(admitted.end(), watcher);
   }
   for (Watcher* watcher : admitted) {
     hub_.unlink(*watcher, waiting_);

@@ -93,13 +93,13 @@ class Service {
 
   // On the shard's reactor: this node begins or ceases to lead the shard. It has applied everything of former terms.
   void leader_changed(bool is_here);
-  // On the shard's reactor, for whoever installs a checkpoint there: the engine's state was replaced. Also noticed by
-  // itself.
+  // The shard's.
   [[nodiscard]] env::Reactor& home() const;
   [[nodiscard]] shard::ShardId shard_id() const;
 
   // Any thread.
   [[nodiscard]] const Statistics& statistics() const;
+  [[nodiscard]] uint64_t requests_timed_out() const;
 
  private:
   struct Inside;

@@ -89,7 +89,7 @@ struct Delivery {
   // Of the store when this was made: etcd's header.revision. Never below that of an event that was delivered before.
   Revision revision = 0;
   Revision compact_revision = 0;
-  Shared<EventSet> events;
+  Shared<EventSet> events{};
 };
 
 // Bytes of deliveries that wait for one client: half a second of 2 MiB/s, or a few large values.

@@ -127,9 +127,15 @@ void WatchHub::handle(StreamRequest request) {
   }
   if (is_closed_) return;
   switch (request.kind) {
-    case StreamRequest::Kind::kCreate: create(stream, request.what); break;
-    case StreamRequest::Kind::kCancel: cancel(stream, request.id); break;
-    case StreamRequest::Kind::kRoom: room(stream); break;
+    case StreamRequest::Kind::kCreate:
+      create(stream, request.what);
+      break;
+    case StreamRequest::Kind::kCancel:
+      cancel(stream, request.id);
+      break;
+    case StreamRequest::Kind::kRoom:
+      room(stream);
+      break;
     case StreamRequest::Kind::kProgress:
       if (stream.owes_progress) {
         mark(stream, Mark::kNoAnswer);
@@ -138,7 +144,8 @@ void WatchHub::handle(StreamRequest request) {
         answer_progress(stream);
       }
       break;
-    case StreamRequest::Kind::kDetach: break;
+    case StreamRequest::Kind::kDetach:
+      break;
   }
 }
 
@@ -278,8 +285,12 @@ void WatchHub::leave(Watcher& watcher) {
       --synced_;
       break;
     case Watcher::State::kBehind:
-    case Watcher::State::kWaiting: catch_up_.leave(watcher); break;
-    case Watcher::State::kParked: unlink(watcher, watcher.stream.parked); break;
+    case Watcher::State::kWaiting:
+      catch_up_.leave(watcher);
+      break;
+    case Watcher::State::kParked:
+      unlink(watcher, watcher.stream.parked);
+      break;
   }
 }
 

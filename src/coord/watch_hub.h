@@ -1,4 +1,5 @@
-// Every watcher of the node, on the shard's reactor: tells each change to those who asked for it. For this folder alone.
+// Every watcher of the node, on the shard's reactor: tells each change to those who asked for it. For this folder
+// alone.
 //
 // A watcher is either synced, and is told what is applied as it is applied; or it lags, and is told history:
 //
