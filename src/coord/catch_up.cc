@@ -130,7 +130,9 @@ Revision CatchUp::read(size_t which, Revision to) {
       [&](const Event& event) {
         ++events;
         bytes += gathering_.add(hub_.index_, event, Audience::kBehind);
-        if (!event.is_last_of_revision || (events < kSliceEvents && bytes < kSliceBytes)) return true;
+        if (!event.is_last_of_revision ||
+            (events < hub_.options_.slice_events_max && bytes < hub_.options_.slice_bytes_max))
+          return true;
         last = event.kv.mod_revision;
         return false;
       },

@@ -41,9 +41,6 @@ class CatchUp {
   static constexpr size_t kCohortsMax = 8;
   // Nearer than that, waiting for a cohort to come along costs less than reading it all once more.
   static constexpr Revision kNear = 4096;
-  // Of one slice: some 200 us where little matches, and a stream's whole queue where everything does.
-  static constexpr size_t kSliceEvents = 1000;
-  static constexpr size_t kSliceBytes = kStreamBytesMax / 2;
   // Members that become synced in one step.
   static constexpr size_t kMovesMax = 10'000;
 

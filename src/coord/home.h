@@ -22,7 +22,7 @@ namespace keelson::coord {
 
 struct HomeOptions {
   AutoCompactionOptions compaction;
-  int64_t progress_every_ms = 0;
+  WatchOptions watch;
   bool is_alone = true;
   uint64_t hash_secret = 0;
 };

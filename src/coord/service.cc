@@ -50,7 +50,7 @@ struct Service::Inside {
   Inside(Service& service, shard::Runtime& shards, shard::ShardId shard, const ServiceOptions& wishes)
       : runtime(shards),
         is_alone(wishes.is_alone),
-        home(shards, shard, {wishes.compaction, wishes.progress_every_ms, wishes.is_alone, wishes.hash_secret}),
+        home(shards, shard, {wishes.compaction, wishes.watch, wishes.is_alone, wishes.hash_secret}),
         keeper(service),
         local_keeper(service) {
     std::vector<std::reference_wrapper<detail::Desk>> all;

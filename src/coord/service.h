@@ -38,9 +38,7 @@ inline constexpr int64_t kRequestTimeoutMs = 7'000;
 
 struct ServiceOptions {
   AutoCompactionOptions compaction;
-  // How often a watcher with wants_progress hears that nothing happened: etcd's --experimental-watch-progress-
-  // notify-interval.
-  int64_t progress_every_ms = 600'000;
+  WatchOptions watch;
   // This node leads from the start: it is alone. In a cluster, leader_changed() says when it does.
   bool is_alone = true;
   // Keys that clients choose are hashed with it.

@@ -24,16 +24,16 @@ Watcher*& synced_of(Watcher& watcher) { return watcher.entry.first[static_cast<s
 }  // namespace
 
 WatchHub::WatchHub(env::Reactor& home, const CoordEngine& engine, Courier& courier, Statistics& statistics,
-                   int64_t progress_every_ms, uint64_t hash_secret)
+                   const WatchOptions& options, uint64_t hash_secret)
     : engine_(engine),
       courier_(courier),
       statistics_(statistics),
       index_(hash_secret),
       catch_up_(*this),
       told_(engine.revision()),
-      progress_every_ns_(progress_every_ms * 1'000'000),
+      options_(options),
       progress_timer_(home, [this] { progress_round(); }) {
-  progress_timer_.arm_after(progress_every_ns_);
+  progress_timer_.arm_after(options_.progress_every_ms * 1'000'000);
 }
 
 WatchHub::~WatchHub() = default;
@@ -346,7 +346,7 @@ void WatchHub::count() {
 
 bool WatchHub::has_room(const StreamState& stream) const {
   const uint64_t waiting = stream.sent_bytes - stream.taken_bytes.value();
-  return waiting == 0 || (waiting < kStreamBytesMax && sent_bytes_ - taken_bytes_ < kAllBytesMax);
+  return waiting == 0 || (waiting < options_.stream_bytes_max && sent_bytes_ - taken_bytes_ < options_.all_bytes_max);
 }
 
 void WatchHub::tell(Watcher& watcher, const Shared<EventSet>& events) {
@@ -416,7 +416,7 @@ void WatchHub::progress_round() {
       say(*stream, {.kind = DeliveryKind::kProgress, .id = id, .revision = told_});
     }
   }
-  progress_timer_.arm_after(progress_every_ns_);
+  progress_timer_.arm_after(options_.progress_every_ms * 1'000'000);
 }
 
 }  // namespace keelson::coord
