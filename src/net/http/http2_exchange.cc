@@ -97,9 +97,12 @@ void Http2Exchange::begin_stream(uint32_t stream, size_t place) {
   piece_ = {};
   body_waiter_ = send_waiter_ = {};
   body_overdue_at_ = send_overdue_at_ = 0;
+  body_timeout_ms_ = connection_.local_.options().body_timeout_ms;
+  on_gone = nullptr;
 }
 
 void Http2Exchange::end_stream() {
+  on_gone = nullptr;
   if (run_) std::exchange(run_, {}).destroy();
 }
 
@@ -344,7 +347,7 @@ Task<Result<std::string_view>> Http2Exchange::read_body() {
       frame_block(at, false);
       connection_.wish_turn_end();
     }
-    body_overdue_at_ = connection_.local_.after(connection_.local_.options().body_timeout_ms);
+    body_overdue_at_ = connection_.local_.deadline_after(body_timeout_ms_);
     co_await Waiting{body_waiter_};
     body_overdue_at_ = 0;
   }
@@ -353,6 +356,12 @@ Task<Result<std::string_view>> Http2Exchange::read_body() {
 const Fields& Http2Exchange::trailers() const {
   trailers_view_ = request_trailers_.view();
   return trailers_view_;
+}
+
+void Http2Exchange::tell_gone() {
+  if (!is_gone_ || is_handler_done || !on_gone) return;
+  const std::function<void()> tell = std::exchange(on_gone, nullptr);
+  tell();
 }
 
 // --- waiting ---------------------------------------------------------------------------------------------------------
@@ -407,6 +416,7 @@ Http2Exchange::Sent Http2Exchange::send_frame() {
     }
     out.append(piece_.substr(0, bytes - of_buffer));
     piece_.remove_prefix(bytes - of_buffer);
+    connection_.has_sent_data_ = true;
     send_window -= static_cast<int64_t>(bytes);
     connection_.send_window_ -= static_cast<int64_t>(bytes);
   }
