@@ -30,6 +30,8 @@ Call::~Call() { exchange_.on_gone = nullptr; }
 void Call::cancel(CallStatus why) {
   if (std::exchange(is_cancelled_, true)) return;
   cancellation_ = std::move(why);
+  exchange_.stop_reading();
+  exchange_.stop_reading();
   if (!on_cancel) return;
   const std::function<void()> tell = std::exchange(on_cancel, nullptr);
   tell();

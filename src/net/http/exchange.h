@@ -122,6 +122,8 @@ class Exchange {
   // Instead of the server's, for read_body(); 0: it waits as long as the client stays. For streams that may be silent
   // for days.
   virtual void set_body_timeout(uint32_t timeout_ms) = 0;
+  // The read_body() under way, and later ones, fail with HttpErrc::kBroken. HTTP/2 alone: in HTTP/1 it does nothing.
+  virtual void stop_reading() {}
   // Once read_body() has given its last.
   [[nodiscard]] virtual const Fields& trailers() const = 0;
 

@@ -116,6 +116,7 @@ class Http2Exchange final : public Exchange {
   std::optional<uint64_t> body_length() const override;
   bool has_body() const override { return has_body_; }
   Task<Result<std::string_view>> read_body() override;
+  void stop_reading() override;
   void set_body_timeout(uint32_t timeout_ms) override { body_timeout_ms_ = timeout_ms; }
   const Fields& trailers() const override;
   Task<bool> respond(uint16_t status, std::string_view content_type, std::string_view content) override;
@@ -176,6 +177,7 @@ class Http2Exchange final : public Exchange {
   bool is_gone_ = false;  // the stream was reset, by whomever
   bool was_reset_here_ = false;
   bool has_timed_out_ = false;
+  bool is_reading_stopped_ = false;
   bool is_draining_ = false;
   uint64_t drain_left_ = 0;
   Fault body_fault_;

@@ -11,7 +11,7 @@
 namespace keelson::etcd {
 
 // Users, roles, alarms, leases: answers that are a header and perhaps a list.
-class PlainAnswer final : public coord::AnswerSink {
+class PlainAnswer : public coord::AnswerSink {
  public:
   explicit PlainAnswer(const HeaderFacts& facts) : facts_(facts) {}
 
