@@ -20,7 +20,6 @@ struct Statistics {
   Gauge leases;                // on the leader alone
   Counter leases_expired;
   Counter keep_alives;
-  Counter timed_out;  // requests, of the shard's reactor's own view: see Service::stop()
 };
 
 }  // namespace keelson::coord
