@@ -10,6 +10,7 @@
 #pragma once
 
 #include <cstdint>
+#include <atomic>
 #include <functional>
 #include <memory>
 #include <string>
@@ -58,6 +59,12 @@ struct EtcdLocal {
   Metrics metrics;
 };
 
+// What a call that is no stream is answered with.
+struct Reply {
+  net::grpc::CallStatus status;
+  std::string message;  // with an OK status
+};
+
 class Handlers;
 
 class EtcdService {
@@ -74,7 +81,7 @@ class EtcdService {
   // Answers one request, on any reactor.
   Task<void> handle(net::http::Exchange& exchange);
   // A call that is no stream. `message` lives until it has ended.
-  Task<struct Reply> call(size_t method, Pipe& pipe, std::string_view message);
+  Task<Reply> call(size_t method, Pipe& pipe, std::string_view message);
   // A stream, to its end.
   Task<net::grpc::CallStatus> stream(size_t method, Pipe& pipe);
 
@@ -99,12 +106,6 @@ class EtcdService {
   net::grpc::Methods methods_;
   std::unique_ptr<net::http::Server> http_;
   std::atomic<bool> is_stopping_{false};
-};
-
-// What a call that is no stream is answered with.
-struct Reply {
-  net::grpc::CallStatus status;
-  std::string message;  // with an OK status
 };
 
 }  // namespace keelson::etcd
