@@ -82,13 +82,13 @@ Task<ServiceErrc> Service::Inside::Keeper::confirm(env::Reactor& here, LeaseId l
 }
 
 Task<LeaseAnswer> Service::Inside::Keeper::ask(env::Reactor& here, LeaseId lease, bool renews) {
-  Home& home = service_.inside_->home;
+  Home& at = service_.inside_->home;
   env::HandOff<LeaseAnswer> result(here);
-  home.reactor().post([&home, lease, renews, deliver = result.deliverer()]() mutable {
+  at.reactor().post([&at, lease, renews, deliver = result.deliverer()]() mutable {
     if (renews) {
-      home.leases().keep_alive(lease, std::move(deliver));
+      at.leases().keep_alive(lease, std::move(deliver));
     } else {
-      deliver(home.leases().time_to_live(lease));
+      deliver(at.leases().time_to_live(lease));
     }
   });
   co_return co_await result;

@@ -382,6 +382,7 @@ void WatchHub::mark(StreamState& stream, Mark what) {
 void WatchHub::carry(StreamState& stream, Queued queued) {
   stream.sent_bytes += queued.charged_bytes;
   sent_bytes_ += queued.charged_bytes;
+  statistics_.bytes_waiting.set(static_cast<int64_t>(sent_bytes_ - taken_bytes_));
   courier_.carry(stream, std::move(queued));
 }
 
