@@ -91,7 +91,7 @@ bool detail::has_room(const StreamState& state) { return state.is_closed || stat
 
 WatchStream::~WatchStream() {
   state_.is_abandoned = true;
-  state_.waits_for_next = {};
+  state_.waits_for_next = state_.waits_for_room = {};
   while (!is_empty(state_)) (void)pop(state_);
   state_.desk.close(state_);
 }
