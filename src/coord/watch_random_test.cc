@@ -363,7 +363,8 @@ void run_seed(uint64_t seed) {
                    .stream_bytes_max = 6'000,
                    .all_bytes_max = 20'000,
                    .slice_events_max = 9,
-                   .slice_bytes_max = 4'000};
+                   .slice_bytes_max = 4'000,
+                   .near_revisions = static_cast<Revision>(seed % 3 * 8)};
   Run run(seed, options);
   CoordProgram& program = run.harness.program();
   run.harness.world.run_on(program.reactor(0), [&] { program.scope(0).spawn(write(run, program)); });
