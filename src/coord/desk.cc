@@ -112,6 +112,7 @@ void Desk::check_deadlines() {
 
 std::unique_ptr<WatchStream> Desk::open() {
   auto state = std::make_unique<StreamState>(*this, here_.index());
+  state->is_closed = is_shut_;
   auto stream = std::unique_ptr<WatchStream>(new WatchStream(*state));  // tidy: naked new, the constructor is private.
   outbox_.attached.push_back(std::move(state));
   gather();

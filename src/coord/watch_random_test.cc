@@ -71,7 +71,7 @@ struct Watched {
 struct Run;
 
 // A client with its watchers, over all its lives.
-struct Watcherer {
+struct WatchingClient {
   Run& run;
   unsigned reactor = 0;
   bool is_slow = false;
@@ -79,9 +79,9 @@ struct Watcherer {
   std::vector<std::unique_ptr<Watched>> watched{};
 
   // Of the present life.
-  std::unique_ptr<env::TaskScope> scope;
-  std::deque<Watched*> being_created;
-  std::map<WatchId, Watched*> active;
+  std::unique_ptr<env::TaskScope> scope{};
+  std::deque<Watched*> being_created{};
+  std::map<WatchId, Watched*> active{};
   size_t progress_owed = 0;
   bool asked_last = false;
   bool has_drained = false;
@@ -94,7 +94,7 @@ struct Run {
   CoordHarness harness;
   env::sim::Chance chance;
   Record record;
-  std::vector<std::unique_ptr<Watcherer>> clients;
+  std::vector<std::unique_ptr<WatchingClient>> clients;
   bool is_writing = true;
   bool is_draining = false;
   uint64_t told = 0;
@@ -120,14 +120,14 @@ struct Run {
   }
 };
 
-void create(Run& run, Watcherer& client, WatchStream& stream, Watched& watched) {
+void create(Run& run, WatchingClient& client, WatchStream& stream, Watched& watched) {
   watched.request.id = run.chance.below(2) == 0 ? kAutoWatchId : client.next_id++;
   watched.request.start_revision = watched.next;
   client.being_created.push_back(&watched);
   stream.create(watched.request);
 }
 
-void create_new(Run& run, Watcherer& client, WatchStream& stream) {
+void create_new(Run& run, WatchingClient& client, WatchStream& stream) {
   auto made = std::make_unique<Watched>();
   auto [key, end] = run.some_range();
   made->request = {.key = key,
@@ -193,7 +193,7 @@ void check_progress(Run& run, Watched& watched, Revision revision) {
 }
 
 // False: the stream is over.
-bool handle(Run& run, Watcherer& client, WatchStream& stream, const Delivery& delivery) {
+bool handle(Run& run, WatchingClient& client, WatchStream& stream, const Delivery& delivery) {
   run.record.catch_up(run.harness.program().engine());
   switch (delivery.kind) {
     case DeliveryKind::kCreated: {
@@ -243,7 +243,7 @@ bool handle(Run& run, Watcherer& client, WatchStream& stream, const Delivery& de
   return true;
 }
 
-void do_something(Run& run, Watcherer& client, WatchStream& stream) {
+void do_something(Run& run, WatchingClient& client, WatchStream& stream) {
   switch (run.chance.below(12)) {
     case 0:
     case 1:
@@ -269,14 +269,14 @@ void do_something(Run& run, Watcherer& client, WatchStream& stream) {
   }
 }
 
-void begin_draining(Watcherer& client, WatchStream& stream) {
+void begin_draining(WatchingClient& client, WatchStream& stream) {
   if (client.asked_last || client.progress_owed != 0 || !client.being_created.empty()) return;
   client.asked_last = true;
   ++client.progress_owed;
   stream.request_progress();
 }
 
-Task<void> live(Run& run, Watcherer& client, CoordProgram& program) {
+Task<void> live(Run& run, WatchingClient& client, CoordProgram& program) {
   env::Reactor& here = program.reactor(client.reactor);
   const std::unique_ptr<WatchStream> stream = program.service().open_watch_stream(here);
   for (const auto& watched : client.watched) create(run, client, *stream, *watched);
@@ -294,7 +294,7 @@ Task<void> live(Run& run, Watcherer& client, CoordProgram& program) {
       begin_draining(client, *stream);
     } else {
       do_something(run, client, *stream);
-      co_await stream->room();
+      if (!co_await stream->room()) co_return;
       if (client.is_slow)
         co_await env::sleep_for(here, run.chance.between(0, run.chance.below(40) == 0 ? 800 : 12) * kMillisecond);
     }
@@ -333,7 +333,7 @@ Task<void> write(Run& run, CoordProgram& program) {
   }
 }
 
-void bring_to_life(Run& run, Watcherer& client) {
+void bring_to_life(Run& run, WatchingClient& client) {
   CoordProgram& program = run.harness.program();
   client.being_created.clear();
   client.active.clear();
@@ -368,8 +368,8 @@ void run_seed(uint64_t seed) {
   CoordProgram& program = run.harness.program();
   run.harness.world.run_on(program.reactor(0), [&] { program.scope(0).spawn(write(run, program)); });
   for (unsigned i = 0; i < 7; ++i) {
-    run.clients.push_back(
-        std::make_unique<Watcherer>(Watcherer{.run = run, .reactor = i % 3, .is_slow = i >= 2, .awaits = i % 2 == 0}));
+    run.clients.push_back(std::make_unique<WatchingClient>(
+        WatchingClient{.run = run, .reactor = i % 3, .is_slow = i >= 2, .awaits = i % 2 == 0}));
     bring_to_life(run, *run.clients.back());
   }
   for (int round = 0; round < 12 && !testing::Test::HasFailure(); ++round) {
@@ -377,7 +377,7 @@ void run_seed(uint64_t seed) {
     if (run.chance.below(4) == 0) {
       crash(run);
     } else if (run.chance.below(2) == 0) {
-      Watcherer& gone = *run.clients[run.chance.below(run.clients.size())];
+      WatchingClient& gone = *run.clients[run.chance.below(run.clients.size())];
       run.harness.world.run_on(run.harness.program().reactor(gone.reactor), [&] { gone.scope.reset(); });
       run.harness.world.run_for(run.chance.between(0, 3) * kMillisecond);
       bring_to_life(run, gone);

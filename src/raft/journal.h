@@ -90,6 +90,7 @@ class Replay {
   Status on_record(uint64_t position, std::string_view payload);
 
   [[nodiscard]] bool is_new() const { return !has_base_; }
+  [[nodiscard]] bool has_checkpoint() const { return has_checkpoint_; }
   // Of the last record, or of what comes before the first.
   [[nodiscard]] uint64_t last_position() const { return last_position_; }
   [[nodiscard]] uint64_t life() const { return life_; }
@@ -106,6 +107,7 @@ class Replay {
   bool read_hard_state(std::string_view& from);
   Status read_entries(uint64_t position, std::string_view& from);
 
+  bool has_checkpoint_ = false;
   bool has_base_ = false;
   Prelude base_;
   uint64_t last_position_ = 0;

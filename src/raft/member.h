@@ -166,7 +166,7 @@ class Member final : public log::AgreedLog {
   [[nodiscard]] uint64_t applied_index() const override;
 
   // Membership. One change is made at once, several by joint consensus; done when MemberHost::members_changed() shows
-  // members that are not joint. On the leader only.
+  // members that are not joint. On the leader only. None of the three from within AgreedState::apply() (kBusy).
   [[nodiscard]] MemberErrc propose_change(std::span<const KrChange> changes);
   // The lead goes to that voter if it catches up within an election time-out; status() tells. On the leader only.
   [[nodiscard]] MemberErrc transfer_leader(NodeId to);
@@ -176,14 +176,17 @@ class Member final : public log::AgreedLog {
   [[nodiscard]] const Members& members() const;
 
   // Checkpoints. prelude(): the first piece of a checkpoint of what is applied now; call it in the turn in which the
-  // engine's source is made. checkpoint_finished(): that file has its name, durable.
+  // engine's source is made, and only if the state is whole entries (a borrower may have stopped apply() in the middle
+  // of one) and something is applied. The file's index is applied_index(). checkpoint_finished(): that file has its
+  // name, durable.
+  [[nodiscard]] bool is_between_entries() const;
   [[nodiscard]] std::string prelude();
   void checkpoint_finished(uint64_t index);
   // The first record of the journal that recovery needs: for LocalLog::trim().
   [[nodiscard]] uint64_t needed_from() const;
   // Records written since then: whether a checkpoint is worth while.
   [[nodiscard]] uint64_t next_position() const;
-  // What MemberHost::install() came to. An error halts the member; what is on disk is as before.
+  // What MemberHost::install() came to, in a later turn. An error halts the member; what is on disk is as before.
   void installed(Status outcome);
 
   // For Groups.
