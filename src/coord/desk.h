@@ -47,7 +47,7 @@ struct StreamRequest {
   Kind kind = Kind::kRoom;
   WatchId id = 0;
   StreamState* stream = nullptr;  // the hub's, until kDetach
-  WatchRequest what;              // of kCreate
+  WatchRequest what{};            // of kCreate
 };
 
 struct ToHome {
@@ -109,7 +109,7 @@ class Desk {
   void refuse_requests() { is_stopping_ = true; }
   [[nodiscard]] bool is_stopping() const { return is_stopping_; }
   // Nothing is sent any more.
-  void shut() { is_shut_ = true; }
+  void shut();
   [[nodiscard]] bool has_calls_under_way() const { return under_way_ != 0; }
   [[nodiscard]] env::Reactor& reactor() { return here_; }
 

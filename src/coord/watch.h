@@ -89,13 +89,28 @@ struct Delivery {
   // Of the store when this was made: etcd's header.revision. Never below that of an event that was delivered before.
   Revision revision = 0;
   Revision compact_revision = 0;
-  Shared<EventSet> events;
+  Shared<EventSet> events{};
 };
 
-// Bytes of deliveries that wait for one client: half a second of 2 MiB/s, or a few large values.
+// Bytes of deliveries that wait for one client: half a second of 2 MiB/s, or a few large values. What was told last may
+// lie above it: a slice of history, or one revision.
 inline constexpr size_t kStreamBytesMax = size_t{1} << 20;
 // The same over all streams: past it a stream gets something only when it has taken everything it had.
 inline constexpr size_t kAllBytesMax = size_t{256} << 20;
+// History that is read for watchers that lag, in one turn: some 200 us where little matches, and half of a client's
+// queue where all of it does. Whole revisions.
+inline constexpr size_t kSliceEventsMax = 1000;
+inline constexpr size_t kSliceBytesMax = kStreamBytesMax / 2;
+
+struct WatchOptions {
+  // How often a watcher with wants_progress hears that nothing happened: etcd's --experimental-watch-progress-
+  // notify-interval.
+  int64_t progress_every_ms = 600'000;
+  size_t stream_bytes_max = kStreamBytesMax;
+  size_t all_bytes_max = kAllBytesMax;
+  size_t slice_events_max = kSliceEventsMax;
+  size_t slice_bytes_max = kSliceBytesMax;
+};
 // Answers to create(), cancel() and request_progress() that the client has not taken. Past it, room() waits.
 inline constexpr size_t kStreamAnswersMax = 1024;
 // About 100 bytes each, and their keys.
