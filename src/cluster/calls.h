@@ -26,7 +26,7 @@ enum class CallMethod : uint32_t {
 
 struct ShardCall {
   ShardId shard = 0;
-  NodeId node = 0;                // kTransferLead
+  NodeId node = 0;                     // kTransferLead
   std::vector<KrChange> changes = {};  // kChangeMembers
 };
 [[nodiscard]] std::string encode(const ShardCall& call);

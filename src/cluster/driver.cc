@@ -48,10 +48,17 @@ Task<Service::Seen> Service::look() {
   co_return seen;
 }
 
+Task<std::map<ShardId, NodeId>> Service::leaders_told() {
+  const Seen seen = co_await look();
+  std::map<ShardId, NodeId> leaders;
+  for (const auto& [shard, report] : seen.leaders) leaders[shard] = report.status.leader;
+  co_return leaders;
+}
+
 // Writes down where replicas should be, where that has changed.
 Task<Status> Service::plan(const Seen& seen) {
   PlacementWish wish{
-      .seats = {}, .replicas = options_.settings.replicas, .shards = shards_.replicated, .now = state_.replicas};
+      .seats = {}, .replicas = state_.settings.replicas, .shards = shards_.replicated, .now = state_.replicas};
   const int64_t now_ns = home_.clock().monotonic_ns();
   for (const auto& [id, node] : state_.nodes) {
     const bool is_reachable = seen.reachable.contains(id);

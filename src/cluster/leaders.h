@@ -27,10 +27,14 @@ class Leaders final : public shard::GroupListener {
     on_lead_ = std::move(on_lead);
   }
 
+  // Called on the reactor of any shard whose leader or members have changed. Set before the groups start.
+  void set_on_change(std::function<void()> on_change) { on_change_ = std::move(on_change); }
+
   // shard::GroupListener.
   void leader_changed(ShardId shard, NodeId leader, bool is_here) override {
     leaders_[shard].store(leader, std::memory_order_relaxed);
     if (shard == watched_ && on_lead_) on_lead_(is_here);
+    if (on_change_) on_change_();
   }
   void members_changed(ShardId shard, const raft::Members& members) override {
     log_info("cluster", "the members of a shard's group have changed",
@@ -49,6 +53,7 @@ class Leaders final : public shard::GroupListener {
   const uint16_t shards_;
   ShardId watched_ = 0;
   std::function<void(bool)> on_lead_;
+  std::function<void()> on_change_;
 };
 
 }  // namespace keelson::cluster

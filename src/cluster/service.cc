@@ -20,6 +20,8 @@ Service::Service(env::Env& env, peer::Mesh& mesh, ServiceOptions options)
                    [this] {
                      drive_timer_.arm_after(kDriveEveryMs * kNsPerMs);
                      drive_soon();
+                     show_soon();
+                     if (!is_asking_leaders_ && runtime_ != nullptr) tasks_->spawn(ask_leaders());
                    }),
       announce_timer_(home_, [this] { tasks_->spawn(keep_announced()); }),
       tasks_(std::make_unique<env::TaskScope>(home_)) {
@@ -56,6 +58,7 @@ Task<Status> Service::start(shard::Runtime& runtime, coord::Service& coord) {
   KEELSON_CHECK(leaders_ != nullptr, "replication() comes before start()");
   store_ = std::make_unique<Store>(coord, home_);
   coord_ = &coord;
+  leaders_->set_on_change([this] { home_.post([this] { show_soon(); }); });
   leaders_->set_on_lead(shards_.system, [&coord](bool is_here) { coord.leader_changed(is_here); });
   for (unsigned i = 0; i < env_.reactor_count(); ++i) {
     co_await shard::call_on(home_, env_.reactor(i), [&] { messengers_[i]->attach(&runtime.groups(i)); });
@@ -81,6 +84,10 @@ Task<void> Service::stop() {
   announce_timer_.disarm();
   watching_.reset();
   tasks_.reset();
+  co_return;
+}
+
+Task<void> Service::detach() {
   if (runtime_ == nullptr) co_return;
   for (unsigned i = 0; i < env_.reactor_count(); ++i) {
     co_await shard::call_on(home_, env_.reactor(i), [&] { messengers_[i]->attach(nullptr); });
@@ -133,7 +140,7 @@ Task<void> Service::watch() {
 Task<void> Service::state_changed() {
   if (state_.nodes.empty()) co_return;  // a replica that is still empty
   mesh_.set_nodes(state_.book(), state_.removed());
-  if (on_state_) on_state_(state_);
+  show_soon();
   const auto self = state_.nodes.find(file_.node);
   if (self != state_.nodes.end() && self->second.state == NodeState::kRemoved) {
     log_error("cluster", "this node was removed from the cluster; its data folder is of no further use",
@@ -204,6 +211,7 @@ Task<Status> Service::announce_once() {
   wanted.zone = options_.zone;
   if (!options_.name.empty()) wanted.name = options_.name;
   wanted.kv = served_at_->kv;
+  wanted.kv_tls = served_at_->kv_tls;
   wanted.kv_id = served_at_->kv_id;
   wanted.etcd = served_at_->etcd;
   wanted.http = served_at_->http;
@@ -214,6 +222,37 @@ Task<Status> Service::announce_once() {
   if (!done.ok()) co_return forward_error(done);
   if (!*done) co_return fail(ClusterErrc::kFailed, "somebody else has changed this node's record meanwhile");
   co_return Status();
+}
+
+// Once for all that changes in a turn.
+void Service::show_soon() {
+  if (std::exchange(is_view_wanted_, true)) return;
+  home_.at_turn_end([this] {
+    is_view_wanted_ = false;
+    if (!is_stopping_) show();
+  });
+}
+
+void Service::show() {
+  std::set<NodeId> reachable{file_.node};
+  for (const auto& [id, node] : state_.nodes) {
+    if (mesh_.hub(0).is_reachable(id)) reachable.insert(id);
+  }
+  std::map<ShardId, NodeId> leaders = leaders_elsewhere_;
+  for (const ShardId shard : shards_.slots) {
+    if (const NodeId leader = leaders_->leader_of(shard)) leaders[shard] = leader;
+  }
+  view_.show(make_map(
+      {.here = file_.node, .state = state_, .slot_shards = shards_.slots, .leaders = leaders, .reachable = reachable}));
+}
+
+// Of shards whose leader no replica here knows.
+Task<void> Service::ask_leaders() {
+  is_asking_leaders_ = true;
+  const bool is_needed = std::any_of(shards_.slots.begin(), shards_.slots.end(),
+                                     [&](ShardId shard) { return leaders_->leader_of(shard) == 0; });
+  if (is_needed) leaders_elsewhere_ = co_await leaders_told();
+  is_asking_leaders_ = false;
 }
 
 Task<Status> Service::set_node_state(NodeId node, NodeState state) {

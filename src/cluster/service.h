@@ -8,6 +8,7 @@
 //   co_await cluster.start(runtime, coord);     // starts the groups
 //   ... cluster.announce(...) once the node serves ...
 //   co_await cluster.stop();                    // before coord and the runtime stop
+//   co_await cluster.detach();                  // behind them
 //
 // Placement. While this node leads the system shard it compares, every kDriveEveryMs and whenever the cluster's state
 // changes, where replicas are with where they should be (placement.h), and takes the next step of each group that
@@ -35,6 +36,7 @@
 #include "cluster/messenger.h"
 #include "cluster/state.h"
 #include "cluster/store.h"
+#include "cluster/view.h"
 #include "coord/service.h"
 #include "env/env.h"
 #include "peer/mesh.h"
@@ -59,6 +61,7 @@ struct ServiceOptions {
 // Where clients reach the node; empty: not at all.
 struct ServedAt {
   std::string kv;
+  std::string kv_tls;
   std::string kv_id;
   std::string etcd;
   std::string http;
@@ -86,6 +89,7 @@ class Service {
   // The shards of the node are numbered the same on all nodes.
   struct Shards {
     std::vector<ShardId> replicated;  // ascending, the system shard among them
+    std::vector<ShardId> slots;       // those of kv, between which slots are divided
     ShardId system = 0;
     uint16_t total = 0;
   };
@@ -98,7 +102,6 @@ class Service {
   // Before anything below: who this node is. Already saved.
   void set_file(ClusterFile file, ClusterSettings settings, uint64_t hash_secret);
   [[nodiscard]] const ClusterFile& file() const { return file_; }
-  [[nodiscard]] const ClusterSettings& settings() const { return options_.settings; }
 
   // For the runtime, which is made behind it.
   [[nodiscard]] shard::ReplicationOptions replication(Shards shards);
@@ -109,7 +112,9 @@ class Service {
   Task<Status> start(shard::Runtime& runtime, coord::Service& coord);
   // Tells the others where clients reach this node, until it succeeds.
   void announce(ServedAt at);
+  // Takes part in the cluster's affairs no more. Raft's messages flow until detach(), behind the runtime's stop.
   Task<void> stop();
+  Task<void> detach();
 
   // What people ask for. Errors are for them.
   Task<Result<ClusterFacts>> facts();
@@ -123,12 +128,17 @@ class Service {
 
   // As last seen.
   [[nodiscard]] const ClusterState& state() const { return state_; }
-  void set_on_state(std::function<void(const ClusterState&)> on_state) { on_state_ = std::move(on_state); }
+  // What protocols tell their clients. Any thread; lives as long as this.
+  [[nodiscard]] const shard::ClusterView& view() const { return view_; }
 
  private:
   struct Seen;
 
   // service.cc
+  void show_soon();
+  void show();
+  Task<void> ask_leaders();
+  Task<std::map<ShardId, NodeId>> leaders_told();
   Task<void> watch();
   Task<bool> reload();
   Task<void> state_changed();
@@ -177,7 +187,10 @@ class Service {
   coord::Service* coord_ = nullptr;
   std::unique_ptr<Store> store_;
   ClusterState state_;
-  std::function<void(const ClusterState&)> on_state_;
+  View view_;
+  std::map<ShardId, NodeId> leaders_elsewhere_;  // of shards that have no replica here
+  bool is_view_wanted_ = false;
+  bool is_asking_leaders_ = false;
   std::unique_ptr<coord::WatchStream> watching_;
   std::optional<ServedAt> served_at_;
   bool is_announced_ = false;

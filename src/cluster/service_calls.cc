@@ -55,6 +55,7 @@ Task<Result<std::string>> Service::answer_join(peer::Caller caller, std::string 
   JoinRequest wish;
   if (!is_ready()) co_return not_ready();
   if (!decode(request, wish)) co_return not_understood();
+  if (state_.settings.kv_shards == 0) co_return not_ready();
   log_info("cluster", "a node asks to join",
            {{"name", wish.name}, {"zone", wish.zone}, {"address", wish.peer}, {"from", caller.remote.text()}});
   Result<NodeId> node = co_await enrol(wish);
@@ -62,7 +63,7 @@ Task<Result<std::string>> Service::answer_join(peer::Caller caller, std::string 
   log_info("cluster", "a node joins", {{"node", *node}, {"address", wish.peer}});
   Joined joined{.cluster = file_.cluster,
                 .node = *node,
-                .settings = options_.settings,
+                .settings = state_.settings,
                 .hash_secret = options_.hash_secret,
                 .book = mesh_.book()};
   co_return encode(joined);
