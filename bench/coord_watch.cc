@@ -60,7 +60,7 @@ struct Bench {
 Task<void> consume(Bench& bench, env::Reactor& here, coord::WatchStream& stream, size_t first, size_t count,
                    bool has_own_key) {
   for (size_t i = first; i < first + count; ++i) {
-    co_await stream.room();
+    if (!co_await stream.room()) co_return;
     stream.create({.key = has_own_key ? "bench/key/" + std::to_string(i) : "bench/key", .range_end = ""});
   }
   for (;;) {

@@ -139,8 +139,8 @@ class WatchStream {
   // False: there is none yet.
   bool try_next(Delivery& delivery);
 
-  // Waits until another request may be made: while the client takes no answers it is not listened to. One caller at a
-  // time; returns at once when the stream is closed.
+  // Waits until another request may be made: while the client takes no answers it is not listened to. False: kClosed was
+  // taken, and no request does anything any more. One caller at a time.
   auto room() { return RoomAwaiter{*this}; }
 
  private:
@@ -149,6 +149,7 @@ class WatchStream {
 
   [[nodiscard]] bool has_next() const;
   [[nodiscard]] bool has_room() const;
+  [[nodiscard]] bool is_closed() const;
   void wait_for_next(std::coroutine_handle<> waiter);
   void wait_for_room(std::coroutine_handle<> waiter);
 
@@ -178,7 +179,10 @@ class WatchStream {
       is_waiting = true;
       stream.wait_for_room(waiter);
     }
-    void await_resume() { is_waiting = false; }
+    bool await_resume() {
+      is_waiting = false;
+      return !stream.is_closed();
+    }
     ~RoomAwaiter() {
       if (is_waiting) stream.wait_for_room({});
     }

@@ -294,7 +294,7 @@ Task<void> live(Run& run, WatchingClient& client, CoordProgram& program) {
       begin_draining(client, *stream);
     } else {
       do_something(run, client, *stream);
-      co_await stream->room();
+      if (!co_await stream->room()) co_return;
       if (client.is_slow)
         co_await env::sleep_for(here, run.chance.between(0, run.chance.below(40) == 0 ? 800 : 12) * kMillisecond);
     }

@@ -133,6 +133,7 @@ bool WatchStream::try_next(Delivery& delivery) {
 }
 
 bool WatchStream::has_room() const { return detail::has_room(state_); }
+bool WatchStream::is_closed() const { return state_.is_closed; }
 void WatchStream::wait_for_next(std::coroutine_handle<> waiter) { state_.waits_for_next = waiter; }
 void WatchStream::wait_for_room(std::coroutine_handle<> waiter) { state_.waits_for_room = waiter; }
 
