@@ -184,7 +184,7 @@ Task<Status> Service::found() {
   self.peer = mesh_.advertised();
   self.revision = file_.boots;
   self.version = options_.version;
-  KeyChange change{.unchanged = {{std::string(kNextNodeKey), 0}}, .puts = {}};
+  KeyChange change{.unchanged = {{std::string(kNextNodeKey), 0}}, .seen = 0, .puts = {}};
   change.puts.emplace_back(kSettingsKey, format_settings(options_.settings));
   change.puts.emplace_back(kNextNodeKey, std::to_string(file_.node + 1));
   change.puts.emplace_back(node_key(self.id), format_node(self));
@@ -217,7 +217,8 @@ Task<Status> Service::announce_once() {
   wanted.http = served_at_->http;
   wanted.version = options_.version;
   if (format_node(wanted) == stored->value) co_return Status();
-  KeyChange change{.unchanged = {{stored->key, stored->mod_revision}}, .puts = {{stored->key, format_node(wanted)}}};
+  KeyChange change{
+      .unchanged = {{stored->key, stored->mod_revision}}, .seen = 0, .puts = {{stored->key, format_node(wanted)}}};
   Result<bool> done = co_await store_->change(std::move(change));
   if (!done.ok()) co_return forward_error(done);
   if (!*done) co_return fail(ClusterErrc::kFailed, "somebody else has changed this node's record meanwhile");
@@ -276,7 +277,8 @@ Task<Status> Service::set_node_state(NodeId node, NodeState state) {
     if (Status safe = co_await check_removal(node); !safe.ok()) co_return forward_error(safe);
   }
   record->state = state;
-  KeyChange change{.unchanged = {{stored->key, stored->mod_revision}}, .puts = {{stored->key, format_node(*record)}}};
+  KeyChange change{
+      .unchanged = {{stored->key, stored->mod_revision}}, .seen = 0, .puts = {{stored->key, format_node(*record)}}};
   Result<bool> done = co_await store_->change(std::move(change));
   if (!done.ok()) co_return forward_error(done);
   if (!*done) co_return fail(ClusterErrc::kFailed, "the node's record has changed meanwhile; try again");
@@ -306,7 +308,8 @@ Task<Status> Service::move_replica(ShardId shard, NodeId from, NodeId to) {
   }
   *place = to;
   std::sort(nodes->begin(), nodes->end());
-  KeyChange change{.unchanged = {{stored->key, stored->mod_revision}}, .puts = {{stored->key, format_ids(*nodes)}}};
+  KeyChange change{
+      .unchanged = {{stored->key, stored->mod_revision}}, .seen = 0, .puts = {{stored->key, format_ids(*nodes)}}};
   Result<bool> done = co_await store_->change(std::move(change));
   if (!done.ok()) co_return forward_error(done);
   if (!*done) co_return fail(ClusterErrc::kFailed, "the shard's placement has changed meanwhile; try again");

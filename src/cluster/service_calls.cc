@@ -92,7 +92,7 @@ Task<Result<NodeId>> Service::enrol(JoinRequest request) {
   node.zone = request.zone;
   node.peer = request.peer;
   node.fields.set("token", request.token);
-  KeyChange change{.unchanged = {{std::string(kNextNodeKey), next_revision}}, .puts = {}};
+  KeyChange change{.unchanged = {{std::string(kNextNodeKey), next_revision}}, .seen = 0, .puts = {}};
   change.puts.emplace_back(kNextNodeKey, std::to_string(node.id + 1));
   change.puts.emplace_back(node_key(node.id), format_node(node));
   Result<bool> done = co_await store_->change(std::move(change));

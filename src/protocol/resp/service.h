@@ -19,6 +19,7 @@
 #include "env/reactor.h"
 #include "protocol/resp/config.h"
 #include "protocol/resp/rates.h"
+#include "shard/cluster_view.h"
 #include "shard/runtime.h"
 
 namespace keelson::net {
@@ -127,6 +128,9 @@ struct Host {
   std::string node_id;  // 40 hex digits, also INFO's run_id
   uint16_t port = 0;
   std::string bind;
+  // Of a node in a cluster: who has which slots. Outlives the service. Null: CLUSTER knows this node alone, and MOVED
+  // cannot say where to go.
+  const shard::ClusterView* cluster = nullptr;
 };
 
 class KvService {
