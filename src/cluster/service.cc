@@ -21,7 +21,7 @@ Service::Service(env::Env& env, peer::Mesh& mesh, ServiceOptions options)
                      drive_timer_.arm_after(kDriveEveryMs * kNsPerMs);
                      drive_soon();
                      show_soon();
-                     if (!is_asking_leaders_ && runtime_ != nullptr) tasks_->spawn(ask_leaders());
+                     if (!is_looking_around_ && runtime_ != nullptr) tasks_->spawn(look_around());
                    }),
       announce_timer_(home_, [this] { tasks_->spawn(keep_announced()); }),
       tasks_(std::make_unique<env::TaskScope>(home_)) {
@@ -247,13 +247,15 @@ void Service::show() {
       {.here = file_.node, .state = state_, .slot_shards = shards_.slots, .leaders = leaders, .reachable = reachable}));
 }
 
-// Of shards whose leader no replica here knows.
-Task<void> Service::ask_leaders() {
-  is_asking_leaders_ = true;
+// The system shard's term, and the leaders of shards of which no replica here knows one.
+Task<void> Service::look_around() {
+  is_looking_around_ = true;
+  const std::optional<raft::MemberStatus> system = co_await runtime_->group_status(home_, shards_.system);
+  if (system) system_term_.store(system->term, std::memory_order_relaxed);
   const bool is_needed = std::any_of(shards_.slots.begin(), shards_.slots.end(),
                                      [&](ShardId shard) { return leaders_->leader_of(shard) == 0; });
   if (is_needed) leaders_elsewhere_ = co_await leaders_told();
-  is_asking_leaders_ = false;
+  is_looking_around_ = false;
 }
 
 Task<Status> Service::set_node_state(NodeId node, NodeState state) {

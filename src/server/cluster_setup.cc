@@ -6,8 +6,7 @@
 
 #include "base/logging.h"
 #include "cluster/errors.h"
-#include "engine/coord/answer.h"
-#include "engine/coord/coord_engine.h"
+#include "server/coord_setup.h"
 #include "server/kv_setup.h"
 #include "server/s3_setup.h"
 
@@ -92,18 +91,6 @@ Status check_cluster_folder(env::Disk& disk, const Settings& settings) {
                     "the cluster on new folders and copy the data over with a client");
   }
   return {};
-}
-
-shard::ServiceOptions make_coord_service() {
-  static coord::SilentSink nobody;
-  shard::ServiceOptions service;
-  service.name = kCoordName;
-  service.engine_version = coord::kCoordEngineVersion;
-  service.shard_count = 1;
-  service.durability = log::Durability::kAlways;
-  service.make_engine = [](shard::ShardId) { return std::make_unique<coord::CoordEngine>(); };
-  service.replay_sink = &nobody;
-  return service;
 }
 
 cluster::Service::Shards make_cluster_shards(const shard::RuntimeOptions& options) {
@@ -314,10 +301,14 @@ std::string ClusterPart::reached_at(const std::vector<env::Address>& listening) 
 }
 
 void ClusterPart::serving_at(const Served& served) {
+  // As etcd's clients take it.
+  std::string etcd = reached_at(served.etcd);
+  if (!etcd.empty()) etcd.insert(0, "http://");
+  if (etcd.empty() && !reached_at(served.etcd_tls).empty()) etcd = "https://" + reached_at(served.etcd_tls);
   service_->announce({.kv = reached_at(served.kv),
                       .kv_tls = reached_at(served.kv_tls),
                       .kv_id = served.kv_id,
-                      .etcd = reached_at(served.etcd),
+                      .etcd = std::move(etcd),
                       .http = reached_at(served.http)});
 }
 

@@ -39,10 +39,6 @@ void check_cluster_settings(const Settings& settings, bool has_secret, std::vect
 // The folder belongs to a node of a cluster although the settings know of none, or the other way round: an error.
 [[nodiscard]] Status check_cluster_folder(env::Disk& disk, const Settings& settings);
 
-// The place of coordination among the services of the runtime, and its name.
-inline constexpr size_t kCoordService = 2;
-inline constexpr std::string_view kCoordName = "coord";
-[[nodiscard]] shard::ServiceOptions make_coord_service();
 // Which shards of those services are replicated.
 [[nodiscard]] cluster::Service::Shards make_cluster_shards(const shard::RuntimeOptions& options);
 
@@ -73,7 +69,7 @@ class ClusterPart {
   }
   Task<Status> start(shard::Runtime& runtime, coord::Service& coord);
   struct Served {
-    std::vector<env::Address> kv, kv_tls, etcd, http;
+    std::vector<env::Address> kv, kv_tls, etcd, etcd_tls, http;
     std::string kv_id;
   };
   void serving_at(const Served& served);

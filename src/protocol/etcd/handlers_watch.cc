@@ -1,5 +1,5 @@
-// Watches. One coroutine listens to the client, another sends what the hub delivers; a client that takes nothing holds up
-// its own two.
+// Watches. One coroutine listens to the client, another sends what the hub delivers; a client that takes nothing holds
+// up its own two.
 #include <coroutine>
 #include <memory>
 #include <string>
@@ -99,7 +99,7 @@ Task<CallStatus> listen(WatchCall& call) {
   std::string_view message;
   while (co_await call.pipe.read(message) == Read::kMessage) {
     WatchAsk wish;
-    if (const CoordErrc taken = decode(message, wish); taken != CoordErrc::kOk) co_return refuse(taken).status;
+    if (const CoordErrc taken = translate(message, wish); taken != CoordErrc::kOk) co_return refuse(taken).status;
     co_await call.stream->room();
     if (wish.kind == WatchAsk::Kind::kCreate && !co_await create(call, wish.create)) co_return CallStatus{};
     if (wish.kind == WatchAsk::Kind::kCancel) call.stream->cancel(wish.cancel_id);
