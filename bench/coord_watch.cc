@@ -37,10 +37,11 @@ struct Shape {
   const char* name;
   size_t on_a_stream;
   bool has_own_key;
+  bool is_range = false;
 };
-constexpr std::array kShapes = {Shape{"one key, 100 on a stream", 100, false},
-                                Shape{"one key, one on a stream", 1, false},
-                                Shape{"own keys, 100 on a stream", 100, true}};
+constexpr std::array kShapes = {
+    Shape{"one key, 100 on a stream", 100, false}, Shape{"one key, one on a stream", 1, false},
+    Shape{"own keys, 100 on a stream", 100, true}, Shape{"own ranges, 100 on a stream", 100, true, true}};
 
 uint64_t cpu_ns() {
   timespec used{};
@@ -57,11 +58,11 @@ struct Bench {
   uint64_t delivered = 0;
 };
 
-Task<void> consume(Bench& bench, env::Reactor& here, coord::WatchStream& stream, size_t first, size_t count,
-                   bool has_own_key) {
-  for (size_t i = first; i < first + count; ++i) {
+Task<void> consume(Bench& bench, coord::WatchStream& stream, size_t first, Shape shape) {
+  for (size_t i = first; i < first + shape.on_a_stream; ++i) {
     if (!co_await stream.room()) co_return;
-    stream.create({.key = has_own_key ? "bench/key/" + std::to_string(i) : "bench/key", .range_end = ""});
+    const std::string key = shape.has_own_key ? "bench/key/" + std::to_string(i) : "bench/key";
+    stream.create({.key = key, .range_end = shape.is_range ? key + "!" : ""});
   }
   for (;;) {
     const coord::Delivery delivery = co_await stream.next();
@@ -98,7 +99,7 @@ Task<void> run_shape(Bench& bench, const Shape& shape) {
   bench.created = bench.delivered = 0;
   for (size_t first = 0; first < bench.watchers; first += shape.on_a_stream) {
     streams.push_back(bench.service.open_watch_stream(here));
-    scope->spawn(consume(bench, here, *streams.back(), first, shape.on_a_stream, shape.has_own_key));
+    scope->spawn(consume(bench, *streams.back(), first, shape));
   }
   while (bench.created < bench.watchers) co_await env::sleep_for(here, 1'000'000);
   co_await env::sleep_for(here, 100'000'000);

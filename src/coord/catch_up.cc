@@ -25,7 +25,8 @@ void CatchUp::join(Watcher& watcher) {
     }
   }
   const bool has_best = best != kCohortsMax;
-  if (has_best && (watcher.next_revision - cohorts_[best].position <= kNear || free == kCohortsMax)) {
+  if (has_best &&
+      (watcher.next_revision - cohorts_[best].position <= hub_.options_.near_revisions || free == kCohortsMax)) {
     add(best, watcher);
   } else if (free != kCohortsMax) {
     cohorts_[free].is_used = true;

@@ -39,8 +39,6 @@ class CatchUp {
  private:
   // More cohorts share less of their reading; fewer let one that begins far back hold up those near the end.
   static constexpr size_t kCohortsMax = 8;
-  // Nearer than that, waiting for a cohort to come along costs less than reading it all once more.
-  static constexpr Revision kNear = 4096;
   // Members that become synced in one step.
   static constexpr size_t kMovesMax = 10'000;
 

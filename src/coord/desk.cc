@@ -15,7 +15,7 @@ ServiceErrc outcome_of(const Call& call) { return call.outcome; }
 std::unique_ptr<AnswerSink> take_sink(Call& call) { return std::move(call.sink); }
 
 void Call::finished(shard::LogErrc result) {
-  outcome = from_log(result);
+  said = from_log(result);
   home->finished(*this);
 }
 
@@ -66,6 +66,7 @@ bool Desk::start(Call& call, std::coroutine_handle<> waiter) {
 
 void Desk::came_back(Call& call) {
   call.state = Call::State::kBack;
+  call.outcome = call.said;
   --under_way_;
   if (call.is_dropped) {
     forget(call);

@@ -31,8 +31,10 @@ class Call final : public shard::Operation {
   Home* home = nullptr;  // set once it is under way
   std::unique_ptr<Encoded> body;
   std::unique_ptr<AnswerSink> sink;
-  ServiceErrc outcome = ServiceErrc::kOk;
+  // What the shard said; the desk looks at it once the call is back.
+  ServiceErrc said = ServiceErrc::kOk;
   // The desk's alone.
+  ServiceErrc outcome = ServiceErrc::kOk;
   State state = State::kNew;
   std::coroutine_handle<> waiter;
   bool is_dropped = false;  // nobody holds a CallPointer to it

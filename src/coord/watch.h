@@ -101,6 +101,9 @@ inline constexpr size_t kAllBytesMax = size_t{256} << 20;
 // queue where all of it does. Whole revisions.
 inline constexpr size_t kSliceEventsMax = 1000;
 inline constexpr size_t kSliceBytesMax = kStreamBytesMax / 2;
+// A watcher that lags joins a walk through history that is at most so many revisions behind where it wants to begin:
+// waiting for it costs less than reading that once more.
+inline constexpr Revision kNearRevisions = 4096;
 
 struct WatchOptions {
   // How often a watcher with wants_progress hears that nothing happened: etcd's --experimental-watch-progress-
@@ -110,6 +113,7 @@ struct WatchOptions {
   size_t all_bytes_max = kAllBytesMax;
   size_t slice_events_max = kSliceEventsMax;
   size_t slice_bytes_max = kSliceBytesMax;
+  Revision near_revisions = kNearRevisions;
 };
 // Answers to create(), cancel() and request_progress() that the client has not taken. Past it, room() waits.
 inline constexpr size_t kStreamAnswersMax = 1024;
@@ -139,8 +143,8 @@ class WatchStream {
   // False: there is none yet.
   bool try_next(Delivery& delivery);
 
-  // Waits until another request may be made: while the client takes no answers it is not listened to. False: kClosed was
-  // taken, and no request does anything any more. One caller at a time.
+  // Waits until another request may be made: while the client takes no answers it is not listened to. False: kClosed
+  // was taken, and no request does anything any more. One caller at a time.
   auto room() { return RoomAwaiter{*this}; }
 
  private:

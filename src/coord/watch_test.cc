@@ -333,13 +333,11 @@ TEST_F(WatchTest, TenThousandThatComeBackCostOneWalk) {
 }
 
 TEST_F(WatchTest, MoreBeginningsThanCohortsAreServedAllTheSame) {
-  start();
-  for (int i = 0; i < 300; ++i) {
-    // Far apart, so that none joins another's walk.
-    Txn txn{.caller = kHouse, .success = {}, .failure = {}};
-    txn.success.push_back({Put{.key = "k", .value = "v"}});
-    EXPECT_TRUE(h_->run(client_->commit(std::move(txn))).has_value());
-  }
+  ServiceOptions options;
+  options.watch.near_revisions = 3;
+  options.watch.slice_events_max = 5;
+  start(options);
+  for (int i = 0; i < 300; ++i) put("k");
   std::vector<std::unique_ptr<WatchStream>> streams;
   for (int i = 0; i < 30; ++i) {
     streams.push_back(open());
