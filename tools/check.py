@@ -166,7 +166,7 @@ def sim(log: Log, folder: Path, seeds: int, limit_s: int) -> Counts:
 
 
 def prepare_clients(log: Log) -> bool:
-    """The tests' clients: a venv with redis-py and pytest, and ioredis, under build/."""
+    """The tests' clients: a venv with redis-py and pytest, npm's packages, and etcd to compare with, under build/."""
     wanted = (ROOT / "tests" / "e2e" / "requirements.txt").read_text()
     stamp = VENV / "requirements.txt"
     if not stamp.exists() or stamp.read_text() != wanted:
@@ -185,7 +185,7 @@ def prepare_clients(log: Log) -> bool:
         (folder / "package.json").write_text(package)
         if log.command(["npm", "install", "--no-audit", "--no-fund", "--loglevel=error"], 300, cwd=folder) != 0:
             return False
-    return True
+    return log.command([ROOT / "tools" / "get_etcd.sh"], 120) == 0
 
 
 def pytest(log: Log, what: list[str], binary: Path, limit_s: int, env=None) -> Counts:
@@ -278,7 +278,7 @@ TSAN_TESTS = "^unit_(env_real|shard|log|monitor)$"
 
 def docs(log: Log) -> Counts:
     counts = Counts()
-    for name in ("kv_docs", "s3_docs"):
+    for name in ("kv_docs", "s3_docs", "etcd_docs"):
         argv = [sys.executable, ROOT / "tools" / f"{name}.py", "--check", RELEASE / "tools" / name]
         counts.add(one(log.command(argv, 60)))
     return counts
