@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "env/sim/gtest_seeds.h"
+#include "tests/sim/cluster_node.h"
 #include "tests/sim/cluster_run.h"
 #include "tests/sim/kv_node.h"
 
@@ -105,6 +106,47 @@ TEST(ClusterOfOneFinds, SkippedSync) {
     is_found = !run_cluster(seed, options).violation.empty();
   }
   EXPECT_TRUE(is_found);
+}
+
+// Three or five nodes, small segments, frequent checkpoints, few entries kept: a life sees elections and checkpoints
+// that travel.
+ClusterNodeOptions usual_node(unsigned index, unsigned nodes) {
+  ClusterNodeOptions node;
+  node.index = index;
+  for (unsigned i = 0; i < nodes; ++i) {
+    node.peers.push_back({.host = "10.0.0." + std::to_string(i + 1), .port = 7000, .unix_path = {}});
+  }
+  node.log.segment_bytes = 64 << 10;
+  node.checkpoint.log_bytes_min = 96 << 10;
+  node.member.kept_entries_max = 40;
+  return node;
+}
+
+ClusterRunOptions cluster(uint64_t seed, raft::MemberFaults faults = {}) {
+  ClusterRunOptions options;
+  options.nodes = seed % 5 == 0 ? 5 : 3;
+  options.reactors = 1 + static_cast<unsigned>(seed % 2);
+  options.boot = [nodes = options.nodes, faults](env::Env& env, unsigned index, ClusterWitness& witness) {
+    ClusterNodeOptions node = usual_node(index, nodes);
+    node.witness = &witness;
+    node.member.faults = faults;
+    return std::make_unique<ClusterNode>(env, std::move(node));
+  };
+  options.world.machine.scatter_clocks = true;
+  options.world.network.short_transfer_probability = 0.01;
+  options.stir_every_ns = 4 * kSecond;
+  return options;
+}
+
+TEST(Cluster, KeepsItsPromises) {
+  Lives lives;
+  for_each_seed(1, 100, [&](uint64_t seed) { lives.add(run_cluster(seed, cluster(seed))); });
+}
+
+TEST(Cluster, SameSeedSameLife) {
+  for (uint64_t seed = 1; seed <= 3; ++seed) {
+    EXPECT_EQ(run_cluster(seed, cluster(seed)).trace_hash, run_cluster(seed, cluster(seed)).trace_hash);
+  }
 }
 
 }  // namespace

@@ -70,7 +70,7 @@ Task<shard::Loan> lend(KvService& service, env::Reactor& here, std::vector<shard
 }
 
 LentCommands::LentCommands(KvService& service, shard::Loan& loan)
-    : service_(service), loan_(loan), can_refuse_(loan.log().can_refuse()), logged_(loan.shards().size()) {}
+    : service_(service), loan_(loan), can_refuse_(loan.can_refuse()), logged_(loan.shards().size()) {}
 
 kv::KvEngine& LentCommands::engine(shard::ShardId id) { return service_.agent(id).engine(); }
 
