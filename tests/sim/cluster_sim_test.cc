@@ -149,5 +149,42 @@ TEST(Cluster, SameSeedSameLife) {
   }
 }
 
+// The test of the test: each planted defect is found, by faults that it shows under.
+uint64_t seed_that_finds(raft::MemberFaults faults, std::initializer_list<Fault> strikes) {
+  for (uint64_t seed = 1; seed <= 100; ++seed) {
+    ClusterRunOptions options = cluster(seed, faults);
+    options.draw_nemesis = false;
+    for (const Fault fault : strikes) options.nemesis.weight(fault) = 1;
+    options.nemesis.pause_ns_max = kSecond;
+    options.nemesis.down_max = options.nodes;
+    options.stir_every_ns = kSecond;
+    const ClusterRunResult result = run_cluster(seed, options);
+    if (result.violation.empty()) continue;
+    std::printf("seed %llu: %s\n", static_cast<unsigned long long>(seed), result.violation.substr(0, 900).c_str());
+    return seed;
+  }
+  return 0;
+}
+
+TEST(ClusterFinds, AnswersBeforeTheSync) {
+  EXPECT_GT(seed_that_finds({.answers_before_sync = true}, {Fault::kCrash, Fault::kCrashAll, Fault::kSlowDisk}), 0U);
+}
+TEST(ClusterFinds, ForgottenVotes) {
+  EXPECT_GT(seed_that_finds({.forgets_vote = true}, {Fault::kKill, Fault::kCrash, Fault::kSplit, Fault::kLossyLinks}),
+            0U);
+}
+TEST(ClusterFinds, QuorumOfOne) {
+  EXPECT_GT(seed_that_finds({.quorum_of_one = true}, {Fault::kIsolate, Fault::kSplit}), 0U);
+}
+TEST(ClusterFinds, ReadsWithoutARound) {
+  EXPECT_GT(seed_that_finds({.reads_without_round = true}, {Fault::kIsolate, Fault::kSplit, Fault::kSlowLink}), 0U);
+}
+TEST(ClusterFinds, RefusalsThatComeTooEarly) {
+  EXPECT_GT(seed_that_finds({.refuses_too_early = true}, {Fault::kSwizzle, Fault::kLossyLinks, Fault::kSlowLink}), 0U);
+}
+TEST(ClusterFinds, ProposalsTakenTwice) {
+  EXPECT_GT(seed_that_finds({.takes_forwarded_twice = true}, {Fault::kSwizzle, Fault::kLossyLinks, Fault::kBreak}), 0U);
+}
+
 }  // namespace
 }  // namespace keelson::sim_test
