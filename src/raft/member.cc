@@ -192,6 +192,7 @@ void Member::Inside::tick() {
     resend(0);
   }
   if (now_.leader != 0) reads_.ask_again(ticks_, kReadAgainTicks, [this](uint64_t id) { ask_index(id); });
+  consider_sleep();
   schedule();
 }
 
@@ -228,6 +229,8 @@ void Member::Inside::received(NodeId from, std::string_view bytes) {
   if (state_ != State::kRuns) return;
   Frame frame;
   if (!decode_frame(bytes, frame)) return;
+  if (frame.kind == FrameKind::kSleep) return received_sleep(from, frame);
+  is_quiet_ = false;
   switch (frame.kind) {
     case FrameKind::kRaft:
       // What does not decode, or is from who is no member, is dropped: Raft does without any message.
@@ -237,13 +240,16 @@ void Member::Inside::received(NodeId from, std::string_view bytes) {
       received_forward(from, frame);
       break;
     case FrameKind::kMissing:
-      if (frame.term != now_.term || from != now_.leader) return;
-      progress_tick_ = ticks_;
+      // Once in a tick: the leader asks for each gap, and this sends all that it may have missed.
+      if (frame.term != now_.term || from != now_.leader || resent_tick_ == ticks_) return;
+      progress_tick_ = resent_tick_ = ticks_;
       resend(frame.number);
       return;
     case FrameKind::kSleep:
-    case FrameKind::kWake:
       return;
+    case FrameKind::kWake:
+      wake();
+      break;
   }
   schedule();
 }
@@ -252,6 +258,8 @@ void Member::Inside::reachable_changed(NodeId node, bool is_reachable) {
   if (state_ != State::kRuns) return;
   if (is_reachable) {
     if (node == now_.leader) resend(0);
+  } else if (node == now_.leader) {
+    wake();
   } else if (is_leader_now()) {
     group_->report_unreachable(node);
   }
@@ -267,6 +275,7 @@ MemberErrc Member::Inside::propose_change(std::span<const KrChange> changes) {
   switch (group_->propose_change(changes, {})) {
     case KR_OK:
       is_change_pending_ = true;
+      wake();
       schedule();
       return MemberErrc::kOk;
     case KR_DROPPED:
@@ -282,6 +291,7 @@ MemberErrc Member::Inside::transfer_leader(NodeId to) {
   if (std::ranges::find(members_.voters, to) == members_.voters.end()) return MemberErrc::kInvalid;
   if (is_in_ready_) return MemberErrc::kBusy;
   group_->transfer_leader(to);
+  wake();
   schedule();
   return MemberErrc::kOk;
 }
@@ -289,7 +299,13 @@ MemberErrc Member::Inside::transfer_leader(NodeId to) {
 MemberErrc Member::Inside::campaign() {
   if (state_ == State::kHalted) return MemberErrc::kHalted;
   if (state_ != State::kRuns || is_in_ready_ || is_full_) return MemberErrc::kBusy;
+  // raft-rs 0.7.0 does not look, and panics when somebody wins who has no vote.
+  const auto votes = [this](const std::vector<NodeId>& voters) {
+    return std::ranges::find(voters, options_.node) != voters.end();
+  };
+  if (!votes(members_.voters) && !votes(members_.voters_outgoing)) return MemberErrc::kInvalid;
   if (group_->campaign() != KR_OK) return MemberErrc::kInvalid;
+  wake();
   schedule();
   return MemberErrc::kOk;
 }

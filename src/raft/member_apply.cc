@@ -121,7 +121,7 @@ Task<void> Member::Inside::verify_arrival(NodeId from, std::string message, std:
   KEELSON_CHECK(kr_message_head(to_raft(message), &head), "it was decoded before");
   const uint64_t index = head.snapshot.index;
   const Status verified =
-      co_await verify_checkpoint(parts_.env.disk(), parts_.reactor, path, options_.group, index, {});
+      co_await verify_checkpoint(parts_.env.disk(), parts_.reactor, path, options_.group, index, head.snapshot.term);
   is_verifying_ = false;
   if (!verified.ok()) {
     // The leader finds that it is still needed, and sends it again.

@@ -45,6 +45,7 @@ void Member::Inside::turn() {
   if (state_ != State::kRuns) return;
   now_ = group_->status();
   proposals_->refuse_excess([&](uint64_t proposal) { parts_.state.refused(proposal); });
+  refuse_unheld();
   take_proposals();
   begin_reads();
   int readies = 0;
@@ -57,7 +58,7 @@ void Member::Inside::turn() {
     parts_.reactor.post([this, alive = alive_] {
       if (*alive) schedule();
     });
-  after_work();
+  after_work(readies < kReadiesMax);
 }
 
 bool Member::Inside::work_ready() {
@@ -123,8 +124,12 @@ bool Member::Inside::write_ready(const KrReady& ready) {
   if (!is_done) {
     write.ready = ready.number;
     for (size_t i = 0; i < ready.persisted_messages_count; ++i) {
-      write.messages.emplace_back(ready.persisted_messages[i].to,
-                                  std::string(from_raft(ready.persisted_messages[i].bytes)));
+      const KrMessage& message = ready.persisted_messages[i];
+      if (is_read_request(from_raft(message.bytes))) {
+        send_raft(message.to, from_raft(message.bytes));
+      } else {
+        write.messages.emplace_back(message.to, std::string(from_raft(message.bytes)));
+      }
     }
   }
   if (must_write) {
@@ -138,6 +143,7 @@ bool Member::Inside::write_ready(const KrReady& ready) {
 Member::Inside::Write& Member::Inside::add_write() { return writes_.emplace_back(*this); }
 
 void Member::Inside::write_record(const JournalWrite& record, Write& write) {
+  wake();
   const uint64_t position = next_position_++;
   Buffer& out = parts_.journal.begin(options_.group, position, parts_.env.clock().wall_ms());
   append_journal(record, out);
@@ -247,14 +253,15 @@ void Member::Inside::snapshot_sent(NodeId to, uint64_t index, bool has_arrived) 
 
 // What follows from it.
 
-void Member::Inside::after_work() {
+// `is_done`: raft-rs wants nothing more at this moment.
+void Member::Inside::after_work(bool is_done) {
   now_ = group_->status();
   KEELSON_CHECK(!group_->next_fetch(), "entries are dropped and truncated at the same point");
   look_at_leader();
   if (state_ != State::kRuns) return;
   log::AgreedState& state = parts_.state;
   reads_.confirm(applied_, [&](uint64_t read, bool confirmed) { state.read_confirmed(read, confirmed); });
-  const bool is_level = backlog_.empty() && applied_ == now_.last_index;
+  const bool is_level = is_done && backlog_.empty() && applied_ == now_.last_index;
   if (hold_ == Hold::kAsked && leads() && (is_level || options_.faults.holds_before_level)) {
     hold_ = Hold::kLevel;
     state.hold_ready();
@@ -267,13 +274,15 @@ void Member::Inside::look_at_leader() {
   if (now_.term != seen_term_) {
     seen_term_ = now_.term;
     taken_.clear();
+    told_missing_.clear();
     forwarded_.clear();
     forwarded_bytes_ = 0;
     is_change_pending_ = false;
     if (told_is_here_) {
       // Also if this member leads the new term: what held for the old one has ended.
       told_is_here_ = false;
-      end_hold();
+      hold_ = Hold::kNone;
+      refuse_unheld();
       parts_.state.leader_changed(told_leader_, false);
     }
     if (options_.faults.refuses_too_early) {
@@ -289,7 +298,10 @@ void Member::Inside::look_at_leader() {
   }
   told_leader_ = now_.leader;
   told_is_here_ = is_here;
-  if (!told_is_here_) end_hold();
+  if (!told_is_here_) {
+    hold_ = Hold::kNone;
+    refuse_unheld();
+  }
   parts_.state.leader_changed(told_leader_, told_is_here_);
   schedule();
 }
