@@ -351,7 +351,8 @@ struct ListAlarms {
 // ---- Reading along. For watches there is CoordEngine::read_events() as well, which is this without a body.
 
 // A query, a page: the events of revisions `from` to `to`, beginning with sub-revision from_sub of `from`. Answer:
-// event() for each until events_max or bytes_max is reached (one at least, if there is any); then events(). kCompacted:
+// event() for each until events_max or bytes_max is reached (one is looked at in any case); then events(), which says
+// where to go on. A page without events need not be the last. kCompacted:
 // `from` is below the compacted revision. `to` above the present one is the present one.
 struct ReadEvents {
   static constexpr Code kCode = Code::kReadEvents;
@@ -387,8 +388,9 @@ struct HashRest {
 };
 
 // A page of a snapshot: every state of every key that can be read at revisions up to `revision`, deletions above the
-// compacted revision included, by (mod_revision, sub). Goes on behind (after, after_sub). Answer: event() for each,
-// without prev_kv; then events(). kCompacted: the compacted revision is not compact_revision (0: the first page).
+// compacted revision included, by (mod_revision, sub); from (from, from_sub), as ReadEvents. Answer: event() for each,
+// without prev_kv and is_last_of_revision; then events(). kCompacted: the compacted revision is not compact_revision
+// (0: the first page).
 struct Scan {
   static constexpr Code kCode = Code::kScan;
   Revision revision = 0;

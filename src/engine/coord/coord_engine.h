@@ -69,6 +69,7 @@ class CoordEngine final : public engine::Engine {
  private:
   std::unique_ptr<State> state_;
   ChangeListener* listener_ = nullptr;
+  bool has_counters_ = false;  // of the checkpoint that is being loaded
 };
 
 // A hash over everything that the state is; walks all of it. For tests and simulations.
