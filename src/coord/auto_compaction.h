@@ -28,7 +28,7 @@ struct AutoCompactionOptions {
 // The rule without a clock or a shard: told the time and the revision, says what to compact to.
 class AutoCompaction {
  public:
-  AutoCompaction(AutoCompactionOptions options, int64_t now_ms);
+  AutoCompaction(AutoCompactionOptions options, int64_t now_ms, Revision present);
 
   // How long until look() is due, always the same. 0: never.
   [[nodiscard]] int64_t interval_ms() const { return interval_ms_; }
@@ -38,7 +38,7 @@ class AutoCompaction {
   void succeeded(int64_t now_ms, Revision revision);
 
  private:
-  [[nodiscard]] std::optional<Revision> look_periodic(int64_t now_ms, Revision present);
+  [[nodiscard]] std::optional<Revision> look_periodic(int64_t now_ms);
 
   AutoCompactionOptions options_;
   int64_t interval_ms_ = 0;

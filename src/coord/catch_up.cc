@@ -25,7 +25,8 @@ void CatchUp::join(Watcher& watcher) {
     }
   }
   const bool has_best = best != kCohortsMax;
-  if (has_best && (watcher.next_revision - cohorts_[best].position <= kNear || free == kCohortsMax)) {
+  if (has_best &&
+      (watcher.next_revision - cohorts_[best].position <= hub_.options_.near_revisions || free == kCohortsMax)) {
     add(best, watcher);
   } else if (free != kCohortsMax) {
     cohorts_[free].is_used = true;
@@ -130,7 +131,9 @@ Revision CatchUp::read(size_t which, Revision to) {
       [&](const Event& event) {
         ++events;
         bytes += gathering_.add(hub_.index_, event, Audience::kBehind);
-        if (!event.is_last_of_revision || (events < kSliceEvents && bytes < kSliceBytes)) return true;
+        if (!event.is_last_of_revision ||
+            (events < hub_.options_.slice_events_max && bytes < hub_.options_.slice_bytes_max))
+          return true;
         last = event.kv.mod_revision;
         return false;
       },
@@ -202,7 +205,8 @@ void CatchUp::admit_waiting() {
   // There is a free cohort: it begins with the oldest, so that all find one.
   std::vector<Watcher*> admitted;
   for (Watcher* watcher = waiting_; watcher != nullptr; watcher = watcher->next) {
-    watcher->next_revision == first ? admitted.insert(admitted.begin(), watcher) : admitted.insert(admitted.end(), watcher);
+    watcher->next_revision == first ? admitted.insert(admitted.begin(), watcher)
+                                    : admitted.insert(admitted.end(), watcher);
   }
   for (Watcher* watcher : admitted) {
     hub_.unlink(*watcher, waiting_);

@@ -2,10 +2,10 @@
 //
 // A cohort is a set of watchers that are told the same stretch of history together, so that ten thousand clients that
 // come back at once cost one walk through it. It has a position, up to which its members have been told everything that
-// concerns them; a member that wants to begin later is passed by until then. A step reads one slice for one cohort, each
-// in turn, so that none waits for another, and puts what it matched before its members; one whose client's queue is full
-// leaves. Where a cohort reaches another's position they become one; where it reaches the present, its members are
-// synced.
+// concerns them; a member that wants to begin later is passed by until then. A step reads one slice for one cohort,
+// each in turn, so that none waits for another, and puts what it matched before its members; one whose client's queue
+// is full leaves. Where a cohort reaches another's position they become one; where it reaches the present, its members
+// are synced.
 //
 // There are few cohorts: a watcher joins one that is behind where it wants to begin and near enough, or begins a new
 // one, or waits.
@@ -39,11 +39,6 @@ class CatchUp {
  private:
   // More cohorts share less of their reading; fewer let one that begins far back hold up those near the end.
   static constexpr size_t kCohortsMax = 8;
-  // Nearer than that, waiting for a cohort to come along costs less than reading it all once more.
-  static constexpr Revision kNear = 4096;
-  // Of one slice: some 200 us where little matches, and a stream's whole queue where everything does.
-  static constexpr size_t kSliceEvents = 1000;
-  static constexpr size_t kSliceBytes = kStreamBytesMax / 2;
   // Members that become synced in one step.
   static constexpr size_t kMovesMax = 10'000;
 

@@ -15,7 +15,7 @@ ServiceErrc outcome_of(const Call& call) { return call.outcome; }
 std::unique_ptr<AnswerSink> take_sink(Call& call) { return std::move(call.sink); }
 
 void Call::finished(shard::LogErrc result) {
-  outcome = from_log(result);
+  said = from_log(result);
   home->finished(*this);
 }
 
@@ -31,7 +31,7 @@ CallPointer Desk::make_call(std::unique_ptr<Encoded> body, bool is_write, Consis
   call->sink = std::move(sink);
   call->commands = call->body->commands();
   call->is_write = is_write;
-  call->is_ordered = consistency == Consistency::kLinearizable;
+  call->is_stale = consistency == Consistency::kSerializable;
   call->timeout_ms = timeout_ms;
   call->place = calls_.size();
   calls_.push_back(std::move(call));
@@ -66,6 +66,7 @@ bool Desk::start(Call& call, std::coroutine_handle<> waiter) {
 
 void Desk::came_back(Call& call) {
   call.state = Call::State::kBack;
+  call.outcome = call.said;
   --under_way_;
   if (call.is_dropped) {
     forget(call);
@@ -112,6 +113,7 @@ void Desk::check_deadlines() {
 
 std::unique_ptr<WatchStream> Desk::open() {
   auto state = std::make_unique<StreamState>(*this, here_.index());
+  state->is_closed = is_shut_;
   auto stream = std::unique_ptr<WatchStream>(new WatchStream(*state));  // tidy: naked new, the constructor is private.
   outbox_.attached.push_back(std::move(state));
   gather();
@@ -131,6 +133,11 @@ void Desk::taken(StreamState& stream, const Queued& queued) {
 void Desk::close(StreamState& stream) {
   std::erase(have_room_, &stream);
   request({.kind = StreamRequest::Kind::kDetach, .stream = &stream});
+}
+
+void Desk::shut() {
+  is_shut_ = true;
+  deadlines_.disarm();
 }
 
 void Desk::wake_room(StreamState& stream) {

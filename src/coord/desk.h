@@ -31,8 +31,10 @@ class Call final : public shard::Operation {
   Home* home = nullptr;  // set once it is under way
   std::unique_ptr<Encoded> body;
   std::unique_ptr<AnswerSink> sink;
-  ServiceErrc outcome = ServiceErrc::kOk;
+  // What the shard said; the desk looks at it once the call is back.
+  ServiceErrc said = ServiceErrc::kOk;
   // The desk's alone.
+  ServiceErrc outcome = ServiceErrc::kOk;
   State state = State::kNew;
   std::coroutine_handle<> waiter;
   bool is_dropped = false;  // nobody holds a CallPointer to it
@@ -47,7 +49,7 @@ struct StreamRequest {
   Kind kind = Kind::kRoom;
   WatchId id = 0;
   StreamState* stream = nullptr;  // the hub's, until kDetach
-  WatchRequest what;              // of kCreate
+  WatchRequest what{};            // of kCreate
 };
 
 struct ToHome {
@@ -109,7 +111,7 @@ class Desk {
   void refuse_requests() { is_stopping_ = true; }
   [[nodiscard]] bool is_stopping() const { return is_stopping_; }
   // Nothing is sent any more.
-  void shut() { is_shut_ = true; }
+  void shut();
   [[nodiscard]] bool has_calls_under_way() const { return under_way_ != 0; }
   [[nodiscard]] env::Reactor& reactor() { return here_; }
 

@@ -62,9 +62,7 @@ class LeaseClock {
     LeaseId lease = 0;
     uint64_t grant = 0;
     // The queue's top is the greatest: the earliest, and of these the smallest.
-    bool operator<(const Due& other) const {
-      return at_ns != other.at_ns ? at_ns > other.at_ns : lease > other.lease;
-    }
+    bool operator<(const Due& other) const { return at_ns != other.at_ns ? at_ns > other.at_ns : lease > other.lease; }
   };
 
   [[nodiscard]] int64_t now_ns() const { return home_.clock().monotonic_ns(); }

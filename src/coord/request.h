@@ -25,6 +25,9 @@ enum class Consistency : uint8_t {
   kSerializable,  // what the replica here has applied, maybe old; needs no leader
 };
 
+// The house itself as a caller: may do everything.
+inline constexpr Caller kHouse{.user = {}, .auth_revision = 0, .is_internal = true};
+
 namespace detail {
 
 class Desk;

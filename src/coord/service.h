@@ -38,9 +38,7 @@ inline constexpr int64_t kRequestTimeoutMs = 7'000;
 
 struct ServiceOptions {
   AutoCompactionOptions compaction;
-  // How often a watcher with wants_progress hears that nothing happened: etcd's --experimental-watch-progress-
-  // notify-interval.
-  int64_t progress_every_ms = 600'000;
+  WatchOptions watch;
   // This node leads from the start: it is alone. In a cluster, leader_changed() says when it does.
   bool is_alone = true;
   // Keys that clients choose are hashed with it.
@@ -93,13 +91,13 @@ class Service {
 
   // On the shard's reactor: this node begins or ceases to lead the shard. It has applied everything of former terms.
   void leader_changed(bool is_here);
-  // On the shard's reactor, for whoever installs a checkpoint there: the engine's state was replaced. Also noticed by
-  // itself.
+  // The shard's.
   [[nodiscard]] env::Reactor& home() const;
   [[nodiscard]] shard::ShardId shard_id() const;
 
   // Any thread.
   [[nodiscard]] const Statistics& statistics() const;
+  [[nodiscard]] uint64_t requests_timed_out() const;
 
  private:
   struct Inside;

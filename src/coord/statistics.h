@@ -11,6 +11,7 @@ struct Statistics {
   Gauge watchers_behind;  // of these: told old events, or waiting for their client
   Gauge watched_keys;     // different ones
   Gauge watched_ranges;
+  Gauge bytes_waiting;       // for clients to take them, as of the last event
   Counter events_delivered;  // to a watcher each
   Counter deliveries;
   Counter fell_behind;      // a client's queue was full

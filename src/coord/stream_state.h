@@ -1,5 +1,5 @@
-// A client's stream of watches, seen from both sides: its queue on the reactor of its owner, its watchers on that of the
-// hub. For this folder alone.
+// A client's stream of watches, seen from both sides: its queue on the reactor of its owner, its watchers on that of
+// the hub. For this folder alone.
 #pragma once
 
 #include <boost/unordered/unordered_flat_map.hpp>
@@ -93,11 +93,11 @@ struct StreamState {
   Watcher* parked = nullptr;
   WatchId next_auto_id = 0;
   uint64_t sent_bytes = 0;
-  uint32_t behind = 0;              // watchers that are not kSynced
-  uint32_t want_progress = 0;       // watchers that do
-  size_t place = 0;                 // among the hub's streams
-  bool awaits_room = false;         // a Mark::kRoom is on its way
-  bool owes_progress = false;       // request_progress() is not answered yet
+  uint32_t behind = 0;         // watchers that are not kSynced
+  uint32_t want_progress = 0;  // watchers that do
+  size_t place = 0;            // among the hub's streams
+  bool awaits_room = false;    // a Mark::kRoom is on its way
+  bool owes_progress = false;  // request_progress() is not answered yet
   // No watcher begins later than this, if it is greater than what was told.
   Revision latest_start = 0;
   // What was charged for last.

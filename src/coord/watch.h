@@ -89,13 +89,32 @@ struct Delivery {
   // Of the store when this was made: etcd's header.revision. Never below that of an event that was delivered before.
   Revision revision = 0;
   Revision compact_revision = 0;
-  Shared<EventSet> events;
+  Shared<EventSet> events{};
 };
 
-// Bytes of deliveries that wait for one client: half a second of 2 MiB/s, or a few large values.
+// Bytes of deliveries that wait for one client: half a second of 2 MiB/s, or a few large values. What was told last may
+// lie above it: a slice of history, or one revision.
 inline constexpr size_t kStreamBytesMax = size_t{1} << 20;
 // The same over all streams: past it a stream gets something only when it has taken everything it had.
 inline constexpr size_t kAllBytesMax = size_t{256} << 20;
+// History that is read for watchers that lag, in one turn: some 200 us where little matches, and half of a client's
+// queue where all of it does. Whole revisions.
+inline constexpr size_t kSliceEventsMax = 1000;
+inline constexpr size_t kSliceBytesMax = kStreamBytesMax / 2;
+// A watcher that lags joins a walk through history that is at most so many revisions behind where it wants to begin:
+// waiting for it costs less than reading that once more.
+inline constexpr Revision kNearRevisions = 4096;
+
+struct WatchOptions {
+  // How often a watcher with wants_progress hears that nothing happened: etcd's --experimental-watch-progress-
+  // notify-interval.
+  int64_t progress_every_ms = 600'000;
+  size_t stream_bytes_max = kStreamBytesMax;
+  size_t all_bytes_max = kAllBytesMax;
+  size_t slice_events_max = kSliceEventsMax;
+  size_t slice_bytes_max = kSliceBytesMax;
+  Revision near_revisions = kNearRevisions;
+};
 // Answers to create(), cancel() and request_progress() that the client has not taken. Past it, room() waits.
 inline constexpr size_t kStreamAnswersMax = 1024;
 // About 100 bytes each, and their keys.
@@ -124,8 +143,8 @@ class WatchStream {
   // False: there is none yet.
   bool try_next(Delivery& delivery);
 
-  // Waits until another request may be made: while the client takes no answers it is not listened to. One caller at a
-  // time; returns at once when the stream is closed.
+  // Waits until another request may be made: while the client takes no answers it is not listened to. False: kClosed
+  // was taken, and no request does anything any more. One caller at a time.
   auto room() { return RoomAwaiter{*this}; }
 
  private:
@@ -134,6 +153,7 @@ class WatchStream {
 
   [[nodiscard]] bool has_next() const;
   [[nodiscard]] bool has_room() const;
+  [[nodiscard]] bool is_closed() const;
   void wait_for_next(std::coroutine_handle<> waiter);
   void wait_for_room(std::coroutine_handle<> waiter);
 
@@ -163,7 +183,10 @@ class WatchStream {
       is_waiting = true;
       stream.wait_for_room(waiter);
     }
-    void await_resume() { is_waiting = false; }
+    bool await_resume() {
+      is_waiting = false;
+      return !stream.is_closed();
+    }
     ~RoomAwaiter() {
       if (is_waiting) stream.wait_for_room({});
     }

@@ -24,16 +24,16 @@ Watcher*& synced_of(Watcher& watcher) { return watcher.entry.first[static_cast<s
 }  // namespace
 
 WatchHub::WatchHub(env::Reactor& home, const CoordEngine& engine, Courier& courier, Statistics& statistics,
-                   int64_t progress_every_ms, uint64_t hash_secret)
+                   const WatchOptions& options, uint64_t hash_secret)
     : engine_(engine),
       courier_(courier),
       statistics_(statistics),
       index_(hash_secret),
       catch_up_(*this),
       told_(engine.revision()),
-      progress_every_ns_(progress_every_ms * 1'000'000),
+      options_(options),
       progress_timer_(home, [this] { progress_round(); }) {
-  progress_timer_.arm_after(progress_every_ns_);
+  progress_timer_.arm_after(options_.progress_every_ms * 1'000'000);
 }
 
 WatchHub::~WatchHub() = default;
@@ -127,9 +127,15 @@ void WatchHub::handle(StreamRequest request) {
   }
   if (is_closed_) return;
   switch (request.kind) {
-    case StreamRequest::Kind::kCreate: create(stream, request.what); break;
-    case StreamRequest::Kind::kCancel: cancel(stream, request.id); break;
-    case StreamRequest::Kind::kRoom: room(stream); break;
+    case StreamRequest::Kind::kCreate:
+      create(stream, request.what);
+      break;
+    case StreamRequest::Kind::kCancel:
+      cancel(stream, request.id);
+      break;
+    case StreamRequest::Kind::kRoom:
+      room(stream);
+      break;
     case StreamRequest::Kind::kProgress:
       if (stream.owes_progress) {
         mark(stream, Mark::kNoAnswer);
@@ -138,7 +144,8 @@ void WatchHub::handle(StreamRequest request) {
         answer_progress(stream);
       }
       break;
-    case StreamRequest::Kind::kDetach: break;
+    case StreamRequest::Kind::kDetach:
+      break;
   }
 }
 
@@ -278,8 +285,12 @@ void WatchHub::leave(Watcher& watcher) {
       --synced_;
       break;
     case Watcher::State::kBehind:
-    case Watcher::State::kWaiting: catch_up_.leave(watcher); break;
-    case Watcher::State::kParked: unlink(watcher, watcher.stream.parked); break;
+    case Watcher::State::kWaiting:
+      catch_up_.leave(watcher);
+      break;
+    case Watcher::State::kParked:
+      unlink(watcher, watcher.stream.parked);
+      break;
   }
 }
 
@@ -335,7 +346,7 @@ void WatchHub::count() {
 
 bool WatchHub::has_room(const StreamState& stream) const {
   const uint64_t waiting = stream.sent_bytes - stream.taken_bytes.value();
-  return waiting == 0 || (waiting < kStreamBytesMax && sent_bytes_ - taken_bytes_ < kAllBytesMax);
+  return waiting == 0 || (waiting < options_.stream_bytes_max && sent_bytes_ - taken_bytes_ < options_.all_bytes_max);
 }
 
 void WatchHub::tell(Watcher& watcher, const Shared<EventSet>& events) {
@@ -371,6 +382,7 @@ void WatchHub::mark(StreamState& stream, Mark what) {
 void WatchHub::carry(StreamState& stream, Queued queued) {
   stream.sent_bytes += queued.charged_bytes;
   sent_bytes_ += queued.charged_bytes;
+  statistics_.bytes_waiting.set(static_cast<int64_t>(sent_bytes_ - taken_bytes_));
   courier_.carry(stream, std::move(queued));
 }
 
@@ -405,7 +417,7 @@ void WatchHub::progress_round() {
       say(*stream, {.kind = DeliveryKind::kProgress, .id = id, .revision = told_});
     }
   }
-  progress_timer_.arm_after(progress_every_ns_);
+  progress_timer_.arm_after(options_.progress_every_ms * 1'000'000);
 }
 
 }  // namespace keelson::coord

@@ -1,4 +1,5 @@
-// Every watcher of the node, on the shard's reactor: tells each change to those who asked for it. For this folder alone.
+// Every watcher of the node, on the shard's reactor: tells each change to those who asked for it. For this folder
+// alone.
 //
 // A watcher is either synced, and is told what is applied as it is applied; or it lags, and is told history:
 //
@@ -48,7 +49,7 @@ class WatchHub {
   // `engine`, `courier` and `statistics` outlive it. The engine is read by applied() and step() alone, so these two are
   // not called while its shard is lent.
   WatchHub(env::Reactor& home, const CoordEngine& engine, Courier& courier, Statistics& statistics,
-           int64_t progress_every_ms, uint64_t hash_secret);
+           const WatchOptions& options, uint64_t hash_secret);
   ~WatchHub();
   WatchHub(const WatchHub&) = delete;
   WatchHub& operator=(const WatchHub&) = delete;
@@ -113,7 +114,7 @@ class WatchHub {
   uint64_t sent_bytes_ = 0;
   uint64_t taken_bytes_ = 0;  // as last looked at
   bool is_closed_ = false;
-  const int64_t progress_every_ns_;
+  const WatchOptions options_;
   env::Timer progress_timer_;
 };
 

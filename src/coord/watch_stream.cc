@@ -20,11 +20,15 @@ constexpr size_t kQueueKept = 16;
 bool answers_a_request(const Delivery& delivery) {
   switch (delivery.kind) {
     case DeliveryKind::kCreated:
-    case DeliveryKind::kRefused: return true;
-    case DeliveryKind::kCanceled: return delivery.why == WatchErrc::kAsked;
-    case DeliveryKind::kProgress: return delivery.id == kWholeStream;
+    case DeliveryKind::kRefused:
+      return true;
+    case DeliveryKind::kCanceled:
+      return delivery.why == WatchErrc::kAsked;
+    case DeliveryKind::kProgress:
+      return delivery.id == kWholeStream;
     case DeliveryKind::kEvents:
-    case DeliveryKind::kClosed: return false;
+    case DeliveryKind::kClosed:
+      return false;
   }
   return false;
 }
@@ -63,12 +67,16 @@ void pass_marks(StreamState& state) {
 
 const char* watch_error_text(WatchErrc code) {
   switch (code) {
-    case WatchErrc::kDuplicateId: return "mvcc: duplicate watch ID provided on the WatchStream";
-    case WatchErrc::kEmptyRange: return "mvcc: watcher range is empty";
-    case WatchErrc::kTooMany: return "etcdserver: too many watchers";
+    case WatchErrc::kDuplicateId:
+      return "mvcc: duplicate watch ID provided on the WatchStream";
+    case WatchErrc::kEmptyRange:
+      return "mvcc: watcher range is empty";
+    case WatchErrc::kTooMany:
+      return "etcdserver: too many watchers";
     case WatchErrc::kOk:
     case WatchErrc::kAsked:
-    case WatchErrc::kCompacted: break;
+    case WatchErrc::kCompacted:
+      break;
   }
   return "";
 }
@@ -83,7 +91,7 @@ bool detail::has_room(const StreamState& state) { return state.is_closed || stat
 
 WatchStream::~WatchStream() {
   state_.is_abandoned = true;
-  state_.waits_for_next = {};
+  state_.waits_for_next = state_.waits_for_room = {};
   while (!is_empty(state_)) (void)pop(state_);
   state_.desk.close(state_);
 }
@@ -125,6 +133,7 @@ bool WatchStream::try_next(Delivery& delivery) {
 }
 
 bool WatchStream::has_room() const { return detail::has_room(state_); }
+bool WatchStream::is_closed() const { return state_.is_closed; }
 void WatchStream::wait_for_next(std::coroutine_handle<> waiter) { state_.waits_for_next = waiter; }
 void WatchStream::wait_for_room(std::coroutine_handle<> waiter) { state_.waits_for_room = waiter; }
 

@@ -74,6 +74,8 @@ class FakeGroup {
 
   // What was proposed and is not in the log is refused; 0: nobody leads.
   void set_leader(log::NodeId leader) {
+    if (const log::NodeId former = std::exchange(leader_, 0); former != 0)
+      node(former).state_->leader_changed(0, false);
     leader_ = leader;
     holder_ = 0;
     for (auto& node : nodes_) {
