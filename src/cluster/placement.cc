@@ -15,6 +15,7 @@ class Board {
     for (const Seat& seat : wish.seats) {
       zone_of_[seat.node] = seat.zone;
       load_[seat.node] = 0;
+      if (seat.is_reachable) reachable_.insert(seat.node);
     }
   }
 
@@ -30,7 +31,11 @@ class Board {
   }
 
   void fill(ShardId shard) {
-    while (placed_[shard].size() < wanted()) put(shard, best_for(shard, 0));
+    while (placed_[shard].size() < wanted()) {
+      const NodeId node = best_for(shard, 0);
+      if (node == 0) break;
+      put(shard, node);
+    }
   }
 
   // Takes replicas from nodes that have too many, one after another, until it no longer helps.
@@ -69,7 +74,7 @@ class Board {
   [[nodiscard]] NodeId best_for(ShardId shard, NodeId but) const {
     std::tuple<unsigned, unsigned, NodeId> best{UINT32_MAX, UINT32_MAX, 0};
     for (const auto& [node, zone] : zone_of_) {
-      if (holds(shard, node)) continue;
+      if (holds(shard, node) || !reachable_.contains(node)) continue;
       best = std::min(best, std::tuple{in_zone(shard, zone, but), load_.at(node), node});
     }
     return std::get<NodeId>(best);
@@ -105,6 +110,7 @@ class Board {
   const PlacementWish& wish_;
   std::map<NodeId, std::string> zone_of_;
   std::map<NodeId, unsigned> load_;
+  std::set<NodeId> reachable_;
   std::map<ShardId, std::vector<NodeId>> placed_;
 };
 
@@ -112,7 +118,7 @@ class Board {
 
 unsigned voters_of(unsigned replicas, size_t seats) {
   const auto most = static_cast<unsigned>(std::min<size_t>(replicas, seats));
-  return most == 0 || most % 2 == 1 ? most : most - 1;
+  return most <= 2 || most % 2 == 1 ? most : most - 1;
 }
 
 std::map<ShardId, std::vector<NodeId>> place(const PlacementWish& wish) {

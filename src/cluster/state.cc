@@ -62,6 +62,7 @@ std::string format_node(const NodeRecord& node) {
   fields.set("peer", node.peer);
   fields.set("revision", node.revision);
   fields.set("kv", node.kv);
+  fields.set("kv-tls", node.kv_tls);
   fields.set("etcd", node.etcd);
   fields.set("http", node.http);
   fields.set("kv-id", node.kv_id);
@@ -81,6 +82,7 @@ std::optional<NodeRecord> parse_node(NodeId id, std::string_view value) {
   node.zone = fields->text("zone");
   node.peer = fields->text("peer");
   node.kv = fields->text("kv");
+  node.kv_tls = fields->text("kv-tls");
   node.etcd = fields->text("etcd");
   node.http = fields->text("http");
   node.kv_id = fields->text("kv-id");
@@ -92,6 +94,7 @@ std::optional<NodeRecord> parse_node(NodeId id, std::string_view value) {
 std::string format_settings(const ClusterSettings& settings) {
   Fields fields;
   fields.set("kv-shards", uint64_t{settings.kv_shards});
+  fields.set("blob-shards", uint64_t{settings.blob_shards});
   fields.set("databases", uint64_t{settings.databases});
   fields.set("replicas", uint64_t{settings.replicas});
   return fields.format();
@@ -101,6 +104,7 @@ std::optional<ClusterSettings> parse_settings(std::string_view value) {
   const std::optional<Fields> fields = Fields::parse(value);
   ClusterSettings settings;
   if (!fields || !read_number(*fields, "kv-shards", settings.kv_shards) ||
+      !read_number(*fields, "blob-shards", settings.blob_shards) ||
       !read_number(*fields, "databases", settings.databases) || !read_number(*fields, "replicas", settings.replicas)) {
     return std::nullopt;
   }

@@ -49,6 +49,7 @@ struct NodeRecord {
   std::string peer;       // where other nodes reach it
   uint64_t revision = 0;  // of its addresses: grows with each start
   std::string kv;         // where Redis clients reach it; empty: nowhere
+  std::string kv_tls;     // likewise with TLS
   std::string etcd;       // likewise etcd's clients
   std::string http;
   std::string kv_id;  // 40 hex digits: the node's id in CLUSTER NODES
@@ -65,6 +66,7 @@ struct NodeRecord {
 
 struct ClusterSettings {
   uint16_t kv_shards = 0;
+  uint16_t blob_shards = 0;  // of each node's own; counted since shards are numbered through
   uint16_t databases = 0;
   uint16_t replicas = 3;
   bool operator==(const ClusterSettings&) const = default;
