@@ -1,0 +1,197 @@
+#include "tests/sim/cluster_node.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "base/hash.h"
+#include "engine/kv/digest.h"
+#include "engine/kv/kv_engine.h"
+#include "engine/kv/reply.h"
+#include "protocol/resp/command_stats.h"
+#include "protocol/resp/latency.h"
+#include "protocol/resp/pubsub.h"
+#include "protocol/resp/session_batch.h"
+#include "protocol/resp/shard_agent.h"
+#include "protocol/resp/slowlog.h"
+#include "raft/groups.h"
+#include "tests/sim/kv_node.h"
+
+namespace keelson::sim_test {
+
+namespace {
+
+constexpr uint64_t kStateEvery = 4;  // a digest costs more than the command
+
+// Tells the witness every record, and now and then the state.
+class WitnessedEngine final : public kv::KvEngine {
+ public:
+  WitnessedEngine(const kv::KvOptions& options, ClusterWitness& witness, unsigned node, unsigned shard)
+      : kv::KvEngine(options), witness_(witness), node_(node), shard_(shard) {}
+
+  void apply(const engine::ApplyContext& context, const engine::Command& command, engine::ReplySink& reply) override {
+    if (context.index != index_) flush(context.index);
+    uint64_t hash = mix64(hash_ ^ static_cast<uint64_t>(context.time_ms) ^ (uint64_t{command.code} << 48));
+    for (const std::string_view arg : command.args) hash = hash64(arg, hash);
+    hash_ = hash;
+    kv::KvEngine::apply(context, command, reply);
+  }
+  Status load_checkpoint(std::string_view piece) override {
+    index_ = 0;
+    return kv::KvEngine::load_checkpoint(piece);
+  }
+
+ private:
+  // Everything of index_ is applied.
+  void flush(uint64_t next) {
+    if (index_ != 0) {
+      witness_.applied(node_, shard_, index_, hash_);
+      if (index_ % kStateEvery == 0) {
+        const kv::Digest digest = kv::digest_exact(keyspace());
+        witness_.has_state(node_, shard_, index_,
+                           hash64({reinterpret_cast<const char*>(digest.data()), digest.size()}, 0));
+      }
+      if (next < index_) witness_.violate("node " + std::to_string(node_) + " applied an index twice");
+    }
+    index_ = next;
+    hash_ = 0;
+  }
+
+  ClusterWitness& witness_;
+  const unsigned node_;
+  const unsigned shard_;
+  uint64_t index_ = 0;
+  uint64_t hash_ = 0;
+};
+
+}  // namespace
+
+class ClusterNode::Messenger final : public raft::Messenger {
+ public:
+  explicit Messenger(peer::Hub& hub) : hub_(hub) {}
+  void send(raft::NodeId to, raft::ShardId group, std::string_view message) override { hub_.send(to, group, message); }
+  void send_file(raft::NodeId to, raft::ShardId group, std::string message, std::string path,
+                 std::function<void(bool has_arrived)> done) override {
+    hub_.send_file(to, group, std::move(message), std::move(path), std::move(done));
+  }
+  [[nodiscard]] bool is_reachable(raft::NodeId node) const override { return hub_.is_reachable(node); }
+
+ private:
+  peer::Hub& hub_;
+};
+
+class ClusterNode::Receiver final : public peer::Receiver {
+ public:
+  explicit Receiver(raft::Groups& groups) : groups_(groups) {}
+  void received(peer::NodeId from, uint16_t group, std::string_view message) override {
+    groups_.received(from, group, message);
+  }
+  void received_file(peer::NodeId from, uint16_t group, std::string message, std::string path) override {
+    groups_.received_file(from, group, std::move(message), std::move(path));
+  }
+  void reachable_changed(peer::NodeId node, bool is_reachable) override {
+    groups_.reachable_changed(node, is_reachable);
+  }
+
+ private:
+  raft::Groups& groups_;
+};
+
+ClusterNode::ClusterNode(env::Env& env, ClusterNodeOptions options)
+    : env_(env), options_(std::move(options)), unheard_(std::make_unique<kv::NullReply>()), tasks_(env.reactor(0)) {
+  env.reactor(0).post([this] { tasks_.spawn(start()); });
+}
+
+ClusterNode::~ClusterNode() {
+  for (unsigned i = 0; mesh_ != nullptr && i < env_.reactor_count(); ++i) mesh_->hub(i).set_receiver(nullptr);
+}
+
+shard::RuntimeOptions ClusterNode::runtime_options() {
+  shard::RuntimeOptions options;
+  options.folder = "data";
+  options.log = options_.log;
+  options.checkpoint = options_.checkpoint;
+  shard::ServiceOptions& kv_service = options.services.emplace_back();
+  kv_service.name = "kv";
+  kv_service.shard_count = options_.shards;
+  kv_service.durability = options_.durability;
+  kv_service.replay_sink = unheard_.get();
+  kv_service.make_engine = [this](shard::ShardId shard) {
+    kv::KvOptions kv_options;
+    kv_options.hash_secret = 42;
+    return std::make_unique<WitnessedEngine>(kv_options, *options_.witness, options_.index, shard);
+  };
+  shard::ReplicationOptions& replication = options.replication.emplace();
+  replication.node = options_.index + 1;
+  replication.messenger = [this](unsigned reactor) -> raft::Messenger& { return *messengers_[reactor]; };
+  replication.first_members = [this](shard::ShardId) {
+    std::vector<shard::NodeId> all;
+    for (size_t i = 0; i < options_.peers.size(); ++i) all.push_back(i + 1);
+    return all;
+  };
+  replication.listener = this;
+  replication.member = options_.member;
+  replication.groups.tick_ms = options_.tick_ms;
+  return options;
+}
+
+Task<void> ClusterNode::start() {
+  peer::Options peers;
+  peers.listen = options_.peers[options_.index];
+  peers.identity = {.cluster = "simulated", .node = options_.index + 1, .secret = {}};
+  peers.incoming_folder = "data/incoming";
+  peers.reactor_of = [this](uint16_t group) { return runtime_->router().reactor_of(group); };
+  mesh_ = std::make_unique<peer::Mesh>(env_, std::move(peers));
+  for (unsigned i = 0; i < env_.reactor_count(); ++i) messengers_.push_back(std::make_unique<Messenger>(mesh_->hub(i)));
+  runtime_ = std::make_unique<shard::Runtime>(env_, runtime_options());
+  if (const Status started = co_await runtime_->start(); !started.ok()) co_return fail_start(started);
+  for (unsigned i = 0; i < env_.reactor_count(); ++i) {
+    receivers_.push_back(std::make_unique<Receiver>(runtime_->groups(i)));
+    mesh_->hub(i).set_receiver(receivers_.back().get());
+  }
+  std::vector<peer::BookEntry> book;
+  for (size_t i = 0; i < options_.peers.size(); ++i) {
+    book.push_back({.node = i + 1, .revision = 1, .address = options_.peers[i].text()});
+  }
+  mesh_->set_nodes(book, {});
+  if (const Status meshed = co_await mesh_->start(); !meshed.ok()) co_return fail_start(meshed);
+  if (const Status serving = start_service(); !serving.ok()) co_return fail_start(serving);
+  co_await runtime_->start_groups();
+  is_serving_ = true;
+}
+
+Status ClusterNode::start_service() {
+  service_ = std::make_unique<resp::KvService>(*runtime_, resp::KvConfig{}, resp::Host{});
+  return service_->listen({.host = "", .port = kPort, .unix_path = {}}, nullptr);
+}
+
+void ClusterNode::leader_changed(shard::ShardId shard, shard::NodeId leader, bool is_here) {
+  if (!is_here) return;
+  env_.reactor(0).post([this, shard] { tasks_.spawn(note_leader(shard)); });
+}
+
+Task<void> ClusterNode::note_leader(shard::ShardId shard) {
+  const auto status = co_await runtime_->group_status(env_.reactor(0), shard);
+  if (status && status->role == raft::Role::kLeader) options_.witness->leads(options_.index, shard, status->term);
+}
+
+void ClusterNode::replica_stopped(shard::ShardId shard, const std::string& why) {
+  env_.reactor(0).post([this, shard, why] { failure_ = "shard " + std::to_string(shard) + " stopped: " + why; });
+}
+
+void ClusterNode::stir(uint64_t chance) {
+  const auto shard = static_cast<shard::ShardId>(chance % options_.shards);
+  if (chance / 100 % 3 == 0) {
+    env_.reactor(0).post([this] { tasks_.spawn(checkpoint()); });
+  } else {
+    env_.reactor(0).post(
+        [this, shard, to = 1 + chance / 1000 % options_.peers.size()] { tasks_.spawn(give_lead(shard, to)); });
+  }
+}
+
+Task<void> ClusterNode::give_lead(shard::ShardId shard, shard::NodeId to) {
+  (void)co_await runtime_->transfer_leader(env_.reactor(0), shard, to);
+}
+
+Task<void> ClusterNode::checkpoint() { (void)co_await runtime_->checkpoint_all(true); }
+
+}  // namespace keelson::sim_test
