@@ -240,6 +240,7 @@ ConfigCommands::ConfigCommands(CLI::App& config, const std::function<void(CLI::A
                    "Where the coordination service listens (etcd.listen), several with commas between.")
       ->type_name("HOST:PORT")
       ->delimiter(',')
+      ->allow_extra_args(false)
       ->default_str("127.0.0.1:2379");
   command.watch->add_option("--user", command.coord.user, "User name, where authentication is on.")->type_name("NAME");
   add_target_flags(*command.watch);

@@ -28,6 +28,7 @@ ElectCommand::ElectCommand(CLI::App& program, const std::function<void(CLI::App&
                   "Where the coordination service listens (etcd.listen), several with commas between.")
       ->type_name("HOST:PORT")
       ->delimiter(',')
+      ->allow_extra_args(false)
       ->default_str("127.0.0.1:2379");
   verb.add_option("--ttl", options.ttl_s, "Seconds without a word from this server after which another one is elected.")
       ->type_name("SECONDS")
