@@ -39,6 +39,12 @@ class AgreedState {
   virtual bool apply(const AgreedRecord& record) = 0;
   // The proposal will never be in the log, on no replica. All that were refused come before any later record.
   virtual void refused(uint64_t proposal) = 0;
+  // Nobody here will ever know what became of the proposal: it may stand in the history that a checkpoint of another
+  // node brought, or the log of this node has failed. Takes the place of apply() with it or refused(), in order.
+  virtual void outcome_lost(uint64_t proposal) = 0;
+  // Follows a hold() that succeeded: everything that was put into the log before is applied, and the borrower may look
+  // at the state and begin must_lead records. May come within hold(). Not after the hold has ended.
+  virtual void hold_ready() = 0;
   // Everything that was committed anywhere before confirm_read(read) is applied here. False: it could not be confirmed
   // (no leader for too long): nothing may be answered.
   virtual void read_confirmed(uint64_t read, bool is_confirmed) = 0;
@@ -55,17 +61,18 @@ class AgreedLog {
  public:
   virtual ~AgreedLog() = default;
   // Opens a record; append the payload to the buffer, then end(). `proposal` grows within a life of the node, from 1.
-  // Exactly one of AgreedState::apply() with it and refused() follows, however long the group needs to say; the caller
-  // may stop waiting, and then takes what comes as somebody else's.
-  // `must_lead`: refused unless this node leads and hold() is on; such a record is the next in the log behind
-  // everything that was applied here.
+  // Exactly one of AgreedState::apply() with it, refused() and outcome_lost() follows, in the order of the proposals
+  // (but for those refused at once: see below), however long the group needs to say; the caller may stop waiting, and
+  // then takes what comes as somebody else's. Refused at once, in the next turn, when too much waits already.
+  // `must_lead`: refused at once unless this node leads and hold_ready() has been told; such a record is the next in
+  // the log behind everything that was applied here, and behind the must_lead records before it.
   virtual Buffer& begin(uint64_t proposal, uint16_t slot, bool must_lead) = 0;
   virtual void end() = 0;
   // For a linearizable read. `read` grows; read_confirmed() follows. All of a turn share one round of messages.
   virtual void confirm_read(uint64_t read) = 0;
   // From hold() to release() nothing but must_lead records is put into the log by this node as leader; other nodes'
-  // proposals wait. Only the leader can hold: false otherwise. Losing the lead ends the hold by itself
-  // (leader_changed()).
+  // proposals wait. hold_ready() follows. Only the leader can hold: false otherwise. Losing the lead ends the hold by
+  // itself (leader_changed()); must_lead records that are under way then still get their outcome.
   virtual bool hold() = 0;
   virtual void release() = 0;
   // After apply() was answered with false.

@@ -23,6 +23,16 @@ class LogCategory final : public std::error_category {
         return "the record is larger than the log allows";
       case LogErrc::kStopped:
         return "the log is shutting down";
+      case LogErrc::kTimedOut:
+        return "it is not known whether the record was committed";
+      case LogErrc::kNoLeader:
+        return "the shard has no leader that could be asked";
+      case LogErrc::kNotLeader:
+        return "another node leads this shard";
+      case LogErrc::kNotOwner:
+        return "the shard does not own this slot";
+      case LogErrc::kManyShards:
+        return "a record cannot span shards of a cluster";
     }
     return "unknown error";
   }

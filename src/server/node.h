@@ -38,6 +38,13 @@ class Store;
 namespace keelson::s3 {
 class S3Service;
 }
+namespace keelson::coord {
+class Service;
+}
+namespace keelson::etcd {
+class EtcdService;
+class LoneMember;
+}  // namespace keelson::etcd
 
 namespace keelson::server {
 
@@ -74,7 +81,7 @@ class Node {
   Status reload_certificates();
 
   struct Addresses {
-    std::vector<env::Address> kv, kv_tls, s3, s3_tls, http;
+    std::vector<env::Address> kv, kv_tls, s3, s3_tls, etcd, etcd_tls, http;
   };
   [[nodiscard]] const Addresses& addresses() const { return addresses_; }
   // What start() has to tell: one line for people, one JSON object for programs.
@@ -92,6 +99,9 @@ class Node {
   Status start_kv(resp::KvConfig config);
   Task<Status> start_s3();
   Status listen_s3();
+  Task<Status> start_etcd();
+  Status listen_etcd();
+  Task<std::string> etcd_metrics(env::Reactor& here);
   resp::Host make_host();
   Task<Status> rewrite_config(resp::KvConfig live);
   void add_endpoints();
@@ -119,6 +129,10 @@ class Node {
   s3::RootKey root_key_;
   std::unique_ptr<blobstore::Store> store_;
   std::unique_ptr<s3::S3Service> s3_;
+  std::unique_ptr<net::TlsContext> etcd_tls_;
+  std::unique_ptr<coord::Service> coord_;
+  std::unique_ptr<etcd::LoneMember> members_;
+  std::unique_ptr<etcd::EtcdService> etcd_;
   monitor::Endpoints endpoints_;
   std::unique_ptr<net::http::Server> http_;
 };

@@ -21,6 +21,9 @@ class Batch;
 
 // A derived class says where its reply goes, and calls done() as the last thing in finished().
 class BatchOperation : public Operation {
+ public:
+  [[nodiscard]] const void* sequence() const override { return batch_; }
+
  protected:
   void done();
   // The reactor on which it runs; valid from add().

@@ -7,6 +7,7 @@
 #include "base/check.h"
 #include "env/reactor.h"
 #include "shard/record.h"
+#include "shard/replica.h"
 
 namespace keelson::shard {
 
@@ -15,31 +16,38 @@ namespace {
 // Asks one reactor for its shards of a loan, one after another, and resumes the borrower on its own reactor.
 class TakeFromReactor final : public LoanRequest {
  public:
-  TakeFromReactor(Runtime& runtime, env::Reactor& here, std::span<const ShardId> shards)
-      : runtime_(runtime), here_(here), shards_(shards) {}
+  TakeFromReactor(Runtime& runtime, env::Reactor& here, std::span<const ShardId> shards, LoanUse wanted)
+      : runtime_(runtime), here_(here), shards_(shards) {
+    use = wanted;
+  }
 
   bool await_ready() {
     if (runtime_.router().reactor_of(shards_[0]) != here_.index()) return false;
-    while (next_ < shards_.size() && runtime_.shard(shards_[next_]).try_lend()) ++next_;
+    while (next_ < shards_.size() && runtime_.shard(shards_[next_]).try_lend(use)) ++next_;
     return next_ == shards_.size();
   }
   void await_suspend(std::coroutine_handle<> waiter) {
     waiter_ = waiter;
     runtime_.reactor_of(shards_[0]).post([this] { ask(); });
   }
-  void await_resume() const noexcept {}
+  // How many it got, and why no more.
+  std::pair<size_t, LogErrc> await_resume() const noexcept { return {next_, refusal_}; }
   void granted(Shard& shard) override {
     ++next_;
+    if (!is_asking_) ask();
+  }
+  void denied(Shard& shard, LogErrc why) override {
+    refusal_ = why;
     if (!is_asking_) ask();
   }
 
  private:
   void ask() {
     is_asking_ = true;
-    while (next_ < shards_.size()) {
+    while (next_ < shards_.size() && refusal_ == LogErrc::kOk) {
       const size_t before = next_;
       runtime_.shard(shards_[next_]).lend(*this);
-      if (next_ == before) {
+      if (next_ == before && refusal_ == LogErrc::kOk) {
         is_asking_ = false;
         return;
       }
@@ -54,6 +62,7 @@ class TakeFromReactor final : public LoanRequest {
   env::Reactor& here_;
   const std::span<const ShardId> shards_;
   size_t next_ = 0;
+  LogErrc refusal_ = LogErrc::kOk;
   bool is_asking_ = false;
   std::coroutine_handle<> waiter_;
 };
@@ -76,40 +85,92 @@ class CommitAwaiter final : public log::CommitWaiter {
   std::coroutine_handle<> waiter_;
 };
 
+// Asks a replicated shard, on its owner's reactor, for what becomes of the borrower's record, or of what it saw.
+class AskReplica final : public CommitRequest {
+ public:
+  // `part` null: confirm().
+  AskReplica(env::Reactor& here, env::Reactor& owner, Replica& replica, const Loan::Part* part, int64_t time_ms)
+      : here_(here), owner_(owner), replica_(replica), part_(part), time_ms_(time_ms) {}
+
+  bool await_ready() const noexcept { return false; }
+  void await_suspend(std::coroutine_handle<> waiter) {
+    waiter_ = waiter;
+    if (&here_ == &owner_) {
+      ask();
+    } else {
+      owner_.post([this] { ask(); });
+    }
+  }
+  LogErrc await_resume() const noexcept { return outcome_; }
+  void decided(LogErrc outcome) override {
+    outcome_ = outcome;
+    if (&here_ == &owner_) {
+      waiter_.resume();
+    } else {
+      here_.post([this] { waiter_.resume(); });
+    }
+  }
+
+ private:
+  void ask() {
+    if (part_ != nullptr) {
+      replica_.commit(part_->commands, part_->slot, time_ms_, *this);
+    } else {
+      replica_.confirm(*this);
+    }
+  }
+
+  env::Reactor& here_;
+  env::Reactor& owner_;
+  Replica& replica_;
+  const Loan::Part* part_;
+  const int64_t time_ms_;
+  LogErrc outcome_ = LogErrc::kOk;
+  std::coroutine_handle<> waiter_;
+};
+
 }  // namespace
 
 Loan::Loan(Loan&& other) noexcept
     : runtime_(std::exchange(other.runtime_, nullptr)),
       here_(other.here_),
       shards_(std::move(other.shards_)),
-      time_ms_(other.time_ms_) {}
+      time_ms_(other.time_ms_),
+      refusal_(other.refusal_) {}
 
 Loan::~Loan() { give_back(); }
 
-Task<Loan> Loan::take(Runtime& runtime, env::Reactor& here, std::vector<ShardId> shards) {
+Task<Loan> Loan::take(Runtime& runtime, env::Reactor& here, std::vector<ShardId> shards, LoanUse use) {
   KEELSON_CHECK(std::is_sorted(shards.begin(), shards.end()), "the shards of a loan are sorted");
   // By reactor, then by number: one order for every borrower, and one message for each reactor.
   std::vector<ShardId> order;
   order.reserve(shards.size());
+  Loan loan;
+  loan.runtime_ = &runtime;
+  loan.here_ = &here;
   for (unsigned reactor = 0; reactor < runtime.router().reactor_count(); ++reactor) {
     const size_t begin = order.size();
     for (ShardId id : shards) {
       if (runtime.router().reactor_of(id) == reactor) order.push_back(id);
     }
-    if (order.size() > begin) co_await TakeFromReactor(runtime, here, std::span(order).subspan(begin));
+    if (order.size() == begin) continue;
+    const auto [count, refusal] = co_await TakeFromReactor(runtime, here, std::span(order).subspan(begin), use);
+    if (refusal == LogErrc::kOk) continue;
+    loan.refusal_ = refusal;
+    loan.give_back(std::span(order).first(begin + count));
+    co_return loan;
   }
-  Loan loan;
-  loan.runtime_ = &runtime;
-  loan.here_ = &here;
   loan.shards_ = std::move(shards);
   loan.after_taken();
   co_return loan;
 }
 
-Loan Loan::try_take(Runtime& runtime, env::Reactor& here, std::span<const ShardId> shards) {
+Loan Loan::try_take(Runtime& runtime, env::Reactor& here, std::span<const ShardId> shards, LoanUse use) {
   Loan loan;
   for (ShardId id : shards) {
     if (runtime.router().reactor_of(id) != here.index() || !runtime.shard(id).is_idle()) return loan;
+    // A replica has to ask its group first.
+    if (use != LoanUse::kLook && runtime.shard(id).replica() != nullptr) return loan;
   }
   for (ShardId id : shards) {
     const bool is_lent = runtime.shard(id).try_lend();
@@ -140,10 +201,26 @@ const std::string* Loan::damage() const {
   return nullptr;
 }
 
+bool Loan::can_refuse() {
+  const auto is_replica = [this](ShardId id) { return runtime_->shard(id).replica() != nullptr; };
+  return std::any_of(shards_.begin(), shards_.end(), is_replica) || runtime_->log(here_->index()).can_refuse();
+}
+
+engine::ApplyContext Loan::context(ShardId id, uint64_t ordinal) {
+  Shard& target = shard(id);
+  const uint64_t index = target.next_index();
+  const Replica* replica = target.replica();
+  return {index, time_ms_, seed_of(id, replica != nullptr ? replica->loan_seed() : index, ordinal)};
+}
+
 log::LogErrc Loan::admit(size_t payload_bytes) { return runtime_->log(here_->index()).admit(payload_bytes); }
 
 Task<LogErrc> Loan::commit(std::span<const Part> parts) {
   KEELSON_CHECK(!parts.empty(), "a record has at least one part");
+  if (Replica* replica = shard(parts[0].shard).replica()) {
+    if (parts.size() != 1) co_return LogErrc::kManyShards;
+    co_return co_await AskReplica(*here_, runtime_->reactor_of(parts[0].shard), *replica, &parts[0], time_ms_);
+  }
   log::CommitLog& log = runtime_->log(here_->index());
   std::vector<size_t> bytes;
   bytes.reserve(parts.size());
@@ -166,14 +243,26 @@ Task<LogErrc> Loan::commit(std::span<const Part> parts) {
   co_return outcome;
 }
 
-void Loan::give_back() {
+Task<LogErrc> Loan::confirm() {
+  for (ShardId id : shards_) {
+    Replica* replica = shard(id).replica();
+    if (replica == nullptr) continue;
+    const LogErrc outcome = co_await AskReplica(*here_, runtime_->reactor_of(id), *replica, nullptr, 0);
+    if (outcome != LogErrc::kOk) co_return outcome;
+  }
+  co_return LogErrc::kOk;
+}
+
+void Loan::give_back() { give_back(shards_); }
+
+void Loan::give_back(std::span<const ShardId> shards) {
   if (runtime_ == nullptr) return;
   Runtime& runtime = *std::exchange(runtime_, nullptr);
   if (runtime.is_abandoned()) return;
   // A foreign owner must not append its next record before the log has ours.
   const auto is_here = [&](ShardId id) { return runtime.router().reactor_of(id) == here_->index(); };
-  if (!std::all_of(shards_.begin(), shards_.end(), is_here)) runtime.log(here_->index()).hand_over();
-  for (ShardId id : shards_) {
+  if (!std::all_of(shards.begin(), shards.end(), is_here)) runtime.log(here_->index()).hand_over();
+  for (ShardId id : shards) {
     if (is_here(id)) {
       runtime.shard(id).give_back();
     } else {

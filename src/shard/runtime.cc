@@ -10,6 +10,7 @@
 #include "shard/call_on.h"
 #include "shard/replay.h"
 #include "shard/run_on.h"
+#include "shard/runtime_inside.h"
 
 namespace keelson::shard {
 
@@ -21,50 +22,47 @@ constexpr int64_t kWatchEveryNs = 200 * kNsPerMs;
 constexpr int64_t kRetryAfterNs = 10'000 * kNsPerMs;
 // One slice of a checkpoint: bounded by time within the engine, by bytes here.
 constexpr size_t kSliceBytes = 128 << 10;
+// Pieces of a replicated shard's checkpoint before those of its engine: the member's prelude, and the table of slots.
+constexpr size_t kPiecesBeforeEngine = 2;
 constexpr int64_t kLentPollNs = 200'000;
 // How often a second checkpoint_all() looks whether the first has ended.
 constexpr int64_t kCheckpointWaitNs = 10 * kNsPerMs;
 
 }  // namespace
 
-// What checkpoints keep between their steps.
-struct Runtime::Background {
-  explicit Background(Runtime& runtime) : checkpoint_of(runtime.shards_total()) {
-    for (unsigned i = 0; i < runtime.router().reactor_count(); ++i) {
-      scopes.push_back(std::make_unique<env::TaskScope>(runtime.reactor(i)));
+// Records of replicated shards are their member's journal; the others are commands.
+struct Runtime::JournalReader final : log::RecoveryHandler {
+  JournalReader(Replay& replay_commands, Background& of_runtime) : replay(replay_commands), background(of_runtime) {}
+
+  void on_record(ShardId shard, uint64_t index, int64_t time_ms, std::string_view payload) override {
+    if (!is_journal[shard]) {
+      replay.on_record(shard, index, time_ms, payload);
+    } else if (background.damage[shard].empty()) {
+      const Status read = background.journals[shard].on_record(index, payload);
+      if (!read.ok()) background.damage[shard] = read.error().message();
     }
   }
+  Task<void> on_progress(uint64_t bytes_done, uint64_t bytes_total) override {
+    return replay.on_progress(bytes_done, bytes_total);
+  }
 
-  // The last finished checkpoint of a shard (reactor 0), and the one under way (the owner).
-  struct Kept {
-    uint64_t index = 0;
-    uint64_t bytes = 0;
-    uint64_t next_index = 0;
-    uint64_t next_bytes = 0;
-    int64_t next_time_ms = 0;
-    std::unique_ptr<engine::CheckpointSource> source;
-    std::unique_ptr<log::CheckpointWriter> writer;
-  };
-  std::vector<Kept> checkpoint_of;
-  std::vector<std::unique_ptr<env::TaskScope>> scopes;   // one for each reactor
-  std::vector<std::unique_ptr<engine::Engine>> engines;  // until the shards are made
-  std::vector<std::string> damage;                       // likewise
-  std::vector<int64_t> loaded_time_ms;
-  std::string folder;
-  uint64_t log_id = 0;
-  bool is_urgent = false;
-  bool is_stopping = false;
-  int64_t retry_at_ns = 0;
+  Replay& replay;
+  Background& background;
+  std::vector<bool> is_journal;
 };
 
 Runtime::Runtime(env::Env& env, RuntimeOptions options) : env_(env), options_(std::move(options)) {
   KEELSON_CHECK(!options_.services.empty(), "a node serves something");
+  KEELSON_CHECK(!options_.make_log || !options_.replication, "a group's journal stands in the local log");
   for (size_t service = 0; service < options_.services.size(); ++service) {
     const size_t count = options_.services[service].shard_count;
     KEELSON_CHECK(count != 0 && service_of_.size() + count <= UINT16_MAX, "shards are numbered with 16 bits");
     routers_.emplace_back(static_cast<ShardId>(service_of_.size()), static_cast<uint16_t>(count), env.reactor_count());
     service_of_.insert(service_of_.end(), count, static_cast<uint16_t>(service));
-    options_.log.durability_of.insert(options_.log.durability_of.end(), count, options_.services[service].durability);
+    // A group's journal must be on the disk before its member says that it is.
+    const bool is_journal = is_replicated() && options_.services[service].is_replicated;
+    options_.log.durability_of.insert(options_.log.durability_of.end(), count,
+                                      is_journal ? log::Durability::kAlways : options_.services[service].durability);
   }
   for (unsigned i = 0; i < router().reactor_count(); ++i) clocks_.push_back(std::make_unique<LogClock>(env.clock()));
   background_ = std::make_unique<Background>(*this);
@@ -77,6 +75,8 @@ Task<Status> Runtime::start() {
   Background& background = *background_;
   background.damage.resize(shards_total());
   background.loaded_time_ms.resize(shards_total());
+  background.journals.resize(shards_total());
+  background.slots.resize(shards_total());
   for (ShardId id = 0; id < shards_total(); ++id) background.engines.push_back(service_of(id).make_engine(id));
   std::vector<Replay::Reached> reached(shards_total());
   if (options_.make_log) {
@@ -88,6 +88,13 @@ Task<Status> Runtime::start() {
   for (ShardId id = 0; id < shards_total(); ++id) {
     const unsigned owner = router().reactor_of(id);
     shards_.push_back(std::make_unique<Shard>(id, std::move(background.engines[id]), *logs_[owner], *clocks_[owner]));
+    if (is_replicated(id)) {
+      ReplicaOptions options = options_.replication->replica;
+      options.node = options_.replication->node;
+      shards_[id]->set_replica(
+          std::make_unique<Replica>(*shards_[id], reactor(owner), *service_of(id).replay_sink, options));
+      shards_[id]->replica()->slots() = background.slots[id];
+    }
     const uint64_t index = std::max(background.checkpoint_of[id].index, reached[id].index);
     shards_[id]->recovered_to(index, std::max(background.loaded_time_ms[id], reached[id].time_ms));
     if (!background.damage[id].empty()) {
@@ -99,6 +106,7 @@ Task<Status> Runtime::start() {
     recovery_.checkpoint_bytes += background.checkpoint_of[id].bytes;
   }
   background.engines.clear();
+  if (is_replicated()) co_await make_groups();
   recovery_.duration_ms = (env_.clock().monotonic_ns() - began_ns) / kNsPerMs;
   if (local_log_ != nullptr) {
     trim_log();
@@ -121,12 +129,14 @@ Task<Status> Runtime::recover(std::vector<Replay::Reached>& reached) {
   }
   if (Status loaded = co_await load_checkpoints(); !loaded.ok()) co_return forward_error(loaded);
   std::vector<uint64_t> first_index;
-  for (const Background::Kept& kept : background.checkpoint_of) first_index.push_back(kept.index + 1);
+  for (const Background::Kept& kept : background.checkpoint_of) first_index.push_back(kept.needed_from);
   std::vector<engine::ReplySink*> unheard;
   for (ShardId id = 0; id < shards_total(); ++id) unheard.push_back(service_of(id).replay_sink);
   Replay replay(env_, reactor(0), router(), background.engines, std::move(unheard));
+  JournalReader reader(replay, background);
+  for (ShardId id = 0; id < shards_total(); ++id) reader.is_journal.push_back(is_replicated(id));
   auto log =
-      co_await log::LocalLog::open(env_, reactor(0), options_.folder + "/log", options_.log, first_index, replay);
+      co_await log::LocalLog::open(env_, reactor(0), options_.folder + "/log", options_.log, first_index, reader);
   // Also if it could not be opened: other reactors may still be applying what had been read.
   co_await replay.finish();
   if (!log.ok()) co_return forward_error(log);
@@ -207,25 +217,39 @@ Status Runtime::load_file(ShardId id, const std::string& path) {
                                             std::to_string(header.engine_version) + ", this one reads up to " +
                                             std::to_string(service_of(id).engine_version) + ")");
   }
+  size_t pieces = 0;
   for (;;) {
     auto piece = (*reader)->next();
     if (!piece.ok()) return forward_error(piece);
     if (!*piece) break;
-    Status loaded = background_->engines[id]->load_checkpoint(**piece);
+    Status loaded = load_piece(id, pieces++, **piece);
     if (!loaded.ok()) {
       return fail(loaded.error().code(),
                   path + ", before offset " + std::to_string((*reader)->offset()) + ": " + loaded.error().message());
     }
   }
+  if (is_replicated(id) && pieces < kPiecesBeforeEngine) {
+    return fail(log::LogErrc::kDamaged, path + ": not the checkpoint of a replica");
+  }
   Background::Kept& kept = background_->checkpoint_of[id];
   kept.index = header.index;
+  kept.needed_from = is_replicated(id) ? background_->journals[id].first_position() : header.index + 1;
   kept.bytes = (*reader)->file_bytes();
   background_->loaded_time_ms[id] = header.time_ms;
   return {};
 }
 
+Status Runtime::load_piece(ShardId id, size_t number, std::string_view piece) {
+  if (!is_replicated(id) || number >= kPiecesBeforeEngine) return background_->engines[id]->load_checkpoint(piece);
+  if (number == 1) return background_->slots[id].decode(piece);
+  auto prelude = raft::decode_prelude(piece);
+  if (!prelude.ok()) return forward_error(prelude);
+  background_->journals[id] = raft::Replay(std::move(*prelude));
+  return {};
+}
+
 void Runtime::set_durability(size_t service, log::Durability durability) {
-  if (local_log_ == nullptr) return;
+  if (local_log_ == nullptr || is_replicated(router(service).first_shard())) return;
   const Router& shards = router(service);
   local_log_->set_durability(shards.first_shard(), shards.shard_count(), durability);
 }
@@ -263,7 +287,7 @@ void Runtime::release_files() {
 void Runtime::trim_log() {
   if (files_held_.load(std::memory_order_relaxed) != 0) return;
   std::vector<uint64_t> needed_from;
-  for (const Background::Kept& kept : background_->checkpoint_of) needed_from.push_back(kept.index + 1);
+  for (const Background::Kept& kept : background_->checkpoint_of) needed_from.push_back(kept.needed_from);
   local_log_->trim(needed_from);
 }
 
@@ -319,7 +343,9 @@ Task<Status> Runtime::checkpoint_shard(ShardId id) {
     status = co_await local_log_->sync();
     if (status.ok()) status = co_await run_on(home, scope, reactor_of(id), finish_file(id));
     if (status.ok()) {
-      kept.index = kept.next_index;
+      // A checkpoint that came from another node meanwhile is newer.
+      kept.index = std::max(kept.index, kept.next_index);
+      kept.needed_from = std::max(kept.needed_from, kept.next_needed_from);
       kept.bytes = kept.next_bytes;
       progress_.bytes_written += kept.bytes;
       ++progress_.completed;
@@ -337,11 +363,25 @@ Task<Status> Runtime::write_pieces(ShardId id) {
   Shard& target = shard(id);
   Background::Kept& kept = background_->checkpoint_of[id];
   env::Reactor& here = reactor_of(id);
-  while (target.is_lent()) co_await env::sleep_for(here, kLentPollNs);
-  if (target.damage() || target.applied_index() == kept.index) co_return Status();
-  kept.next_index = target.applied_index();
+  ShardGroup* group = shard_groups_.empty() ? nullptr : shard_groups_[id].get();
+  const auto is_between_records = [&] {
+    return !target.is_lent() && (target.replica() == nullptr || target.replica()->is_at_entry_end());
+  };
+  while (!is_between_records()) co_await env::sleep_for(here, kLentPollNs);
+  if (target.damage() || (group != nullptr && group->member() == nullptr)) co_return Status();
+  kept.next_index = group != nullptr ? group->member()->applied_index() : target.applied_index();
+  if (kept.next_index == kept.index) {
+    if (group != nullptr) group->checkpoint_finished(kept.index);
+    co_return Status();
+  }
   kept.next_time_ms = target.last_time_ms();
   kept.source = target.engine().begin_checkpoint();
+  std::vector<std::string> pieces_before;
+  if (group != nullptr) {
+    Buffer slots;
+    target.replica()->slots().encode(slots);
+    pieces_before = {group->member()->prelude(), std::string(slots.view())};
+  }
   target.log().hand_over();
   auto writer = log::CheckpointWriter::create(
       env_.disk(), here, background_->folder,
@@ -349,10 +389,19 @@ Task<Status> Runtime::write_pieces(ShardId id) {
       {.faults = options_.log.faults});
   if (!writer.ok()) co_return forward_error(writer);
   kept.writer = std::move(*writer);
+  for (const std::string& before : pieces_before) {
+    Status written = co_await kept.writer->append(before);
+    if (!written.ok()) co_return forward_error(written);
+  }
   Buffer piece;
   bool is_last = false;
   while (!is_last) {
     while (target.is_lent()) co_await env::sleep_for(here, kLentPollNs);
+    if (kept.source == nullptr) {
+      // Another node's state takes the place of what was being written.
+      kept.writer.reset();
+      co_return Status();
+    }
     const int64_t began_ns = here.clock().monotonic_ns();
     piece.clear();
     is_last = kept.source->next(kSliceBytes, piece);
@@ -372,6 +421,11 @@ Task<Status> Runtime::finish_file(ShardId id) {
   Status finished = co_await kept.writer->finish();
   if (!finished.ok()) co_return forward_error(finished);
   kept.next_bytes = kept.writer->bytes_written();
+  kept.next_needed_from = kept.next_index + 1;
+  if (!shard_groups_.empty() && shard_groups_[id] != nullptr) {
+    shard_groups_[id]->checkpoint_finished(kept.next_index);
+    kept.next_needed_from = shard_groups_[id]->needed_from();
+  }
   if (files_held_.load(std::memory_order_relaxed) != 0) co_return Status();
   co_return log::remove_older_checkpoints(env_.disk(), background_->folder, id, kept.next_index);
 }
@@ -381,7 +435,9 @@ Task<Status> Runtime::stop(bool with_checkpoint) {
   co_await background_->scopes[0]->join();
   Status status;
   if (local_log_ != nullptr) {
+    if (is_replicated()) co_await give_leads_away();
     if (with_checkpoint) status = co_await checkpoint_all(true);
+    if (is_replicated()) co_await stop_groups();
     for (unsigned i = 0; i < router().reactor_count(); ++i) {
       co_await call_on(reactor(0), reactor(i), [&] { logs_[i]->hand_over(); });
     }

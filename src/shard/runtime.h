@@ -8,6 +8,7 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -17,10 +18,14 @@
 #include "env/reactor.h"
 #include "log/commit_log.h"
 #include "log/local_log.h"
+#include "raft/groups.h"
+#include "raft/member.h"
 #include "shard/log_clock.h"
 #include "shard/replay.h"
+#include "shard/replica.h"
 #include "shard/router.h"
 #include "shard/shard.h"
+#include "shard/shard_group.h"
 
 namespace keelson::shard {
 
@@ -41,6 +46,24 @@ struct ServiceOptions {
   std::function<std::unique_ptr<engine::Engine>(ShardId)> make_engine;
   // Swallows the answers of replayed commands; several reactors use it at the same time.
   engine::ReplySink* replay_sink = nullptr;
+  // On a node of a cluster: each shard is a group of replicas. False: the service is this node's own.
+  bool is_replicated = true;
+};
+
+// Makes the node one of a cluster. The numbers and services of shards are then the same on all nodes.
+struct ReplicationOptions {
+  NodeId node = 0;
+  // Of that reactor; outlives the runtime. What it receives goes to Runtime::groups() of that reactor.
+  std::function<raft::Messenger&(unsigned reactor)> messenger;
+  // Who votes in a new group of this shard: the same answer on each of these nodes. Asked at the start if nothing of
+  // the shard is on disk; without this node in it, the shard has no replica here until add_replica().
+  std::function<std::vector<NodeId>(ShardId)> first_members;
+  GroupListener* listener = nullptr;  // or null; outlives the runtime
+  ReplicaOptions replica;             // its node is set by the runtime
+  raft::MemberOptions member;         // its node and group likewise
+  raft::GroupsOptions groups;
+  // A graceful stop waits this long for other nodes to take the lead.
+  int64_t give_away_ms = 2000;
 };
 
 struct RuntimeOptions {
@@ -53,6 +76,7 @@ struct RuntimeOptions {
   // Set: takes the place of the local log (a replicated log; a test's). One for each reactor; nothing is recovered
   // then.
   std::function<std::unique_ptr<log::CommitLog>(env::Reactor&)> make_log;
+  std::optional<ReplicationOptions> replication;  // not with make_log
 };
 
 struct CheckpointProgress {
@@ -73,15 +97,19 @@ struct RecoveryReport {
   int64_t duration_ms = 0;
 };
 
-class Runtime {
+class Runtime : private ShardGroup::Host {
  public:
   Runtime(env::Env& env, RuntimeOptions options);
-  ~Runtime();
+  ~Runtime() override;
 
   // Recovers every shard (checkpoint, then log) and begins to serve. Shards that are damaged stop alone and say so in
   // Shard::damage(). An error means that the node cannot run.
   Task<Status> start();
-  // Syncs the log and, if asked, writes every changed shard down first. No operation may be under way.
+  // A node of a cluster: begins to take part in the groups of its shards. After start(), once everything that stands on
+  // the shards has been made: from now on records are applied.
+  Task<void> start_groups();
+  // Gives the lead of replicated shards away, writes every changed shard down if asked, and syncs the log. No operation
+  // may be under way.
   Task<Status> stop(bool with_checkpoint);
 
   // What still waits for shards is about to be destroyed where it stands: from now on nothing runs any more. For
@@ -123,19 +151,49 @@ class Runtime {
   void hold_files();
   void release_files();
 
+  // A node of a cluster. These may be called on any reactor, `here`, once started; shards of services that are not
+  // replicated have no groups.
+  [[nodiscard]] bool is_replicated() const { return options_.replication.has_value(); }
+  // Where a reactor's messenger delivers. That reactor's thread.
+  [[nodiscard]] raft::Groups& groups(unsigned reactor_index) { return *groups_[reactor_index]; }
+  // The shard gets a replica on this node: of a new group with these voters (this node among them), or, with none, an
+  // empty one that waits until the group's leader has added it. kRefused if there is one, kDamaged if there was.
+  Task<Status> add_replica(env::Reactor& here, ShardId id, std::vector<NodeId> voters);
+  // The replica takes no part any more, and the shard answers kNotLeader; only once it is no member any more.
+  Task<Status> remove_replica(env::Reactor& here, ShardId id);
+  // On the leader's node. kNotLeader elsewhere, and kHalted without a replica.
+  Task<raft::MemberErrc> change_members(env::Reactor& here, ShardId id, std::vector<KrChange> changes);
+  Task<raft::MemberErrc> transfer_leader(env::Reactor& here, ShardId id, NodeId to);
+  // None: no replica here.
+  Task<std::optional<raft::MemberStatus>> group_status(env::Reactor& here, ShardId id);
+
  private:
   struct Background;
+  struct JournalReader;
 
   [[nodiscard]] const ServiceOptions& service_of(ShardId id) const { return options_.services[service_of_[id]]; }
   Task<Status> recover(std::vector<Replay::Reached>& reached);
   Task<Status> load_checkpoints();
   void load_shard(ShardId id, const std::vector<std::string>& paths);
   Status load_file(ShardId id, const std::string& path);
+  Status load_piece(ShardId id, size_t number, std::string_view piece);
   Task<Status> checkpoint_shard(ShardId id);
   Task<Status> write_pieces(ShardId id);
   Task<Status> finish_file(ShardId id);
   Task<void> watch_log();
   void trim_log();
+
+  // runtime_groups.cc
+  [[nodiscard]] bool is_replicated(ShardId id) const { return is_replicated() && service_of(id).is_replicated; }
+  Task<void> make_groups();
+  void start_group(ShardId id);
+  Task<void> give_leads_away();
+  Task<void> stop_groups();
+  Task<void> checkpoint_soon(ShardId id);
+  void want_checkpoint(ShardId shard) override;
+  Task<Status> sync_journal(env::Reactor& here) override;
+  void will_install(ShardId shard) override;
+  void checkpoint_installed(ShardId shard, uint64_t index, uint64_t needed_from) override;
 
   env::Env& env_;
   RuntimeOptions options_;
@@ -145,6 +203,8 @@ class Runtime {
   std::unique_ptr<log::LocalLog> local_log_;
   std::vector<std::unique_ptr<log::CommitLog>> logs_;
   std::vector<std::unique_ptr<Shard>> shards_;
+  std::vector<std::unique_ptr<raft::Groups>> groups_;      // one for each reactor
+  std::vector<std::unique_ptr<ShardGroup>> shard_groups_;  // of each shard; null: not replicated
   RecoveryReport recovery_;
   CheckpointProgress progress_;
   std::atomic<unsigned> files_held_{0};  // written on reactor 0

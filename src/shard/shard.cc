@@ -5,6 +5,7 @@
 
 #include "base/check.h"
 #include "shard/record.h"
+#include "shard/replica.h"
 
 namespace keelson::shard {
 
@@ -13,14 +14,33 @@ void Operation::committed(LogErrc outcome) { shard_->on_committed(*this, outcome
 Shard::Shard(ShardId id, std::unique_ptr<engine::Engine> engine, log::CommitLog& log, LogClock& clock)
     : id_(id), engine_(std::move(engine)), log_(log), clock_(clock) {}
 
+Shard::~Shard() = default;
+
+void Shard::set_replica(std::unique_ptr<Replica> replica) {
+  replica_ = std::move(replica);
+  is_special_ = true;
+}
+
+bool Shard::replica_leads() const { return replica_->leads(); }
+
+bool Shard::is_replica_idle() const { return replica_->is_idle(); }
+
 void Shard::submit(Operation& operation) {
   operation.shard_ = this;
-  if (damage_) {
-    operation.finished(LogErrc::kDamaged);
+  if (is_special_) [[unlikely]] {
+    submit_special(operation);
   } else if (is_free() && !(operation.is_write && is_refusing_)) {
     start(operation);
   } else {
     queue_.emplace_back(&operation);
+  }
+}
+
+void Shard::submit_special(Operation& operation) {
+  if (damage_) {
+    operation.finished(LogErrc::kDamaged);
+  } else {
+    replica_->submit(operation);
   }
 }
 
@@ -125,12 +145,16 @@ void Shard::run_queue() {
   }
 }
 
+void LoanRequest::denied(Shard& shard, LogErrc why) { KEELSON_CHECK(false, "a loan for looking is never denied"); }
+
 void Shard::lend(LoanRequest& request) {
+  if (replica_ != nullptr) return replica_->lend(request);
   queue_.emplace_back(&request);
   run_queue();
 }
 
-bool Shard::try_lend() {
+bool Shard::try_lend(LoanUse use) {
+  if (replica_ != nullptr) return replica_->try_lend(use);
   if (!is_idle()) return false;
   is_lent_ = true;
   ++counters_.loans;
@@ -140,6 +164,7 @@ bool Shard::try_lend() {
 void Shard::give_back() {
   KEELSON_CHECK(is_lent_, "a shard is given back that is not lent");
   is_lent_ = false;
+  if (replica_ != nullptr) return replica_->give_back();
   if (listener_ != nullptr) listener_->applied(*this);
   run_queue();
 }
@@ -159,6 +184,10 @@ void Shard::recovered_to(uint64_t index, int64_t time_ms) {
   clock_.at_least(time_ms);
 }
 
-void Shard::stop_damaged(std::string why) { damage_ = std::move(why); }
+void Shard::stop_damaged(std::string why) {
+  damage_ = std::move(why);
+  is_special_ = true;
+  if (replica_ != nullptr) replica_->stop_damaged();
+}
 
 }  // namespace keelson::shard

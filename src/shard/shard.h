@@ -7,6 +7,9 @@
 // A shard can be lent: whoever has it (one coroutine, maybe on another reactor) is alone with its engine and its log
 // position until it gives it back. Operations and further loans wait in queue_, first come, first served.
 //
+// A shard of a cluster is one of several replicas: Replica (shard/replica.h) then stands between all of this and the
+// log of its group.
+//
 // Everything here is for the owner's thread, except what says "borrower".
 #pragma once
 
@@ -27,6 +30,7 @@ namespace keelson::shard {
 using log::LogErrc;
 using log::ShardId;
 
+class Replica;
 class Shard;
 
 // Something to do on one shard: one query, or one record's commands. Lives until finished().
@@ -39,14 +43,22 @@ class Operation : public log::CommitWaiter {
   // Several operations are about to run on shards that nobody has borrowed: brings what this one will touch into the
   // cache, in two steps (what the first one fetches tells the second one where to look). Changes nothing.
   virtual void prefetch(Shard& shard, unsigned step) {}
+  // Of a replicated shard: operations that name the same one take effect in the order in which they were submitted.
+  // Null: of no sequence.
+  [[nodiscard]] virtual const void* sequence() const { return nullptr; }
+  // Of a replicated shard: of the keys (shard/router.h).
+  [[nodiscard]] virtual uint16_t slot() const { return 0; }
 
   std::span<const engine::Command> commands;
   bool is_write = false;
   // For a query: wait for writes that are appended but not applied (the connection's own may be among them).
   bool is_ordered = false;
+  // For a query of a replicated shard: the present local state will do, however old.
+  bool is_stale = false;
 
  private:
   friend class Shard;
+  friend class Replica;
   void committed(LogErrc outcome) final;
 
   Shard* shard_ = nullptr;
@@ -55,12 +67,22 @@ class Operation : public log::CommitWaiter {
   bool is_committed_ = false;
 };
 
+// What a borrower wants. All the same to a shard of one node; of a replicated one:
+enum class LoanUse : uint8_t {
+  kLook,   // the local state as it stands, and what belongs to it besides
+  kRead,   // everything that was committed anywhere before the loan was asked for
+  kWrite,  // changes the state ahead of its record, and commits that: on the leader alone
+};
+
 // Waits for a shard to be lent.
 class LoanRequest {
  public:
   virtual ~LoanRequest() = default;
   // The shard is lent from now on. Owner's thread.
   virtual void granted(Shard& shard) = 0;
+  // It will not be (kNotLeader, kNoLeader, kStopped). Not for kLook, nor on one node. Owner's thread.
+  virtual void denied(Shard& shard, LogErrc why);
+  LoanUse use = LoanUse::kLook;
 };
 
 // What the service above wants to know of a shard.
@@ -84,15 +106,25 @@ class Shard {
  public:
   // The log, clock and listener outlive the shard.
   Shard(ShardId id, std::unique_ptr<engine::Engine> engine, log::CommitLog& log, LogClock& clock);
+  ~Shard();
   Shard(const Shard&) = delete;
   Shard& operator=(const Shard&) = delete;
+
+  // Before anything is submitted: the shard is a replica from now on.
+  void set_replica(std::unique_ptr<Replica> replica);
+  // Null on one node.
+  [[nodiscard]] Replica* replica() const { return replica_.get(); }
+  // Decides what nobody asked for (expiry, eviction): one node, or the leader of the group.
+  [[nodiscard]] bool leads() const { return replica_ == nullptr || replica_leads(); }
 
   // Runs the operation, now or when its turn comes.
   void submit(Operation& operation);
   // Would submit() finish a query at once?
   [[nodiscard]] bool is_free() const { return !is_lent_ && queue_.empty(); }
   // Nothing is waiting for a commit and nobody has the shard: its whole state is applied.
-  [[nodiscard]] bool is_idle() const { return is_free() && pending_.empty(); }
+  [[nodiscard]] bool is_idle() const {
+    return is_free() && pending_.empty() && (replica_ == nullptr || is_replica_idle());
+  }
 
   // Somebody else is alone with the engine.
   [[nodiscard]] bool is_lent() const { return is_lent_; }
@@ -100,7 +132,7 @@ class Shard {
   // Lends the shard as soon as everything before is done: request.granted() follows, maybe within the call.
   void lend(LoanRequest& request);
   // The same, if it can be had at this moment.
-  [[nodiscard]] bool try_lend();
+  [[nodiscard]] bool try_lend(LoanUse use = LoanUse::kLook);
   void give_back();
 
   // Borrower or owner. While lent: the position for the borrower's own append, and what became of it.
@@ -125,7 +157,11 @@ class Shard {
 
  private:
   friend class Operation;
+  friend class Replica;
 
+  [[nodiscard]] bool replica_leads() const;
+  [[nodiscard]] bool is_replica_idle() const;
+  void submit_special(Operation& operation);
   void start(Operation& operation);
   void start_write(Operation& operation);
   void apply(Operation& operation);
@@ -147,7 +183,10 @@ class Shard {
   bool is_refusing_ = false;
   std::deque<Operation*> pending_;
   std::deque<std::variant<Operation*, LoanRequest*>> queue_;
+  // Damaged or replicated: operations go another way.
+  bool is_special_ = false;
   std::optional<std::string> damage_;
+  std::unique_ptr<Replica> replica_;
   ShardCounters counters_;
 };
 

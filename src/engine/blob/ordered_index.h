@@ -24,7 +24,7 @@
 #include <vector>
 
 #include "base/result.h"
-#include "engine/blob/separators.h"
+#include "base/separators.h"
 
 namespace keelson::blob {
 

@@ -119,6 +119,11 @@ class Exchange {
   [[nodiscard]] virtual Task<Result<std::string_view>> read_body() = 0;
   // The rest of the body; HttpErrc::kTooLarge if it is longer.
   [[nodiscard]] Task<Result<std::string>> read_all(size_t bytes_max);
+  // Instead of the server's, for read_body(); 0: it waits as long as the client stays. For streams that may be silent
+  // for days.
+  virtual void set_body_timeout(uint32_t timeout_ms) = 0;
+  // The read_body() under way, and later ones, fail with HttpErrc::kBroken. HTTP/2 alone: in HTTP/1 it does nothing.
+  virtual void stop_reading() {}
   // Once read_body() has given its last.
   [[nodiscard]] virtual const Fields& trailers() const = 0;
 
@@ -143,6 +148,11 @@ class Exchange {
   [[nodiscard]] virtual Tunnel* upgrade(std::string_view protocol) { return nullptr; }
   // Sends at once what send() has gathered, instead of at the end of the turn.
   virtual void flush() = 0;
+
+  // Called once, when the client of HTTP/2 goes (it resets the stream, or the connection breaks) before the answer has
+  // ended and while the handler is at work: for handlers that wait for something else than the client. HTTP/1 is not
+  // read from while a handler works, so there only a send() that fails tells.
+  std::function<void()> on_gone;
 
  protected:
   FieldList fields_;    // of the answer

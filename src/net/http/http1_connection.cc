@@ -103,7 +103,7 @@ Task<Http1Connection::End> Http1Connection::run() {
       if (is_idle) in_.shrink_if_empty(kHeadReadBytes);
       // The head's time runs from its first byte, whatever comes after that.
       if (!is_idle && overdue_at_ == 0) overdue_at_ = local_.after(local_.options().head_timeout_ms);
-      if (is_idle) overdue_at_ = local_.after(local_.options().idle_timeout_ms);
+      if (is_idle) overdue_at_ = local_.deadline_after(local_.options().idle_timeout_ms);
       char* to = in_.reserve(kHeadReadBytes);
       const env::IoOutcome got = co_await stream_->read({to, in_.room()});
       if (is_idle) overdue_at_ = 0;
@@ -129,6 +129,8 @@ void Http1Connection::start_request(size_t head_bytes) {
   request_.reset(head_, head_.minor_version == 0 ? Version::kHttp10 : Version::kHttp11, is_tls_, stream_->remote());
   decoder_ = BodyDecoder(head_.framing, local_.options().limits.body_bytes_max);
   body_fault_ = {};
+  body_timeout_ms_ = local_.options().body_timeout_ms;
+  on_gone = nullptr;
   fields_.clear();
   trailers_.clear();
   answer_ = Answer::kNone;
@@ -311,7 +313,7 @@ Task<bool> Http1Connection::fill_body() {
   const auto wanted = static_cast<size_t>(std::clamp<uint64_t>(
       head_.framing.kind == Framing::Kind::kLength ? decoder_.left() : kBodyReadBytes, kHeadReadBytes, kBodyReadBytes));
   char* to = body_in_.reserve(wanted);
-  overdue_at_ = local_.after(local_.options().body_timeout_ms);
+  overdue_at_ = local_.deadline_after(body_timeout_ms_);
   const env::IoOutcome got = co_await stream_->read({to, std::min(body_in_.room(), kBodyReadBytes)});
   overdue_at_ = 0;
   if (got.error == env::NetErrc::kEof) {  // it may still want to hear of it

@@ -45,6 +45,7 @@ class Http1Connection final : public Exchange, public ServerConnection, private 
   std::optional<uint64_t> body_length() const override;
   bool has_body() const override { return head_.framing.kind != Framing::Kind::kNone; }
   Task<Result<std::string_view>> read_body() override;
+  void set_body_timeout(uint32_t timeout_ms) override { body_timeout_ms_ = timeout_ms; }
   const Fields& trailers() const override;
   Task<bool> respond(uint16_t status, std::string_view content_type, std::string_view content) override;
   Task<bool> begin(uint16_t status, std::string_view content_type, std::optional<uint64_t> length) override;
@@ -97,6 +98,7 @@ class Http1Connection final : public Exchange, public ServerConnection, private 
   Request request_;
   BodyDecoder decoder_;
   Fault body_fault_;
+  uint32_t body_timeout_ms_ = 0;  // 0: none
   mutable Fields trailers_view_;
   Deadline overdue_at_ = 0;  // for the read under way
   Answer answer_ = Answer::kNone;

@@ -22,6 +22,8 @@ constexpr size_t kStopReadingBytes = 4 * Output::kPauseBytes;
 constexpr int kRoundsPerTurn = 4;
 // Exchanges that wait for the connection's next streams, with the memory they hold (a few KiB each at most).
 constexpr size_t kSparesMax = 16;
+// Turns of streams that are over stay in their list until there are so many.
+constexpr size_t kSendersDoneMax = 256;
 constexpr uint32_t kLingerMs = 1000;
 constexpr int kLingerReadsMax = 64;
 
@@ -65,10 +67,9 @@ void Http2Connection::send_preface() {
 
 Http2Exchange* Http2Connection::find(uint32_t stream) {
   if (last_found_ != nullptr && last_found_->stream_id() == stream) return last_found_;
-  for (const auto& exchange : exchanges_) {
-    if (exchange->stream_id() == stream) return last_found_ = exchange.get();
-  }
-  return nullptr;
+  const auto found = std::find(streams_.begin(), streams_.end(), stream);
+  if (found == streams_.end()) return nullptr;
+  return last_found_ = exchanges_[static_cast<size_t>(found - streams_.begin())].get();
 }
 
 Http2Exchange& Http2Connection::add_exchange(uint32_t stream) {
@@ -79,6 +80,7 @@ Http2Exchange& Http2Connection::add_exchange(uint32_t stream) {
     spare_.pop_back();
   }
   last_found_ = exchanges_.back().get();
+  streams_.push_back(stream);
   last_found_->begin_stream(stream, exchanges_.size() - 1);
   last_found_->receive_window = first_receive_window_;
   last_found_->send_window = first_send_window_;
@@ -115,6 +117,7 @@ Task<void> Http2Connection::run() {
     }
     local_.counters.received.add(got.count);
     in_.commit(got.count);
+    watch_for_ping();
     goes_on = feed();
   }
   co_await linger();
@@ -131,6 +134,7 @@ Task<void> Http2Connection::run() {
 void Http2Connection::run_ready() {
   for (size_t i = 0; i < ready_.size(); ++i) {
     const uint32_t stream = ready_[i];
+    if (Http2Exchange* exchange = find(stream)) exchange->tell_gone();
     while (Http2Exchange* exchange = find(stream)) {
       const std::coroutine_handle<> waiter = exchange->next_waiter();
       if (!waiter) break;
@@ -184,10 +188,14 @@ Task<void> Http2Connection::answer_fault(Http2Exchange& exchange, Fault fault) {
 void Http2Connection::drop_if_over(Http2Exchange& exchange) {
   if (!exchange.is_stream_closed() || (exchange.is_started && !exchange.is_handler_done)) return;
   remember_closed(exchange.stream_id(), exchange.was_reset_here());
-  if (exchange.is_queued) std::erase(senders_, &exchange);
+  if (exchange.is_queued) {
+    senders_.erase(std::find(senders_.begin() + static_cast<ptrdiff_t>(senders_from_), senders_.end(), &exchange));
+  }
   exchange.end_stream();
   const size_t place = exchange.place();
   std::swap(exchanges_[place], exchanges_.back());
+  streams_[place] = streams_.back();
+  streams_.pop_back();
   exchanges_[place]->set_place(place);
   if (spare_.size() < kSparesMax) spare_.push_back(std::move(exchanges_.back()));
   exchanges_.pop_back();
@@ -204,8 +212,28 @@ void Http2Connection::update_idle() {
   if (!exchanges_.empty()) {
     overdue_at_ = 0;
   } else if (overdue_at_ == 0) {
-    overdue_at_ = local_.after(local_.options().idle_timeout_ms);
+    overdue_at_ = local_.deadline_after(local_.options().idle_timeout_ms);
   }
+}
+
+// Something has come.
+void Http2Connection::watch_for_ping() {
+  is_pinged_ = false;
+  ping_at_ = local_.deadline_after(local_.options().http2.ping_after_ms);
+}
+
+void Http2Connection::send_ping() {
+  if (is_pinged_) {
+    local_.counters.timeouts.add();
+    kill();
+    return;
+  }
+  constexpr std::string_view kOpaque = "keelson!";  // 8 bytes (§6.7)
+  append_frame_head(output_.buffer(), kOpaque.size(), FrameType::kPing, 0, 0);
+  output_.buffer().append(kOpaque);
+  is_pinged_ = true;
+  ping_at_ = local_.after(local_.options().http2.ping_timeout_ms);
+  wish_turn_end();
 }
 
 // --- what goes -------------------------------------------------------------------------------------------------------
@@ -231,7 +259,7 @@ void Http2Connection::reset_stream(Http2Exchange& exchange, Http2Error error) {
 void Http2Connection::want_send(Http2Exchange& exchange) {
   wish_turn_end();
   if (exchange.is_queued) return;
-  if (senders_.empty() || !exchange.has_content()) {
+  if (senders_from_ == senders_.size() || !exchange.has_content()) {
     while (!output_.is_full() || !exchange.has_content()) {
       const Http2Exchange::Sent sent = exchange.send_frame();
       if (sent == Http2Exchange::Sent::kNothingMore) return;
@@ -250,12 +278,15 @@ void Http2Connection::queue(Http2Exchange& exchange) {
 
 // A frame of each in turn.
 bool Http2Connection::send_content() {
-  while (!senders_.empty()) {
+  while (senders_from_ != senders_.size()) {
     if (output_.is_full()) return true;
-    Http2Exchange* const exchange = senders_.front();
+    Http2Exchange* const exchange = senders_[senders_from_];
     const Http2Exchange::Sent sent = exchange->send_frame();
     if (sent == Http2Exchange::Sent::kWindowIsShut) return false;  // for the others as well
-    senders_.erase(senders_.begin());
+    if (++senders_from_ == senders_.size() || senders_from_ == kSendersDoneMax) {
+      senders_.erase(senders_.begin(), senders_.begin() + static_cast<ptrdiff_t>(senders_from_));
+      senders_from_ = 0;
+    }
     if (sent == Http2Exchange::Sent::kMore) {
       senders_.push_back(exchange);
     } else {
@@ -326,6 +357,7 @@ void Http2Connection::check_deadlines(uint32_t tick) {
     kill();
     return;
   }
+  if (ping_at_ != 0 && tick >= ping_at_ && !exchanges_.empty()) send_ping();
   for (const auto& exchange : exchanges_) {
     if (!exchange->is_overdue(tick)) continue;
     if (!exchange->is_draining()) local_.counters.timeouts.add();

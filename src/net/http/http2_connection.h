@@ -104,6 +104,8 @@ class Http2Connection final : public ServerConnection {
   void remember_closed(uint32_t stream, bool was_reset_here);
   Task<void> linger();
   void update_idle();
+  void watch_for_ping();
+  void send_ping();
 
   std::unique_ptr<env::Stream> stream_;
   const bool is_tls_;
@@ -111,12 +113,15 @@ class Http2Connection final : public ServerConnection {
   Buffer in_;
   HpackDecoder decoder_;
   HpackEncoder encoder_;
-  // Whose handler runs or whose stream is open, in no order; some tens at most, and mostly asked for again.
+  // Whose handler runs or whose stream is open, in no order; mostly some tens, and mostly asked for again.
   std::vector<std::unique_ptr<Http2Exchange>> exchanges_;
+  std::vector<uint32_t> streams_;  // of exchanges_, in their order: looked through without touching them
   std::vector<std::unique_ptr<Http2Exchange>> spare_;
   Http2Exchange* last_found_ = nullptr;
   std::vector<uint32_t> ready_;
-  std::vector<Http2Exchange*> senders_;  // with content that the windows let go, in the order of their turns
+  // With content that the windows let go, in the order of their turns; those before senders_from_ had theirs.
+  std::vector<Http2Exchange*> senders_;
+  size_t senders_from_ = 0;
 
   // Streams of the client.
   uint32_t last_stream_ = 0;
@@ -145,10 +150,13 @@ class Http2Connection final : public ServerConnection {
   bool has_settings_ = false;
   bool is_pumping_later_ = false;
   bool is_flooded_ = false;
+  bool has_sent_data_ = false;  // since the client's last PING
   bool is_shut_down_ = false;
   bool is_dead_ = false;
   bool is_ending_ = false;  // GOAWAY was sent
   Deadline overdue_at_ = 0;
+  Deadline ping_at_ = 0;  // our PING is sent, or was answered by nothing
+  bool is_pinged_ = false;
   double control_tokens_;
   uint32_t control_tick_ = 0;
   std::coroutine_handle<> gone_waiter_;    // run(), until all exchanges are gone

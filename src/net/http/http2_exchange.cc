@@ -90,6 +90,7 @@ void Http2Exchange::begin_stream(uint32_t stream, size_t place) {
   }
   body_bytes_ = acknowledged_ = 0;
   has_request_ended_ = is_gone_ = was_reset_here_ = has_timed_out_ = is_draining_ = false;
+  is_reading_stopped_ = false;
   request_trailers_.clear();
   answer_ = Answer::kNone;
   is_head_ = sends_content_ = has_sent_end_ = false;
@@ -97,9 +98,12 @@ void Http2Exchange::begin_stream(uint32_t stream, size_t place) {
   piece_ = {};
   body_waiter_ = send_waiter_ = {};
   body_overdue_at_ = send_overdue_at_ = 0;
+  body_timeout_ms_ = connection_.local_.options().body_timeout_ms;
+  on_gone = nullptr;
 }
 
 void Http2Exchange::end_stream() {
+  on_gone = nullptr;
   if (run_) std::exchange(run_, {}).destroy();
 }
 
@@ -325,6 +329,7 @@ Task<Result<std::string_view>> Http2Exchange::read_body() {
       co_return fail(body_fault_.status == 413 ? HttpErrc::kTooLarge : HttpErrc::kMalformed,
                      who() + " sent a bad body: " + std::string(body_fault_.why));
     }
+    if (is_reading_stopped_) co_return fail(HttpErrc::kBroken, who() + " is not listened to any more");
     if (has_timed_out_) co_return fail(HttpErrc::kTimedOut, who() + " sends no more");
     if (is_gone_ && !has_request_ended_) co_return fail(HttpErrc::kBroken, who() + " has cancelled its request");
     if (!arriving_.empty()) {
@@ -344,7 +349,7 @@ Task<Result<std::string_view>> Http2Exchange::read_body() {
       frame_block(at, false);
       connection_.wish_turn_end();
     }
-    body_overdue_at_ = connection_.local_.after(connection_.local_.options().body_timeout_ms);
+    body_overdue_at_ = connection_.local_.deadline_after(body_timeout_ms_);
     co_await Waiting{body_waiter_};
     body_overdue_at_ = 0;
   }
@@ -355,10 +360,22 @@ const Fields& Http2Exchange::trailers() const {
   return trailers_view_;
 }
 
+void Http2Exchange::stop_reading() {
+  is_reading_stopped_ = true;
+  connection_.wake_later(stream_id_);
+}
+
+void Http2Exchange::tell_gone() {
+  if (!is_gone_ || is_handler_done || !on_gone) return;
+  const std::function<void()> tell = std::exchange(on_gone, nullptr);
+  tell();
+}
+
 // --- waiting ---------------------------------------------------------------------------------------------------------
 
 std::coroutine_handle<> Http2Exchange::next_waiter() {
-  const bool has_news = !arriving_.empty() || has_request_ended_ || is_gone_ || body_fault_ || has_timed_out_;
+  const bool has_news =
+      !arriving_.empty() || has_request_ended_ || is_gone_ || body_fault_ || has_timed_out_ || is_reading_stopped_;
   if (body_waiter_ && has_news) return std::exchange(body_waiter_, {});
   if (send_waiter_ && (unframed() == 0 || is_gone_)) return std::exchange(send_waiter_, {});
   return {};
@@ -407,6 +424,7 @@ Http2Exchange::Sent Http2Exchange::send_frame() {
     }
     out.append(piece_.substr(0, bytes - of_buffer));
     piece_.remove_prefix(bytes - of_buffer);
+    connection_.has_sent_data_ = true;
     send_window -= static_cast<int64_t>(bytes);
     connection_.send_window_ -= static_cast<int64_t>(bytes);
   }

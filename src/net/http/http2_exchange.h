@@ -60,6 +60,8 @@ class Http2Exchange final : public Exchange {
   void take_data(std::string_view bytes);
   void take_end();
   void take_close() { is_gone_ = true; }
+  // Whoever waits for the client to go hears of it.
+  void tell_gone();
   void take_reset_here() { is_gone_ = was_reset_here_ = true; }
   // The request is none that HTTP knows (RFC 9113 §8.1.1): its stream is to be reset.
   [[nodiscard]] bool is_malformed() const { return is_malformed_; }
@@ -114,6 +116,8 @@ class Http2Exchange final : public Exchange {
   std::optional<uint64_t> body_length() const override;
   bool has_body() const override { return has_body_; }
   Task<Result<std::string_view>> read_body() override;
+  void stop_reading() override;
+  void set_body_timeout(uint32_t timeout_ms) override { body_timeout_ms_ = timeout_ms; }
   const Fields& trailers() const override;
   Task<bool> respond(uint16_t status, std::string_view content_type, std::string_view content) override;
   Task<bool> begin(uint16_t status, std::string_view content_type, std::optional<uint64_t> length) override;
@@ -173,9 +177,11 @@ class Http2Exchange final : public Exchange {
   bool is_gone_ = false;  // the stream was reset, by whomever
   bool was_reset_here_ = false;
   bool has_timed_out_ = false;
+  bool is_reading_stopped_ = false;
   bool is_draining_ = false;
   uint64_t drain_left_ = 0;
   Fault body_fault_;
+  uint32_t body_timeout_ms_ = 0;  // 0: none
   FieldList request_trailers_;
   mutable Fields trailers_view_;
 

@@ -1,5 +1,6 @@
 // What a client sends: frames, in the order of RFC 9113 §6, and what each does to the connection and its streams.
 #include <algorithm>
+#include <utility>
 
 #include "base/logging.h"
 #include "net/http/http2_connection.h"
@@ -270,11 +271,13 @@ Http2Error Http2Connection::take_trailers(Http2Exchange& exchange, std::string_v
 Http2Error Http2Connection::take_rst_stream(const FrameHead& head, std::string_view payload) {
   if (!is_of_client(head.stream) || head.stream > last_stream_) return Http2Error::kProtocol;
   if (payload.size() != 4) return Http2Error::kFrameSize;
+  bool is_answered = false;
   if (Http2Exchange* exchange = find(head.stream)) {
+    is_answered = exchange->is_answered();
     exchange->take_close();
     wake_later(head.stream);
   }
-  return take_control();
+  return is_answered ? Http2Error::kNone : take_control();
 }
 
 // §6.5.
@@ -331,7 +334,7 @@ Http2Error Http2Connection::take_ping(const FrameHead& head, std::string_view pa
     append_frame_head(output_.buffer(), kPingBytes, FrameType::kPing, kFlagAck, 0);
     output_.buffer().append(payload);
   }
-  return take_control();
+  return std::exchange(has_sent_data_, false) ? Http2Error::kNone : take_control();
 }
 
 // §6.9.

@@ -43,9 +43,15 @@ struct Http2Limits {
   uint32_t connection_window_bytes = 1 << 20;
   // Frames that cost the server more than the client (RST_STREAM, SETTINGS, PING, PRIORITY, empty DATA, WINDOW_UPDATE):
   // a bucket of this many, refilled at this rate. Past it the connection ends with ENHANCE_YOUR_CALM. Ten thousand
-  // requests a second that are all cancelled (CVE-2023-44487) are over in a tenth of a second.
+  // requests a second that are all cancelled (CVE-2023-44487) are over in a tenth of a second. A PING behind content
+  // that was sent since the last one is free: clients measure the bandwidth so, once in each round trip. So is the
+  // RST_STREAM of a stream whose answer has begun: that is how a client ends a stream that has no end of its own.
   uint32_t control_burst = 1000;
   uint32_t control_per_s = 200;
+  // A connection with streams of which nothing has come for this long is sent a PING, and is broken if nothing comes
+  // within the other: so a client that has vanished does not keep its streams for ever. 0: never.
+  uint32_t ping_after_ms = 0;
+  uint32_t ping_timeout_ms = 20'000;
 };
 
 struct ServerOptions {
@@ -53,7 +59,7 @@ struct ServerOptions {
   Http2Limits http2 = {};
   uint32_t connections_max = 256;      // over all reactors; more are answered 503 and closed
   uint32_t head_timeout_ms = 10'000;   // from a request's first byte to the end of its head
-  uint32_t idle_timeout_ms = 60'000;   // between requests
+  uint32_t idle_timeout_ms = 60'000;   // between requests; 0: never
   uint32_t body_timeout_ms = 60'000;   // without a byte of a body that is waited for
   uint32_t write_timeout_ms = 60'000;  // without the client taking a byte of an answer
   uint32_t stop_grace_ms = 10'000;     // stop() gives answers under way this long

@@ -111,6 +111,8 @@ class ServerLocal {
   Task<void> stop();
 
   [[nodiscard]] Deadline after(uint32_t timeout_ms) const;
+  // The same, where 0 stands for no time-out.
+  [[nodiscard]] Deadline deadline_after(uint32_t timeout_ms) const { return timeout_ms == 0 ? 0 : after(timeout_ms); }
   // "Date: ...\r\n", of the last tick.
   [[nodiscard]] std::string_view date_line() const { return date_line_; }
 

@@ -22,6 +22,17 @@ inline std::string_view refusal_text(log::LogErrc outcome) {
              "'keelson log verify'";
     case log::LogErrc::kTooLarge:
       return "ERR The command is larger than a log record may be (1 GiB)";
+    case log::LogErrc::kTimedOut:
+      return "UNCERTAIN The shard's group did not say in time whether the write is committed: it may or may not take "
+             "effect";
+    case log::LogErrc::kNoLeader:
+      return "CLUSTERDOWN The shard of this key has no leader at the moment; the command has no effect";
+    case log::LogErrc::kNotLeader:
+      return "TRYAGAIN Another node leads the shard of this key";
+    case log::LogErrc::kNotOwner:
+      return "TRYAGAIN The slot of this key is moving to another shard";
+    case log::LogErrc::kManyShards:
+      return "CROSSSLOT Keys in request don't hash to the same slot";
     case log::LogErrc::kStopped:
     case log::LogErrc::kOk:
       break;

@@ -123,7 +123,14 @@ S3Result<> check_outcome(log::LogErrc outcome, const blob::Answer& answer) {
     case log::LogErrc::kFailed:
     case log::LogErrc::kRefused:
     case log::LogErrc::kStopped:
+    case log::LogErrc::kNoLeader:
+    case log::LogErrc::kNotLeader:
+    case log::LogErrc::kNotOwner:
       return s3_fail(ErrorCode::kServiceUnavailable);
+    case log::LogErrc::kTimedOut:
+      return s3_fail(ErrorCode::kInternalError, "It is not known whether the request took effect.");
+    case log::LogErrc::kManyShards:
+      return s3_fail(ErrorCode::kNotImplemented, "This request is not supported in a cluster (yet).");
   }
   if (answer.ok()) return {};
   return s3_fail(code_of(answer.error), message_of(answer.error));

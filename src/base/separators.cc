@@ -1,4 +1,4 @@
-#include "engine/blob/separators.h"
+#include "base/separators.h"
 
 #include <algorithm>
 #include <bit>
@@ -6,7 +6,7 @@
 
 #include "base/check.h"
 
-namespace keelson::blob {
+namespace keelson {
 
 namespace {
 
@@ -110,4 +110,4 @@ size_t Separators::bytes_used() const {
   return bytes;
 }
 
-}  // namespace keelson::blob
+}  // namespace keelson

@@ -1,4 +1,4 @@
-#include "engine/blob/separators.h"
+#include "base/separators.h"
 
 #include <gtest/gtest.h>
 
@@ -7,7 +7,7 @@
 #include <string>
 #include <vector>
 
-namespace keelson::blob {
+namespace keelson {
 namespace {
 
 using Oracle = std::vector<std::string>;
@@ -68,4 +68,4 @@ TEST(Separators, AreAsASortedVector) {
 }
 
 }  // namespace
-}  // namespace keelson::blob
+}  // namespace keelson

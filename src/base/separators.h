@@ -12,7 +12,7 @@
 #include <string_view>
 #include <vector>
 
-namespace keelson::blob {
+namespace keelson {
 
 class Separators {
  public:
@@ -40,4 +40,4 @@ class Separators {
   std::vector<std::string> rests_;  // behind shared_
 };
 
-}  // namespace keelson::blob
+}  // namespace keelson

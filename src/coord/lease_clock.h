@@ -1,0 +1,86 @@
+// The times of leases on the node that leads. See lease.h. For this folder alone; on the shard's reactor.
+//
+// A deadline that is put off stays where it is in the queue, and is looked at again when its old time comes: so a
+// keep-alive costs a look-up.
+#pragma once
+
+#include <boost/unordered/unordered_flat_map.hpp>
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <queue>
+#include <span>
+#include <vector>
+
+#include "coord/lease.h"
+#include "coord/statistics.h"
+#include "engine/coord/answer.h"
+#include "engine/coord/commands.h"
+#include "env/reactor.h"
+
+namespace keelson::coord {
+
+class LeaseClock {
+ public:
+  // Logs the end of these leases; expired() follows, in a later turn or within the call.
+  using Expire = std::function<void(std::vector<LeaseExpire::Item> items)>;
+  using Answer = std::move_only_function<void(LeaseAnswer)>;
+
+  LeaseClock(env::Reactor& home, Statistics& statistics, Expire expire);
+
+  // Leads from now on, with these leases; each has its whole time. A second call begins anew.
+  void begin(std::span<const LeaseInfo> leases);
+  // Does not lead any more.
+  void end();
+  [[nodiscard]] bool is_leading() const { return is_leading_; }
+
+  // What was applied. Nothing while this node does not lead.
+  void granted(const LeaseInfo& lease);
+  void gone(LeaseId lease);
+
+  // kNoLeader if this node does not lead. A lease whose end is being logged answers when that is decided.
+  void keep_alive(LeaseId lease, Answer answer);
+  [[nodiscard]] LeaseAnswer time_to_live(LeaseId lease) const;
+
+  // What expire() asked for is decided; false: it was not logged, or nobody knows.
+  void expired(bool is_logged);
+
+  // Leases in one record: their keys are deleted in one call of the engine's.
+  static constexpr size_t kExpireMax = 100;
+  // After a record that failed.
+  static constexpr int64_t kRetryMs = 500;
+
+ private:
+  struct Timed {
+    LeaseInfo info;
+    int64_t deadline_ns = 0;
+    bool is_ending = false;
+    std::vector<Answer> waiting;  // keep-alives that came too late, maybe
+  };
+  struct Due {
+    int64_t at_ns = 0;
+    LeaseId lease = 0;
+    uint64_t grant = 0;
+    // The queue's top is the greatest: the earliest, and of these the smallest.
+    bool operator<(const Due& other) const { return at_ns != other.at_ns ? at_ns > other.at_ns : lease > other.lease; }
+  };
+
+  [[nodiscard]] int64_t now_ns() const { return home_.clock().monotonic_ns(); }
+  void add(const LeaseInfo& lease, int64_t now);
+  void put_off(Timed& timed, int64_t now) const;
+  [[nodiscard]] LeaseAnswer renew(Timed& timed);
+  void arm();
+  void look();
+
+  env::Reactor& home_;
+  Statistics& statistics_;
+  Expire expire_;
+  bool is_leading_ = false;
+  boost::unordered_flat_map<LeaseId, Timed> leases_;
+  std::priority_queue<Due> due_;
+  std::vector<LeaseExpire::Item> ending_;  // of the record that is under way
+  bool is_expiring_ = false;
+  env::Timer timer_;
+};
+
+}  // namespace keelson::coord

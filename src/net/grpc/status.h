@@ -1,0 +1,46 @@
+// How a call of gRPC has ended: a code and a sentence (grpc's "Status codes and their use in gRPC"), and the sentence
+// as it stands in the field grpc-message (PROTOCOL-HTTP2.md, "Responses"). Pure.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+
+namespace keelson::net::grpc {
+
+enum class Code : uint8_t {
+  kOk = 0,
+  kCancelled = 1,
+  kUnknown = 2,
+  kInvalidArgument = 3,
+  kDeadlineExceeded = 4,
+  kNotFound = 5,
+  kAlreadyExists = 6,
+  kPermissionDenied = 7,
+  kResourceExhausted = 8,
+  kFailedPrecondition = 9,
+  kAborted = 10,
+  kOutOfRange = 11,
+  kUnimplemented = 12,
+  kInternal = 13,
+  kUnavailable = 14,
+  kDataLoss = 15,
+  kUnauthenticated = 16,
+};
+inline constexpr size_t kCodeCount = 17;
+
+// "OK", "Canceled", "Unknown", "InvalidArgument"...: as Go's clients and metrics spell them.
+[[nodiscard]] std::string_view code_name(Code code);
+// The status of HTTP that stands for it (google/rpc/code.proto).
+[[nodiscard]] uint16_t http_status(Code code);
+
+struct CallStatus {
+  Code code = Code::kOk;
+  std::string message;
+  [[nodiscard]] bool ok() const { return code == Code::kOk; }
+};
+
+// Every byte but the printable ones of ASCII, and "%", becomes %XX.
+[[nodiscard]] std::string encode_message(std::string_view message);
+
+}  // namespace keelson::net::grpc

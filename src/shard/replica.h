@@ -1,0 +1,258 @@
+// A shard as one replica of a group: what stands between Shard and the log that several nodes agree on.
+//
+// A write is proposed with a number, and comes back by apply() on every replica. Here its operation is found by that
+// number and runs with its own sink; elsewhere the payload is decoded and runs with one that nobody hears. A read waits
+// until the group has confirmed that nothing was missed (all reads of a turn together), then runs on the local state; a
+// stale one runs at once.
+//
+// Order. Operations of one sequence (Operation::sequence()) take effect in their order:
+//   - Writes are proposed in their order. One that is refused is certain not to be in the log: it is proposed again by
+//     itself, once everything that was proposed behind it is decided. Meanwhile new writes wait. If a later write of
+//     its sequence got into the log, it is over with kRefused.
+//   - An ordered read waits for the writes before it.
+//   - A read runs at the latest right before a later write of its sequence. It need not be confirmed then: that write
+//     was proposed after the read was asked for, so whatever had been committed by that time stands before it.
+//
+// Deadlines. What is not decided in time is answered: a write that may be in the log with kTimedOut (its record may
+// still come, and is then applied as somebody else's), any other with kNoLeader.
+//
+// Borrowers. Whoever looks (kLook) or reads (kRead) is alone with the state: records wait. Whoever wants to write
+// (kWrite) needs this node to lead, and holds the log: nothing comes between what it sees and its record. Its commands
+// have run when the record comes back, so they are not run again here; should the record be refused, it undoes them
+// before anything else is applied.
+//
+// All of it on the owner's thread.
+#pragma once
+
+#include <cstdint>
+#include <deque>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "engine/engine.h"
+#include "env/reactor.h"
+#include "log/agreed_log.h"
+#include "shard/record.h"
+#include "shard/shard.h"
+#include "shard/slot_table.h"
+
+namespace keelson::shard {
+
+using log::NodeId;
+
+struct ReplicaOptions {
+  NodeId node = 0;
+  // How long a client waits: an election takes one to two seconds, and a second one may be needed.
+  int64_t deadline_ms = 5000;
+  // A record's bytes at most. Messages carry it whole.
+  size_t record_bytes_max = size_t{64} << 20;
+  // Of records that were proposed and are not decided, and of those that wait to be proposed: what is more is refused.
+  size_t pending_bytes_max = size_t{256} << 20;
+};
+
+struct ReplicaCounters {
+  uint64_t proposed = 0;  // the second time too
+  uint64_t refused = 0;   // and proposed again, most of them
+  uint64_t timed_out = 0;
+  uint64_t foreign = 0;  // records that no operation waits for
+  uint64_t read_rounds = 0;
+  uint64_t held = 0;  // loans for writing
+};
+
+// Commands of the shard's own in a record, which the engine never sees. They stand first in their record.
+namespace control {
+inline constexpr uint16_t kCodesBegin = 65'000;
+// u64: stands for the index in the seeds of the commands behind it (a borrower ran them before they had an index).
+inline constexpr uint16_t kSeed = 65'001;
+// A SlotRange: the table of slots changes so.
+inline constexpr uint16_t kSlots = 65'002;
+// varint epoch, varint slot: the commands behind it bring what the slot holds, for the move of that epoch.
+inline constexpr uint16_t kImport = 65'003;
+// Stands for the slot of a record that no slot decides on.
+inline constexpr uint16_t kNoSlot = UINT16_MAX;
+}  // namespace control
+
+// Who looks after the group's member.
+class ReplicaListener {
+ public:
+  virtual ~ReplicaListener() = default;
+  virtual void leader_changed(Shard& shard, NodeId leader, bool is_here) = 0;
+  // The shard has stopped (Shard::damage()): nothing more can be applied.
+  virtual void damaged(Shard& shard) = 0;
+};
+
+// What becomes of a record. Owner's thread, in a later turn than it was asked for.
+class CommitRequest {
+ public:
+  virtual ~CommitRequest() = default;
+  virtual void decided(LogErrc outcome) = 0;
+};
+
+class Replica final : public log::AgreedState {
+ public:
+  // `shard` and `unheard` (which swallows answers) outlive it.
+  Replica(Shard& shard, env::Reactor& reactor, engine::ReplySink& unheard, ReplicaOptions options);
+
+  // Takes the group's log, and gives it up again (null): what is pending ends with `why` then (kTimedOut, where that
+  // cannot be said), and from there on everything is answered with kNotLeader, as on a node without a replica.
+  void set_log(log::AgreedLog* log, LogErrc why = LogErrc::kStopped);
+  void set_listener(ReplicaListener* listener) { listener_ = listener; }
+
+  // What Shard hands on.
+  void submit(Operation& operation);
+  void lend(LoanRequest& request);
+  bool try_lend(LoanUse use);
+  void give_back();
+  [[nodiscard]] bool is_idle() const { return writes_.empty() && reads_.empty() && loans_.empty(); }
+  void stop_damaged();
+
+  // A borrower's (kWrite): proposes its commands as the next record, for the time given.
+  void commit(std::span<const engine::Command> commands, uint16_t slot, int64_t time_ms, CommitRequest& request);
+  // A borrower's that has only looked: was what it saw the group's newest state? kOk, or kNoLeader.
+  void confirm(CommitRequest& request);
+  // Stands for the index in the seeds of a borrower's commands.
+  [[nodiscard]] uint64_t loan_seed() const { return loan_.seed; }
+
+  // The state is about to come from another node: `request` gets the shard before all others, whatever a borrower left
+  // behind. installed() before it is given back.
+  void lend_for_install(LoanRequest& request);
+  void installed(uint64_t index, int64_t time_ms);
+
+  [[nodiscard]] bool has_log() const { return log_ != nullptr; }
+  [[nodiscard]] bool leads() const { return log_ != nullptr && log_->is_leader_here(); }
+  [[nodiscard]] NodeId leader() const { return log_ != nullptr ? log_->leader() : 0; }
+  // Everything of the last entry is applied: a checkpoint may be begun.
+  [[nodiscard]] bool is_at_entry_end() const { return log_ == nullptr || last_record_index_ <= log_->applied_index(); }
+  [[nodiscard]] const ReplicaCounters& counters() const { return counters_; }
+
+  // Which slots this shard has. Changed by change_slots() and by what is loaded alone.
+  [[nodiscard]] SlotTable& slots() { return slots_; }
+  // Proposes a change of the table: kOk once it is applied, kNotOwner if it was void.
+  void change_slots(const SlotChange& change, CommitRequest& request);
+  // Proposes records of a move: void (kNotOwner) unless the slot is being imported with that epoch.
+  void import(std::span<const engine::Command> commands, uint16_t slot, uint64_t epoch, CommitRequest& request);
+
+  // log::AgreedState.
+  bool apply(const log::AgreedRecord& record) override;
+  void refused(uint64_t proposal) override;
+  void outcome_lost(uint64_t proposal) override;
+  void hold_ready() override;
+  void read_confirmed(uint64_t read, bool is_confirmed) override;
+  void leader_changed(NodeId leader, bool is_here) override;
+  bool may_propose(uint16_t slot) override { return slot == control::kNoSlot || slots_.may_write(slot); }
+  int64_t log_time_ms() override;
+
+ private:
+  // A write, or a read that waits for the writes before it.
+  struct Pending {
+    Operation* operation = nullptr;  // null: over
+    uint64_t proposal = 0;           // of a write: 0 while it is not in flight
+    uint64_t read = 0;               // of a read: runs once this is confirmed
+    int64_t deadline_ns = 0;
+    size_t bytes = 0;
+    bool is_overtaken = false;  // a later write of its sequence is in the log
+  };
+  // A read that waits for its confirmation alone.
+  struct Read {
+    Operation* operation = nullptr;
+    uint64_t read = 0;
+    uint64_t behind = 0;  // the last proposal before it
+    int64_t deadline_ns = 0;
+  };
+  struct Waiting {
+    LoanRequest* request = nullptr;
+    uint64_t read = 0;  // kRead
+    int64_t deadline_ns = 0;
+  };
+  // A control record that somebody waits for.
+  struct Asked {
+    uint64_t proposal;
+    CommitRequest* request;
+  };
+  enum class Hold : uint8_t { kNone, kAsked, kReady };
+  struct LoanOut {
+    LoanUse use = LoanUse::kLook;
+    uint64_t seed = 0;
+    int64_t time_ms = 0;
+    uint64_t proposal = 0;  // of its record, while that is under way
+    uint64_t read = 0;      // of confirm(), likewise
+    CommitRequest* request = nullptr;
+  };
+
+  // replica.cc
+  [[nodiscard]] int64_t next_deadline_ns() const;
+  [[nodiscard]] bool is_blocked() const { return shard_.is_lent_ || is_tainted_; }
+  void submit_write(Operation& operation);
+  void submit_read(Operation& operation);
+  void propose(Pending& pending);
+  void propose_waiting();
+  void finish(Pending& pending, LogErrc outcome);
+  uint64_t ask_read();
+  void ask_again();
+  void run_query(Operation& operation);
+  void run_own(Pending& pending, const log::AgreedRecord& record);
+  void run_foreign(const log::AgreedRecord& record);
+  void run_before(Pending& write);
+  void run_ready();
+  void pop_over();
+  Pending* find(uint64_t proposal);
+  void damaged(const log::AgreedRecord& record, const std::string& why);
+  void begin_record(const log::AgreedRecord& record);
+  void arm_deadline(int64_t at_ns);
+  void check_deadlines();
+  void fail_all(LogErrc why);
+
+  // replica_loans.cc
+  void grant_loans();
+  // kOk: can be granted; kRefused: not yet; else why it is denied.
+  [[nodiscard]] LogErrc loan_state(const Waiting& waiting);
+  void grant(LoanRequest& request);
+  void release_hold();
+  void end_commit(LogErrc outcome);
+  void check_loan_deadlines(int64_t now_ns, int64_t& next_ns);
+  void deny_loans(LogErrc why);
+  void propose_control(std::span<const engine::Command> commands, CommitRequest& request);
+  bool end_asked(uint64_t proposal, LogErrc outcome);
+  // False: a defect.
+  bool apply_slots(std::string_view range, LogErrc& outcome);
+
+  Shard& shard_;
+  env::Reactor& reactor_;
+  engine::ReplySink& unheard_;
+  const ReplicaOptions options_;
+  log::AgreedLog* log_ = nullptr;
+  ReplicaListener* listener_ = nullptr;
+  RecordDecoder decoder_;
+  SlotTable slots_;
+  ReplicaCounters counters_;
+
+  uint64_t last_proposal_ = 0;
+  uint64_t last_read_ = 0;  // the newest that was asked, or will be at the end of this turn
+  uint64_t confirmed_read_ = 0;
+  uint64_t failed_read_ = 0;  // those up to it are asked again
+  bool is_read_due_ = false;
+  std::deque<Pending> writes_;  // in the order of submission
+  std::deque<Read> reads_;      // likewise
+  size_t pending_bytes_ = 0;
+  size_t unproposed_ = 0;     // of writes_: refused, or behind one that was
+  uint64_t retry_after_ = 0;  // proposals up to this one must be decided before the refused are proposed again
+  bool is_running_ready_ = false;
+  std::vector<Asked> asked_;
+
+  Hold hold_ = Hold::kNone;
+  bool has_refused_apply_ = false;  // a record waits for go_on()
+  bool is_going_on_ = false;        // it is about to come again: before any further loan
+  bool is_tainted_ = false;         // a borrower's changes stand in the state, and nobody knows whether in the log
+  LoanOut loan_;
+  LoanRequest* install_ = nullptr;
+  std::deque<Waiting> loans_;
+
+  uint64_t last_record_index_ = 0;
+  int64_t last_log_time_ms_ = 0;
+  env::Timer deadline_timer_;
+  int64_t deadline_at_ns_ = 0;  // 0: not armed
+  env::Timer retry_timer_;
+};
+
+}  // namespace keelson::shard

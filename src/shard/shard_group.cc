@@ -1,0 +1,170 @@
+#include "shard/shard_group.h"
+
+#include <coroutine>
+#include <utility>
+
+#include "base/check.h"
+#include "base/logging.h"
+#include "log/checkpoint_file.h"
+#include "raft/checkpoint.h"
+
+namespace keelson::shard {
+
+// Waits until nobody else has the shard.
+class ShardGroup::TakeShard final : public LoanRequest {
+ public:
+  explicit TakeShard(Replica& replica) : replica_(replica) {}
+  bool await_ready() {
+    replica_.lend_for_install(*this);
+    return is_granted_;
+  }
+  void await_suspend(std::coroutine_handle<> waiter) { waiter_ = waiter; }
+  void await_resume() const noexcept {}
+  void granted(Shard&) override {
+    is_granted_ = true;
+    if (waiter_) waiter_.resume();
+  }
+
+ private:
+  Replica& replica_;
+  bool is_granted_ = false;
+  std::coroutine_handle<> waiter_;
+};
+
+ShardGroup::ShardGroup(Parts parts, raft::MemberOptions options)
+    : parts_(std::move(parts)), options_(std::move(options)), tasks_(parts_.reactor) {
+  replica().set_listener(this);
+}
+
+ShardGroup::~ShardGroup() = default;
+
+void ShardGroup::start(raft::Replay recovered, uint64_t checkpoint_index, const std::vector<NodeId>& voters) {
+  KEELSON_CHECK(!is_in_, "a node has one member of a group");
+  is_in_ = true;
+  const bool is_back = member_ != nullptr;
+  if (!is_back) {
+    checkpoint_index_ = checkpoint_index;
+    member_ = std::make_unique<raft::Member>(
+        raft::Member::Parts{parts_.env, parts_.reactor, parts_.journal, parts_.messenger, replica(), *this}, options_,
+        std::move(recovered));
+  }
+  replica().set_log(member_.get());
+  parts_.groups.add(*member_);
+  if (!is_back) member_->start(voters);
+}
+
+void ShardGroup::detach(LogErrc why) {
+  if (!std::exchange(is_in_, false)) return;
+  parts_.groups.remove(*member_);
+  replica().set_log(nullptr, why);
+}
+
+void ShardGroup::leave() { detach(LogErrc::kNotLeader); }
+
+bool ShardGroup::give_lead_away() {
+  if (!is_in_ || !member_->is_leader_here()) return true;
+  const raft::MemberStatus status = member_->status();
+  const raft::PeerStatus* best = nullptr;
+  for (const raft::PeerStatus& peer : status.peers) {
+    if (peer.node == options_.node || peer.is_learner || !peer.is_active || peer.needs_checkpoint) continue;
+    if (best == nullptr || peer.matched > best->matched) best = &peer;
+  }
+  if (best == nullptr) return true;
+  // Not kOk: it is under way already.
+  static_cast<void>(member_->transfer_leader(best->node));
+  return false;
+}
+
+void ShardGroup::stop() {
+  if (member_ == nullptr) return;
+  detach(LogErrc::kStopped);
+  member_->stop();
+}
+
+void ShardGroup::checkpoint_finished(uint64_t index) {
+  checkpoint_index_ = index;
+  if (member_ != nullptr) member_->checkpoint_finished(index);
+}
+
+uint64_t ShardGroup::needed_from() const { return member_ != nullptr ? member_->needed_from() : UINT64_MAX; }
+
+void ShardGroup::checkpoint_wanted() { parts_.host.want_checkpoint(parts_.shard.id()); }
+
+std::string ShardGroup::checkpoint_path(uint64_t index) {
+  if (index != checkpoint_index_ || index == 0) return {};
+  return parts_.checkpoint_folder + "/" + log::checkpoint_name(parts_.shard.id(), index);
+}
+
+void ShardGroup::install(std::string path, uint64_t index, std::string prelude) {
+  tasks_.spawn(install_file(std::move(path), index, std::move(prelude)));
+}
+
+Task<void> ShardGroup::install_file(std::string path, uint64_t index, std::string prelude) {
+  co_await TakeShard(replica());
+  Status loaded = co_await load_from(std::move(path), index, std::move(prelude));
+  const std::string why = loaded.ok() ? "" : loaded.error().message();
+  if (loaded.ok()) {
+    checkpoint_index_ = index;
+  } else {
+    log_error("shard", "a checkpoint that came from another node cannot be taken over",
+              {{"shard", parts_.shard.id()}, {"why", why}});
+  }
+  member_->installed(std::move(loaded));
+  if (why.empty()) parts_.host.checkpoint_installed(parts_.shard.id(), index, member_->needed_from());
+  parts_.shard.give_back();
+  // What it holds now is no state of any index.
+  if (!why.empty() && !parts_.shard.damage()) parts_.shard.stop_damaged(why);
+}
+
+Task<Status> ShardGroup::load_from(std::string path, uint64_t index, std::string prelude) {
+  auto file = log::CheckpointReader::open(parts_.env.disk(), path, parts_.faults);
+  if (!file.ok()) co_return forward_error(file);
+  const int64_t time_ms = (*file)->header().time_ms;
+  file->reset();
+  parts_.journal.hand_over();
+  if (Status synced = co_await parts_.host.sync_journal(parts_.reactor); !synced.ok()) co_return forward_error(synced);
+  parts_.host.will_install(parts_.shard.id());
+  parts_.shard.engine().reset();
+  pieces_loaded_ = 0;
+  Status installed = co_await raft::install_checkpoint(
+      parts_.env.disk(), parts_.reactor,
+      {.from = path, .folder = parts_.checkpoint_folder, .log_id = parts_.log_id, .prelude = std::move(prelude)},
+      [this](std::string_view piece) { return load_piece(piece); }, parts_.faults);
+  if (!installed.ok()) co_return forward_error(installed);
+  replica().installed(index, time_ms);
+  co_return Status();
+}
+
+Status ShardGroup::load_piece(std::string_view piece) {
+  if (pieces_loaded_++ == 0) return replica().slots().decode(piece);
+  return parts_.shard.engine().load_checkpoint(piece);
+}
+
+void ShardGroup::members_changed(const raft::Members& members) {
+  if (parts_.listener != nullptr) parts_.listener->members_changed(parts_.shard.id(), members);
+}
+
+// In a later turn: the member is the caller.
+void ShardGroup::halted(const std::string& why) {
+  log_error("shard", "this node's replica of a shard has stopped; the others of its group go on",
+            {{"shard", parts_.shard.id()}, {"why", why}});
+  parts_.reactor.post([this, why] {
+    detach(LogErrc::kFailed);
+    if (parts_.listener != nullptr) parts_.listener->replica_stopped(parts_.shard.id(), why);
+  });
+}
+
+void ShardGroup::leader_changed(Shard& shard, NodeId leader, bool is_here) {
+  if (parts_.listener != nullptr) parts_.listener->leader_changed(shard.id(), leader, is_here);
+}
+
+// In a later turn: the member may be the caller.
+void ShardGroup::damaged(Shard& shard) {
+  parts_.reactor.post([this] {
+    if (!is_in_) return;
+    stop();
+    if (parts_.listener != nullptr) parts_.listener->replica_stopped(parts_.shard.id(), *parts_.shard.damage());
+  });
+}
+
+}  // namespace keelson::shard

@@ -1,0 +1,114 @@
+// One shard's place in its Raft group on this node: the member, and what it wants of the node around it.
+//
+// Belongs to the shard's owner: made, used and destroyed on that reactor (destroyed anywhere once reactors have
+// stopped). A node has one for each shard whose service is replicated, with or without a member.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/result.h"
+#include "base/task.h"
+#include "env/env.h"
+#include "env/reactor.h"
+#include "log/faults.h"
+#include "raft/groups.h"
+#include "raft/member.h"
+#include "shard/replica.h"
+#include "shard/shard.h"
+
+namespace keelson::shard {
+
+// Told on the shard's owner.
+class GroupListener {
+ public:
+  virtual ~GroupListener() = default;
+  virtual void leader_changed(ShardId shard, NodeId leader, bool is_here) = 0;
+  virtual void members_changed(ShardId shard, const raft::Members& members) = 0;
+  // This node's replica has stopped for good; the others of the group go on.
+  virtual void replica_stopped(ShardId shard, const std::string& why) = 0;
+};
+
+class ShardGroup final : public raft::MemberHost, public ReplicaListener {
+ public:
+  // What the runtime does for a group. Called on the owner.
+  class Host {
+   public:
+    virtual ~Host() = default;
+    // A checkpoint of that shard, soon.
+    virtual void want_checkpoint(ShardId shard) = 0;
+    // Syncs what was appended before.
+    virtual Task<Status> sync_journal(env::Reactor& here) = 0;
+    // The engine is about to be emptied: no checkpoint of it may go on.
+    virtual void will_install(ShardId shard) = 0;
+    // A checkpoint has come from another node, and is now this node's.
+    virtual void checkpoint_installed(ShardId shard, uint64_t index, uint64_t needed_from) = 0;
+  };
+  struct Parts {
+    env::Env& env;
+    env::Reactor& reactor;
+    log::CommitLog& journal;
+    raft::Messenger& messenger;
+    raft::Groups& groups;
+    Shard& shard;
+    Host& host;
+    GroupListener* listener;  // or null
+    std::string checkpoint_folder;
+    uint64_t log_id = 0;
+    log::LogFaults faults;
+  };
+  ShardGroup(Parts parts, raft::MemberOptions options);
+  ~ShardGroup() override;
+
+  // Begins: with what was recovered (the newest checkpoint's index; 0: none), or as a new member of a group with these
+  // voters (none: it waits to be added).
+  void start(raft::Replay recovered, uint64_t checkpoint_index, const std::vector<NodeId>& voters);
+  // No member any more: the shard answers as one without a replica. What it has on disk stays; a later start() of the
+  // same run goes on with it.
+  void leave();
+  [[nodiscard]] bool has_member() const { return is_in_; }
+  [[nodiscard]] raft::Member* member() { return is_in_ ? member_.get() : nullptr; }
+
+  // The lead goes to another voter that has caught up; true once it has gone or there is nobody.
+  [[nodiscard]] bool give_lead_away();
+  // For good.
+  void stop();
+  [[nodiscard]] bool is_settled() const { return member_ == nullptr || member_->is_settled(); }
+
+  // A file of that index has its name.
+  void checkpoint_finished(uint64_t index);
+  // The first record of the journal that recovery needs.
+  [[nodiscard]] uint64_t needed_from() const;
+
+  // raft::MemberHost.
+  void checkpoint_wanted() override;
+  std::string checkpoint_path(uint64_t index) override;
+  void install(std::string path, uint64_t index, std::string prelude) override;
+  void members_changed(const raft::Members& members) override;
+  void halted(const std::string& why) override;
+
+  // ReplicaListener.
+  void leader_changed(Shard& shard, NodeId leader, bool is_here) override;
+  void damaged(Shard& shard) override;
+
+ private:
+  class TakeShard;
+  [[nodiscard]] Replica& replica() { return *parts_.shard.replica(); }
+  Task<void> install_file(std::string path, uint64_t index, std::string prelude);
+  Task<Status> load_from(std::string path, uint64_t index, std::string prelude);
+  Status load_piece(std::string_view piece);
+  void detach(LogErrc why);
+
+  const Parts parts_;
+  const raft::MemberOptions options_;
+  std::unique_ptr<raft::Member> member_;
+  bool is_in_ = false;
+  uint64_t checkpoint_index_ = 0;  // of the newest file; 0: none
+  size_t pieces_loaded_ = 0;
+  env::TaskScope tasks_;
+};
+
+}  // namespace keelson::shard
