@@ -251,7 +251,7 @@ def steps() -> list[Step]:
         Step("build", "build/release: the program and the tests", lambda log: build(log, "release", ["all"])),
         Step("unit", "unit tests", lambda log: ctest(log, RELEASE, ["-R", "^unit_"], 900), ["build"]),
         Step("sim", f"simulation, {SIM_SEEDS} seeds of each kind of life: seven of kv, five of blobs", lambda log: sim(log, RELEASE, SIM_SEEDS, 900), ["build"]),
-        Step("docs", "docs/kv.md and docs/blob.md tell what the server does", docs, ["build"]),
+        Step("docs", "docs/kv.md, docs/blob.md and docs/coord.md tell what the server does", docs, ["build"]),
         Step("e2e", "real clients against the real program", lambda log: pytest(log, [e2e], RELEASE / "keelson", 1500),
              ["build"]),
         Step("build-asan", "build/fuzz: address and undefined-behaviour sanitizers, fuzz targets",
@@ -281,6 +281,7 @@ def docs(log: Log) -> Counts:
     for name in ("kv_docs", "s3_docs", "etcd_docs"):
         argv = [sys.executable, ROOT / "tools" / f"{name}.py", "--check", RELEASE / "tools" / name]
         counts.add(one(log.command(argv, 60)))
+    counts.add(one(log.command([sys.executable, ROOT / "tools" / "coord_docs.py", "--check"], 60)))
     return counts
 
 

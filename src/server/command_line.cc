@@ -11,6 +11,8 @@
 #include "cli/blob.h"
 #include "cli/blob_keys.h"
 #include "cli/cluster.h"
+#include "cli/config_verbs.h"
+#include "cli/elect_verb.h"
 #include "cli/prompt.h"
 #include "cli/run_env.h"
 #include "env/disk.h"
@@ -174,6 +176,8 @@ struct CommandLine {
   TargetFlags backup_to;
   TargetFlags keys_to;
   TargetFlags cluster_to;
+  TargetFlags elect_to;
+  TargetFlags config_to;
   cli::BackupOptions backup;
   RestoreOptions restore;
   LogVerbOptions log;
@@ -184,6 +188,8 @@ struct CommandLine {
   std::unique_ptr<cli::BlobCommands> blob;
   std::unique_ptr<cli::BlobKeysCommands> blob_keys;
   std::unique_ptr<cli::ClusterCommands> cluster;
+  std::unique_ptr<cli::ElectCommand> elect;
+  std::unique_ptr<cli::ConfigCommands> config;
 
   CommandLine();
   void add_config_verbs();
@@ -213,6 +219,7 @@ CommandLine::CommandLine() {
                                                       [this](CLI::App& verb) { add_target_flags(verb, keys_to); });
   cluster = std::make_unique<cli::ClusterCommands>(app, [this](CLI::App& verb) { add_target_flags(verb, cluster_to); });
   add_fsck_verb();
+  elect = std::make_unique<cli::ElectCommand>(app, [this](CLI::App& verb) { add_target_flags(verb, elect_to); });
   add_backup_verbs();
   add_log_verbs();
   completion = app.add_subcommand("completion", "Print the completion script of a shell.");
@@ -225,13 +232,17 @@ CommandLine::CommandLine() {
 }
 
 void CommandLine::add_config_verbs() {
-  CLI::App* config = app.add_subcommand("config", "Check settings, or print the default file.");
-  config->require_subcommand(1);
-  config_check = config->add_subcommand(
+  CLI::App* config_verb =
+      app.add_subcommand("config", "Check settings, print the default file, or change settings of running servers.");
+  config_verb->require_subcommand(1);
+  config = std::make_unique<cli::ConfigCommands>(*config_verb,
+                                                 [this](CLI::App& verb) { add_target_flags(verb, config_to); });
+  config_check = config_verb->add_subcommand(
       "check", "Say whether a server would start with these settings; errors name file, line and key.");
   add_setting_flags(*config_check, check_flags);
-  config_default = config->add_subcommand("default", "Print a file with every setting, its default and what it does.");
-  config_docs = config->add_subcommand("docs", "Print the settings as tables in Markdown.");
+  config_default =
+      config_verb->add_subcommand("default", "Print a file with every setting, its default and what it does.");
+  config_docs = config_verb->add_subcommand("docs", "Print the settings as tables in Markdown.");
 }
 
 void CommandLine::add_backup_verbs() {
@@ -301,6 +312,13 @@ int CommandLine::run() {
     if (!take_password(cluster_to)) return cli::kExitUsage;
     cluster_to.target.address = cluster->address();
     return cluster->run(cluster_to.target);
+  if (config->is_asked()) {
+    if (!take_password(config_to)) return cli::kExitUsage;
+    return config->run(config_to.target);
+  }
+  if (elect->is_asked()) {
+    if (!take_password(elect_to)) return cli::kExitUsage;
+    return elect->run(elect_to.target);
   }
   if (const std::optional<int> code = blob->run()) return *code;
   std::string text;
