@@ -312,6 +312,7 @@ int CommandLine::run() {
     if (!take_password(cluster_to)) return cli::kExitUsage;
     cluster_to.target.address = cluster->address();
     return cluster->run(cluster_to.target);
+  }
   if (config->is_asked()) {
     if (!take_password(config_to)) return cli::kExitUsage;
     return config->run(config_to.target);
