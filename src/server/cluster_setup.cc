@@ -326,6 +326,14 @@ Task<void> ClusterPart::stop() {
   if (mesh_ != nullptr) co_await mesh_->stop();
 }
 
+Status ClusterPart::reload_certificates() {
+  for (net::TlsContext* context : {tls_server_.get(), tls_client_.get()}) {
+    if (context == nullptr) continue;
+    if (Status reloaded = context->reload(env_.disk()); !reloaded.ok()) return reloaded;
+  }
+  return {};
+}
+
 std::string ClusterPart::why_not_ready() const {
   const std::shared_ptr<const shard::ClusterMap> map = service_->view().map();
   if (map->shards.empty()) return "the cluster's state is not known here yet";

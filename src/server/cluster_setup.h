@@ -78,6 +78,8 @@ class ClusterPart {
   Task<void> stop_affairs();
   Task<void> stop();
 
+  // Reads certificates and keys again; new connections use them.
+  Status reload_certificates();
   // Some shard has no leader that is known here; empty: all have.
   [[nodiscard]] std::string why_not_ready() const;
   [[nodiscard]] cluster::Service& service() { return *service_; }

@@ -168,7 +168,7 @@ Status Node::reload_certificates() {
     if (context == nullptr) continue;
     if (Status reloaded = context->reload(env_.disk()); !reloaded.ok()) return reloaded;
   }
-  return {};
+  return cluster_ == nullptr ? Status() : cluster_->reload_certificates();
 }
 
 Status Node::start_http() {
