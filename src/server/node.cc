@@ -129,8 +129,8 @@ Task<Status> Node::open_folder(resp::KvConfig& config) {
   auto folder = co_await DataFolder::open(env_.disk(), home_, settings.text("data-dir"), wish);
   if (!folder.ok()) co_return forward_error(folder);
   folder_ = std::move(*folder);
-  if (cluster_ != nullptr) cluster_->set_folder(folder_->node());
-  co_return Status();
+  if (cluster_ == nullptr) co_return Status();
+  co_return co_await cluster_->settle(folder_->node());
 }
 
 void Node::give_up_starting() {
@@ -168,7 +168,7 @@ Status Node::reload_certificates() {
     if (context == nullptr) continue;
     if (Status reloaded = context->reload(env_.disk()); !reloaded.ok()) return reloaded;
   }
-  return {};
+  return cluster_ == nullptr ? Status() : cluster_->reload_certificates();
 }
 
 Status Node::start_http() {
