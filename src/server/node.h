@@ -48,6 +48,8 @@ class LoneMember;
 
 namespace keelson::server {
 
+class DynamicConfig;
+
 inline constexpr std::string_view kVersion = "0.1.0";
 
 struct NodeOptions {
@@ -100,6 +102,7 @@ class Node {
   Task<Status> start_s3();
   Status listen_s3();
   Task<Status> start_etcd();
+  void start_config();
   Status listen_etcd();
   Task<std::string> etcd_metrics(env::Reactor& here);
   resp::Host make_host();
@@ -114,6 +117,9 @@ class Node {
   Task<void> answer_put_key(net::http::Exchange& exchange);
   Task<void> answer_change_key(net::http::Exchange& exchange);
   Task<void> answer_remove_key(net::http::Exchange& exchange);
+  Task<void> answer_config(net::http::Exchange& exchange);
+  Task<void> answer_put_config(net::http::Exchange& exchange);
+  Task<void> answer_remove_config(net::http::Exchange& exchange);
 
   env::Env& env_;
   env::Reactor& home_;
@@ -133,6 +139,7 @@ class Node {
   std::unique_ptr<coord::Service> coord_;
   std::unique_ptr<etcd::LoneMember> members_;
   std::unique_ptr<etcd::EtcdService> etcd_;
+  std::unique_ptr<DynamicConfig> config_;
   monitor::Endpoints endpoints_;
   std::unique_ptr<net::http::Server> http_;
 };
