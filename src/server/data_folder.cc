@@ -118,6 +118,7 @@ NodeFile new_node(env::Random& random, const FolderWish& wish) {
   NodeFile node;
   for (char byte : id) node.id += to_hex(static_cast<unsigned char>(byte), 2);
   for (char byte : secret) node.hash_secret = node.hash_secret << 8 | static_cast<unsigned char>(byte);
+  if (wish.hash_secret) node.hash_secret = *wish.hash_secret;
   node.shards = wish.shards;
   node.databases = wish.databases;
   node.services = wish.services;

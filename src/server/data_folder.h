@@ -13,6 +13,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <system_error>
@@ -67,6 +68,8 @@ struct FolderWish {
   // Besides kv, in the order of their shards. One that the folder does not know yet is added behind those it knows; one
   // that it knows keeps the number of shards that it has.
   std::vector<ServiceShards> services;
+  // Of a new folder: the secret of its tables' hash, which is the same on all nodes of a cluster. None: by chance.
+  std::optional<uint64_t> hash_secret;
 };
 
 // An open data folder: locked until destroyed.

@@ -16,6 +16,8 @@
 #include "protocol/etcd/members.h"
 #include "protocol/etcd/service.h"
 #include "server/backup_source.h"
+#include "server/cluster_members.h"
+#include "server/cluster_setup.h"
 #include "server/coord_setup.h"
 #include "server/dynamic_config.h"
 #include "server/kv_metrics.h"
@@ -86,24 +88,54 @@ Task<Status> Node::start() {
   if (!errors.empty()) co_return fail(SettingErrc::kBadValue, errors.front().text());
   if (Status made = make_certificates(); !made.ok()) co_return forward_error(made);
 
+  if (Status fits = check_cluster_folder(env_.disk(), settings); !fits.ok()) co_return forward_error(fits);
+  if (is_clustered(settings)) {
+    // HTTP comes first: by it people say which cluster the node shall belong to, if they have not yet.
+    if (Status started = start_http(); !started.ok()) co_return forward_error(started);
+    cluster_ = std::make_unique<ClusterPart>(env_, settings, options_.cluster_secret, std::string(kVersion), [this] {
+      if (options_.request_stop) options_.request_stop(true);
+    });
+    if (Status entered = co_await cluster_->enter(); !entered.ok()) co_return forward_error(entered);
+  }
+  if (Status opened = co_await open_folder(config); !opened.ok()) co_return forward_error(opened);
+  if (cluster_ == nullptr) {
+    if (Status started = start_http(); !started.ok()) co_return forward_error(started);
+  }
+  config.encodings.hash_secret = folder_->node().hash_secret;
+  if (Status started = co_await start_shards(config); !started.ok()) co_return forward_error(started);
+  if (Status started = co_await start_coord(); !started.ok()) co_return forward_error(started);
+  kv_ = std::make_unique<resp::KvService>(*runtime_, std::move(config), make_host());
+  if (cluster_ != nullptr) {
+    if (Status started = co_await cluster_->start(*runtime_, *coord_); !started.ok()) co_return forward_error(started);
+  }
+  if (Status listening = listen_kv(); !listening.ok()) co_return forward_error(listening);
+  if (Status started = co_await start_s3(); !started.ok()) co_return forward_error(started);
+  if (Status started = co_await start_etcd(); !started.ok()) co_return forward_error(started);
+  if (cluster_ != nullptr) announce_to_cluster();
+  state_ = State::kReady;
+  co_return Status();
+}
+
+Task<Status> Node::open_folder(resp::KvConfig& config) {
+  const Settings& settings = options_.settings;
   FolderWish wish;
   wish.shards = static_cast<uint16_t>(settings.number("kv.shards"));
   wish.is_shards_explicit = settings.origin("kv.shards").kind != Origin::Kind::kDefault;
   wish.databases = config.databases;
   wish.services.push_back({std::string(kBlobName), static_cast<uint16_t>(settings.number("blob.shards"))});
   wish.services.push_back({std::string(kCoordName), kCoordShards});
+  if (cluster_ != nullptr) cluster_->shape(wish);
+  config.databases = wish.databases;
+  config.encodings.databases = wish.databases;
   auto folder = co_await DataFolder::open(env_.disk(), home_, settings.text("data-dir"), wish);
   if (!folder.ok()) co_return forward_error(folder);
   folder_ = std::move(*folder);
-
-  if (Status started = start_http(); !started.ok()) co_return forward_error(started);
-  config.encodings.hash_secret = folder_->node().hash_secret;
-  if (Status started = co_await start_shards(config); !started.ok()) co_return forward_error(started);
-  if (Status started = start_kv(std::move(config)); !started.ok()) co_return forward_error(started);
-  if (Status started = co_await start_s3(); !started.ok()) co_return forward_error(started);
-  if (Status started = co_await start_etcd(); !started.ok()) co_return forward_error(started);
-  state_ = State::kReady;
+  if (cluster_ != nullptr) cluster_->set_folder(folder_->node());
   co_return Status();
+}
+
+void Node::give_up_starting() {
+  if (cluster_ != nullptr) cluster_->give_up();
 }
 
 Status Node::make_certificates() {
@@ -168,8 +200,11 @@ Task<Status> Node::start_shards(const resp::KvConfig& config) {
   kv_service.make_engine = [engine_options](shard::ShardId) { return std::make_unique<kv::KvEngine>(engine_options); };
   shard::ServiceOptions& blob_service = options.services.emplace_back(make_blob_service(options_.settings));
   blob_service.shard_count = folder_->node().shards_of(kBlobName);
+  // Objects are each node's own so far.
+  blob_service.is_replicated = false;
   options.services.push_back(make_coord_service(options_.settings));
   options.services.back().shard_count = folder_->node().shards_of(kCoordName);
+  if (cluster_ != nullptr) options.replication = cluster_->replication(make_cluster_shards(options));
   runtime_ = std::make_unique<shard::Runtime>(env_, std::move(options));
   if (Status started = co_await runtime_->start(); !started.ok()) co_return forward_error(started);
   const shard::RecoveryReport& recovery = runtime_->recovery();
@@ -180,8 +215,15 @@ Task<Status> Node::start_shards(const resp::KvConfig& config) {
   co_return Status();
 }
 
-Status Node::start_kv(resp::KvConfig config) {
-  kv_ = std::make_unique<resp::KvService>(*runtime_, std::move(config), make_host());
+Task<Status> Node::start_coord() {
+  coord::ServiceOptions options = make_coord_options(options_.settings, folder_->node().hash_secret);
+  options.is_alone = cluster_ == nullptr;
+  coord_ = std::make_unique<coord::Service>(*runtime_, runtime_->router(kCoordService), options);
+  if (cluster_ != nullptr) coord_->set_remote_leases(cluster_->service().remote_leases());
+  co_return co_await coord_->start();
+}
+
+Status Node::listen_kv() {
   const auto listen = [this](std::string_view key, net::TlsContext* tls, std::vector<env::Address>& into) -> Status {
     for (const env::Address& at : options_.settings.addresses(key)) {
       if (Status listening = kv_->listen(at, tls); !listening.ok()) return cannot_listen(at, key, listening.error());
@@ -226,11 +268,12 @@ Status Node::listen_s3() {
 
 Task<Status> Node::start_etcd() {
   const Settings& settings = options_.settings;
-  coord_ = std::make_unique<coord::Service>(*runtime_, runtime_->router(kCoordService),
-                                            make_coord_options(settings, folder_->node().hash_secret));
-  if (Status started = co_await coord_->start(); !started.ok()) co_return forward_error(started);
   if (Status good = co_await check_etcd_access(settings, *coord_, home_); !good.ok()) co_return forward_error(good);
-  members_ = std::make_unique<etcd::LoneMember>(lone_facts(folder_->node().id), "default");
+  if (cluster_ != nullptr) {
+    members_ = std::make_unique<ClusterMembers>(cluster_->service(), *runtime_);
+  } else {
+    members_ = std::make_unique<etcd::LoneMember>(lone_facts(folder_->node().id), "default");
+  }
   etcd::EtcdOptions options = make_etcd_options(settings);
   options.metrics_text = [this](env::Reactor& here) { return etcd_metrics(here); };
   etcd_ = std::make_unique<etcd::EtcdService>(env_, *coord_, *members_, std::move(options));
@@ -259,7 +302,8 @@ Status Node::listen_etcd() {
   };
   if (Status done = listen("etcd.listen", nullptr, addresses_.etcd); !done.ok()) return done;
   if (Status done = listen("etcd.tls.listen", etcd_tls_.get(), addresses_.etcd_tls); !done.ok()) return done;
-  members_->set_client_urls(std::move(urls));
+  // Members of a cluster are told by their records.
+  if (cluster_ == nullptr) static_cast<etcd::LoneMember&>(*members_).set_client_urls(std::move(urls));
   return {};
 }
 
@@ -288,6 +332,7 @@ resp::Host Node::make_host() {
   host.data_folder = folder_->path();
   host.version = kVersion;
   host.node_id = folder_->node().id;
+  if (cluster_ != nullptr) host.cluster = &cluster_->service().view();
   const std::vector<env::Address>& kv = options_.settings.addresses("kv.listen");
   if (!kv.empty()) {
     host.port = kv.front().port;
@@ -327,20 +372,23 @@ Task<Status> Node::stop(bool with_checkpoint) {
   state_ = State::kStopping;
   if (etcd_ != nullptr) co_await etcd_->stop();
   if (config_ != nullptr) co_await config_->stop();
-  if (coord_ != nullptr) co_await coord_->stop();
   if (s3_ != nullptr) co_await s3_->stop();
   if (kv_ != nullptr) co_await kv_->stop();
   if (http_ != nullptr) co_await http_->stop();
   if (store_ != nullptr) co_await store_->stop();
+  if (cluster_ != nullptr) co_await cluster_->stop_affairs();
+  if (coord_ != nullptr) co_await coord_->stop();
   Status stopped;
   // Without a kv service the shards have not started, and there is nothing to write down.
   if (kv_ != nullptr) stopped = co_await runtime_->stop(with_checkpoint);
   config_.reset();
+  // Until now other nodes were needed, to take the lead over.
+  if (cluster_ != nullptr) co_await cluster_->stop();
   etcd_.reset();
-  coord_.reset();
   s3_.reset();
   store_.reset();
   kv_.reset();
+  coord_.reset();
   co_return stopped;
 }
 
@@ -383,13 +431,18 @@ void Node::add_endpoints() {
   endpoints_.add({"DELETE", "/admin/s3/keys", Access::kPassword,
                   [this](net::http::Exchange& exchange) { return answer_remove_key(exchange); },
                   "removes the access key of S3 with this id"});
+  add_cluster_endpoints();
 }
 
 std::string Node::why_not_ready() const {
-  if (state_ == State::kStarting) return "the data is being recovered";
+  if (state_ == State::kStarting) {
+    return cluster_ != nullptr && !cluster_->waiting_for().empty() ? cluster_->waiting_for()
+                                                                   : "the data is being recovered";
+  }
   if (state_ == State::kStopping) return "the server is stopping";
   const log::LocalLog* log = runtime_->local_log();
   if (log != nullptr && log->failure() != nullptr) return "writes are refused: " + *log->failure();
+  if (cluster_ != nullptr) return cluster_->why_not_ready();
   return {};
 }
 
@@ -425,6 +478,7 @@ Task<void> Node::answer_metrics(net::http::Exchange& exchange) {
     co_await write_kv_metrics(*kv_, home_, out);
     co_await write_s3_metrics(*s3_, *store_, home_, out);
     write_etcd_metrics(*etcd_, *coord_, out);
+    if (cluster_ != nullptr) co_await cluster_->write_metrics(out);
   }
   (void)co_await exchange.respond(200, monitor::OpenMetrics::kContentType, out.finish());
 }
@@ -470,6 +524,9 @@ std::string Node::ready_line() const {
   add("etcd", addresses_.etcd);
   add("etcd-tls", addresses_.etcd_tls);
   add(http_tls_ != nullptr ? "https" : "http", addresses_.http);
+  if (cluster_ != nullptr) {
+    line.append(" peers ").append(cluster_->mesh().advertised()).append("; ").append(cluster_->text()).append(";");
+  }
   return line.append(" data ").append(folder_->path());
 }
 
@@ -498,6 +555,11 @@ std::string Node::ready_json(uint64_t process_id) const {
   add_addresses("etcd", addresses_.etcd);
   add_addresses("etcd_tls", addresses_.etcd_tls);
   add_addresses("http", addresses_.http);
+  if (cluster_ != nullptr) {
+    add("cluster_listen", cluster_->mesh().advertised());
+    add("cluster", cluster_->service().file().cluster);
+    add("cluster_node", std::to_string(cluster_->service().file().node));
+  }
   add("data_dir", folder_->path());
   add("node_id", folder_->node().id);
   return json.append("}\n");

@@ -35,6 +35,9 @@ class Server;
 namespace keelson::blobstore {
 class Store;
 }
+namespace keelson::coord {
+class Service;
+}
 namespace keelson::s3 {
 class S3Service;
 }
@@ -43,21 +46,23 @@ class Service;
 }
 namespace keelson::etcd {
 class EtcdService;
-class LoneMember;
+class Members;
 }  // namespace keelson::etcd
 
 namespace keelson::server {
 
+class ClusterPart;
 class DynamicConfig;
 
 inline constexpr std::string_view kVersion = "0.1.0";
 
 struct NodeOptions {
   Settings settings;
-  std::string kv_password;    // from the setting or its file
-  std::string http_password;  // likewise; empty: the kv password
-  std::string s3_secret;      // of the root key, likewise; empty: one is made
-  std::string config_file;    // empty: none
+  std::string kv_password;     // from the setting or its file
+  std::string http_password;   // likewise; empty: the kv password
+  std::string s3_secret;       // of the root key, likewise; empty: one is made
+  std::string cluster_secret;  // likewise; empty: none
+  std::string config_file;     // empty: none
   std::string executable;
   // The process around the node; null where there is none.
   std::function<resp::ProcessFigures()> process_figures;
@@ -79,6 +84,8 @@ class Node {
   Task<Status> start();
   // Once, also while start() has failed half-way.
   Task<Status> stop(bool with_checkpoint);
+  // Ends a start() that waits for the node to get a place in a cluster, with an error.
+  void give_up_starting();
   // Reads certificates and keys again; new connections use them.
   Status reload_certificates();
 
@@ -97,8 +104,10 @@ class Node {
 
   Status make_certificates();
   Status start_http();
+  Task<Status> open_folder(resp::KvConfig& config);
   Task<Status> start_shards(const resp::KvConfig& config);
-  Status start_kv(resp::KvConfig config);
+  Task<Status> start_coord();
+  Status listen_kv();
   Task<Status> start_s3();
   Status listen_s3();
   Task<Status> start_etcd();
@@ -120,6 +129,15 @@ class Node {
   Task<void> answer_config(net::http::Exchange& exchange);
   Task<void> answer_put_config(net::http::Exchange& exchange);
   Task<void> answer_remove_config(net::http::Exchange& exchange);
+  void add_cluster_endpoints();
+  Task<void> answer_cluster(net::http::Exchange& exchange);
+  Task<void> answer_cluster_init(net::http::Exchange& exchange);
+  Task<void> answer_cluster_join(net::http::Exchange& exchange);
+  Task<void> answer_cluster_node(net::http::Exchange& exchange);
+  Task<void> answer_cluster_move(net::http::Exchange& exchange);
+  Task<void> answer_cluster_lead(net::http::Exchange& exchange);
+  Task<void> answer_cluster_rebalance(net::http::Exchange& exchange);
+  void announce_to_cluster();
 
   env::Env& env_;
   env::Reactor& home_;
@@ -129,15 +147,16 @@ class Node {
   std::unique_ptr<DataFolder> folder_;
   std::unique_ptr<net::TlsContext> kv_tls_;
   std::unique_ptr<net::TlsContext> http_tls_;
+  std::unique_ptr<ClusterPart> cluster_;  // null: the node is in none
   std::unique_ptr<shard::Runtime> runtime_;
+  std::unique_ptr<coord::Service> coord_;
   std::unique_ptr<resp::KvService> kv_;
   std::unique_ptr<net::TlsContext> s3_tls_;
   s3::RootKey root_key_;
   std::unique_ptr<blobstore::Store> store_;
   std::unique_ptr<s3::S3Service> s3_;
   std::unique_ptr<net::TlsContext> etcd_tls_;
-  std::unique_ptr<coord::Service> coord_;
-  std::unique_ptr<etcd::LoneMember> members_;
+  std::unique_ptr<etcd::Members> members_;
   std::unique_ptr<etcd::EtcdService> etcd_;
   std::unique_ptr<DynamicConfig> config_;
   monitor::Endpoints endpoints_;

@@ -16,6 +16,7 @@
 #include "env/real/process.h"
 #include "env/real/real_env.h"
 #include "monitor/log_lines.h"
+#include "server/cluster_setup.h"
 #include "server/coord_setup.h"
 #include "server/kv_setup.h"
 #include "server/node.h"
@@ -75,6 +76,7 @@ struct Prepared {
   std::string kv_password;
   std::string http_password;
   std::string s3_secret;
+  std::string cluster_secret;
 };
 
 // All errors and warnings go to standard error; false if there is an error.
@@ -86,6 +88,8 @@ bool prepare(const SettingSources& sources, Prepared& prepared) {
     const bool has_kv = read_password(settings, "kv.password", prepared.kv_password, loaded.errors);
     const bool has_http = read_password(settings, "http.password", prepared.http_password, loaded.errors);
     const bool has_s3 = read_password(settings, "s3.secret-access-key", prepared.s3_secret, loaded.errors);
+    const bool has_secret = read_password(settings, "cluster.secret", prepared.cluster_secret, loaded.errors);
+    check_cluster_settings(settings, !has_secret || !prepared.cluster_secret.empty(), loaded.errors);
     if (has_s3) check_s3_settings(settings, !prepared.s3_secret.empty(), loaded.errors);
     check_etcd_settings(settings, loaded.errors);
     // What cannot be read is told already; it counts as set, so that nothing else is told because of it.
@@ -195,8 +199,11 @@ class Service {
     Status started = co_await node_->start();
     if (started.ok()) started = co_await tell_ready();
     if (!started.ok()) {
-      say(started.error().message());
-      exit_code_ = kExitBad;
+      // Told to stop while it waited for something: that is no failure.
+      if (!stop_wanted_) {
+        say(started.error().message());
+        exit_code_ = kExitBad;
+      }
       with_checkpoint_ = false;
       co_await stop();
       co_return;
@@ -253,7 +260,11 @@ class Service {
     with_checkpoint_ = with_checkpoint;
     log_info("server", "stopping", {{"why", why}});
     // Before it has started there is nothing to stop yet: start() looks.
-    if (is_started_) tasks_.spawn(stop());
+    if (is_started_) {
+      tasks_.spawn(stop());
+    } else {
+      node_->give_up_starting();
+    }
   }
 
   Task<void> stop() {
@@ -318,6 +329,7 @@ int serve(ServeOptions options) {
   node.kv_password = std::move(prepared.kv_password);
   node.http_password = std::move(prepared.http_password);
   node.s3_secret = std::move(prepared.s3_secret);
+  node.cluster_secret = std::move(prepared.cluster_secret);
   node.config_file = absolute(options.sources.file_name);
   node.executable = std::move(options.executable);
   const SettingSpec* data_dir = find_setting("data-dir");

@@ -347,6 +347,7 @@ std::vector<SettingError> check_settings(const Settings& settings, const Passwor
   check_pair(settings, "kv.tls.cert", "kv.tls.key", errors);
   check_pair(settings, "kv.tls.key", "kv.tls.cert", errors);
   check_either(settings, "s3.secret-access-key", "s3.secret-access-key-file", errors);
+  check_either(settings, "cluster.secret", "cluster.secret-file", errors);
   check_either(settings, "s3.master-keys", "s3.master-keys-file", errors);
   check_pair(settings, "s3.tls.listen", "s3.tls.cert", errors);
   check_pair(settings, "s3.tls.listen", "s3.tls.key", errors);

@@ -275,6 +275,43 @@ constexpr SettingSpec kTable[] = {
          "Write every changed shard down when the server stops, so that the next start is quick. Nothing is lost "
          "without."),
 
+    // cluster.
+    text("cluster.listen", kAddresses, "", kStatic,
+         "Where the other nodes of the cluster connect: one address. Empty: the node is in no cluster. Addresses other "
+         "than loopback need cluster.tls.cert or cluster.secret-file."),
+    text("cluster.advertise", kText, "", kStatic,
+         "The address under which other nodes reach this one. Empty: cluster.listen."),
+    text("cluster.join", kAddresses, "", kStatic,
+         "Addresses (cluster.listen) of nodes of the cluster that a node without a place in one joins. Not looked at "
+         "once it has joined. `keelson serve --join` for short."),
+    text(
+        "cluster.init", kBool, "no", kStatic,
+        "A node without a place in a cluster founds one. Not looked at once it has. `keelson serve --cluster-init` for "
+        "short; `keelson cluster init` does the same to a node that runs."),
+    text("cluster.name", kText, "", kStatic, "Name of the node, for people. Empty: node-<number>."),
+    text("cluster.zone", kText, "", kStatic,
+         "What fails together with the node (a rack, a data centre). Replicas of a shard are spread over zones."),
+    number(
+        "cluster.replicas", kInteger, "3", 1, 7, "replicas", kStatic,
+        "Replicas of each shard, an odd number: of 3, one may be lost. Decided by the node that founds the cluster."),
+    number("cluster.ping-interval", kDuration, "100ms", 10, 10'000, "", kStatic,
+           "How often a node that says nothing is asked whether it is there."),
+    number("cluster.liveness-timeout", kDuration, "1s", 100, kMinuteMs, "", kStatic,
+           "A node of which nothing was heard for this long counts as unreachable."),
+    number("cluster.replace-after", kDuration, "0", 0, 30 * kDayMs, "", kStatic,
+           "A node that was unreachable for this long loses its replicas to other nodes. 0: never by itself; `keelson "
+           "cluster remove` does it."),
+    text("cluster.secret", kSecret, "", kStatic,
+         "What nodes prove to one another that they know, without TLS. On a command line others can see it: use "
+         "cluster.secret-file there."),
+    text("cluster.secret-file", kPath, "", kStatic,
+         "File that holds the secret, alone on its first line. Instead of cluster.secret."),
+    text("cluster.tls.cert", kPath, "", kStatic,
+         "PEM file with the node's certificate, which must name the address in cluster.advertise, then its chain. With "
+         "it, nodes speak TLS 1.3, and both sides show a certificate."),
+    text("cluster.tls.key", kPath, "", kStatic, "PEM file with the certificate's private key, without a passphrase."),
+    text("cluster.tls.ca", kPath, "", kStatic, "PEM file with the CA that has signed the nodes' certificates."),
+
     // http.
     text("http.listen", kAddresses, "127.0.0.1:8080", kStatic,
          "Where /healthz, /readyz, /metrics and /admin are served. Addresses other than loopback need a password. "

@@ -1,0 +1,21 @@
+// The times and bounds of src/cluster/service.h's parts.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+namespace keelson::cluster {
+
+inline constexpr int64_t kNsPerMs = 1'000'000;
+// Between two looks at the placement while this node leads the system shard.
+inline constexpr int64_t kDriveEveryMs = 500;
+// Between attempts to read or write the system shard while it has no leader.
+inline constexpr int64_t kRetryMs = 200;
+// Of a call to another node about its replicas.
+inline constexpr int64_t kCallTimeoutMs = 2'000;
+// Groups that change at a time: each may have a checkpoint sent to a new replica.
+inline constexpr size_t kMovesMax = 4;
+// Shards whose placement one transaction changes (etcd's own bound of operations is 128).
+inline constexpr size_t kPutsMax = 100;
+
+}  // namespace keelson::cluster

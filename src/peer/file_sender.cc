@@ -1,0 +1,123 @@
+#include "peer/file_sender.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "base/logging.h"
+
+namespace keelson::peer {
+
+struct FileSender::Sending {
+  Sending(env::Reactor& reactor, uint64_t number, Waiting&& from)
+      : file(number), what(std::move(from)), may_go_on(reactor) {}
+  const uint64_t file;
+  Waiting what;
+  uint64_t credited = 0;  // bytes that the receiver has written
+  bool is_over = false;   // kFileDone has come
+  bool has_arrived = false;
+  Wakeup may_go_on;
+};
+
+FileSender::FileSender(env::Disk& disk, env::Reactor& reactor, NodeCounts& counts)
+    : disk_(disk), reactor_(reactor), counts_(counts) {}
+
+FileSender::~FileSender() { stop(); }
+
+void FileSender::tell(FileDone done, bool has_arrived) {
+  (has_arrived ? counts_.files_sent : counts_.files_failed).add();
+  reactor_.post([done = std::move(done), has_arrived] { done(has_arrived); });
+}
+
+void FileSender::add(uint16_t group, std::string message, std::string path, FileDone done) {
+  if (wire_ == nullptr || waiting_.size() >= kFilesWaitingMax) {
+    tell(std::move(done), false);
+    return;
+  }
+  waiting_.push_back({group, std::move(message), std::move(path), std::move(done)});
+  start_next();
+}
+
+void FileSender::start(Wire& wire) {
+  wire_ = &wire;
+  tasks_ = std::make_unique<env::TaskScope>(reactor_);
+}
+
+void FileSender::stop() {
+  tasks_.reset();
+  wire_ = nullptr;
+  for (auto& [number, file] : sending_) tell(std::move(file->what.done), false);
+  sending_.clear();
+  for (Waiting& file : waiting_) tell(std::move(file.done), false);
+  waiting_.clear();
+}
+
+void FileSender::drained() {
+  for (auto& [number, file] : sending_) file->may_go_on.set();
+}
+
+void FileSender::start_next() {
+  while (!waiting_.empty() && sending_.size() < kFilesSendingMax) {
+    const uint64_t number = next_file_++;
+    auto made = std::make_unique<Sending>(reactor_, number, std::move(waiting_.front()));
+    waiting_.pop_front();
+    Sending& file = *made;
+    sending_.emplace(number, std::move(made));
+    tasks_->spawn(send(file));
+  }
+}
+
+Task<void> FileSender::send(Sending& file) {
+  const Status sent = co_await send_bytes(file);
+  if (!sent.ok()) {
+    log_warn("peer", "a file cannot be sent to another node",
+             {{"file", file.what.path}, {"why", sent.error().message()}});
+    wire_->append_body(FrameType::kFileAbort, 0, FileNote{.file = file.file});
+  }
+  tell(std::move(file.what.done), sent.ok() && file.has_arrived);
+  sending_.erase(file.file);
+  start_next();
+}
+
+Task<Status> FileSender::send_bytes(Sending& file) {
+  Result<std::unique_ptr<env::File>> opened = disk_.open(file.what.path, env::OpenMode::kRead);
+  if (!opened.ok()) co_return forward_error(opened);
+  const Result<uint64_t> size = (*opened)->size();
+  if (!size.ok()) co_return std::unexpected<Error>(size.error());
+  const FileBegin begin{.file = file.file, .size_bytes = *size, .message = file.what.message};
+  wire_->append_body(FrameType::kFileBegin, file.what.group, begin);
+  uint64_t offset = 0;
+  while (offset < *size && !file.is_over) {
+    // Messages go first: a chunk joins the queue only when it is all but empty.
+    if (offset - file.credited >= kFileWindowBytes || wire_->queued_bytes() >= kFileChunkBytes) {
+      co_await file.may_go_on.wait();
+      continue;
+    }
+    const size_t wanted = static_cast<size_t>(std::min<uint64_t>(kFileChunkBytes, *size - offset));
+    Result<env::Fetched> fetched = co_await (*opened)->fetch(offset, wanted, reactor_);
+    if (!fetched.ok()) co_return forward_error(fetched);
+    if (fetched->count != wanted) co_return fail(env::DiskErrc::kIo, "the file has become shorter");
+    const FileChunk chunk{.file = file.file, .offset = offset, .bytes = {fetched->bytes.get(), fetched->count}};
+    wire_->append_body(FrameType::kFileChunk, file.what.group, chunk);
+    offset += wanted;
+  }
+  while (!file.is_over) co_await file.may_go_on.wait();
+  co_return Status();
+}
+
+bool FileSender::handle(const Frame& frame) {
+  FileNote note;
+  if (!note.read(frame.body)) return false;
+  const auto found = sending_.find(note.file);
+  if (found == sending_.end()) return true;  // aborted meanwhile
+  Sending& file = *found->second;
+  if (frame.type == FrameType::kFileCredit) {
+    file.credited = std::max(file.credited, note.number);
+  } else {
+    file.is_over = true;
+    file.has_arrived = note.number == 1;
+  }
+  file.may_go_on.set();
+  return true;
+}
+
+}  // namespace keelson::peer
