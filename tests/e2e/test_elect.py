@@ -7,7 +7,7 @@ import time
 import pytest
 
 from etcd_api import Api
-from etcd_server import again, coord_server, etcdctl, etcdctl_ok, not_redis, Etcd, Coord
+from etcd_server import Coord, Etcd, coord_server, etcdctl_ok, not_redis
 from node import BINARY, PATIENCE_S, Process, wait_until
 from test_etcdctl import Running
 
