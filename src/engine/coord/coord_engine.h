@@ -4,7 +4,7 @@
 // malformed, are answered with kInvalid.
 //
 // Removal of what compaction has made unreadable goes on in small steps: some with each command, and by tidy_up(). No
-// answer, hash or checkpoint shows how far it has come, so that replicas may differ in it.
+// answer or hash shows how far it has come (but where the pages of a Scan end), so that replicas may differ in it.
 #pragma once
 
 #include <cstddef>

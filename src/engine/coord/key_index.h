@@ -56,6 +56,7 @@ class KeyIndex {
 
   [[nodiscard]] uint64_t size() const { return size_; }
   [[nodiscard]] uint64_t present() const { return present_; }
+  // Of memory, about.
   [[nodiscard]] size_t bytes_used() const;
 
  private:
