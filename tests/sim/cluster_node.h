@@ -8,10 +8,9 @@
 #include <vector>
 
 #include "env/env.h"
-#include "peer/mesh.h"
 #include "protocol/resp/service.h"
-#include "raft/messenger.h"
 #include "shard/runtime.h"
+#include "tests/sim/cluster_peers.h"
 #include "tests/sim/cluster_run.h"
 
 namespace keelson::sim_test {
@@ -38,9 +37,6 @@ class ClusterNode final : public ClusterProgram, private shard::GroupListener {
   void stir(uint64_t chance) override;
 
  private:
-  class Messenger;
-  class Receiver;
-
   Task<void> start();
   [[nodiscard]] shard::RuntimeOptions runtime_options();
   Status start_service();
@@ -59,9 +55,7 @@ class ClusterNode final : public ClusterProgram, private shard::GroupListener {
   bool is_serving_ = false;
   std::string failure_;
   std::unique_ptr<engine::ReplySink> unheard_;
-  std::unique_ptr<peer::Mesh> mesh_;
-  std::vector<std::unique_ptr<raft::Messenger>> messengers_;
-  std::vector<std::unique_ptr<peer::Receiver>> receivers_;
+  std::unique_ptr<ClusterPeers> peers_;
   std::unique_ptr<shard::Runtime> runtime_;
   std::unique_ptr<resp::KvService> service_;
   env::TaskScope tasks_;

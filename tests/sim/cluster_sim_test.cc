@@ -113,9 +113,7 @@ TEST(ClusterOfOneFinds, SkippedSync) {
 ClusterNodeOptions usual_node(unsigned index, unsigned nodes) {
   ClusterNodeOptions node;
   node.index = index;
-  for (unsigned i = 0; i < nodes; ++i) {
-    node.peers.push_back({.host = "10.0.0." + std::to_string(i + 1), .port = 7000, .unix_path = {}});
-  }
+  node.peers = peer_addresses(nodes);
   node.log.segment_bytes = 64 << 10;
   node.checkpoint.log_bytes_min = 96 << 10;
   node.member.kept_entries_max = 40;
