@@ -166,7 +166,7 @@ def sim(log: Log, folder: Path, seeds: int, limit_s: int) -> Counts:
 
 
 def prepare_clients(log: Log) -> bool:
-    """The tests' clients: a venv with redis-py and pytest, and ioredis, under build/."""
+    """The tests' clients: a venv with redis-py and pytest, npm's packages, and etcd to compare with, under build/."""
     wanted = (ROOT / "tests" / "e2e" / "requirements.txt").read_text()
     stamp = VENV / "requirements.txt"
     if not stamp.exists() or stamp.read_text() != wanted:
@@ -185,7 +185,7 @@ def prepare_clients(log: Log) -> bool:
         (folder / "package.json").write_text(package)
         if log.command(["npm", "install", "--no-audit", "--no-fund", "--loglevel=error"], 300, cwd=folder) != 0:
             return False
-    return True
+    return log.command([ROOT / "tools" / "get_etcd.sh"], 120) == 0
 
 
 def pytest(log: Log, what: list[str], binary: Path, limit_s: int, env=None) -> Counts:
@@ -251,7 +251,7 @@ def steps() -> list[Step]:
         Step("build", "build/release: the program and the tests", lambda log: build(log, "release", ["all"])),
         Step("unit", "unit tests", lambda log: ctest(log, RELEASE, ["-R", "^unit_"], 900), ["build"]),
         Step("sim", f"simulation, {SIM_SEEDS} seeds of each kind of life: seven of kv, five of blobs", lambda log: sim(log, RELEASE, SIM_SEEDS, 900), ["build"]),
-        Step("docs", "docs/kv.md and docs/blob.md tell what the server does", docs, ["build"]),
+        Step("docs", "docs/kv.md, docs/blob.md and docs/coord.md tell what the server does", docs, ["build"]),
         Step("e2e", "real clients against the real program", lambda log: pytest(log, [e2e], RELEASE / "keelson", 1500),
              ["build"]),
         Step("build-asan", "build/fuzz: address and undefined-behaviour sanitizers, fuzz targets",
@@ -278,9 +278,10 @@ TSAN_TESTS = "^unit_(env_real|shard|log|monitor)$"
 
 def docs(log: Log) -> Counts:
     counts = Counts()
-    for name in ("kv_docs", "s3_docs"):
+    for name in ("kv_docs", "s3_docs", "etcd_docs"):
         argv = [sys.executable, ROOT / "tools" / f"{name}.py", "--check", RELEASE / "tools" / name]
         counts.add(one(log.command(argv, 60)))
+    counts.add(one(log.command([sys.executable, ROOT / "tools" / "coord_docs.py", "--check"], 60)))
     return counts
 
 

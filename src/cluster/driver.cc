@@ -68,7 +68,8 @@ Task<Status> Service::plan(const Seen& seen) {
         options_.replace_after_ms != 0 && now_ns - since_ns >= options_.replace_after_ms * kNsPerMs;
     if (node.state == NodeState::kActive && !is_given_up) wish.seats.push_back({id, node.zone, is_reachable});
   }
-  KeyChange change;
+  // What this node has not seen yet wins: another one may have led meanwhile.
+  KeyChange change{.unchanged = {}, .seen = state_.revision, .puts = {}};
   for (auto& [shard, nodes] : place(wish)) {
     if (nodes.empty() || nodes == wanted(shard) || change.puts.size() == kPutsMax) continue;
     log_info("cluster", "a shard's replicas get other places",
@@ -140,7 +141,10 @@ Task<void> Service::drive_once() {
     if (moving == kMovesMax) break;
     if (co_await take_step(seen, shard)) ++moving;
   }
-  if (moving != 0) co_return;
+  if (moving != 0) {
+    drive_timer_.arm_after(kMovingEveryMs * kNsPerMs);
+    co_return;
+  }
   if (const std::optional<LeadMove> move = next_lead_move(seen.leaders, seen.reachable)) {
     (void)co_await ask(move->from, CallMethod::kTransferLead, {.shard = move->shard, .node = move->to});
   }

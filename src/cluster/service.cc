@@ -21,7 +21,7 @@ Service::Service(env::Env& env, peer::Mesh& mesh, ServiceOptions options)
                      drive_timer_.arm_after(kDriveEveryMs * kNsPerMs);
                      drive_soon();
                      show_soon();
-                     if (!is_asking_leaders_ && runtime_ != nullptr) tasks_->spawn(ask_leaders());
+                     if (!is_looking_around_ && runtime_ != nullptr) tasks_->spawn(look_around());
                    }),
       announce_timer_(home_, [this] { tasks_->spawn(keep_announced()); }),
       tasks_(std::make_unique<env::TaskScope>(home_)) {
@@ -184,7 +184,7 @@ Task<Status> Service::found() {
   self.peer = mesh_.advertised();
   self.revision = file_.boots;
   self.version = options_.version;
-  KeyChange change{.unchanged = {{std::string(kNextNodeKey), 0}}, .puts = {}};
+  KeyChange change{.unchanged = {{std::string(kNextNodeKey), 0}}, .seen = 0, .puts = {}};
   change.puts.emplace_back(kSettingsKey, format_settings(options_.settings));
   change.puts.emplace_back(kNextNodeKey, std::to_string(file_.node + 1));
   change.puts.emplace_back(node_key(self.id), format_node(self));
@@ -217,7 +217,8 @@ Task<Status> Service::announce_once() {
   wanted.http = served_at_->http;
   wanted.version = options_.version;
   if (format_node(wanted) == stored->value) co_return Status();
-  KeyChange change{.unchanged = {{stored->key, stored->mod_revision}}, .puts = {{stored->key, format_node(wanted)}}};
+  KeyChange change{
+      .unchanged = {{stored->key, stored->mod_revision}}, .seen = 0, .puts = {{stored->key, format_node(wanted)}}};
   Result<bool> done = co_await store_->change(std::move(change));
   if (!done.ok()) co_return forward_error(done);
   if (!*done) co_return fail(ClusterErrc::kFailed, "somebody else has changed this node's record meanwhile");
@@ -246,13 +247,15 @@ void Service::show() {
       {.here = file_.node, .state = state_, .slot_shards = shards_.slots, .leaders = leaders, .reachable = reachable}));
 }
 
-// Of shards whose leader no replica here knows.
-Task<void> Service::ask_leaders() {
-  is_asking_leaders_ = true;
+// The system shard's term, and the leaders of shards of which no replica here knows one.
+Task<void> Service::look_around() {
+  is_looking_around_ = true;
+  const std::optional<raft::MemberStatus> system = co_await runtime_->group_status(home_, shards_.system);
+  if (system) system_term_.store(system->term, std::memory_order_relaxed);
   const bool is_needed = std::any_of(shards_.slots.begin(), shards_.slots.end(),
                                      [&](ShardId shard) { return leaders_->leader_of(shard) == 0; });
   if (is_needed) leaders_elsewhere_ = co_await leaders_told();
-  is_asking_leaders_ = false;
+  is_looking_around_ = false;
 }
 
 Task<Status> Service::set_node_state(NodeId node, NodeState state) {
@@ -276,7 +279,8 @@ Task<Status> Service::set_node_state(NodeId node, NodeState state) {
     if (Status safe = co_await check_removal(node); !safe.ok()) co_return forward_error(safe);
   }
   record->state = state;
-  KeyChange change{.unchanged = {{stored->key, stored->mod_revision}}, .puts = {{stored->key, format_node(*record)}}};
+  KeyChange change{
+      .unchanged = {{stored->key, stored->mod_revision}}, .seen = 0, .puts = {{stored->key, format_node(*record)}}};
   Result<bool> done = co_await store_->change(std::move(change));
   if (!done.ok()) co_return forward_error(done);
   if (!*done) co_return fail(ClusterErrc::kFailed, "the node's record has changed meanwhile; try again");
@@ -306,7 +310,8 @@ Task<Status> Service::move_replica(ShardId shard, NodeId from, NodeId to) {
   }
   *place = to;
   std::sort(nodes->begin(), nodes->end());
-  KeyChange change{.unchanged = {{stored->key, stored->mod_revision}}, .puts = {{stored->key, format_ids(*nodes)}}};
+  KeyChange change{
+      .unchanged = {{stored->key, stored->mod_revision}}, .seen = 0, .puts = {{stored->key, format_ids(*nodes)}}};
   Result<bool> done = co_await store_->change(std::move(change));
   if (!done.ok()) co_return forward_error(done);
   if (!*done) co_return fail(ClusterErrc::kFailed, "the shard's placement has changed meanwhile; try again");

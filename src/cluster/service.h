@@ -17,6 +17,7 @@
 // Reactor 0, but for what says otherwise.
 #pragma once
 
+#include <atomic>
 #include <cstdint>
 #include <functional>
 #include <map>
@@ -128,6 +129,9 @@ class Service {
 
   // As last seen.
   [[nodiscard]] const ClusterState& state() const { return state_; }
+  [[nodiscard]] ShardId system_shard() const { return shards_.system; }
+  // Of the system shard's group, half a second old at most. Any thread.
+  [[nodiscard]] uint64_t system_term() const { return system_term_.load(std::memory_order_relaxed); }
   // What protocols tell their clients. Any thread; lives as long as this.
   [[nodiscard]] const shard::ClusterView& view() const { return view_; }
 
@@ -137,7 +141,7 @@ class Service {
   // service.cc
   void show_soon();
   void show();
-  Task<void> ask_leaders();
+  Task<void> look_around();
   Task<std::map<ShardId, NodeId>> leaders_told();
   Task<void> watch();
   Task<bool> reload();
@@ -190,7 +194,8 @@ class Service {
   View view_;
   std::map<ShardId, NodeId> leaders_elsewhere_;  // of shards that have no replica here
   bool is_view_wanted_ = false;
-  bool is_asking_leaders_ = false;
+  std::atomic<uint64_t> system_term_{0};
+  bool is_looking_around_ = false;
   std::unique_ptr<coord::WatchStream> watching_;
   std::optional<ServedAt> served_at_;
   bool is_announced_ = false;

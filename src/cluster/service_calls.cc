@@ -92,7 +92,7 @@ Task<Result<NodeId>> Service::enrol(JoinRequest request) {
   node.zone = request.zone;
   node.peer = request.peer;
   node.fields.set("token", request.token);
-  KeyChange change{.unchanged = {{std::string(kNextNodeKey), next_revision}}, .puts = {}};
+  KeyChange change{.unchanged = {{std::string(kNextNodeKey), next_revision}}, .seen = 0, .puts = {}};
   change.puts.emplace_back(kNextNodeKey, std::to_string(node.id + 1));
   change.puts.emplace_back(node_key(node.id), format_node(node));
   Result<bool> done = co_await store_->change(std::move(change));
@@ -105,7 +105,10 @@ Task<std::vector<ReplicaReport>> Service::reports() {
   std::vector<ReplicaReport> reports;
   for (const ShardId shard : shards_.replicated) {
     std::optional<raft::MemberStatus> status = co_await runtime_->group_status(home_, shard);
-    if (status) reports.push_back({.shard = shard, .status = std::move(*status)});
+    if (!status) continue;
+    // A group that sleeps hears of nobody, since nobody has anything to say: all were there when it fell asleep.
+    for (raft::PeerStatus& peer : status->peers) peer.is_active |= status->is_quiet;
+    reports.push_back({.shard = shard, .status = std::move(*status)});
   }
   co_return reports;
 }

@@ -36,9 +36,10 @@ Step bring_in(const GroupWish& wish, const raft::Members& members, const std::se
   for (const std::vector<NodeId>* list : {&wish.voters, &wish.learners}) {
     for (const NodeId node : *list) {
       if (!reachable.contains(node)) continue;
-      // A member whose replica is not there has come back with an empty disk, or was added before it was made.
       if (!holders.contains(node)) {
-        make.nodes.push_back(node);
+        // A voter that has lost its replica has forgotten what it promised: an empty one in its place could break the
+        // group. It is moved away by hand, or its node removed.
+        if (!contains(members.voters, node)) make.nodes.push_back(node);
       } else if (!members.holds(node)) {
         changes.push_back(one(raft::ChangeType::kAddLearner, node));
       }

@@ -68,6 +68,12 @@ Task<Result<bool>> Store::change(KeyChange change) {
         {.target = coord::CompareTarget::kMod, .result = coord::CompareResult::kEqual, .key = key, .number = revision});
   }
   for (const auto& [key, value] : change.puts) {
+    if (change.seen != 0) {
+      txn.compares.push_back({.target = coord::CompareTarget::kMod,
+                              .result = coord::CompareResult::kLess,
+                              .key = key,
+                              .number = change.seen + 1});
+    }
     txn.success.push_back({coord::Put{.caller = kHouse, .key = key, .value = value}});
   }
   auto answered = co_await service_.write(home_, txn, std::make_unique<Collect>());

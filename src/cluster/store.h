@@ -31,6 +31,7 @@ struct StoredKeys {
 // A change that happens if nobody has touched those keys meanwhile.
 struct KeyChange {
   std::vector<std::pair<std::string, int64_t>> unchanged;  // key, mod revision; 0: not there
+  int64_t seen = 0;  // not 0: nor has any of the keys that are put been changed behind this revision of the store
   std::vector<std::pair<std::string, std::string>> puts;
 };
 

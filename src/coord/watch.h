@@ -153,7 +153,7 @@ class WatchStream {
 
   [[nodiscard]] bool has_next() const;
   [[nodiscard]] bool has_room() const;
-  [[nodiscard]] bool is_closed() const;
+  [[nodiscard]] bool is_ending() const;
   void wait_for_next(std::coroutine_handle<> waiter);
   void wait_for_room(std::coroutine_handle<> waiter);
 
@@ -185,7 +185,7 @@ class WatchStream {
     }
     bool await_resume() {
       is_waiting = false;
-      return !stream.is_closed();
+      return !stream.is_ending();
     }
     ~RoomAwaiter() {
       if (is_waiting) stream.wait_for_room({});

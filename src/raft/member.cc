@@ -122,6 +122,7 @@ void Member::Inside::start(const std::vector<NodeId>& voters) {
   if (replay.has_checkpoint()) {
     group_->set_snapshot({base.index, base.term, base.members.view(), {}});
     preludes_[base.index] = base;
+    finished_index_ = base.index;
   }
   replay_.reset();
   state_ = State::kRuns;
@@ -176,6 +177,8 @@ void Member::Inside::halt(std::string why) {
 void Member::Inside::tick() {
   if (state_ != State::kRuns && state_ != State::kInstalls) return;
   ++ticks_;
+  // A checkpoint that was asked for may have failed, or could not be made just then.
+  if (ticks_ % options_.election_ticks == 0) is_checkpoint_asked_ = false;
   const uint64_t bound = 2 * options_.election_ticks;
   if (!reads_.empty() && ticks_ > bound) {
     reads_.fail_before(ticks_ - bound,
@@ -271,7 +274,8 @@ void Member::Inside::reachable_changed(NodeId node, bool is_reachable) {
 MemberErrc Member::Inside::propose_change(std::span<const KrChange> changes) {
   if (state_ == State::kHalted) return MemberErrc::kHalted;
   if (state_ != State::kRuns || !leads()) return MemberErrc::kNotLeader;
-  if (is_in_ready_ || is_full_ || is_change_pending_ || members_.is_joint()) return MemberErrc::kBusy;
+  if (is_in_ready_ || is_full_ || hold_ != Hold::kNone || is_change_pending_ || members_.is_joint())
+    return MemberErrc::kBusy;
   switch (group_->propose_change(changes, {})) {
     case KR_OK:
       is_change_pending_ = true;
@@ -377,6 +381,8 @@ void Member::Inside::checkpoint_finished(uint64_t index) {
   while (places_.size() > 1 && places_[1].first_index <= index + 1) places_.pop_front();
   if (group_) group_->set_snapshot({index, prelude.term, prelude.members.view(), {}});
   preludes_.erase(preludes_.begin(), found);
+  finished_index_ = index;
+  is_checkpoint_asked_ = false;
   schedule();
 }
 

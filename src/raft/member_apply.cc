@@ -196,6 +196,13 @@ void Member::Inside::installed(Status outcome) {
   kept_bytes_ = 0;
   needed_from_ = arrival.position;
   preludes_.clear();
+  Prelude& prelude = preludes_[arrival.index];
+  prelude.index = arrival.index;
+  prelude.term = arrival.term;
+  prelude.members = arrival.members;
+  prelude.position = arrival.position;
+  finished_index_ = arrival.index;
+  is_checkpoint_asked_ = false;
   state_ = State::kRuns;
   group_->persisted(arrival.ready);
   group_->applied(arrival.index);

@@ -125,6 +125,9 @@ class Member::Inside {
   void snapshot_sent(NodeId to, uint64_t index, bool has_arrived);
   void after_work(bool is_done);
   void look_at_leader();
+  [[nodiscard]] uint64_t served_from(NodeId node) const;
+  [[nodiscard]] uint64_t all_served_from() const;
+  void want_checkpoint();
   void drop_entries();
   [[nodiscard]] bool has_room(size_t bytes);
   void halt(std::string why);
@@ -204,6 +207,8 @@ class Member::Inside {
   std::deque<JournalPlace> places_;
   std::deque<Write> writes_;
   std::map<uint64_t, Prelude> preludes_;  // of checkpoints that are being written, and of the last finished
+  uint64_t finished_index_ = 0;           // of the newest finished checkpoint, 0: none
+  bool is_checkpoint_asked_ = false;      // of the host, and none has been finished since
   struct Kept {
     uint64_t index = 0;
     size_t bytes = 0;

@@ -17,8 +17,10 @@ constexpr size_t kRoomSlackBytes = size_t{64} << 10;
 // Entries of one Ready go into records of about this size: far below what the LocalLog takes, and never more than one
 // record of a client beyond it.
 constexpr size_t kRecordBytesAim = size_t{32} << 20;
-// While a peer is being sent a checkpoint, this many times the usual is kept, so that it can go on behind it.
-constexpr uint64_t kKeptFactorForCheckpoints = 8;
+// So many times the usual is kept for members that are behind before a checkpoint is made for them, and before it goes
+// all the same.
+constexpr uint64_t kKeptFactorWanted = 4;
+constexpr uint64_t kKeptFactorMax = 8;
 
 }  // namespace
 
@@ -263,11 +265,15 @@ void Member::Inside::after_work(bool is_done) {
   reads_.confirm(applied_, [&](uint64_t read, bool confirmed) { state.read_confirmed(read, confirmed); });
   const bool is_level = is_done && backlog_.empty() && applied_ == now_.last_index;
   if (hold_ == Hold::kAsked && leads() && (is_level || options_.faults.holds_before_level)) {
-    hold_ = Hold::kLevel;
-    state.hold_ready();
+    if (all_served_from() >= now_.truncated_index) {
+      hold_ = Hold::kLevel;
+      state.hold_ready();
+    } else {
+      want_checkpoint();  // see drop_entries()
+    }
   }
   drop_entries();
-  if (group_->wants_snapshot()) parts_.host.checkpoint_wanted();
+  if (group_->wants_snapshot()) want_checkpoint();
 }
 
 void Member::Inside::look_at_leader() {
@@ -306,17 +312,56 @@ void Member::Inside::look_at_leader() {
   schedule();
 }
 
-// What is stored, applied and more than is kept goes from memory.
+// The last entry that this member, as leader, need not have any more for that one: it has it, or gets a checkpoint.
+uint64_t Member::Inside::served_from(NodeId node) const {
+  const auto progress = group_->progress(node);
+  const uint64_t matched = progress ? progress->matched : 0;
+  const auto finished = preludes_.find(finished_index_);
+  const bool has_checkpoint = finished != preludes_.end() && finished->second.members.holds(node);
+  return std::max(matched, has_checkpoint ? finished_index_ : 0);
+}
+
+// The least of all members.
+uint64_t Member::Inside::all_served_from() const {
+  uint64_t least = UINT64_MAX;
+  for (const std::vector<NodeId>* nodes : {&members_.voters, &members_.voters_outgoing, &members_.learners}) {
+    for (const NodeId node : *nodes) {
+      if (node != options_.node) least = std::min(least, served_from(node));
+    }
+  }
+  return least;
+}
+
+void Member::Inside::want_checkpoint() {
+  if (std::exchange(is_checkpoint_asked_, true)) return;
+  parts_.host.checkpoint_wanted();
+}
+
+// What is stored, applied and more than is kept goes from memory. A leader first sees to it that every member can get
+// what it misses: a checkpoint cannot be made at any time, not while a borrower is ahead of the log; and its record may
+// need just the member that waits for a checkpoint. So with a hold nothing goes either.
 void Member::Inside::drop_entries() {
   const bool is_above = kept_bytes_ > options_.kept_bytes_max || kept_.size() > options_.kept_entries_max;
-  if (!is_above) return;
-  const uint64_t until = std::min(told_applied_, persisted_index_);
+  if (!is_above || hold_ != Hold::kNone) return;
+  const bool is_far_above = kept_bytes_ > options_.kept_bytes_max * kKeptFactorMax ||
+                            kept_.size() > options_.kept_entries_max * kKeptFactorMax;
+  uint64_t until = std::min(told_applied_, persisted_index_);
+  if (is_leader_now() && !is_far_above) {
+    const uint64_t served = all_served_from();
+    if (served < until) {
+      until = served;
+      if (kept_bytes_ > options_.kept_bytes_max * kKeptFactorWanted ||
+          kept_.size() > options_.kept_entries_max * kKeptFactorWanted) {
+        want_checkpoint();
+      }
+    }
+  }
   uint64_t sent = UINT64_MAX;
   for (const auto& [node, index] : snapshots_out_) sent = std::min(sent, index);
+  if (!is_far_above) until = std::min(until, sent);
   uint64_t dropped = 0;
   while (!kept_.empty() && kept_.front().index <= until) {
-    const uint64_t factor = kept_.front().index > sent ? kKeptFactorForCheckpoints : 1;
-    if (kept_bytes_ <= options_.kept_bytes_max * factor && kept_.size() <= options_.kept_entries_max * factor) break;
+    if (kept_bytes_ <= options_.kept_bytes_max && kept_.size() <= options_.kept_entries_max) break;
     dropped = kept_.front().index;
     kept_bytes_ -= kept_.front().bytes;
     kept_.pop_front();

@@ -1,5 +1,7 @@
 #include "server/blob_fsck.h"
 
+#include <algorithm>
+#include <array>
 #include <cstdio>
 #include <limits>
 #include <map>
@@ -13,9 +15,11 @@
 #include "cli/run_env.h"
 #include "engine/blob/answer.h"
 #include "engine/blob/blob_engine.h"
+#include "engine/coord/coord_engine.h"
 #include "engine/kv/reply.h"
 #include "env/disk.h"
 #include "env/reactor.h"
+#include "server/coord_setup.h"
 #include "server/data_folder.h"
 #include "server/kv_setup.h"
 #include "server/overlay_disk.h"
@@ -52,7 +56,11 @@ Result<NodeFile> read_node(env::Disk& disk, const std::string& data_dir) {
   if (!text.ok()) return forward_error(text);
   Result<NodeFile> node = read_node_file(*text, path);
   if (!node.ok()) return forward_error(node);
-  if (node->services.size() > 1 || (node->services.size() == 1 && node->services.front().name != kBlobName)) {
+  constexpr std::array<std::string_view, 2> kKnown = {kBlobName, kCoordName};
+  const std::vector<ServiceShards>& found = node->services;
+  if (found.size() > kKnown.size() ||
+      !std::equal(found.begin(), found.end(), kKnown.begin(),
+                  [](const ServiceShards& service, std::string_view name) { return service.name == name; })) {
     return fail(FolderErrc::kMismatch, path + " names services that this version of Keelson does not know");
   }
   return node;
@@ -76,6 +84,13 @@ shard::RuntimeOptions make_options(const std::string& data_dir, const NodeFile& 
   blob_service.shard_count = node.shards_of(kBlobName);
   blob_service.make_engine = [](shard::ShardId) { return std::make_unique<blob::BlobEngine>(); };
   blob_service.replay_sink = &no_answer;
+  if (node.shards_of(kCoordName) == 0) return options;  // of a server that knew no coordination yet
+  shard::ServiceOptions& coord_service = options.services.emplace_back();
+  coord_service.name = kCoordName;
+  coord_service.engine_version = coord::kCoordEngineVersion;
+  coord_service.shard_count = node.shards_of(kCoordName);
+  coord_service.make_engine = [](shard::ShardId) { return std::make_unique<NoEngine>(); };
+  coord_service.replay_sink = &no_reply;
   return options;
 }
 

@@ -70,7 +70,8 @@ void Node::add_cluster_endpoints() {
 void Node::announce_to_cluster() {
   cluster_->serving_at({.kv = addresses_.kv,
                         .kv_tls = addresses_.kv_tls,
-                        .etcd = {},
+                        .etcd = addresses_.etcd,
+                        .etcd_tls = addresses_.etcd_tls,
                         .http = addresses_.http,
                         .kv_id = folder_->node().id});
 }

@@ -39,10 +39,6 @@ void check_cluster_settings(const Settings& settings, bool has_secret, std::vect
 // The folder belongs to a node of a cluster although the settings know of none, or the other way round: an error.
 [[nodiscard]] Status check_cluster_folder(env::Disk& disk, const Settings& settings);
 
-// The place of coordination among the services of the runtime, and its name.
-inline constexpr size_t kCoordService = 2;
-inline constexpr std::string_view kCoordName = "coord";
-[[nodiscard]] shard::ServiceOptions make_coord_service();
 // Which shards of those services are replicated.
 [[nodiscard]] cluster::Service::Shards make_cluster_shards(const shard::RuntimeOptions& options);
 
@@ -67,13 +63,14 @@ class ClusterPart {
 
   // What the data folder must be made with.
   void shape(FolderWish& wish) const;
-  void set_folder(const NodeFile& node);
+  // The folder is made: from now on it says whose it is.
+  Task<Status> settle(NodeFile node);
   [[nodiscard]] shard::ReplicationOptions replication(cluster::Service::Shards shards) {
     return service_->replication(std::move(shards));
   }
   Task<Status> start(shard::Runtime& runtime, coord::Service& coord);
   struct Served {
-    std::vector<env::Address> kv, kv_tls, etcd, http;
+    std::vector<env::Address> kv, kv_tls, etcd, etcd_tls, http;
     std::string kv_id;
   };
   void serving_at(const Served& served);
@@ -81,6 +78,8 @@ class ClusterPart {
   Task<void> stop_affairs();
   Task<void> stop();
 
+  // Reads certificates and keys again; new connections use them.
+  Status reload_certificates();
   // Some shard has no leader that is known here; empty: all have.
   [[nodiscard]] std::string why_not_ready() const;
   [[nodiscard]] cluster::Service& service() { return *service_; }
@@ -91,9 +90,9 @@ class ClusterPart {
  private:
   Status make_mesh();
   Task<Status> get_place();
-  Task<Status> found_cluster();
+  void found_cluster();
   Task<Status> join_cluster();
-  Task<Status> take_place(cluster::ClusterFile file);
+  void take_place(cluster::ClusterFile file);
   [[nodiscard]] std::string reached_at(const std::vector<env::Address>& listening) const;
 
   env::Env& env_;
@@ -112,6 +111,7 @@ class ClusterPart {
   uint64_t hash_secret_ = 0;
   bool is_founding_wanted_ = false;
   std::vector<env::Address> join_at_;
+  bool is_new_ = false;  // file_ is not saved yet
   bool is_given_up_ = false;
   std::string waiting_for_;
   peer::Wakeup decided_;

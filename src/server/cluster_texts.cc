@@ -64,6 +64,7 @@ std::string trouble_of(const cluster::ClusterFacts& facts, const cluster::ShardF
     if (!facts.reachable.contains(voter)) return "its replica on node " + std::to_string(voter) + " is missing";
   }
   for (const raft::PeerStatus& peer : shard.status->peers) {
+    if (!peer.is_active) return "its replica on node " + std::to_string(peer.node) + " does not follow";
     if (peer.needs_checkpoint) return "node " + std::to_string(peer.node) + " is being brought up to date";
   }
   return {};

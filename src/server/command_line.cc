@@ -10,6 +10,9 @@
 #include "cli/backup.h"
 #include "cli/blob.h"
 #include "cli/blob_keys.h"
+#include "cli/cluster.h"
+#include "cli/config_verbs.h"
+#include "cli/elect_verb.h"
 #include "cli/prompt.h"
 #include "cli/run_env.h"
 #include "env/disk.h"
@@ -167,10 +170,14 @@ int run_prompt(PromptFlags& flags, std::vector<std::string> command) {
 struct CommandLine {
   CLI::App app{"Keelson: keys and values for Redis clients, in one program.", "keelson"};
   SettingFlags serve_flags, check_flags;
-  std::string ready_file, shell, executable;
+  std::string ready_file, shell, executable, join;
+  bool is_founding = false;
   PromptFlags prompt;
   TargetFlags backup_to;
   TargetFlags keys_to;
+  TargetFlags cluster_to;
+  TargetFlags elect_to;
+  TargetFlags config_to;
   cli::BackupOptions backup;
   RestoreOptions restore;
   LogVerbOptions log;
@@ -180,6 +187,9 @@ struct CommandLine {
            *prompt_verb = nullptr, *completion = nullptr, *man = nullptr, *version = nullptr, *blob_fsck = nullptr;
   std::unique_ptr<cli::BlobCommands> blob;
   std::unique_ptr<cli::BlobKeysCommands> blob_keys;
+  std::unique_ptr<cli::ClusterCommands> cluster;
+  std::unique_ptr<cli::ElectCommand> elect;
+  std::unique_ptr<cli::ConfigCommands> config;
 
   CommandLine();
   void add_config_verbs();
@@ -197,6 +207,9 @@ CommandLine::CommandLine() {
   add_setting_flags(*serve_verb, serve_flags);
   serve_verb->add_option("--ready-file", ready_file, "File that tells the ports as JSON, once it serves.")
       ->type_name("FILE");
+  serve_verb->add_option("--join", join, "Join the cluster that these nodes belong to: --cluster.join for short.")
+      ->type_name("ADDRESS");
+  serve_verb->add_flag("--cluster-init", is_founding, "Found a cluster: --cluster.init yes for short.");
   add_config_verbs();
   prompt_verb = app.add_subcommand(
       "cli", "Send commands to a kv server: a prompt, one command, or commands from standard input.");
@@ -204,7 +217,9 @@ CommandLine::CommandLine() {
   blob = std::make_unique<cli::BlobCommands>(app);
   blob_keys = std::make_unique<cli::BlobKeysCommands>(blob->blob(),
                                                       [this](CLI::App& verb) { add_target_flags(verb, keys_to); });
+  cluster = std::make_unique<cli::ClusterCommands>(app, [this](CLI::App& verb) { add_target_flags(verb, cluster_to); });
   add_fsck_verb();
+  elect = std::make_unique<cli::ElectCommand>(app, [this](CLI::App& verb) { add_target_flags(verb, elect_to); });
   add_backup_verbs();
   add_log_verbs();
   completion = app.add_subcommand("completion", "Print the completion script of a shell.");
@@ -217,13 +232,17 @@ CommandLine::CommandLine() {
 }
 
 void CommandLine::add_config_verbs() {
-  CLI::App* config = app.add_subcommand("config", "Check settings, or print the default file.");
-  config->require_subcommand(1);
-  config_check = config->add_subcommand(
+  CLI::App* config_verb =
+      app.add_subcommand("config", "Check settings, print the default file, or change settings of running servers.");
+  config_verb->require_subcommand(1);
+  config = std::make_unique<cli::ConfigCommands>(*config_verb,
+                                                 [this](CLI::App& verb) { add_target_flags(verb, config_to); });
+  config_check = config_verb->add_subcommand(
       "check", "Say whether a server would start with these settings; errors name file, line and key.");
   add_setting_flags(*config_check, check_flags);
-  config_default = config->add_subcommand("default", "Print a file with every setting, its default and what it does.");
-  config_docs = config->add_subcommand("docs", "Print the settings as tables in Markdown.");
+  config_default =
+      config_verb->add_subcommand("default", "Print a file with every setting, its default and what it does.");
+  config_docs = config_verb->add_subcommand("docs", "Print the settings as tables in Markdown.");
 }
 
 void CommandLine::add_backup_verbs() {
@@ -265,8 +284,12 @@ void CommandLine::add_fsck_verb() {
 
 int CommandLine::run() {
   SettingSources sources;
-  if (*serve_verb)
-    return gather(serve_flags, sources) ? serve({std::move(sources), ready_file, executable}) : cli::kExitUsage;
+  if (*serve_verb) {
+    if (!gather(serve_flags, sources)) return cli::kExitUsage;
+    if (!join.empty()) sources.flags.emplace_back("cluster.join", join);
+    if (is_founding) sources.flags.emplace_back("cluster.init", "yes");
+    return serve({std::move(sources), ready_file, executable});
+  }
   if (*config_check) return gather(check_flags, sources) ? check_config(sources) : cli::kExitUsage;
   if (*prompt_verb) return run_prompt(prompt, prompt_verb->remaining());
   if (*backup_verb) {
@@ -284,6 +307,19 @@ int CommandLine::run() {
     if (!take_password(keys_to)) return cli::kExitUsage;
     keys_to.target.address = blob_keys->address();
     return blob_keys->run(keys_to.target);
+  }
+  if (cluster->is_asked()) {
+    if (!take_password(cluster_to)) return cli::kExitUsage;
+    cluster_to.target.address = cluster->address();
+    return cluster->run(cluster_to.target);
+  }
+  if (config->is_asked()) {
+    if (!take_password(config_to)) return cli::kExitUsage;
+    return config->run(config_to.target);
+  }
+  if (elect->is_asked()) {
+    if (!take_password(elect_to)) return cli::kExitUsage;
+    return elect->run(elect_to.target);
   }
   if (const std::optional<int> code = blob->run()) return *code;
   std::string text;
@@ -345,7 +381,8 @@ std::string unknown_argument(int argc, char** argv, const std::string& otherwise
     const std::string name = word.substr(0, word.find('='));
     const bool is_setting_verb = std::string(argv[1]) == "serve" || std::string(argv[1]) == "config";
     if (!is_setting_verb || !name.starts_with("--") || name.size() < 3) continue;
-    if (name != "--config" && name != "--ready-file" && name != "--help" && find_setting(name.substr(2)) == nullptr) {
+    if (name != "--config" && name != "--ready-file" && name != "--help" && name != "--join" &&
+        name != "--cluster-init" && find_setting(name.substr(2)) == nullptr) {
       return name + ": " + unknown_setting(name.substr(2));
     }
   }

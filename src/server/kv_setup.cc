@@ -97,6 +97,74 @@ shard::RuntimeOptions make_runtime_options(const Settings& settings) {
   return options;
 }
 
+namespace {
+
+constexpr std::string_view kDurabilityKey = "kv.durability";
+
+// What CONFIG calls the durability, and the value.
+const resp::ConfigParameter& durability_parameter() {
+  const resp::ConfigParameter* row = resp::find_config_parameter("appendfsync");
+  KEELSON_CHECK(row != nullptr && row->set != nullptr && row->apply != nullptr, "CONFIG can change the durability");
+  return *row;
+}
+
+// As CONFIG SET takes it.
+struct Change {
+  const resp::ConfigParameter* row = nullptr;
+  std::string value;
+};
+
+Result<Change> change_of(const SettingSpec& spec, std::string_view text) {
+  const std::optional<Parameter> parameter = parameter_of(spec);
+  const bool is_durability = spec.key == kDurabilityKey;
+  if ((!parameter && !is_durability) || spec.type == SettingType::kSecret) {
+    return fail(SettingErrc::kBadValue, spec.is_dynamic ? "a secret is not kept where everybody can read it"
+                                                        : "it cannot be changed while the server runs");
+  }
+  Result<SettingValue> value = parse_setting(spec, text);
+  if (!value.ok()) return forward_error(value);
+  if (is_durability) {
+    const std::string& word = value->text;
+    return Change{&durability_parameter(), word == "interval" ? "everysec" : word == "never" ? "no" : word};
+  }
+  std::string taken = spec.type == SettingType::kBytes ? std::to_string(value->number) : value->text;
+  if (!parameter->word.empty()) taken = std::string(parameter->word) + " " + taken;
+  return Change{parameter->row, std::move(taken)};
+}
+
+}  // namespace
+
+Status check_live(const SettingSpec& spec, std::string_view text) {
+  Result<Change> change = change_of(spec, text);
+  if (!change.ok()) return forward_error(change);
+  resp::KvConfig config;
+  if (std::optional<std::string> why = change->row->set(config, change->value)) {
+    return fail(SettingErrc::kBadValue, std::move(*why));
+  }
+  return {};
+}
+
+Task<Status> apply_live(resp::KvService& service, const SettingSpec& spec, std::string text) {
+  Result<Change> change = change_of(spec, text);
+  if (!change.ok()) co_return forward_error(change);
+  env::Reactor& home = service.reactor(0);
+  resp::KvConfig config = service.local(0).config;
+  if (std::optional<std::string> why = change->row->set(config, change->value)) {
+    co_return fail(SettingErrc::kBadValue, std::move(*why));
+  }
+  if (change->row->apply != nullptr) {
+    if (Status applied = change->row->apply(service, change->value); !applied.ok()) co_return forward_error(applied);
+  }
+  co_await service.set_config(home, std::move(config));
+  co_return Status();
+}
+
+std::string live_text(resp::KvService& service, const SettingSpec& spec) {
+  if (spec.key == kDurabilityKey) return std::string(durability_text(service.host().durability()));
+  const std::optional<Parameter> parameter = parameter_of(spec);
+  return parameter ? shown_value(*parameter, service.local(0).config, service) : std::string();
+}
+
 Pairs changes_since(const resp::KvConfig& in_file, log::Durability durability_in_file, const resp::KvConfig& live,
                     log::Durability durability, const resp::KvService& service) {
   Pairs changes;

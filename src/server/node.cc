@@ -13,8 +13,12 @@
 #include "monitor/runtime_metrics.h"
 #include "net/http/server.h"
 #include "net/tls_stream.h"
+#include "protocol/etcd/members.h"
+#include "protocol/etcd/service.h"
 #include "server/backup_source.h"
+#include "server/cluster_members.h"
 #include "server/cluster_setup.h"
+#include "server/coord_setup.h"
 #include "server/kv_metrics.h"
 #include "server/kv_setup.h"
 #include "server/s3_setup.h"
@@ -38,6 +42,17 @@ net::TlsServerOptions kv_tls_options(const Settings& settings) {
   options.protocol_min = settings.text("kv.tls.protocol-min");
   options.ciphers = settings.text("kv.tls.ciphers");
   options.cipher_suites = settings.text("kv.tls.cipher-suites");
+  return options;
+}
+
+net::TlsServerOptions etcd_tls_options(const Settings& settings) {
+  net::TlsServerOptions options;
+  options.certificate_file = settings.text("etcd.tls.cert");
+  options.key_file = settings.text("etcd.tls.key");
+  options.ca_file = settings.text("etcd.tls.ca");
+  const std::string& clients = settings.text("etcd.tls.auth-clients");
+  if (clients == "optional") options.client_certificate = net::ClientCertificate::kOptional;
+  if (clients == "yes") options.client_certificate = net::ClientCertificate::kRequired;
   return options;
 }
 
@@ -94,6 +109,7 @@ Task<Status> Node::start() {
   }
   if (Status listening = listen_kv(); !listening.ok()) co_return forward_error(listening);
   if (Status started = co_await start_s3(); !started.ok()) co_return forward_error(started);
+  if (Status started = co_await start_etcd(); !started.ok()) co_return forward_error(started);
   if (cluster_ != nullptr) announce_to_cluster();
   state_ = State::kReady;
   co_return Status();
@@ -106,15 +122,15 @@ Task<Status> Node::open_folder(resp::KvConfig& config) {
   wish.is_shards_explicit = settings.origin("kv.shards").kind != Origin::Kind::kDefault;
   wish.databases = config.databases;
   wish.services.push_back({std::string(kBlobName), static_cast<uint16_t>(settings.number("blob.shards"))});
-  wish.services.push_back({std::string(kCoordName), 1});
+  wish.services.push_back({std::string(kCoordName), kCoordShards});
   if (cluster_ != nullptr) cluster_->shape(wish);
   config.databases = wish.databases;
   config.encodings.databases = wish.databases;
   auto folder = co_await DataFolder::open(env_.disk(), home_, settings.text("data-dir"), wish);
   if (!folder.ok()) co_return forward_error(folder);
   folder_ = std::move(*folder);
-  if (cluster_ != nullptr) cluster_->set_folder(folder_->node());
-  co_return Status();
+  if (cluster_ == nullptr) co_return Status();
+  co_return co_await cluster_->settle(folder_->node());
 }
 
 void Node::give_up_starting() {
@@ -138,16 +154,21 @@ Status Node::make_certificates() {
     into = std::move(*made);
     return {};
   };
+  if (!settings.text("etcd.tls.cert").empty()) {
+    auto made = net::TlsContext::server(env_.disk(), etcd_tls_options(settings));
+    if (!made.ok()) return forward_error(made);
+    etcd_tls_ = std::move(*made);
+  }
   if (Status made = make("s3", s3_tls_); !made.ok()) return made;
   return make("http", http_tls_);
 }
 
 Status Node::reload_certificates() {
-  for (net::TlsContext* context : {kv_tls_.get(), s3_tls_.get(), http_tls_.get()}) {
+  for (net::TlsContext* context : {kv_tls_.get(), s3_tls_.get(), etcd_tls_.get(), http_tls_.get()}) {
     if (context == nullptr) continue;
     if (Status reloaded = context->reload(env_.disk()); !reloaded.ok()) return reloaded;
   }
-  return {};
+  return cluster_ == nullptr ? Status() : cluster_->reload_certificates();
 }
 
 Status Node::start_http() {
@@ -180,7 +201,8 @@ Task<Status> Node::start_shards(const resp::KvConfig& config) {
   blob_service.shard_count = folder_->node().shards_of(kBlobName);
   // Objects are each node's own so far.
   blob_service.is_replicated = false;
-  options.services.push_back(make_coord_service());
+  options.services.push_back(make_coord_service(options_.settings));
+  options.services.back().shard_count = folder_->node().shards_of(kCoordName);
   if (cluster_ != nullptr) options.replication = cluster_->replication(make_cluster_shards(options));
   runtime_ = std::make_unique<shard::Runtime>(env_, std::move(options));
   if (Status started = co_await runtime_->start(); !started.ok()) co_return forward_error(started);
@@ -193,9 +215,8 @@ Task<Status> Node::start_shards(const resp::KvConfig& config) {
 }
 
 Task<Status> Node::start_coord() {
-  coord::ServiceOptions options;
+  coord::ServiceOptions options = make_coord_options(options_.settings, folder_->node().hash_secret);
   options.is_alone = cluster_ == nullptr;
-  options.hash_secret = folder_->node().hash_secret;
   coord_ = std::make_unique<coord::Service>(*runtime_, runtime_->router(kCoordService), options);
   if (cluster_ != nullptr) coord_->set_remote_leases(cluster_->service().remote_leases());
   co_return co_await coord_->start();
@@ -242,6 +263,44 @@ Status Node::listen_s3() {
   };
   if (Status done = listen("s3.listen", nullptr, addresses_.s3); !done.ok()) return done;
   return listen("s3.tls.listen", s3_tls_.get(), addresses_.s3_tls);
+}
+
+Task<Status> Node::start_etcd() {
+  const Settings& settings = options_.settings;
+  if (Status good = co_await check_etcd_access(settings, *coord_, home_); !good.ok()) co_return forward_error(good);
+  if (cluster_ != nullptr) {
+    members_ = std::make_unique<ClusterMembers>(cluster_->service(), *runtime_);
+  } else {
+    members_ = std::make_unique<etcd::LoneMember>(lone_facts(folder_->node().id), "default");
+  }
+  etcd::EtcdOptions options = make_etcd_options(settings);
+  options.metrics_text = [this](env::Reactor& here) { return etcd_metrics(here); };
+  etcd_ = std::make_unique<etcd::EtcdService>(env_, *coord_, *members_, std::move(options));
+  co_return listen_etcd();
+}
+
+Status Node::listen_etcd() {
+  std::vector<std::string> urls;
+  const auto listen = [&](std::string_view key, net::TlsContext* tls, std::vector<env::Address>& into) -> Status {
+    for (const env::Address& at : options_.settings.addresses(key)) {
+      if (Status listening = etcd_->listen(at, tls); !listening.ok()) return cannot_listen(at, key, listening.error());
+      into.push_back(etcd_->addresses().back());
+      urls.push_back((tls != nullptr ? "https://" : "http://") + into.back().text());
+    }
+    return {};
+  };
+  if (Status done = listen("etcd.listen", nullptr, addresses_.etcd); !done.ok()) return done;
+  if (Status done = listen("etcd.tls.listen", etcd_tls_.get(), addresses_.etcd_tls); !done.ok()) return done;
+  // Members of a cluster are told by their records.
+  if (cluster_ == nullptr) static_cast<etcd::LoneMember&>(*members_).set_client_urls(std::move(urls));
+  return {};
+}
+
+// What etcd's port shows: of etcd's API and coordination alone, since it asks nobody for a password.
+Task<std::string> Node::etcd_metrics(env::Reactor& /*here*/) {
+  monitor::OpenMetrics out;
+  write_etcd_metrics(*etcd_, *coord_, out);
+  co_return out.finish();
 }
 
 resp::Host Node::make_host() {
@@ -300,6 +359,7 @@ Task<Status> Node::rewrite_config(resp::KvConfig live) {
 
 Task<Status> Node::stop(bool with_checkpoint) {
   state_ = State::kStopping;
+  if (etcd_ != nullptr) co_await etcd_->stop();
   if (s3_ != nullptr) co_await s3_->stop();
   if (kv_ != nullptr) co_await kv_->stop();
   if (http_ != nullptr) co_await http_->stop();
@@ -311,6 +371,7 @@ Task<Status> Node::stop(bool with_checkpoint) {
   if (kv_ != nullptr) stopped = co_await runtime_->stop(with_checkpoint);
   // Until now other nodes were needed, to take the lead over.
   if (cluster_ != nullptr) co_await cluster_->stop();
+  etcd_.reset();
   s3_.reset();
   store_.reset();
   kv_.reset();
@@ -384,13 +445,17 @@ Task<void> Node::answer_metrics(net::http::Exchange& exchange) {
   out.gauge("keelson_memory_used_bytes", "bytes", "Memory that the program holds from its allocator.",
             static_cast<int64_t>(env_.memory_used_bytes()));
   std::vector<monitor::HttpServerMetrics> servers = {{"http", http_->counts()}};
-  if (state_ == State::kReady) servers.push_back({"s3", s3_->http_counts()});
+  if (state_ == State::kReady) {
+    servers.push_back({"s3", s3_->http_counts()});
+    servers.push_back({"etcd", etcd_->http_counts()});
+  }
   monitor::write_http_metrics(servers, out);
   if (options_.process_metrics) options_.process_metrics(out);
   if (state_ == State::kReady) {
     monitor::write_runtime_metrics(*runtime_, out);
     co_await write_kv_metrics(*kv_, home_, out);
     co_await write_s3_metrics(*s3_, *store_, home_, out);
+    write_etcd_metrics(*etcd_, *coord_, out);
     if (cluster_ != nullptr) co_await cluster_->write_metrics(out);
   }
   (void)co_await exchange.respond(200, monitor::OpenMetrics::kContentType, out.finish());
@@ -434,6 +499,8 @@ std::string Node::ready_line() const {
   add("kv-tls", addresses_.kv_tls);
   add("s3", addresses_.s3);
   add("s3-tls", addresses_.s3_tls);
+  add("etcd", addresses_.etcd);
+  add("etcd-tls", addresses_.etcd_tls);
   add(http_tls_ != nullptr ? "https" : "http", addresses_.http);
   if (cluster_ != nullptr) {
     line.append(" peers ").append(cluster_->mesh().advertised()).append("; ").append(cluster_->text()).append(";");
@@ -463,6 +530,8 @@ std::string Node::ready_json(uint64_t process_id) const {
   add_addresses("kv_tls", addresses_.kv_tls);
   add_addresses("s3", addresses_.s3);
   add_addresses("s3_tls", addresses_.s3_tls);
+  add_addresses("etcd", addresses_.etcd);
+  add_addresses("etcd_tls", addresses_.etcd_tls);
   add_addresses("http", addresses_.http);
   if (cluster_ != nullptr) {
     add("cluster_listen", cluster_->mesh().advertised());

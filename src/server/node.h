@@ -41,6 +41,13 @@ class Service;
 namespace keelson::s3 {
 class S3Service;
 }
+namespace keelson::coord {
+class Service;
+}
+namespace keelson::etcd {
+class EtcdService;
+class Members;
+}  // namespace keelson::etcd
 
 namespace keelson::server {
 
@@ -82,7 +89,7 @@ class Node {
   Status reload_certificates();
 
   struct Addresses {
-    std::vector<env::Address> kv, kv_tls, s3, s3_tls, http;
+    std::vector<env::Address> kv, kv_tls, s3, s3_tls, etcd, etcd_tls, http;
   };
   [[nodiscard]] const Addresses& addresses() const { return addresses_; }
   // What start() has to tell: one line for people, one JSON object for programs.
@@ -102,6 +109,9 @@ class Node {
   Status listen_kv();
   Task<Status> start_s3();
   Status listen_s3();
+  Task<Status> start_etcd();
+  Status listen_etcd();
+  Task<std::string> etcd_metrics(env::Reactor& here);
   resp::Host make_host();
   Task<Status> rewrite_config(resp::KvConfig live);
   void add_endpoints();
@@ -140,6 +150,9 @@ class Node {
   s3::RootKey root_key_;
   std::unique_ptr<blobstore::Store> store_;
   std::unique_ptr<s3::S3Service> s3_;
+  std::unique_ptr<net::TlsContext> etcd_tls_;
+  std::unique_ptr<etcd::Members> members_;
+  std::unique_ptr<etcd::EtcdService> etcd_;
   monitor::Endpoints endpoints_;
   std::unique_ptr<net::http::Server> http_;
 };

@@ -17,6 +17,7 @@
 #include "env/real/real_env.h"
 #include "monitor/log_lines.h"
 #include "server/cluster_setup.h"
+#include "server/coord_setup.h"
 #include "server/kv_setup.h"
 #include "server/node.h"
 #include "server/s3_setup.h"
@@ -90,6 +91,7 @@ bool prepare(const SettingSources& sources, Prepared& prepared) {
     const bool has_secret = read_password(settings, "cluster.secret", prepared.cluster_secret, loaded.errors);
     check_cluster_settings(settings, !has_secret || !prepared.cluster_secret.empty(), loaded.errors);
     if (has_s3) check_s3_settings(settings, !prepared.s3_secret.empty(), loaded.errors);
+    check_etcd_settings(settings, loaded.errors);
     // What cannot be read is told already; it counts as set, so that nothing else is told because of it.
     const Passwords passwords{.has_kv = !has_kv || !prepared.kv_password.empty(),
                               .has_http = !has_http || !prepared.http_password.empty()};

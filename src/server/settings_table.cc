@@ -224,6 +224,44 @@ constexpr SettingSpec kTable[] = {
     text("blob.compressed-buckets", kText, "*", kStatic,
          "Buckets that blob.compression is for: names or patterns (logs-*), with commas between."),
 
+    // etcd.
+    text("etcd.listen", kAddresses, "127.0.0.1:2379", kStatic,
+         "Where etcd's clients connect: gRPC and JSON, without TLS. Port 0 picks a free one. Addresses other than "
+         "loopback need authentication to be on (etcdctl auth enable). Empty: none (with etcd.tls.listen)."),
+    choice("etcd.durability", "always", "always|interval|never", kStatic,
+           "When a change of a key or lease is safe from a crash of the machine. \"always\": before it is answered. "
+           "\"interval\": within kv.sync-interval. \"never\": when the operating system gets to it."),
+    number("etcd.max-request-bytes", kBytes, "1536kb", kKiB, 64 * kMiB, "bytes", kStatic,
+           "The largest put or transaction that is taken; larger ones are refused."),
+    number("etcd.max-txn-ops", kInteger, "128", 1, 65'536, "operations", kStatic,
+           "Operations of a transaction; the longest of its three lists counts."),
+    number("etcd.max-connections", kInteger, "10000", 1, 1'000'000, "connections", kStatic,
+           "Connections of etcd's clients at a time; more are answered 503."),
+    number("etcd.max-streams", kInteger, "16384", 16, 1'000'000, "calls", kStatic,
+           "Calls under way at a time on one connection, watches and keep-alives among them; more are refused."),
+    number("etcd.token-ttl", kDuration, "5m", 1000, kDayMs, "", kStatic,
+           "The token of a login ends this long after its last use."),
+    choice("etcd.auto-compaction-mode", "periodic", "periodic|revision", kStatic,
+           "Which history is forgotten by itself. \"periodic\": what is older than etcd.auto-compaction-retention. "
+           "\"revision\": all but the last etcd.auto-compaction-revisions."),
+    number("etcd.auto-compaction-retention", kDuration, "0", 0, 365 * kDayMs, "", kStatic,
+           "How long history is kept. 0: until clients compact it."),
+    number("etcd.auto-compaction-revisions", kInteger, "0", 0, INT64_MAX / 2, "revisions", kStatic,
+           "How many revisions are kept. 0: all, until clients compact them."),
+    number("etcd.watch-progress-interval", kDuration, "10m", 100, kDayMs, "", kStatic,
+           "Watchers that ask for it are told this often that nothing has happened."),
+
+    // etcd: TLS.
+    text("etcd.tls.listen", kAddresses, "", kStatic,
+         "Where etcd's clients connect with TLS. Needs etcd.tls.cert and etcd.tls.key."),
+    text("etcd.tls.cert", kPath, "", kStatic, "PEM file with the server's certificate, then its chain."),
+    text("etcd.tls.key", kPath, "", kStatic, "PEM file with the certificate's private key, without a passphrase."),
+    text("etcd.tls.ca", kPath, "", kStatic,
+         "PEM file with the certificates that client certificates are checked against."),
+    choice("etcd.tls.auth-clients", "no", "no|optional|yes", kStatic,
+           "Whether clients must show a certificate that etcd.tls.ca has signed. \"optional\": one that is shown must "
+           "be good."),
+
     // The log and its checkpoints.
     number("log.segment-size", kBytes, "64mb", kMiB, 4 * kGiB, "bytes", kStatic,
            "Size of a log file. The room is taken ahead."),

@@ -44,11 +44,11 @@ def machine_environment() -> dict:
 class Process:
     """A program that runs until stop() or kill(); its output stands in `log`."""
 
-    def __init__(self, argv, log: Path, env=None):
+    def __init__(self, argv, log: Path, env=None, limit=limit_memory):
         self.log = log
         self._file = open(log, "ab")
         self.popen = subprocess.Popen([str(part) for part in argv], stdin=subprocess.DEVNULL, stdout=self._file,
-                                      stderr=subprocess.STDOUT, env={**machine_environment(), **(env or {})}, preexec_fn=limit_memory)
+                                      stderr=subprocess.STDOUT, env={**machine_environment(), **(env or {})}, preexec_fn=limit)
 
     @property
     def pid(self) -> int:

@@ -13,8 +13,8 @@
 // buffer.
 //
 // A call ends early when its client goes, when its deadline (grpc-timeout) passes, or when the service stops: on_cancel
-// is called once, is_cancelled() is true from then on, and read() fails. send() fails when the client has gone. A method
-// that waits for something else than its client sets on_cancel.
+// is called once, is_cancelled() is true from then on, and read() fails. send() fails when the client has gone. A
+// method that waits for something else than its client sets on_cancel.
 //
 // Belongs to the connection's reactor; lives as long as the method's coroutine.
 #pragma once

@@ -374,8 +374,8 @@ void Http2Exchange::tell_gone() {
 // --- waiting ---------------------------------------------------------------------------------------------------------
 
 std::coroutine_handle<> Http2Exchange::next_waiter() {
-  const bool has_news = !arriving_.empty() || has_request_ended_ || is_gone_ || body_fault_ || has_timed_out_ ||
-                        is_reading_stopped_;
+  const bool has_news =
+      !arriving_.empty() || has_request_ended_ || is_gone_ || body_fault_ || has_timed_out_ || is_reading_stopped_;
   if (body_waiter_ && has_news) return std::exchange(body_waiter_, {});
   if (send_waiter_ && (unframed() == 0 || is_gone_)) return std::exchange(send_waiter_, {});
   return {};

@@ -40,7 +40,7 @@ Task<CallStatus> Asker::identify(coord::Caller& into) {
     co_return CallStatus{};
   }
   const bool is_good = secret->failure().code == coord::CoordErrc::kOk && parts &&
-                       is_sealed_with(*parts, secret->hash()) && co_await is_fresh(parts->issued_ms, now_ms);
+                       is_sealed_with(*parts, secret->password_hash()) && co_await is_fresh(parts->issued_ms, now_ms);
   if (!is_good) co_return status_of(ProtocolErrc::kInvalidAuthToken);
   user_ = parts->user;
   into = {.user = user_, .auth_revision = secret->answer().auth_revision};

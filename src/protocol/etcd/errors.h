@@ -1,4 +1,5 @@
-// How a call fails, in etcd's codes and words (its api/v3rpc/rpctypes/error.go): clients tell errors apart by their text.
+// How a call fails, in etcd's codes and words (its api/v3rpc/rpctypes/error.go): clients tell errors apart by their
+// text.
 #pragma once
 
 #include "coord/errors.h"

@@ -36,8 +36,8 @@ constexpr std::array<OtherPath, 3> kOtherPaths = {{
 
 std::string error_json(const CallStatus& status) {
   const std::string text = quote_json(status.message);
-  return "{\"error\":" + text + ",\"message\":" + text +
-         ",\"code\":" + std::to_string(static_cast<int>(status.code)) + "}";
+  return "{\"error\":" + text + ",\"message\":" + text + ",\"code\":" + std::to_string(static_cast<int>(status.code)) +
+         "}";
 }
 
 // A call that came as JSON. What the client sends is read whole before the call begins: nobody talks both ways in JSON.

@@ -1,4 +1,5 @@
-// What each method of etcd's API does; one member for each row of method_table.def. A handler runs on its call's reactor.
+// What each method of etcd's API does; one member for each row of method_table.def. A handler runs on its call's
+// reactor.
 #pragma once
 
 #include <string>

@@ -23,9 +23,9 @@ Task<Value> run_beside(EtcdService& service, env::Reactor& here, std::move_only_
 }
 
 Task<std::string> hash_beside(EtcdService& service, env::Reactor& here, std::string_view password) {
-  return run_beside<std::string>(
-      service, here,
-      [password = std::string(password), salt = make_salt(here.random())] { return hash_password(password, salt); });
+  return run_beside<std::string>(service, here, [password = std::string(password), salt = make_salt(here.random())] {
+    return hash_password(password, salt);
+  });
 }
 
 template <class Body>
@@ -47,23 +47,23 @@ Task<Reply> look(EtcdService& service, Pipe& pipe, Body body) {
 }  // namespace
 
 Task<Reply> Handlers::Auth_AuthEnable(Pipe& pipe, std::string_view request) {
-  if (const CoordErrc taken = decode_nothing(request); taken != CoordErrc::kOk) co_return refuse(taken);
+  if (const CoordErrc taken = translate_nothing(request); taken != CoordErrc::kOk) co_return refuse(taken);
   co_return co_await change(service_, pipe, coord::AuthEnable{});
 }
 
 Task<Reply> Handlers::Auth_AuthDisable(Pipe& pipe, std::string_view request) {
-  if (const CoordErrc taken = decode_nothing(request); taken != CoordErrc::kOk) co_return refuse(taken);
+  if (const CoordErrc taken = translate_nothing(request); taken != CoordErrc::kOk) co_return refuse(taken);
   co_return co_await change(service_, pipe, coord::AuthDisable{});
 }
 
 Task<Reply> Handlers::Auth_AuthStatus(Pipe& pipe, std::string_view request) {
-  if (const CoordErrc taken = decode_nothing(request); taken != CoordErrc::kOk) co_return refuse(taken);
+  if (const CoordErrc taken = translate_nothing(request); taken != CoordErrc::kOk) co_return refuse(taken);
   co_return co_await look(service_, pipe, coord::AuthStatus{});
 }
 
 Task<Reply> Handlers::Auth_Authenticate(Pipe& pipe, std::string_view request) {
   PasswordAsk wish;
-  if (const CoordErrc taken = decode(request, wish); taken != CoordErrc::kOk) co_return refuse(taken);
+  if (const CoordErrc taken = translate(request, wish); taken != CoordErrc::kOk) co_return refuse(taken);
   env::Reactor& here = pipe.reactor();
   EtcdLocal& local = service_.local(here);
   const coord::UserSecret question{.name = wish.name};
@@ -73,19 +73,17 @@ Task<Reply> Handlers::Auth_Authenticate(Pipe& pipe, std::string_view request) {
   if (code != CoordErrc::kOk && code != CoordErrc::kUserNotFound) co_return Reply{status_of(code), {}};
   // The same work for a user that is not there, so that the time does not tell.
   const bool has_password = code == CoordErrc::kOk && !secret->answer().no_password;
-  std::string hash = has_password ? secret->hash() : hash_password("", "");
+  std::string hash = has_password ? secret->password_hash() : hash_password("", "");
   const bool is_good = co_await run_beside<bool>(
-      service_, here,
-      [password = std::string(wish.password), hash] { return is_password(password, hash); });
+      service_, here, [password = std::string(wish.password), hash] { return is_password(password, hash); });
   if (!is_good || !has_password) {
     local.metrics.failed_logins.add();
     co_return refuse(ProtocolErrc::kAuthFailed);
   }
   const int64_t now_ms = here.clock().wall_ms();
   const std::string token = make_token(wish.name, hash, now_ms, here.random());
-  local.tokens.put(token, {.user = std::string(wish.name),
-                           .auth_revision = secret->answer().auth_revision,
-                           .used_ms = now_ms});
+  local.tokens.put(
+      token, {.user = std::string(wish.name), .auth_revision = secret->answer().auth_revision, .used_ms = now_ms});
   Reply reply;
   WireWriter out(reply.message);
   write_header(out, service_.members().facts(), secret->answer().revision);
@@ -95,81 +93,81 @@ Task<Reply> Handlers::Auth_Authenticate(Pipe& pipe, std::string_view request) {
 
 Task<Reply> Handlers::Auth_UserAdd(Pipe& pipe, std::string_view request) {
   PasswordAsk wish;
-  if (const CoordErrc taken = decode(request, wish); taken != CoordErrc::kOk) co_return refuse(taken);
+  if (const CoordErrc taken = translate(request, wish); taken != CoordErrc::kOk) co_return refuse(taken);
   std::string hash;
   if (!wish.no_password) hash = co_await hash_beside(service_, pipe.reactor(), wish.password);
-  co_return co_await change(
-      service_, pipe, coord::UserAdd{.name = wish.name, .password_hash = hash, .no_password = wish.no_password});
+  co_return co_await change(service_, pipe,
+                            coord::UserAdd{.name = wish.name, .password_hash = hash, .no_password = wish.no_password});
 }
 
 Task<Reply> Handlers::Auth_UserGet(Pipe& pipe, std::string_view request) {
   NamesAsk wish;
-  if (const CoordErrc taken = decode(request, wish); taken != CoordErrc::kOk) co_return refuse(taken);
+  if (const CoordErrc taken = translate(request, wish); taken != CoordErrc::kOk) co_return refuse(taken);
   co_return co_await look(service_, pipe, coord::UserGet{.name = wish.first});
 }
 
 Task<Reply> Handlers::Auth_UserList(Pipe& pipe, std::string_view request) {
-  if (const CoordErrc taken = decode_nothing(request); taken != CoordErrc::kOk) co_return refuse(taken);
+  if (const CoordErrc taken = translate_nothing(request); taken != CoordErrc::kOk) co_return refuse(taken);
   co_return co_await look(service_, pipe, coord::UserList{});
 }
 
 Task<Reply> Handlers::Auth_UserDelete(Pipe& pipe, std::string_view request) {
   NamesAsk wish;
-  if (const CoordErrc taken = decode(request, wish); taken != CoordErrc::kOk) co_return refuse(taken);
+  if (const CoordErrc taken = translate(request, wish); taken != CoordErrc::kOk) co_return refuse(taken);
   co_return co_await change(service_, pipe, coord::UserDelete{.name = wish.first});
 }
 
 Task<Reply> Handlers::Auth_UserChangePassword(Pipe& pipe, std::string_view request) {
   PasswordAsk wish;
-  if (const CoordErrc taken = decode(request, wish); taken != CoordErrc::kOk) co_return refuse(taken);
+  if (const CoordErrc taken = translate(request, wish); taken != CoordErrc::kOk) co_return refuse(taken);
   const std::string hash = co_await hash_beside(service_, pipe.reactor(), wish.password);
   co_return co_await change(service_, pipe, coord::UserChangePassword{.name = wish.name, .password_hash = hash});
 }
 
 Task<Reply> Handlers::Auth_UserGrantRole(Pipe& pipe, std::string_view request) {
   NamesAsk wish;
-  if (const CoordErrc taken = decode(request, wish); taken != CoordErrc::kOk) co_return refuse(taken);
+  if (const CoordErrc taken = translate(request, wish); taken != CoordErrc::kOk) co_return refuse(taken);
   co_return co_await change(service_, pipe, coord::UserGrantRole{.name = wish.first, .role = wish.second});
 }
 
 Task<Reply> Handlers::Auth_UserRevokeRole(Pipe& pipe, std::string_view request) {
   NamesAsk wish;
-  if (const CoordErrc taken = decode(request, wish); taken != CoordErrc::kOk) co_return refuse(taken);
+  if (const CoordErrc taken = translate(request, wish); taken != CoordErrc::kOk) co_return refuse(taken);
   co_return co_await change(service_, pipe, coord::UserRevokeRole{.name = wish.first, .role = wish.second});
 }
 
 Task<Reply> Handlers::Auth_RoleAdd(Pipe& pipe, std::string_view request) {
   NamesAsk wish;
-  if (const CoordErrc taken = decode(request, wish); taken != CoordErrc::kOk) co_return refuse(taken);
+  if (const CoordErrc taken = translate(request, wish); taken != CoordErrc::kOk) co_return refuse(taken);
   co_return co_await change(service_, pipe, coord::RoleAdd{.name = wish.first});
 }
 
 Task<Reply> Handlers::Auth_RoleGet(Pipe& pipe, std::string_view request) {
   NamesAsk wish;
-  if (const CoordErrc taken = decode(request, wish); taken != CoordErrc::kOk) co_return refuse(taken);
+  if (const CoordErrc taken = translate(request, wish); taken != CoordErrc::kOk) co_return refuse(taken);
   co_return co_await look(service_, pipe, coord::RoleGet{.name = wish.first});
 }
 
 Task<Reply> Handlers::Auth_RoleList(Pipe& pipe, std::string_view request) {
-  if (const CoordErrc taken = decode_nothing(request); taken != CoordErrc::kOk) co_return refuse(taken);
+  if (const CoordErrc taken = translate_nothing(request); taken != CoordErrc::kOk) co_return refuse(taken);
   co_return co_await look(service_, pipe, coord::RoleList{});
 }
 
 Task<Reply> Handlers::Auth_RoleDelete(Pipe& pipe, std::string_view request) {
   NamesAsk wish;
-  if (const CoordErrc taken = decode(request, wish); taken != CoordErrc::kOk) co_return refuse(taken);
+  if (const CoordErrc taken = translate(request, wish); taken != CoordErrc::kOk) co_return refuse(taken);
   co_return co_await change(service_, pipe, coord::RoleDelete{.name = wish.first});
 }
 
 Task<Reply> Handlers::Auth_RoleGrantPermission(Pipe& pipe, std::string_view request) {
   coord::RoleGrantPermission grant;
-  if (const CoordErrc taken = decode(request, grant); taken != CoordErrc::kOk) co_return refuse(taken);
+  if (const CoordErrc taken = translate(request, grant); taken != CoordErrc::kOk) co_return refuse(taken);
   co_return co_await change(service_, pipe, grant);
 }
 
 Task<Reply> Handlers::Auth_RoleRevokePermission(Pipe& pipe, std::string_view request) {
   coord::RoleRevokePermission revoke;
-  if (const CoordErrc taken = decode(request, revoke); taken != CoordErrc::kOk) co_return refuse(taken);
+  if (const CoordErrc taken = translate(request, revoke); taken != CoordErrc::kOk) co_return refuse(taken);
   co_return co_await change(service_, pipe, revoke);
 }
 

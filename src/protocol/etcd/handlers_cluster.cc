@@ -47,7 +47,7 @@ Task<Reply> header_reply(Asker& asker) {
 
 Task<Reply> Handlers::Cluster_MemberAdd(Pipe& pipe, std::string_view request) {
   MemberAsk wish;
-  if (const CoordErrc taken = decode(request, MemberAskKind::kAdd, wish); taken != CoordErrc::kOk) {
+  if (const CoordErrc taken = translate(request, MemberAskKind::kAdd, wish); taken != CoordErrc::kOk) {
     co_return refuse(taken);
   }
   Asker asker(service_, pipe);
@@ -58,7 +58,7 @@ Task<Reply> Handlers::Cluster_MemberAdd(Pipe& pipe, std::string_view request) {
 
 Task<Reply> Handlers::Cluster_MemberRemove(Pipe& pipe, std::string_view request) {
   MemberAsk wish;
-  if (const CoordErrc taken = decode(request, MemberAskKind::kId, wish); taken != CoordErrc::kOk) {
+  if (const CoordErrc taken = translate(request, MemberAskKind::kId, wish); taken != CoordErrc::kOk) {
     co_return refuse(taken);
   }
   Asker asker(service_, pipe);
@@ -68,18 +68,18 @@ Task<Reply> Handlers::Cluster_MemberRemove(Pipe& pipe, std::string_view request)
 
 Task<Reply> Handlers::Cluster_MemberUpdate(Pipe& pipe, std::string_view request) {
   MemberAsk wish;
-  if (const CoordErrc taken = decode(request, MemberAskKind::kUpdate, wish); taken != CoordErrc::kOk) {
+  if (const CoordErrc taken = translate(request, MemberAskKind::kUpdate, wish); taken != CoordErrc::kOk) {
     co_return refuse(taken);
   }
   Asker asker(service_, pipe);
   if (CallStatus bad = co_await asker.check_root(); !bad.ok()) co_return Reply{std::move(bad), {}};
-  co_return members_reply(
-      asker, co_await service_.members().update(pipe.reactor(), wish.id, std::move(wish.peer_urls)));
+  co_return members_reply(asker,
+                          co_await service_.members().update(pipe.reactor(), wish.id, std::move(wish.peer_urls)));
 }
 
 Task<Reply> Handlers::Cluster_MemberPromote(Pipe& pipe, std::string_view request) {
   MemberAsk wish;
-  if (const CoordErrc taken = decode(request, MemberAskKind::kId, wish); taken != CoordErrc::kOk) {
+  if (const CoordErrc taken = translate(request, MemberAskKind::kId, wish); taken != CoordErrc::kOk) {
     co_return refuse(taken);
   }
   Asker asker(service_, pipe);
@@ -89,7 +89,7 @@ Task<Reply> Handlers::Cluster_MemberPromote(Pipe& pipe, std::string_view request
 
 Task<Reply> Handlers::Cluster_MemberList(Pipe& pipe, std::string_view request) {
   MemberAsk wish;
-  if (const CoordErrc taken = decode(request, MemberAskKind::kList, wish); taken != CoordErrc::kOk) {
+  if (const CoordErrc taken = translate(request, MemberAskKind::kList, wish); taken != CoordErrc::kOk) {
     co_return refuse(taken);
   }
   Asker asker(service_, pipe);
@@ -98,7 +98,7 @@ Task<Reply> Handlers::Cluster_MemberList(Pipe& pipe, std::string_view request) {
 
 Task<Reply> Handlers::Maintenance_Alarm(Pipe& pipe, std::string_view request) {
   AlarmAsk wish;
-  if (const CoordErrc taken = decode(request, wish); taken != CoordErrc::kOk) co_return refuse(taken);
+  if (const CoordErrc taken = translate(request, wish); taken != CoordErrc::kOk) co_return refuse(taken);
   Asker asker(service_, pipe);
   Asked<PlainAnswer> asked;
   if (wish.action == AlarmAsk::Action::kGet) {
@@ -113,7 +113,7 @@ Task<Reply> Handlers::Maintenance_Alarm(Pipe& pipe, std::string_view request) {
 }
 
 Task<Reply> Handlers::Maintenance_Status(Pipe& pipe, std::string_view request) {
-  if (const CoordErrc taken = decode_nothing(request); taken != CoordErrc::kOk) co_return refuse(taken);
+  if (const CoordErrc taken = translate_nothing(request); taken != CoordErrc::kOk) co_return refuse(taken);
   Asker asker(service_, pipe);
   coord::StoreStatus question;
   auto asked = co_await asker.ask<PlainAnswer>(question, Ask::kSerializable);
@@ -136,7 +136,7 @@ Task<Reply> Handlers::Maintenance_Status(Pipe& pipe, std::string_view request) {
 }
 
 Task<Reply> Handlers::Maintenance_Defragment(Pipe& pipe, std::string_view request) {
-  if (const CoordErrc taken = decode_nothing(request); taken != CoordErrc::kOk) co_return refuse(taken);
+  if (const CoordErrc taken = translate_nothing(request); taken != CoordErrc::kOk) co_return refuse(taken);
   Asker asker(service_, pipe);
   if (CallStatus bad = co_await asker.check_root(); !bad.ok()) co_return Reply{std::move(bad), {}};
   co_return co_await header_reply(asker);
@@ -179,7 +179,7 @@ uint32_t fold(uint64_t hash) { return static_cast<uint32_t>(hash ^ hash >> 32); 
 
 Task<Reply> Handlers::Maintenance_HashKV(Pipe& pipe, std::string_view request) {
   int64_t revision = 0;
-  if (const CoordErrc taken = decode_number(request, revision); taken != CoordErrc::kOk) co_return refuse(taken);
+  if (const CoordErrc taken = translate_number(request, revision); taken != CoordErrc::kOk) co_return refuse(taken);
   Asker asker(service_, pipe);
   if (CallStatus bad = co_await asker.check_root(); !bad.ok()) co_return Reply{std::move(bad), {}};
   KeysHash keys = co_await hash_keys(asker, revision);
@@ -194,7 +194,7 @@ Task<Reply> Handlers::Maintenance_HashKV(Pipe& pipe, std::string_view request) {
 }
 
 Task<Reply> Handlers::Maintenance_Hash(Pipe& pipe, std::string_view request) {
-  if (const CoordErrc taken = decode_nothing(request); taken != CoordErrc::kOk) co_return refuse(taken);
+  if (const CoordErrc taken = translate_nothing(request); taken != CoordErrc::kOk) co_return refuse(taken);
   Asker asker(service_, pipe);
   if (CallStatus bad = co_await asker.check_root(); !bad.ok()) co_return Reply{std::move(bad), {}};
   KeysHash keys = co_await hash_keys(asker, 0);
@@ -211,7 +211,7 @@ Task<Reply> Handlers::Maintenance_Hash(Pipe& pipe, std::string_view request) {
 
 Task<Reply> Handlers::Maintenance_MoveLeader(Pipe& pipe, std::string_view request) {
   int64_t target = 0;
-  if (const CoordErrc taken = decode_number(request, target); taken != CoordErrc::kOk) co_return refuse(taken);
+  if (const CoordErrc taken = translate_number(request, target); taken != CoordErrc::kOk) co_return refuse(taken);
   Asker asker(service_, pipe);
   CallStatus moved = co_await service_.members().move_leader(pipe.reactor(), static_cast<uint64_t>(target));
   if (!moved.ok()) co_return Reply{std::move(moved), {}};

@@ -1,6 +1,6 @@
-// etcd's lock and election services. Both queue up: whoever wants it puts a key under the name, and waits until all keys
-// there that were made before its own are gone. A key goes with its lease. The revision at which the own key was made
-// grows from owner to owner: it is the fencing token.
+// etcd's lock and election services. Both queue up: whoever wants it puts a key under the name, and waits until all
+// keys there that were made before its own are gone. A key goes with its lease. The revision at which the own key was
+// made grows from owner to owner: it is the fencing token.
 #include <coroutine>
 #include <memory>
 #include <string>
@@ -49,9 +49,10 @@ std::string hex(coord::LeaseId lease) {
 // --- watching, until something comes or the call ends ----------------------------------------------------------------
 
 struct Fetch {
-  explicit Fetch(env::Reactor& reactor) : wake(reactor, [this] {
-    if (waiter) std::exchange(waiter, {}).resume();
-  }) {}
+  explicit Fetch(env::Reactor& reactor)
+      : wake(reactor, [this] {
+          if (waiter) std::exchange(waiter, {}).resume();
+        }) {}
   Delivery delivery;
   bool is_done = false;
   std::coroutine_handle<> waiter;
@@ -86,7 +87,11 @@ CallStatus end_of(const Pipe& pipe, const Delivery& delivery) {
 // Until `key` was deleted, looking at what happened from `since` on.
 Task<CallStatus> wait_for_deletion(EtcdService& service, Pipe& pipe, std::string key, Revision since) {
   const auto stream = service.coord().open_watch_stream(pipe.reactor());
-  stream->create({.key = std::move(key), .start_revision = since, .without_puts = true});
+  coord::WatchRequest wish;
+  wish.key = std::move(key);
+  wish.start_revision = since;
+  wish.without_puts = true;
+  stream->create(std::move(wish));
   Delivery delivery;
   while (co_await next_delivery(pipe, *stream, delivery)) {
     if (delivery.kind == DeliveryKind::kEvents) co_return CallStatus{};
@@ -109,8 +114,8 @@ Task<CallStatus> wait_for_turn(EtcdService& service, Pipe& pipe, Asker& asker, c
     auto asked = co_await asker.ask<KvFacts>(before, Ask::kLinearizable);
     if (!asked.ok()) co_return std::move(asked.status);
     if (asked.sink->ranges().front().empty()) co_return CallStatus{};
-    CallStatus waited = co_await wait_for_deletion(service, pipe, asked.sink->ranges().front().front().key,
-                                                   asked.sink->revision() + 1);
+    CallStatus waited =
+        co_await wait_for_deletion(service, pipe, asked.sink->ranges().front().front().key, asked.sink->revision() + 1);
     if (!waited.ok()) co_return waited;
   }
 }
@@ -124,17 +129,24 @@ struct Place {
   Revision made = 0;      // when the key was
   Revision revision = 0;  // of the store
   bool is_new = false;
-  std::string value;      // that the key had
+  std::string value;  // that the key had
 };
+
+Place failed_place(CallStatus why) {
+  Place place;
+  place.status = std::move(why);
+  return place;
+}
 
 // Puts the key of the name and the lease, if it is not there.
 Task<Place> take_place(Asker& asker, std::string_view name, coord::LeaseId lease, std::string_view value) {
-  Place place{.lease = lease};
+  Place place;
+  place.lease = lease;
   if (lease == 0) {
     coord::LeaseGrant grant{.ttl_s = kLeaseTtlS};
     auto granted = co_await asker.ask<KvFacts>(grant, Ask::kWrite);
-    if (!granted.ok()) co_return Place{.status = std::move(granted.status)};
-    place.lease = granted.sink->lease().id;
+    if (!granted.ok()) co_return failed_place(std::move(granted.status));
+    place.lease = granted.sink->granted().id;
   }
   place.key = std::string(name) + "/" + hex(place.lease);
   coord::Txn txn;
@@ -142,7 +154,7 @@ Task<Place> take_place(Asker& asker, std::string_view name, coord::LeaseId lease
   txn.success.push_back({coord::Put{.key = place.key, .value = value, .lease = place.lease}});
   txn.failure.push_back({coord::Range{.key = place.key}});
   auto asked = co_await asker.ask<KvFacts>(txn, Ask::kWrite);
-  if (!asked.ok()) co_return Place{.status = std::move(asked.status)};
+  if (!asked.ok()) co_return failed_place(std::move(asked.status));
   place.revision = asked.sink->revision();
   place.is_new = asked.sink->succeeded();
   place.made = place.revision;
@@ -175,7 +187,7 @@ Reply header_reply(Asker& asker, Revision revision) {
 
 Task<Reply> Handlers::Lock_Lock(Pipe& pipe, std::string_view request) {
   ElectionAsk wish;
-  if (const CoordErrc taken = decode(request, wish); taken != CoordErrc::kOk) co_return refuse(taken);
+  if (const CoordErrc taken = translate(request, wish); taken != CoordErrc::kOk) co_return refuse(taken);
   Asker asker(service_, pipe);
   Place place = co_await take_place(asker, wish.name, wish.lease, "");
   if (!place.status.ok()) co_return Reply{std::move(place.status), {}};
@@ -196,7 +208,7 @@ Task<Reply> Handlers::Lock_Lock(Pipe& pipe, std::string_view request) {
 
 Task<Reply> Handlers::Lock_Unlock(Pipe& pipe, std::string_view request) {
   NamesAsk wish;
-  if (const CoordErrc taken = decode(request, wish); taken != CoordErrc::kOk) co_return refuse(taken);
+  if (const CoordErrc taken = translate(request, wish); taken != CoordErrc::kOk) co_return refuse(taken);
   coord::DeleteRange key{.key = wish.first};
   if (const CoordErrc bad = check(key); bad != CoordErrc::kOk) co_return refuse(bad);
   Asker asker(service_, pipe);
@@ -209,7 +221,7 @@ Task<Reply> Handlers::Lock_Unlock(Pipe& pipe, std::string_view request) {
 
 Task<Reply> Handlers::Election_Campaign(Pipe& pipe, std::string_view request) {
   ElectionAsk wish;
-  if (const CoordErrc taken = decode(request, wish); taken != CoordErrc::kOk) co_return refuse(taken);
+  if (const CoordErrc taken = translate(request, wish); taken != CoordErrc::kOk) co_return refuse(taken);
   Asker asker(service_, pipe);
   Place place = co_await take_place(asker, wish.name, wish.lease, wish.value);
   if (!place.status.ok()) co_return Reply{std::move(place.status), {}};
@@ -238,7 +250,7 @@ Task<Reply> Handlers::Election_Campaign(Pipe& pipe, std::string_view request) {
 
 Task<Reply> Handlers::Election_Proclaim(Pipe& pipe, std::string_view request) {
   LeaderAsk wish;
-  if (const CoordErrc taken = decode(request, wish); taken != CoordErrc::kOk) co_return refuse(taken);
+  if (const CoordErrc taken = translate(request, wish); taken != CoordErrc::kOk) co_return refuse(taken);
   if (wish.leader.key.empty()) co_return Reply{missing_leader(), {}};
   Asker asker(service_, pipe);
   auto told =
@@ -251,11 +263,11 @@ Task<Reply> Handlers::Election_Proclaim(Pipe& pipe, std::string_view request) {
 
 Task<Reply> Handlers::Election_Resign(Pipe& pipe, std::string_view request) {
   LeaderAsk wish;
-  if (const CoordErrc taken = decode(request, wish); taken != CoordErrc::kOk) co_return refuse(taken);
+  if (const CoordErrc taken = translate(request, wish); taken != CoordErrc::kOk) co_return refuse(taken);
   if (wish.leader.key.empty()) co_return Reply{missing_leader(), {}};
   Asker asker(service_, pipe);
-  auto left = co_await change_own(asker, wish.leader.key, wish.leader.revision,
-                                  {coord::DeleteRange{.key = wish.leader.key}});
+  auto left =
+      co_await change_own(asker, wish.leader.key, wish.leader.revision, {coord::DeleteRange{.key = wish.leader.key}});
   if (!left.ok()) co_return Reply{std::move(left.status), {}};
   co_return header_reply(asker, left.sink->revision());
 }
@@ -282,7 +294,10 @@ std::string leader_message(const HeaderFacts& facts, Revision revision, const co
 // Tells what the leader's key becomes, until it is deleted (OK) or the call ends.
 Task<CallStatus> follow_leader(EtcdService& service, Pipe& pipe, std::string key, Revision since) {
   const auto stream = service.coord().open_watch_stream(pipe.reactor());
-  stream->create({.key = std::move(key), .start_revision = since});
+  coord::WatchRequest wish;
+  wish.key = std::move(key);
+  wish.start_revision = since;
+  stream->create(std::move(wish));
   Delivery delivery;
   while (co_await next_delivery(pipe, *stream, delivery)) {
     if (delivery.kind == DeliveryKind::kCreated) continue;
@@ -299,8 +314,7 @@ Task<CallStatus> follow_leader(EtcdService& service, Pipe& pipe, std::string key
 // Until somebody puts a key with the prefix.
 Task<CallStatus> wait_for_candidate(EtcdService& service, Pipe& pipe, std::string prefix, Revision since) {
   const auto stream = service.coord().open_watch_stream(pipe.reactor());
-  stream->create(
-      {.key = prefix, .range_end = prefix_end(prefix), .start_revision = since, .without_deletes = true});
+  stream->create({.key = prefix, .range_end = prefix_end(prefix), .start_revision = since, .without_deletes = true});
   Delivery delivery;
   while (co_await next_delivery(pipe, *stream, delivery)) {
     if (delivery.kind == DeliveryKind::kEvents) co_return CallStatus{};
@@ -313,7 +327,7 @@ Task<CallStatus> wait_for_candidate(EtcdService& service, Pipe& pipe, std::strin
 
 Task<Reply> Handlers::Election_Leader(Pipe& pipe, std::string_view request) {
   ElectionAsk wish;
-  if (const CoordErrc taken = decode(request, wish); taken != CoordErrc::kOk) co_return refuse(taken);
+  if (const CoordErrc taken = translate(request, wish); taken != CoordErrc::kOk) co_return refuse(taken);
   Asker asker(service_, pipe);
   const std::string prefix = std::string(wish.name) + "/";
   const std::string end = prefix_end(prefix);
@@ -321,7 +335,8 @@ Task<Reply> Handlers::Election_Leader(Pipe& pipe, std::string_view request) {
   auto asked = co_await asker.ask<KvFacts>(question, Ask::kLinearizable);
   if (!asked.ok()) co_return Reply{std::move(asked.status), {}};
   if (asked.sink->ranges().front().empty()) co_return Reply{unknown("election: no leader"), {}};
-  co_return Reply{{}, leader_message(asker.facts(), asked.sink->revision(), asked.sink->ranges().front().front().view())};
+  co_return Reply{{},
+                  leader_message(asker.facts(), asked.sink->revision(), asked.sink->ranges().front().front().view())};
 }
 
 Task<CallStatus> Handlers::Election_Observe(Pipe& pipe) {
@@ -330,7 +345,7 @@ Task<CallStatus> Handlers::Election_Observe(Pipe& pipe) {
   if (got == Read::kFailed) co_return pipe.failure();
   ElectionAsk wish;
   if (got == Read::kMessage) {
-    if (const CoordErrc taken = decode(request, wish); taken != CoordErrc::kOk) co_return refuse(taken).status;
+    if (const CoordErrc taken = translate(request, wish); taken != CoordErrc::kOk) co_return refuse(taken).status;
   }
   Asker asker(service_, pipe);
   const std::string prefix = std::string(wish.name) + "/";

@@ -19,7 +19,7 @@ Reply reply_of(Asked<KvAnswer>& asked) {
 
 Task<Reply> Handlers::KV_Range(Pipe& pipe, std::string_view request) {
   RangeAsk wish;
-  if (const CoordErrc taken = decode(request, wish); taken != CoordErrc::kOk) co_return refuse(taken);
+  if (const CoordErrc taken = translate(request, wish); taken != CoordErrc::kOk) co_return refuse(taken);
   Asker asker(service_, pipe);
   auto asked = co_await asker.ask<KvAnswer>(wish.range, wish.is_serializable ? Ask::kSerializable : Ask::kLinearizable);
   co_return reply_of(asked);
@@ -27,7 +27,7 @@ Task<Reply> Handlers::KV_Range(Pipe& pipe, std::string_view request) {
 
 Task<Reply> Handlers::KV_Put(Pipe& pipe, std::string_view request) {
   coord::Put put;
-  if (const CoordErrc taken = decode(request, put); taken != CoordErrc::kOk) co_return refuse(taken);
+  if (const CoordErrc taken = translate(request, put); taken != CoordErrc::kOk) co_return refuse(taken);
   if (request.size() > service_.options().request_bytes_max) co_return refuse(ProtocolErrc::kRequestTooLarge);
   Asker asker(service_, pipe);
   auto asked = co_await asker.ask<KvAnswer>(put, Ask::kWrite);
@@ -36,7 +36,7 @@ Task<Reply> Handlers::KV_Put(Pipe& pipe, std::string_view request) {
 
 Task<Reply> Handlers::KV_DeleteRange(Pipe& pipe, std::string_view request) {
   coord::DeleteRange range;
-  if (const CoordErrc taken = decode(request, range); taken != CoordErrc::kOk) co_return refuse(taken);
+  if (const CoordErrc taken = translate(request, range); taken != CoordErrc::kOk) co_return refuse(taken);
   if (request.size() > service_.options().request_bytes_max) co_return refuse(ProtocolErrc::kRequestTooLarge);
   Asker asker(service_, pipe);
   auto asked = co_await asker.ask<KvAnswer>(range, Ask::kWrite);
@@ -45,7 +45,7 @@ Task<Reply> Handlers::KV_DeleteRange(Pipe& pipe, std::string_view request) {
 
 Task<Reply> Handlers::KV_Txn(Pipe& pipe, std::string_view request) {
   TxnAsk wish;
-  const CoordErrc taken = decode(request, service_.options().txn_operations_max, wish);
+  const CoordErrc taken = translate(request, service_.options().txn_operations_max, wish);
   if (wish.has_too_many_operations) co_return refuse(ProtocolErrc::kTooManyOps);
   if (taken != CoordErrc::kOk) co_return refuse(taken);
   const bool is_read = is_read_only(wish.txn);
@@ -61,7 +61,7 @@ Task<Reply> Handlers::KV_Txn(Pipe& pipe, std::string_view request) {
 
 Task<Reply> Handlers::KV_Compact(Pipe& pipe, std::string_view request) {
   coord::Compact compact;
-  if (const CoordErrc taken = decode(request, compact); taken != CoordErrc::kOk) co_return refuse(taken);
+  if (const CoordErrc taken = translate(request, compact); taken != CoordErrc::kOk) co_return refuse(taken);
   Asker asker(service_, pipe);
   auto asked = co_await asker.ask<KvAnswer>(compact, Ask::kWrite);
   co_return reply_of(asked);

@@ -21,7 +21,7 @@ class LeaseListAnswer final : public PlainAnswer {
 
 Task<Reply> Handlers::Lease_LeaseGrant(Pipe& pipe, std::string_view request) {
   coord::LeaseGrant grant;
-  if (const CoordErrc taken = decode(request, grant); taken != CoordErrc::kOk) co_return refuse(taken);
+  if (const CoordErrc taken = translate(request, grant); taken != CoordErrc::kOk) co_return refuse(taken);
   Asker asker(service_, pipe);
   auto asked = co_await asker.ask<PlainAnswer>(grant, Ask::kWrite);
   if (!asked.ok()) co_return Reply{std::move(asked.status), {}};
@@ -30,7 +30,7 @@ Task<Reply> Handlers::Lease_LeaseGrant(Pipe& pipe, std::string_view request) {
 
 Task<Reply> Handlers::Lease_LeaseRevoke(Pipe& pipe, std::string_view request) {
   coord::LeaseRevoke revoke;
-  if (const CoordErrc taken = decode(request, revoke); taken != CoordErrc::kOk) co_return refuse(taken);
+  if (const CoordErrc taken = translate(request, revoke); taken != CoordErrc::kOk) co_return refuse(taken);
   Asker asker(service_, pipe);
   auto asked = co_await asker.ask<PlainAnswer>(revoke, Ask::kWrite);
   if (!asked.ok()) co_return Reply{std::move(asked.status), {}};
@@ -40,7 +40,7 @@ Task<Reply> Handlers::Lease_LeaseRevoke(Pipe& pipe, std::string_view request) {
 // A lease that is not there is no error: its TTL is -1.
 Task<Reply> Handlers::Lease_LeaseTimeToLive(Pipe& pipe, std::string_view request) {
   coord::LeaseTimeToLive question;
-  if (const CoordErrc taken = decode(request, question); taken != CoordErrc::kOk) co_return refuse(taken);
+  if (const CoordErrc taken = translate(request, question); taken != CoordErrc::kOk) co_return refuse(taken);
   Asker asker(service_, pipe);
   auto asked = co_await asker.ask<PlainAnswer>(question, Ask::kLinearizable);
   const bool is_known = asked.ok();
@@ -66,7 +66,7 @@ Task<Reply> Handlers::Lease_LeaseTimeToLive(Pipe& pipe, std::string_view request
 }
 
 Task<Reply> Handlers::Lease_LeaseLeases(Pipe& pipe, std::string_view request) {
-  if (const CoordErrc taken = decode_nothing(request); taken != CoordErrc::kOk) co_return refuse(taken);
+  if (const CoordErrc taken = translate_nothing(request); taken != CoordErrc::kOk) co_return refuse(taken);
   coord::LeaseList question;
   Asker asker(service_, pipe);
   auto asked = co_await asker.ask<LeaseListAnswer>(question, Ask::kLinearizable);
@@ -79,7 +79,7 @@ Task<CallStatus> Handlers::Lease_LeaseKeepAlive(Pipe& pipe) {
   std::string_view request;
   while (co_await pipe.read(request) == Read::kMessage) {
     int64_t id = 0;
-    if (const CoordErrc taken = decode_number(request, id); taken != CoordErrc::kOk) co_return refuse(taken).status;
+    if (const CoordErrc taken = translate_number(request, id); taken != CoordErrc::kOk) co_return refuse(taken).status;
     // The revision from before: a lease whose end is at a later one was alive at this one.
     coord::StoreStatus question;
     auto asked = co_await asker.ask<PlainAnswer>(question, Ask::kSerializable);

@@ -1,5 +1,5 @@
-// Messages of etcd's API between their two forms: JSON (proto3's mapping, as grpc-gateway writes it) and protobuf's bytes.
-// The one file here that knows the generated messages. Pure; any thread.
+// Messages of etcd's API between their two forms: JSON (proto3's mapping, as grpc-gateway writes it) and protobuf's
+// bytes. The one file here that knows the generated messages. Pure; any thread.
 #pragma once
 
 #include <cstddef>
@@ -18,8 +18,8 @@ inline constexpr int kJsonDepthMax = 100;
 // Nothing if `message` is not of the type.
 [[nodiscard]] std::optional<std::string> to_json(std::string_view type, std::string_view message);
 
-// Bytes of the first JSON value of the text, blanks before it included; 0: there is none whole. Of an object: its end is
-// found by counting braces outside of strings, nothing else is looked at.
+// Bytes of the first JSON value of the text, blanks before it included; 0: there is none whole. Of an object: its end
+// is found by counting braces outside of strings, nothing else is looked at.
 [[nodiscard]] size_t first_json_bytes(std::string_view text);
 // `text` as a JSON string, with its quotes.
 [[nodiscard]] std::string quote_json(std::string_view text);

@@ -35,8 +35,8 @@ class KvAnswer final : public coord::AnswerSink {
   // A transaction that has begun and not ended.
   struct Level {
     bool is_in_operation = false;
-    size_t response = 0;   // marks of the ResponseOp, and of the answer in it
-    size_t tag_at = 0;     // of the answer: which one it is turns out at its end
+    size_t response = 0;  // marks of the ResponseOp, and of the answer in it
+    size_t tag_at = 0;    // of the answer: which one it is turns out at its end
     size_t operation = 0;
   };
   // The numbers of ResponseOp's fields.

@@ -30,7 +30,7 @@ class KvFacts final : public coord::AnswerSink {
   [[nodiscard]] bool succeeded() const { return succeeded_; }
   // Of each range, in order.
   [[nodiscard]] const std::vector<std::vector<OwnedKeyValue>>& ranges() const { return ranges_; }
-  [[nodiscard]] const coord::LeaseInfo& lease() const { return lease_; }
+  [[nodiscard]] const coord::LeaseInfo& granted() const { return lease_; }
 
   void failed(const coord::Failure& failure) override { failure_ = failure; }
   void key_value(const coord::KeyValue& kv) override { present_.push_back(own(kv)); }

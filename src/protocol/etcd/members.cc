@@ -20,7 +20,8 @@ MembersAnswer LoneMember::refuse(uint64_t id) const {
 }
 
 Task<MembersAnswer> LoneMember::add(env::Reactor& /*here*/, std::vector<std::string> peer_urls, bool /*is_learner*/) {
-  if (peer_urls.empty()) co_return {.status = status_of(ProtocolErrc::kBadMemberUrls), .members = {}, .changed = {}};
+  if (peer_urls.empty())
+    co_return MembersAnswer{.status = status_of(ProtocolErrc::kBadMemberUrls), .members = {}, .changed = {}};
   co_return refuse(facts_.member_id);
 }
 

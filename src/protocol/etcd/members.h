@@ -1,5 +1,5 @@
-// Who the members of the cluster are, and what can be done about it: what etcd's Cluster and Maintenance services ask of
-// whoever knows (src/cluster in a cluster; LoneMember on a single node).
+// Who the members of the cluster are, and what can be done about it: what etcd's Cluster and Maintenance services ask
+// of whoever knows (src/cluster in a cluster; LoneMember on a single node).
 //
 // facts() may be asked on any thread, for every answer. The rest is called on the reactor `here` and goes on there.
 #pragma once

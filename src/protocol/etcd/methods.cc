@@ -3,8 +3,8 @@
 namespace keelson::etcd {
 
 std::span<const MethodRow> method_table() {
-#define ETCD_ROW(package, service, method, message, path, kind, note)                                            \
-  MethodRow{"/" #package "." #service "/" #method, #service, #method, #package "." #message "Request",           \
+#define ETCD_ROW(package, service, method, message, path, kind, note)                                  \
+  MethodRow{"/" #package "." #service "/" #method, #service, #method, #package "." #message "Request", \
             #package "." #message "Response",      path,     kind,    note},
 #define ETCD_UNARY(package, service, method, message, path, note) \
   ETCD_ROW(package, service, method, message, path, MethodKind::kUnary, note)

@@ -1,5 +1,5 @@
-// A call of etcd's API as its handler sees it, whether it came by gRPC or through the JSON gateway: messages in, messages
-// out, and word when it is to end early. One coroutine reads and one sends at a time; they may be two.
+// A call of etcd's API as its handler sees it, whether it came by gRPC or through the JSON gateway: messages in,
+// messages out, and word when it is to end early. One coroutine reads and one sends at a time; they may be two.
 //
 // Belongs to the reactor of its connection; lives as long as the handler.
 #pragma once

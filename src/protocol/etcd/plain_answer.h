@@ -1,5 +1,5 @@
-// What the engine answers to everything but ranges, puts, deletions and transactions: either the bytes of etcd's message,
-// written on the shard's reactor, or the facts that the protocol goes on with.
+// What the engine answers to everything but ranges, puts, deletions and transactions: either the bytes of etcd's
+// message, written on the shard's reactor, or the facts that the protocol goes on with.
 #pragma once
 
 #include <cstdint>
@@ -65,7 +65,7 @@ class SecretFacts final : public coord::AnswerSink {
   }
   [[nodiscard]] const coord::Failure& failure() const { return failure_; }
   [[nodiscard]] const coord::SecretAnswer& answer() const { return answer_; }  // without the hash
-  [[nodiscard]] const std::string& hash() const { return hash_; }
+  [[nodiscard]] const std::string& password_hash() const { return hash_; }
 
  private:
   coord::Failure failure_;

@@ -28,20 +28,47 @@ CoordErrc take_range(std::string_view message, RangeAsk& into) {
   WireReader in(message);
   while (in.next()) {
     switch (in.field()) {
-      case 1: in.get(range.key); break;
-      case 2: in.get(range.range_end); break;
-      case 3: in.get(range.limit); break;
-      case 4: in.get(range.revision); break;
-      case 5: in.get(order); break;
-      case 6: in.get(target); break;
-      case 7: in.get(into.is_serializable); break;
-      case 8: in.get(range.keys_only); break;
-      case 9: in.get(range.count_only); break;
-      case 10: in.get(range.min_mod_revision); break;
-      case 11: in.get(range.max_mod_revision); break;
-      case 12: in.get(range.min_create_revision); break;
-      case 13: in.get(range.max_create_revision); break;
-      default: break;
+      case 1:
+        in.get(range.key);
+        break;
+      case 2:
+        in.get(range.range_end);
+        break;
+      case 3:
+        in.get(range.limit);
+        break;
+      case 4:
+        in.get(range.revision);
+        break;
+      case 5:
+        in.get(order);
+        break;
+      case 6:
+        in.get(target);
+        break;
+      case 7:
+        in.get(into.is_serializable);
+        break;
+      case 8:
+        in.get(range.keys_only);
+        break;
+      case 9:
+        in.get(range.count_only);
+        break;
+      case 10:
+        in.get(range.min_mod_revision);
+        break;
+      case 11:
+        in.get(range.max_mod_revision);
+        break;
+      case 12:
+        in.get(range.min_create_revision);
+        break;
+      case 13:
+        in.get(range.max_create_revision);
+        break;
+      default:
+        break;
     }
   }
   if (in.is_malformed()) return CoordErrc::kInvalid;
@@ -54,13 +81,26 @@ CoordErrc take_put(std::string_view message, coord::Put& into) {
   WireReader in(message);
   while (in.next()) {
     switch (in.field()) {
-      case 1: in.get(into.key); break;
-      case 2: in.get(into.value); break;
-      case 3: in.get(into.lease); break;
-      case 4: in.get(into.prev_kv); break;
-      case 5: in.get(into.ignore_value); break;
-      case 6: in.get(into.ignore_lease); break;
-      default: break;
+      case 1:
+        in.get(into.key);
+        break;
+      case 2:
+        in.get(into.value);
+        break;
+      case 3:
+        in.get(into.lease);
+        break;
+      case 4:
+        in.get(into.prev_kv);
+        break;
+      case 5:
+        in.get(into.ignore_value);
+        break;
+      case 6:
+        in.get(into.ignore_lease);
+        break;
+      default:
+        break;
     }
   }
   return outcome(in);
@@ -70,10 +110,17 @@ CoordErrc take_delete(std::string_view message, coord::DeleteRange& into) {
   WireReader in(message);
   while (in.next()) {
     switch (in.field()) {
-      case 1: in.get(into.key); break;
-      case 2: in.get(into.range_end); break;
-      case 3: in.get(into.prev_kv); break;
-      default: break;
+      case 1:
+        in.get(into.key);
+        break;
+      case 2:
+        in.get(into.range_end);
+        break;
+      case 3:
+        in.get(into.prev_kv);
+        break;
+      default:
+        break;
     }
   }
   return outcome(in);
@@ -123,8 +170,7 @@ class TxnTaker {
   TxnAsk& ask_;
 };
 
-CoordErrc TxnTaker::take_operation(std::string_view message, size_t depth, size_t operations_left,
-                                   coord::TxnOp& into) {
+CoordErrc TxnTaker::take_operation(std::string_view message, size_t depth, size_t operations_left, coord::TxnOp& into) {
   bool has_one = false;
   WireReader in(message);
   while (in.next()) {
@@ -194,10 +240,18 @@ CoordErrc take_create(std::string_view message, coord::WatchRequest& into) {
   WireReader in(message);
   while (in.next()) {
     switch (in.field()) {
-      case 1: in.get(key); break;
-      case 2: in.get(range_end); break;
-      case 3: in.get(into.start_revision); break;
-      case 4: in.get(into.wants_progress); break;
+      case 1:
+        in.get(key);
+        break;
+      case 2:
+        in.get(range_end);
+        break;
+      case 3:
+        in.get(into.start_revision);
+        break;
+      case 4:
+        in.get(into.wants_progress);
+        break;
       case 5: {
         std::string_view packed;
         uint64_t filter = UINT64_MAX;
@@ -207,10 +261,17 @@ CoordErrc take_create(std::string_view message, coord::WatchRequest& into) {
         for (const char c : packed) take_filter(static_cast<uint8_t>(c), into);  // a varint of one byte each
         break;
       }
-      case 6: in.get(into.with_previous); break;
-      case 7: in.get(into.id); break;
-      case 8: in.get(into.is_fragmented); break;
-      default: break;
+      case 6:
+        in.get(into.with_previous);
+        break;
+      case 7:
+        in.get(into.id);
+        break;
+      case 8:
+        in.get(into.is_fragmented);
+        break;
+      default:
+        break;
     }
   }
   into.key = std::string(key);
@@ -222,33 +283,33 @@ CoordErrc take_create(std::string_view message, coord::WatchRequest& into) {
 
 // --- keys ------------------------------------------------------------------------------------------------------------
 
-CoordErrc decode(std::string_view message, RangeAsk& into) {
+CoordErrc translate(std::string_view message, RangeAsk& into) {
   const CoordErrc taken = take_range(message, into);
   return taken == CoordErrc::kOk ? check(into.range) : taken;
 }
 
-CoordErrc decode(std::string_view message, coord::Put& into) {
+CoordErrc translate(std::string_view message, coord::Put& into) {
   const CoordErrc taken = take_put(message, into);
   return taken == CoordErrc::kOk ? check(into) : taken;
 }
 
-CoordErrc decode(std::string_view message, coord::DeleteRange& into) {
+CoordErrc translate(std::string_view message, coord::DeleteRange& into) {
   const CoordErrc taken = take_delete(message, into);
   return taken == CoordErrc::kOk ? check(into) : taken;
 }
 
-CoordErrc decode(std::string_view message, size_t operations_max, TxnAsk& into) {
+CoordErrc translate(std::string_view message, size_t operations_max, TxnAsk& into) {
   into.is_serializable = true;
   const CoordErrc taken = TxnTaker(into).take(message, 0, operations_max, into.txn);
   if (taken != CoordErrc::kOk || into.has_too_many_operations) return taken;
   return check(into.txn);
 }
 
-CoordErrc decode(std::string_view message, coord::Compact& into) { return decode_number(message, into.revision); }
+CoordErrc translate(std::string_view message, coord::Compact& into) { return translate_number(message, into.revision); }
 
 // --- watches ---------------------------------------------------------------------------------------------------------
 
-CoordErrc decode(std::string_view message, WatchAsk& into) {
+CoordErrc translate(std::string_view message, WatchAsk& into) {
   WireReader in(message);
   while (in.next()) {
     std::string_view part;
@@ -257,8 +318,8 @@ CoordErrc decode(std::string_view message, WatchAsk& into) {
     if (into.kind != kind) into = {.kind = kind, .create = {}, .cancel_id = 0};
     CoordErrc taken = CoordErrc::kOk;
     if (kind == WatchAsk::Kind::kCreate) taken = take_create(part, into.create);
-    if (kind == WatchAsk::Kind::kCancel) taken = decode_number(part, into.cancel_id);
-    if (kind == WatchAsk::Kind::kProgress) taken = decode_nothing(part);
+    if (kind == WatchAsk::Kind::kCancel) taken = translate_number(part, into.cancel_id);
+    if (kind == WatchAsk::Kind::kProgress) taken = translate_nothing(part);
     if (taken != CoordErrc::kOk) return taken;
   }
   return outcome(in);
@@ -266,7 +327,7 @@ CoordErrc decode(std::string_view message, WatchAsk& into) {
 
 // --- leases ----------------------------------------------------------------------------------------------------------
 
-CoordErrc decode(std::string_view message, coord::LeaseGrant& into) {
+CoordErrc translate(std::string_view message, coord::LeaseGrant& into) {
   WireReader in(message);
   while (in.next()) {
     if (in.field() == 1) in.get(into.ttl_s);
@@ -275,9 +336,9 @@ CoordErrc decode(std::string_view message, coord::LeaseGrant& into) {
   return outcome(in);
 }
 
-CoordErrc decode(std::string_view message, coord::LeaseRevoke& into) { return decode_number(message, into.id); }
+CoordErrc translate(std::string_view message, coord::LeaseRevoke& into) { return translate_number(message, into.id); }
 
-CoordErrc decode(std::string_view message, coord::LeaseTimeToLive& into) {
+CoordErrc translate(std::string_view message, coord::LeaseTimeToLive& into) {
   WireReader in(message);
   while (in.next()) {
     if (in.field() == 1) in.get(into.id);
@@ -288,7 +349,7 @@ CoordErrc decode(std::string_view message, coord::LeaseTimeToLive& into) {
 
 // --- members, alarms -------------------------------------------------------------------------------------------------
 
-CoordErrc decode(std::string_view message, MemberAskKind kind, MemberAsk& into) {
+CoordErrc translate(std::string_view message, MemberAskKind kind, MemberAsk& into) {
   const uint32_t id = kind == MemberAskKind::kUpdate || kind == MemberAskKind::kId ? 1 : 0;
   const uint32_t urls = kind == MemberAskKind::kAdd ? 1 : kind == MemberAskKind::kUpdate ? 2 : 0;
   const uint32_t flag = kind == MemberAskKind::kAdd ? 2 : kind == MemberAskKind::kList ? 1 : 0;
@@ -302,7 +363,7 @@ CoordErrc decode(std::string_view message, MemberAskKind kind, MemberAsk& into) 
   return outcome(in);
 }
 
-CoordErrc decode(std::string_view message, AlarmAsk& into) {
+CoordErrc translate(std::string_view message, AlarmAsk& into) {
   int32_t action = 0, type = 0;
   WireReader in(message);
   while (in.next()) {
@@ -315,7 +376,7 @@ CoordErrc decode(std::string_view message, AlarmAsk& into) {
   return in.is_malformed() || !is_good ? CoordErrc::kInvalid : CoordErrc::kOk;
 }
 
-CoordErrc decode_number(std::string_view message, int64_t& into) {
+CoordErrc translate_number(std::string_view message, int64_t& into) {
   WireReader in(message);
   while (in.next()) {
     if (in.field() == 1) in.get(into);
@@ -323,7 +384,7 @@ CoordErrc decode_number(std::string_view message, int64_t& into) {
   return outcome(in);
 }
 
-CoordErrc decode_nothing(std::string_view message) {
+CoordErrc translate_nothing(std::string_view message) {
   WireReader in(message);
   while (in.next()) {
   }
@@ -332,7 +393,7 @@ CoordErrc decode_nothing(std::string_view message) {
 
 // --- users and roles -------------------------------------------------------------------------------------------------
 
-CoordErrc decode(std::string_view message, PasswordAsk& into) {
+CoordErrc translate(std::string_view message, PasswordAsk& into) {
   WireReader in(message);
   while (in.next()) {
     std::string_view options;
@@ -348,7 +409,7 @@ CoordErrc decode(std::string_view message, PasswordAsk& into) {
   return outcome(in);
 }
 
-CoordErrc decode(std::string_view message, NamesAsk& into) {
+CoordErrc translate(std::string_view message, NamesAsk& into) {
   WireReader in(message);
   while (in.next()) {
     if (in.field() == 1) in.get(into.first);
@@ -357,7 +418,7 @@ CoordErrc decode(std::string_view message, NamesAsk& into) {
   return outcome(in);
 }
 
-CoordErrc decode(std::string_view message, coord::RoleGrantPermission& into) {
+CoordErrc translate(std::string_view message, coord::RoleGrantPermission& into) {
   int32_t access = 0;
   WireReader in(message);
   while (in.next()) {
@@ -374,10 +435,10 @@ CoordErrc decode(std::string_view message, coord::RoleGrantPermission& into) {
   }
   constexpr int32_t kAccesses = 3;
   return in.is_malformed() || !to_enum(access, kAccesses, into.permission.access) ? CoordErrc::kInvalid
-                                                                                   : CoordErrc::kOk;
+                                                                                  : CoordErrc::kOk;
 }
 
-CoordErrc decode(std::string_view message, coord::RoleRevokePermission& into) {
+CoordErrc translate(std::string_view message, coord::RoleRevokePermission& into) {
   WireReader in(message);
   while (in.next()) {
     if (in.field() == 1) in.get(into.name);
@@ -389,7 +450,7 @@ CoordErrc decode(std::string_view message, coord::RoleRevokePermission& into) {
 
 // --- locks and elections ---------------------------------------------------------------------------------------------
 
-CoordErrc decode(std::string_view message, ElectionAsk& into) {
+CoordErrc translate(std::string_view message, ElectionAsk& into) {
   WireReader in(message);
   while (in.next()) {
     if (in.field() == 1) in.get(into.name);
@@ -399,7 +460,7 @@ CoordErrc decode(std::string_view message, ElectionAsk& into) {
   return outcome(in);
 }
 
-CoordErrc decode(std::string_view message, LeaderAsk& into) {
+CoordErrc translate(std::string_view message, LeaderAsk& into) {
   WireReader in(message);
   while (in.next()) {
     std::string_view part;

@@ -1,8 +1,8 @@
 // Requests of etcd's API, from the bytes of their messages (proto/*.proto) to what is done about them: the engine's
 // commands, and structures for what the protocol does itself. Pure.
 //
-// Views point into the message. kOk; kInvalid: the bytes are not those of the message, or a number is none of its enum's;
-// and what coord::check() says of requests that break a rule by themselves.
+// Views point into the message. kOk; kInvalid: the bytes are not those of the message, or a number is none of its
+// enum's; and what coord::check() says of requests that break a rule by themselves.
 #pragma once
 
 #include <cstdint>
@@ -20,17 +20,17 @@ struct RangeAsk {
   coord::Range range;
   bool is_serializable = false;
 };
-[[nodiscard]] coord::CoordErrc decode(std::string_view message, RangeAsk& into);
-[[nodiscard]] coord::CoordErrc decode(std::string_view message, coord::Put& into);
-[[nodiscard]] coord::CoordErrc decode(std::string_view message, coord::DeleteRange& into);
+[[nodiscard]] coord::CoordErrc translate(std::string_view message, RangeAsk& into);
+[[nodiscard]] coord::CoordErrc translate(std::string_view message, coord::Put& into);
+[[nodiscard]] coord::CoordErrc translate(std::string_view message, coord::DeleteRange& into);
 struct TxnAsk {
   coord::Txn txn;
   bool is_serializable = false;  // every range in it is
   bool has_too_many_operations = false;
 };
 // etcd counts operations so: the longest of the three lists; those within have what is left.
-[[nodiscard]] coord::CoordErrc decode(std::string_view message, size_t operations_max, TxnAsk& into);
-[[nodiscard]] coord::CoordErrc decode(std::string_view message, coord::Compact& into);
+[[nodiscard]] coord::CoordErrc translate(std::string_view message, size_t operations_max, TxnAsk& into);
+[[nodiscard]] coord::CoordErrc translate(std::string_view message, coord::Compact& into);
 
 struct WatchAsk {
   enum class Kind : uint8_t { kNone, kCreate, kCancel, kProgress };
@@ -38,11 +38,11 @@ struct WatchAsk {
   coord::WatchRequest create;
   int64_t cancel_id = 0;
 };
-[[nodiscard]] coord::CoordErrc decode(std::string_view message, WatchAsk& into);
+[[nodiscard]] coord::CoordErrc translate(std::string_view message, WatchAsk& into);
 
-[[nodiscard]] coord::CoordErrc decode(std::string_view message, coord::LeaseGrant& into);
-[[nodiscard]] coord::CoordErrc decode(std::string_view message, coord::LeaseRevoke& into);
-[[nodiscard]] coord::CoordErrc decode(std::string_view message, coord::LeaseTimeToLive& into);
+[[nodiscard]] coord::CoordErrc translate(std::string_view message, coord::LeaseGrant& into);
+[[nodiscard]] coord::CoordErrc translate(std::string_view message, coord::LeaseRevoke& into);
+[[nodiscard]] coord::CoordErrc translate(std::string_view message, coord::LeaseTimeToLive& into);
 
 // MemberAdd, -Remove, -Update, -Promote, MemberList, MoveLeader: each has some of these.
 struct MemberAsk {
@@ -51,18 +51,18 @@ struct MemberAsk {
   bool is_flagged = false;  // isLearner, linearizable
 };
 enum class MemberAskKind : uint8_t { kAdd, kList, kUpdate, kId };
-[[nodiscard]] coord::CoordErrc decode(std::string_view message, MemberAskKind kind, MemberAsk& into);
+[[nodiscard]] coord::CoordErrc translate(std::string_view message, MemberAskKind kind, MemberAsk& into);
 
 struct AlarmAsk {
   enum class Action : uint8_t { kGet = 0, kActivate = 1, kDeactivate = 2 };
   Action action = Action::kGet;
   coord::Alarm alarm;
 };
-[[nodiscard]] coord::CoordErrc decode(std::string_view message, AlarmAsk& into);
+[[nodiscard]] coord::CoordErrc translate(std::string_view message, AlarmAsk& into);
 // HashKV, and Compact's sibling in having one number.
-[[nodiscard]] coord::CoordErrc decode_number(std::string_view message, int64_t& into);
+[[nodiscard]] coord::CoordErrc translate_number(std::string_view message, int64_t& into);
 // Requests without fields.
-[[nodiscard]] coord::CoordErrc decode_nothing(std::string_view message);
+[[nodiscard]] coord::CoordErrc translate_nothing(std::string_view message);
 
 // UserAdd, -ChangePassword, Authenticate.
 struct PasswordAsk {
@@ -70,15 +70,15 @@ struct PasswordAsk {
   std::string_view password;
   bool no_password = false;
 };
-[[nodiscard]] coord::CoordErrc decode(std::string_view message, PasswordAsk& into);
+[[nodiscard]] coord::CoordErrc translate(std::string_view message, PasswordAsk& into);
 // Requests of one or two names (UserGet, UserGrantRole...), in the fields 1 and 2.
 struct NamesAsk {
   std::string_view first;
   std::string_view second;
 };
-[[nodiscard]] coord::CoordErrc decode(std::string_view message, NamesAsk& into);
-[[nodiscard]] coord::CoordErrc decode(std::string_view message, coord::RoleGrantPermission& into);
-[[nodiscard]] coord::CoordErrc decode(std::string_view message, coord::RoleRevokePermission& into);
+[[nodiscard]] coord::CoordErrc translate(std::string_view message, NamesAsk& into);
+[[nodiscard]] coord::CoordErrc translate(std::string_view message, coord::RoleGrantPermission& into);
+[[nodiscard]] coord::CoordErrc translate(std::string_view message, coord::RoleRevokePermission& into);
 
 // v3electionpb.LeaderKey.
 struct LeaderKey {
@@ -93,12 +93,12 @@ struct ElectionAsk {
   int64_t lease = 0;
   std::string_view value;
 };
-[[nodiscard]] coord::CoordErrc decode(std::string_view message, ElectionAsk& into);
+[[nodiscard]] coord::CoordErrc translate(std::string_view message, ElectionAsk& into);
 // ResignRequest, ProclaimRequest.
 struct LeaderAsk {
   LeaderKey leader;
   std::string_view value;
 };
-[[nodiscard]] coord::CoordErrc decode(std::string_view message, LeaderAsk& into);
+[[nodiscard]] coord::CoordErrc translate(std::string_view message, LeaderAsk& into);
 
 }  // namespace keelson::etcd

@@ -90,6 +90,27 @@ std::string seal(std::string_view key, std::string_view text) {
   return to_hex({reinterpret_cast<const char*>(mac.data()), bytes});
 }
 
+struct Sha256::Inside {
+  EVP_MD_CTX* context = EVP_MD_CTX_new();
+};
+
+Sha256::Sha256() : inside_(std::make_unique<Inside>()) {
+  KEELSON_CHECK(EVP_DigestInit_ex(inside_->context, EVP_sha256(), nullptr) == 1, "SHA-256 fails");
+}
+
+Sha256::~Sha256() { EVP_MD_CTX_free(inside_->context); }
+
+void Sha256::add(std::string_view bytes) {
+  KEELSON_CHECK(EVP_DigestUpdate(inside_->context, bytes.data(), bytes.size()) == 1, "SHA-256 fails");
+}
+
+std::string Sha256::finish() {
+  std::array<unsigned char, EVP_MAX_MD_SIZE> hash;
+  unsigned bytes = 0;
+  KEELSON_CHECK(EVP_DigestFinal_ex(inside_->context, hash.data(), &bytes) == 1, "SHA-256 fails");
+  return {reinterpret_cast<const char*>(hash.data()), bytes};
+}
+
 bool is_equal(std::string_view a, std::string_view b) {
   return a.size() == b.size() && CRYPTO_memcmp(a.data(), b.data(), a.size()) == 0;
 }

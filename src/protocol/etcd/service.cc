@@ -99,8 +99,7 @@ Task<void> EtcdService::stop() {
   is_stopping_ = true;
   env::Reactor& here = env_.reactor(0);
   for (const auto& local : locals_) {
-    co_await shard::call_on(here, local->reactor,
-                            [&] { local->pipes.cancel_all(status_of(ProtocolErrc::kStopped)); });
+    co_await shard::call_on(here, local->reactor, [&] { local->pipes.cancel_all(status_of(ProtocolErrc::kStopped)); });
   }
   co_await http_->stop();
 }
@@ -135,8 +134,8 @@ Task<CallStatus> EtcdService::stream(size_t method, Pipe& pipe) {
   const Listed listed(here.pipes, pipe);
   counts.started.add();
   here.metrics.streams.add(1);
-  CallStatus status = is_stopping_ ? status_of(ProtocolErrc::kStopped)
-                                   : co_await (handlers_.get()->*kHandlers[method].stream)(pipe);
+  CallStatus status =
+      is_stopping_ ? status_of(ProtocolErrc::kStopped) : co_await (handlers_.get()->*kHandlers[method].stream)(pipe);
   here.metrics.streams.add(-1);
   counts.ended[static_cast<size_t>(status.code)].add();
   co_return status;

@@ -1,16 +1,16 @@
 // etcd's v3 API of one node: gRPC and its JSON gateway in front, the coordination service behind.
 //
 // One port carries all of it, as etcd's does: requests of gRPC (HTTP/2), JSON over HTTP/1.1 and HTTP/2 under /v3 (and
-// /v3beta, /v3alpha), /health, /version and /metrics. Connections are spread over all reactors; a call is answered on its
-// connection's reactor and crosses to the shard's with the engine's command alone.
+// /v3beta, /v3alpha), /health, /version and /metrics. Connections are spread over all reactors; a call is answered on
+// its connection's reactor and crosses to the shard's with the engine's command alone.
 //
-// Limits: a message may be request_bytes_max and some for what is around it; an Alarm, a login, whatever: the same. Calls
-// under way on one connection are bounded by http.http2.streams_max, connections by http.connections_max; what waits for
-// a client that takes nothing by coord's watch limits and net/http's buffers.
+// Limits: a message may be request_bytes_max and some for what is around it; an Alarm, a login, whatever: the same.
+// Calls under way on one connection are bounded by http.http2.streams_max, connections by http.connections_max; what
+// waits for a client that takes nothing by coord's watch limits and net/http's buffers.
 #pragma once
 
-#include <cstdint>
 #include <atomic>
+#include <cstdint>
 #include <functional>
 #include <memory>
 #include <string>

@@ -67,9 +67,8 @@ void Tokens::put(std::string_view token, Known known) {
   if (known_.size() >= kTokensMax && !known_.contains(token)) {
     std::erase_if(known_, [&](const auto& entry) { return known.used_ms - entry.second.used_ms > ttl_ms_; });
     if (known_.size() >= kTokensMax) {
-      known_.erase(std::min_element(known_.begin(), known_.end(), [](const auto& a, const auto& b) {
-        return a.second.used_ms < b.second.used_ms;
-      }));
+      known_.erase(std::min_element(known_.begin(), known_.end(),
+                                    [](const auto& a, const auto& b) { return a.second.used_ms < b.second.used_ms; }));
     }
   }
   known_.insert_or_assign(std::string(token), std::move(known));

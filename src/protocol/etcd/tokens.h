@@ -1,9 +1,9 @@
 // Tokens of logged-in users, which any member of the cluster can check without having been told of them.
 //
-// A token is "<user in hex>.<time of issue, ms, hex>.<nonce>.<seal>". The seal is an HMAC with the user's password hash as
-// its key, which the coordination shard holds on every member, and which nobody sees outside: so a token ends with its
-// password and its user. As etcd's simple tokens, one lives for a while after its last use: a member takes one that it
-// has not seen while the issue is not longer ago than that, and keeps those that it has seen and their last use.
+// A token is "<user in hex>.<time of issue, ms, hex>.<nonce>.<seal>". The seal is an HMAC with the user's password hash
+// as its key, which the coordination shard holds on every member, and which nobody sees outside: so a token ends with
+// its password and its user. As etcd's simple tokens, one lives for a while after its last use: a member takes one that
+// it has not seen while the issue is not longer ago than that, and keeps those that it has seen and their last use.
 //
 // One reactor's; remembered are what this reactor has met.
 #pragma once

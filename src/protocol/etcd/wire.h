@@ -5,8 +5,8 @@
 // Writing: fields that are zero or empty are left out, as proto3 has it. A message within is begun with a byte for its
 // length, which makes room for more when it ends, if that is needed.
 //
-// Reading: fields come in any order; one that is not known, or not of the type that its reader asks for, is passed over;
-// the last of several counts. Groups, which proto3 does not have, are malformed.
+// Reading: fields come in any order; one that is not known, or not of the type that its reader asks for, is passed
+// over; the last of several counts. Groups, which proto3 does not have, are malformed.
 #pragma once
 
 #include <cstddef>

@@ -1,0 +1,343 @@
+// Nodes of a cluster on env/sim: they form it, place replicas, lose nodes and get them back.
+#include "cluster/service.h"
+
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "cluster/errors.h"
+#include "engine/coord/answer.h"
+#include "engine/coord/coord_engine.h"
+#include "env/sim/gtest_seeds.h"
+#include "env/sim/sim.h"
+
+namespace keelson::cluster {
+namespace {
+
+using env::sim::kMillisecond;
+using env::sim::kSecond;
+using env::sim::World;
+
+constexpr uint16_t kPort = 7400;
+constexpr uint16_t kShards = 5;  // of data, before the system's
+constexpr ShardId kSystem = kShards;
+const std::string kFolder = "/data";
+
+coord::SilentSink nobody;
+
+shard::ServiceOptions service_of(const char* name, uint16_t shards) {
+  shard::ServiceOptions service;
+  service.name = name;
+  service.shard_count = shards;
+  service.durability = log::Durability::kAlways;
+  service.make_engine = [](ShardId) { return std::make_unique<coord::CoordEngine>(); };
+  service.replay_sink = &nobody;
+  return service;
+}
+
+// A node without protocols: what server::Node does of the cluster.
+class Program final : public env::sim::Program {
+ public:
+  Program(env::Env& env, env::Address listen, std::vector<env::Address> join)
+      : env_(env), home_(env.reactor(0)), listen_(std::move(listen)), join_(std::move(join)), tasks_(home_) {}
+  ~Program() override {
+    if (runtime_ != nullptr) runtime_->abandon();
+  }
+  void start() { tasks_.spawn(run()); }
+
+  Task<void> run() {
+    auto loaded = load_cluster_file(env_.disk(), kFolder);
+    EXPECT_TRUE(loaded.ok()) << loaded.error().message();
+    ClusterFile file = loaded->value_or(ClusterFile());
+    ++file.boots;
+    peer::Options options;
+    options.listen = listen_;
+    options.identity = {.cluster = file.cluster, .node = file.node, .secret = "keel"};
+    options.revision = file.boots;
+    options.incoming_folder = kFolder + "/incoming";
+    options.reactor_of = [count = env_.reactor_count()](uint16_t group) { return group % count; };
+    mesh_ = std::make_unique<peer::Mesh>(env_, std::move(options));
+    service_ = std::make_unique<Service>(env_, *mesh_,
+                                         ServiceOptions{.folder = kFolder,
+                                                        .name = {},
+                                                        .zone = {},
+                                                        .settings = {},
+                                                        .hash_secret = 0,
+                                                        .replace_after_ms = 0,
+                                                        .version = "test",
+                                                        .on_removed = [this] { was_removed = true; }});
+    EXPECT_TRUE((co_await mesh_->start()).ok());
+    if (file.node == 0) co_await get_place(file);
+    EXPECT_TRUE((co_await save_cluster_file(env_.disk(), home_, kFolder, file)).ok());
+    mesh_->set_identity({.cluster = file.cluster, .node = file.node, .secret = "keel"});
+    service_->set_file(file, {.kv_shards = kShards, .blob_shards = 1, .databases = 1, .replicas = 3}, 1);
+    co_await serve();
+  }
+
+  Task<void> get_place(ClusterFile& file) {
+    if (join_.empty()) {
+      file.cluster = new_cluster_id(home_.random());
+      file.node = 1;
+      file.is_founding = true;
+      co_return;
+    }
+    const JoinRequest request{.name = {}, .zone = {}, .peer = listen_.text(), .token = listen_.text()};
+    while (file.node == 0) {
+      const Result<Joined> joined = co_await ask_to_join(*mesh_, join_, request);
+      if (joined.ok()) {
+        file.cluster = joined->cluster;
+        file.node = joined->node;
+        file.book = joined->book;
+      } else {
+        co_await env::sleep_for(home_, 200 * kMillisecond);
+      }
+    }
+  }
+
+  Task<void> serve() {
+    shard::RuntimeOptions options;
+    options.folder = kFolder;
+    options.services = {service_of("kv", kShards), service_of("coord", 1)};
+    Service::Shards shards{.replicated = {}, .slots = {}, .system = kSystem, .total = kShards + 1};
+    for (ShardId shard = 0; shard <= kSystem; ++shard) shards.replicated.push_back(shard);
+    for (ShardId shard = 0; shard < kShards; ++shard) shards.slots.push_back(shard);
+    options.log.segment_bytes = 1 << 20;
+    options.replication = service_->replication(shards);
+    runtime_ = std::make_unique<shard::Runtime>(env_, std::move(options));
+    const Status started = co_await runtime_->start();
+    EXPECT_TRUE(started.ok()) << started.error().message();
+    coord::ServiceOptions coord_options;
+    coord_options.is_alone = false;
+    coord_ = std::make_unique<coord::Service>(*runtime_, runtime_->router(1), coord_options);
+    coord_->set_remote_leases(service_->remote_leases());
+    EXPECT_TRUE((co_await coord_->start()).ok());
+    EXPECT_TRUE((co_await service_->start(*runtime_, *coord_)).ok());
+    service_->announce({.kv = "10.0.0.9:6379", .kv_tls = {}, .kv_id = std::string(40, 'a'), .etcd = {}, .http = {}});
+    is_up = true;
+  }
+
+  Task<bool> stop() {
+    co_await service_->stop();
+    co_await coord_->stop();
+    const Status stopped = co_await runtime_->stop(true);
+    co_await service_->detach();
+    co_await mesh_->stop();
+    coord_.reset();
+    co_return stopped.ok();
+  }
+
+  Service& service() { return *service_; }
+  coord::Service& coord() { return *coord_; }
+  bool is_up = false;
+  bool was_removed = false;
+
+ private:
+  env::Env& env_;
+  env::Reactor& home_;
+  env::Address listen_;
+  std::vector<env::Address> join_;
+  std::unique_ptr<peer::Mesh> mesh_;
+  std::unique_ptr<Service> service_;
+  std::unique_ptr<shard::Runtime> runtime_;
+  std::unique_ptr<coord::Service> coord_;
+  env::TaskScope tasks_;
+};
+
+class ClusterTest : public testing::Test {
+ protected:
+  void set_up(uint64_t seed, unsigned count, unsigned reactors = 1) {
+    world_ = std::make_unique<World>(seed);
+    for (unsigned i = 0; i < count; ++i) add(reactors);
+  }
+  void add(unsigned reactors = 1) {
+    const unsigned i = world_->node_count();
+    env::sim::Node& node = world_->add_node(reactors);
+    std::vector<env::Address> join;
+    for (unsigned k = 0; k < i; ++k) join.push_back(world_->node(k).address(kPort));
+    node.run_program([join, at = node.address(kPort)](env::Env& env) {
+      auto program = std::make_unique<Program>(env, at, join);
+      env.reactor(0).post([program = program.get()] { program->start(); });
+      return program;
+    });
+  }
+  env::sim::Node& node(unsigned i) { return world_->node(i); }
+  Program& program(unsigned i) { return static_cast<Program&>(*node(i).program()); }
+  Result<ClusterFacts> facts(unsigned i) { return world_->run(node(i).reactor(0), program(i).service().facts()); }
+  // Every shard has all its replicas, on `voters` nodes.
+  bool is_whole(unsigned i, size_t voters) {
+    if (!node(i).is_up() || !program(i).is_up) return false;
+    const Result<ClusterFacts> seen = facts(i);
+    if (!seen.ok()) return false;
+    for (const ShardFacts& shard : seen->shards) {
+      if (!shard.status || shard.status->members.is_joint() || shard.wanted.size() != voters) return false;
+      std::vector<NodeId> now = shard.status->members.voters;
+      std::ranges::sort(now);
+      if (now != shard.wanted) return false;
+    }
+    return !seen->shards.empty();
+  }
+  void wait_whole(unsigned i, size_t voters, int64_t for_ns = 120 * kSecond) {
+    const int64_t until = world_->now_ns() + for_ns;
+    while (!is_whole(i, voters)) {
+      ASSERT_LT(world_->now_ns(), until) << describe(i);
+      world_->run_for(200 * kMillisecond);
+    }
+  }
+  std::string describe(unsigned i) {
+    const Result<ClusterFacts> seen = facts(i);
+    if (!seen.ok()) return seen.error().message();
+    std::string text;
+    for (const ShardFacts& shard : seen->shards) {
+      text +=
+          std::to_string(shard.shard) + ": leader " + std::to_string(shard.leader) + " wanted " +
+          format_ids(shard.wanted) + " has " +
+          (shard.status ? format_ids(shard.status->members.voters) + "/" + format_ids(shard.status->members.learners)
+                        : "?") +
+          "\n";
+    }
+    return text;
+  }
+  Status set_state(unsigned i, NodeId id, NodeState state) {
+    return world_->run(node(i).reactor(0), program(i).service().set_node_state(id, state));
+  }
+
+  std::unique_ptr<World> world_;
+};
+
+TEST_F(ClusterTest, OneNodeIsAClusterOfItsOwn) {
+  set_up(1, 1);
+  wait_whole(0, 1);
+  const Result<ClusterFacts> seen = facts(0);
+  ASSERT_TRUE(seen.ok());
+  EXPECT_EQ(seen->state.nodes.at(1).kv, "10.0.0.9:6379");
+  const auto map = program(0).service().view().map();
+  ASSERT_EQ(map->slots.size(), kShards);
+  EXPECT_EQ(map->slots.front().first, 0);
+  EXPECT_EQ(map->slots.back().last, 16383);
+  EXPECT_EQ(map->shards[0].leader, 1U);
+}
+
+TEST_F(ClusterTest, ThreeNodesForm) {
+  env::sim::for_each_seed(1, 8, [&](uint64_t seed) {
+    set_up(seed, 3, 1 + seed % 2);
+    wait_whole(0, 3);
+    // Leads are spread, and every node shows the same.
+    world_->run_for(20 * kSecond);
+    std::map<NodeId, unsigned> leads;
+    for (const ShardFacts& shard : facts(0)->shards) ++leads[shard.leader];
+    EXPECT_EQ(leads.size(), 3U);
+    for (unsigned i = 0; i < 3; ++i) {
+      EXPECT_TRUE(is_whole(i, 3));
+      EXPECT_EQ(program(i).service().state().nodes.size(), 3U);
+      EXPECT_EQ(program(i).service().view().map()->nodes.size(), 3U);
+    }
+  });
+}
+
+TEST_F(ClusterTest, LostNodeComesBack) {
+  env::sim::for_each_seed(1, 6, [&](uint64_t seed) {
+    set_up(seed, 3);
+    wait_whole(0, 3);
+    const auto victim = static_cast<unsigned>(seed % 3);
+    node(victim).crash();
+    world_->run_for(15 * kSecond);
+    const unsigned other = (victim + 1) % 3;
+    const Result<ClusterFacts> seen = facts(other);
+    ASSERT_TRUE(seen.ok());
+    for (const ShardFacts& shard : seen->shards) EXPECT_NE(shard.leader, 0U) << describe(other);
+    EXPECT_FALSE(seen->reachable.contains(victim + 1));
+    node(victim).restart();
+    wait_whole(victim, 3);
+    // It has caught up: the leaders say so.
+    world_->run_for(5 * kSecond);
+    const Result<ClusterFacts> after = facts(victim);
+    ASSERT_TRUE(after.ok());
+    for (const ShardFacts& shard : after->shards) {
+      for (const raft::PeerStatus& peer : shard.status->peers)
+        EXPECT_GE(peer.matched + kBehindMax, shard.status->commit);
+    }
+  });
+}
+
+TEST_F(ClusterTest, AllNodesStopAndComeBack) {
+  set_up(7, 3);
+  wait_whole(0, 3);
+  world_->run_for(2 * kSecond);
+  for (unsigned i = 0; i < 3; ++i) node(i).crash();
+  for (unsigned i = 0; i < 3; ++i) node(i).restart();
+  wait_whole(1, 3);
+  EXPECT_EQ(program(1).service().state().nodes.size(), 3U);
+}
+
+TEST_F(ClusterTest, GracefulStopGivesLeadsAway) {
+  set_up(8, 3);
+  wait_whole(0, 3);
+  world_->run_for(20 * kSecond);
+  EXPECT_TRUE(world_->run(node(0).reactor(0), program(0).stop()));
+  node(0).stop();
+  const Result<ClusterFacts> seen = facts(1);
+  ASSERT_TRUE(seen.ok());
+  for (const ShardFacts& shard : seen->shards) EXPECT_NE(shard.leader, 0U) << describe(1);
+  node(0).restart();
+  wait_whole(0, 3);
+}
+
+TEST_F(ClusterTest, FourthNodeTakesItsShareAndOneIsDrainedAndRemoved) {
+  set_up(9, 3);
+  wait_whole(0, 3);
+  add();
+  world_->run_for(5 * kSecond);
+  wait_whole(0, 3);
+  unsigned replicas = 0;
+  for (const ShardFacts& shard : facts(0)->shards)
+    replicas += static_cast<unsigned>(std::ranges::count(shard.wanted, 4U));
+  EXPECT_GE(replicas, 3U);
+
+  ASSERT_TRUE(set_state(0, 2, NodeState::kDraining).ok());
+  world_->run_for(2 * kSecond);
+  wait_whole(0, 3);
+  for (const ShardFacts& shard : facts(0)->shards) EXPECT_FALSE(std::ranges::count(shard.wanted, 2U)) << describe(0);
+  ASSERT_TRUE(set_state(0, 2, NodeState::kRemoved).ok());
+  world_->run_for(10 * kSecond);
+  EXPECT_FALSE(facts(0)->reachable.contains(2));
+  // A node that was removed has no way back, and its number is not used again.
+  EXPECT_EQ(set_state(0, 2, NodeState::kActive).error().code(), ClusterErrc::kNotAllowed);
+  add();
+  world_->run_for(5 * kSecond);
+  wait_whole(0, 3);
+  EXPECT_TRUE(facts(0)->state.nodes.contains(5));
+}
+
+TEST_F(ClusterTest, DeadNodeIsReplacedOnlyWhenItIsRemoved) {
+  set_up(10, 4);
+  wait_whole(0, 3);
+  world_->run_for(10 * kSecond);
+  node(3).crash();
+  world_->run_for(60 * kSecond);
+  unsigned missing = 0;
+  for (const ShardFacts& shard : facts(0)->shards)
+    missing += static_cast<unsigned>(std::ranges::count(shard.wanted, 4U));
+  EXPECT_GT(missing, 0U);
+  ASSERT_TRUE(set_state(0, 4, NodeState::kRemoved).ok());
+  world_->run_for(5 * kSecond);
+  wait_whole(0, 3);
+  for (const ShardFacts& shard : facts(0)->shards) EXPECT_FALSE(std::ranges::count(shard.wanted, 4U));
+}
+
+TEST_F(ClusterTest, WhatWouldBreakItIsRefused) {
+  set_up(11, 3);
+  wait_whole(0, 3);
+  node(2).crash();
+  world_->run_for(5 * kSecond);
+  // Two of three are there: none of them may go.
+  EXPECT_EQ(set_state(0, 2, NodeState::kRemoved).error().code(), ClusterErrc::kNotAllowed);
+  EXPECT_EQ(set_state(0, 9, NodeState::kRemoved).error().code(), ClusterErrc::kNotFound);
+  EXPECT_TRUE(set_state(0, 3, NodeState::kRemoved).ok());
+}
+
+}  // namespace
+}  // namespace keelson::cluster

@@ -1,0 +1,158 @@
+#include "cluster/state.h"
+
+#include <gtest/gtest.h>
+
+#include "cluster/calls.h"
+#include "cluster/errors.h"
+#include "cluster/join.h"
+#include "cluster/leases.h"
+
+namespace keelson::cluster {
+namespace {
+
+TEST(Fields, ComeBackWithWhatNobodyKnows) {
+  const auto fields = Fields::parse("b=2\nlater=some=thing\na=\n");
+  ASSERT_TRUE(fields);
+  EXPECT_EQ(fields->number("b"), 2U);
+  EXPECT_EQ(fields->text("later"), "some=thing");
+  EXPECT_EQ(fields->text("a"), "");
+  EXPECT_FALSE(fields->number("a"));
+  EXPECT_EQ(fields->format(), "b=2\nlater=some=thing\na=\n");
+  EXPECT_FALSE(Fields::parse("no equals sign"));
+  EXPECT_FALSE(Fields::parse("=value"));
+}
+
+TEST(Fields, Ids) {
+  EXPECT_EQ(format_ids({1, 20, 3}), "1 20 3");
+  EXPECT_EQ(parse_ids("1 20 3"), (std::vector<uint64_t>{1, 20, 3}));
+  EXPECT_EQ(parse_ids(""), std::vector<uint64_t>());
+  for (const char* bad : {"1  2", " 1", "1 x", "-1", "99999999999999999999"}) EXPECT_FALSE(parse_ids(bad)) << bad;
+}
+
+TEST(ClusterFile, ComesBackAndDamageIsFound) {
+  ClusterFile file;
+  file.cluster = "0123456789abcdef0123456789abcdef";
+  file.node = 3;
+  file.boots = 7;
+  file.book = {{1, 4, "127.0.0.1:7401"}, {2, 1, "[::1]:7402"}};
+  const std::string text = write_cluster_file(file);
+  const Result<ClusterFile> read = read_cluster_file(text, "cluster");
+  ASSERT_TRUE(read.ok()) << read.error().message();
+  EXPECT_EQ(*read, file);
+  for (size_t i = 0; i < text.size(); ++i) {
+    std::string bad = text;
+    bad[i] = static_cast<char>(bad[i] ^ 1);
+    EXPECT_FALSE(read_cluster_file(bad, "cluster").ok()) << i;
+    EXPECT_FALSE(read_cluster_file(text.substr(0, i), "cluster").ok()) << i;
+  }
+}
+
+NodeRecord node_of(NodeId id) {
+  NodeRecord node;
+  node.id = id;
+  node.name = "n" + std::to_string(id);
+  node.zone = "z";
+  node.peer = "127.0.0.1:" + std::to_string(7400 + id);
+  node.revision = id;
+  node.kv = "127.0.0.1:" + std::to_string(7000 + id);
+  node.kv_id = std::string(40, 'a');
+  return node;
+}
+
+TEST(ClusterState, FollowsItsKeys) {
+  ClusterState state;
+  const ClusterSettings settings{.kv_shards = 16, .blob_shards = 8, .databases = 16, .replicas = 3};
+  EXPECT_TRUE(state.apply(kSettingsKey, format_settings(settings)));
+  EXPECT_TRUE(state.apply(kNextNodeKey, "4"));
+  for (NodeId id = 1; id <= 3; ++id) EXPECT_TRUE(state.apply(node_key(id), format_node(node_of(id))));
+  EXPECT_TRUE(state.apply(replicas_key(5), "1 2 3"));
+  EXPECT_EQ(state.settings, settings);
+  EXPECT_EQ(state.next_node, 4U);
+  EXPECT_EQ(state.nodes.at(2).kv, "127.0.0.1:7002");
+  EXPECT_EQ(state.replicas.at(5), (std::vector<NodeId>{1, 2, 3}));
+  EXPECT_EQ(state.book().size(), 3U);
+
+  NodeRecord removed = node_of(2);
+  removed.state = NodeState::kRemoved;
+  EXPECT_TRUE(state.apply(node_key(2), format_node(removed)));
+  EXPECT_EQ(state.book().size(), 2U);
+  EXPECT_EQ(state.removed(), std::vector<NodeId>{2});
+  EXPECT_TRUE(state.apply(replicas_key(5), std::nullopt));
+  EXPECT_TRUE(state.replicas.empty());
+
+  // What is not understood changes nothing.
+  EXPECT_FALSE(state.apply("/keelson/cluster/later", "x"));
+  EXPECT_FALSE(state.apply(node_key(1), "state=dancing\nrevision=1\n"));
+  EXPECT_FALSE(state.apply(replicas_key(5), "one"));
+  EXPECT_EQ(state.nodes.at(1).state, NodeState::kActive);
+}
+
+TEST(ClusterState, NodeKeepsWhatALaterVersionWrote) {
+  const auto node = parse_node(1, format_node(node_of(1)) + "later=kept\n");
+  ASSERT_TRUE(node);
+  EXPECT_EQ(parse_node(1, format_node(*node))->fields.text("later"), "kept");
+}
+
+TEST(Calls, ComeBackAndCutOnesDoNot) {
+  ShardCall call{.shard = 7, .node = 3, .changes = {{.type = 0, .id = 4}, {.type = 1, .id = 2}}};
+  ShardCall read;
+  ASSERT_TRUE(decode(encode(call), read));
+  EXPECT_EQ(read.shard, 7);
+  EXPECT_EQ(read.node, 3U);
+  ASSERT_EQ(read.changes.size(), 2U);
+  EXPECT_EQ(read.changes[1].id, 2U);
+
+  ReplicaReport report{.shard = 9, .status = {}};
+  report.status.term = 4;
+  report.status.leader = 2;
+  report.status.role = raft::Role::kLeader;
+  report.status.is_leader_here = true;
+  report.status.commit = 1000;
+  report.status.members.voters = {1, 2, 3};
+  report.status.members.learners = {4};
+  report.status.peers = {
+      {.node = 1, .matched = 900, .next = 0, .is_learner = false, .is_active = true, .needs_checkpoint = true}};
+  const std::string bytes = encode(std::vector{report, report});
+  std::vector<ReplicaReport> reports;
+  ASSERT_TRUE(decode(bytes, reports));
+  ASSERT_EQ(reports.size(), 2U);
+  EXPECT_EQ(reports[1].status.members, report.status.members);
+  EXPECT_EQ(reports[1].status.peers[0].matched, 900U);
+  EXPECT_TRUE(reports[1].status.peers[0].needs_checkpoint);
+  for (size_t size = 0; size < bytes.size(); ++size) {
+    std::vector<ReplicaReport> cut;
+    EXPECT_FALSE(decode(std::string_view(bytes).substr(0, size), cut)) << size;
+  }
+}
+
+TEST(Calls, JoiningAndLeases) {
+  const JoinRequest request{.name = "a", .zone = "z", .peer = "127.0.0.1:7402", .token = "t"};
+  JoinRequest read;
+  ASSERT_TRUE(decode(encode(request), read));
+  EXPECT_EQ(read.peer, request.peer);
+  EXPECT_FALSE(decode("name=a\n", read));
+
+  Joined joined{.cluster = "c",
+                .node = 2,
+                .settings = {.kv_shards = 16, .blob_shards = 8, .databases = 4, .replicas = 3},
+                .hash_secret = 99,
+                .book = {{1, 1, "127.0.0.1:7401"}}};
+  Joined again;
+  ASSERT_TRUE(decode(encode(joined), again));
+  EXPECT_EQ(again.settings, joined.settings);
+  EXPECT_EQ(again.hash_secret, 99U);
+  EXPECT_EQ(again.book, joined.book);
+
+  const coord::LeaseAnswer answer{
+      .outcome = coord::ServiceErrc::kOk, .is_found = true, .granted_ttl_s = 10, .ttl_s = -1};
+  coord::LeaseAnswer back;
+  ASSERT_TRUE(decode(encode(answer), back));
+  EXPECT_TRUE(back.is_found);
+  EXPECT_EQ(back.ttl_s, -1);
+  coord::LeaseId lease = 0;
+  ASSERT_TRUE(decode_lease(encode_lease(-5), lease));
+  EXPECT_EQ(lease, -5);
+}
+
+}  // namespace
+}  // namespace keelson::cluster

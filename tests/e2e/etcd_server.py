@@ -1,0 +1,108 @@
+"""The servers of etcd's API under test: Keelson, or Debian's etcd, against which every test is proven first.
+
+KEELSON_E2E_PEER=etcd runs the tests of etcd's clients against etcd itself:
+    KEELSON_E2E_PEER=etcd python -m pytest tests/e2e -k etcd
+"""
+import os
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from conftest import AGAINST_REDIS
+from etcd_api import Api, Refused
+from node import PATIENCE_S, ROOT, Keelson, Process, free_port, wait_until
+
+AGAINST_ETCD = os.environ.get("KEELSON_E2E_PEER") == "etcd"
+ETCDCTL = os.environ.get("KEELSON_ETCDCTL", "/usr/bin/etcdctl")
+# Unpacked there by tools/get_etcd.sh.
+ETCD = shutil.which("etcd") or ROOT / "build" / "peers" / "etcd" / "usr" / "bin" / "etcd"
+needs_etcd = pytest.mark.skipif(not os.access(ETCD, os.X_OK), reason="no etcd to compare with (tools/get_etcd.sh)")
+not_redis = pytest.mark.skipif(AGAINST_REDIS, reason="redis-server has nothing like etcd's API")
+keelson_only = pytest.mark.skipif(AGAINST_ETCD, reason="etcd has nothing like it")
+
+
+class Etcd(Process):
+    """Debian's etcd 3.4, a member alone, on loopback."""
+
+    def __init__(self, folder: Path, arguments=(), name: str = "etcd", port: int | None = None):
+        self.folder = Path(folder)
+        self.folder.mkdir(parents=True, exist_ok=True)
+        self.port, peer = port or free_port(), free_port()
+        url = f"http://127.0.0.1:{self.port}"
+        super().__init__([ETCD, "--name", "solo", "--data-dir", self.folder / "data", "--listen-client-urls", url,
+                          "--advertise-client-urls", url, "--listen-peer-urls", f"http://127.0.0.1:{peer}",
+                          "--initial-advertise-peer-urls", f"http://127.0.0.1:{peer}", "--initial-cluster",
+                          f"solo=http://127.0.0.1:{peer}", "--logger", "zap", "--log-level", "error", *arguments],
+                         self.folder / f"{name}.log", limit=None)   # it maps 10 GiB
+        self.wait_ready()
+
+    def wait_ready(self, limit_s: float = PATIENCE_S) -> None:
+        wait_ready(self, limit_s)
+
+    @property
+    def endpoint(self) -> str:
+        return f"127.0.0.1:{self.port}"
+
+
+class Coord(Keelson):
+    """keelson serve, seen by etcd's clients."""
+
+    def __init__(self, folder: Path, options=None, **more):
+        super().__init__(folder, {"etcd.listen": "127.0.0.1:0", **(options or {})}, **more)
+
+    @property
+    def etcd_port(self) -> int:
+        return self._port("etcd")
+
+    @property
+    def endpoint(self) -> str:
+        return f"127.0.0.1:{self.etcd_port}"
+
+
+def wait_ready(server, limit_s: float = PATIENCE_S) -> None:
+    def ready():
+        assert server.running, f"ended:\n{server.output()[-2000:]}"
+        try:
+            with Api(server.endpoint) as api:
+                return api.Range(key=b"k", timeout_s=1).header.revision
+        except Refused:
+            return False
+    wait_until(ready, limit_s, "the server")
+
+
+def coord_server(launch, folder: str = "coord", peer: bool = AGAINST_ETCD):
+    """The server that a test is about."""
+    place = launch.folder / folder
+    return launch.keep(Etcd(place) if peer else Coord(place))
+
+
+def again(launch, server):
+    """The same data in a new process."""
+    return launch.keep(Etcd(server.folder) if isinstance(server, Etcd) else Coord(server.folder))
+
+
+class Ran:
+    def __init__(self, done: subprocess.CompletedProcess):
+        self.code, self.out, self.err = done.returncode, done.stdout, done.stderr
+
+    @property
+    def lines(self) -> list[str]:
+        return self.out.splitlines()
+
+    def __repr__(self):
+        return f"exit {self.code}\n{self.out}\n{self.err}"
+
+
+def etcdctl(server, *arguments, stdin: str | None = None, program: str = ETCDCTL, limit_s: float = PATIENCE_S) -> Ran:
+    """Whatever comes of it."""
+    return Ran(subprocess.run([program, "--endpoints", server.endpoint, *map(str, arguments)], input=stdin, text=True,
+                              stdin=None if stdin is not None else subprocess.DEVNULL, capture_output=True, timeout=limit_s,
+                              env={**os.environ, "ETCDCTL_API": "3"}))
+
+
+def etcdctl_ok(server, *arguments, **how) -> list[str]:
+    ran = etcdctl(server, *arguments, **how)
+    assert ran.code == 0, f"{arguments}: {ran}"
+    return ran.lines
