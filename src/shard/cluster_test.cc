@@ -206,6 +206,22 @@ class Cluster {
     }
     return 0;
   }
+  // For a failed test.
+  std::string tell() {
+    std::string text;
+    for (NodeId id = 1; id <= peers_.size(); ++id) {
+      for (ShardId shard = 0; peer(id).is_started && shard < kShards; ++shard) {
+        const auto status = world.run(home(id), runtime(id).group_status(home(id), shard));
+        if (!status) continue;
+        text += "node " + std::to_string(id) + " shard " + std::to_string(shard) + ": term " +
+                std::to_string(status->term) + " leader " + std::to_string(status->leader) + " commit " +
+                std::to_string(status->commit) + " applied " + std::to_string(status->applied) + " last " +
+                std::to_string(status->last_index) + " pending " + std::to_string(status->proposals_pending) + " " +
+                status->halted + "\n";
+      }
+    }
+    return text;
+  }
   // Every replica of these nodes comes to hold the same.
   void expect_same(const std::vector<NodeId>& nodes) {
     const auto is_same = [&] {
@@ -342,7 +358,7 @@ TEST(Cluster, BringsBackWhoWasAwayByACheckpoint) {
     // What it took over is its own now, and survives.
     cluster.crash(3);
     cluster.start(3);
-    ASSERT_EQ(cluster.run(3, kAppend, key_of(1), "z,")->outcome, LogErrc::kOk);
+    ASSERT_EQ(cluster.run(3, kAppend, key_of(1), "z,")->outcome, LogErrc::kOk) << cluster.tell();
     cluster.expect_same({1, 2, 3});
   });
 }

@@ -32,10 +32,18 @@ TestView three_nodes() {
 class ClusterCommands : public testing::Test {
  protected:
   TestView view = three_nodes();
-  TestService service{2, {}, {.node_id = std::string(kOwnId), .cluster = &view}};
+  TestService service{2, {}, host()};
   std::unique_ptr<TestClient> client = service.connect();
 
   std::string say(std::string_view line) { return client->say(line); }
+
+ private:
+  Host host() const {
+    Host made;
+    made.node_id = kOwnId;
+    made.cluster = &view;
+    return made;
+  }
 };
 
 TEST_F(ClusterCommands, RunsPlainCommandsThroughTheLog) {
