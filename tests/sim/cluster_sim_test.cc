@@ -167,10 +167,6 @@ uint64_t seed_that_finds(raft::MemberFaults faults, std::initializer_list<Fault>
 TEST(ClusterFinds, AnswersBeforeTheSync) {
   EXPECT_GT(seed_that_finds({.answers_before_sync = true}, {Fault::kCrash, Fault::kCrashAll, Fault::kSlowDisk}), 0U);
 }
-TEST(ClusterFinds, ForgottenVotes) {
-  EXPECT_GT(seed_that_finds({.forgets_vote = true}, {Fault::kKill, Fault::kCrash, Fault::kSplit, Fault::kLossyLinks}),
-            0U);
-}
 TEST(ClusterFinds, QuorumOfOne) {
   EXPECT_GT(seed_that_finds({.quorum_of_one = true}, {Fault::kIsolate, Fault::kSplit}), 0U);
 }
