@@ -57,10 +57,14 @@ class AloneProgram final : public ClusterProgram {
  public:
   AloneProgram(env::Env& env, KvNodeOptions options) : node_(env, std::move(options)) {}
   [[nodiscard]] bool is_serving() const override { return node_.is_serving(); }
-  [[nodiscard]] const std::string& failure() const override { return node_.failure(); }
+  // A log that has failed takes nothing more: the supervisor starts the node anew.
+  [[nodiscard]] const std::string& failure() const override {
+    const std::string* log_failure = node_.is_serving() ? node_.runtime().local_log()->failure() : nullptr;
+    return log_failure != nullptr ? *log_failure : node_.failure();
+  }
 
  private:
-  KvNode node_;
+  mutable KvNode node_;  // it hands out its runtime to whoever may change it alone
 };
 
 ClusterRunOptions alone(uint64_t seed) {
