@@ -122,9 +122,12 @@ def etcd_argv(number: int, folder: Path, clients: list[int], peers: list[int]) -
 
 
 def keelson_argv(number: int, folder: Path, clients: list[int], peers: list[int]) -> list:
-    argv = [KEELSON, "serve", "--data-dir", folder / "data", "--kv.listen", "", "--http.listen", "127.0.0.1:0", "--s3.listen", "",
+    argv = [KEELSON, "serve", "--data-dir", folder / "data", "--kv.listen", "127.0.0.1:0", "--http.listen", "127.0.0.1:0", "--s3.listen", "127.0.0.1:0",
             "--etcd.listen", f"127.0.0.1:{clients[number]}", "--logging.level", "warning"]
-    return argv
+    if len(peers) == 1:
+        return argv
+    others = ",".join(f"127.0.0.1:{port}" for i, port in enumerate(peers) if i != number)
+    return [*argv, "--cluster.listen", f"127.0.0.1:{peers[number]}", *(["--join", others] if number else ["--cluster-init"])]
 
 
 @dataclass

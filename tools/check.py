@@ -281,7 +281,6 @@ def docs(log: Log) -> Counts:
     for name in ("kv_docs", "s3_docs", "etcd_docs"):
         argv = [sys.executable, ROOT / "tools" / f"{name}.py", "--check", RELEASE / "tools" / name]
         counts.add(one(log.command(argv, 60)))
-    counts.add(one(log.command([sys.executable, ROOT / "tools" / "coord_docs.py", "--check"], 60)))
     return counts
 
 

@@ -175,9 +175,9 @@ struct CommandLine {
   PromptFlags prompt;
   TargetFlags backup_to;
   TargetFlags keys_to;
-  TargetFlags cluster_to;
   TargetFlags elect_to;
   TargetFlags config_to;
+  TargetFlags cluster_to;
   cli::BackupOptions backup;
   RestoreOptions restore;
   LogVerbOptions log;
@@ -187,9 +187,9 @@ struct CommandLine {
            *prompt_verb = nullptr, *completion = nullptr, *man = nullptr, *version = nullptr, *blob_fsck = nullptr;
   std::unique_ptr<cli::BlobCommands> blob;
   std::unique_ptr<cli::BlobKeysCommands> blob_keys;
-  std::unique_ptr<cli::ClusterCommands> cluster;
   std::unique_ptr<cli::ElectCommand> elect;
   std::unique_ptr<cli::ConfigCommands> config;
+  std::unique_ptr<cli::ClusterCommands> cluster;
 
   CommandLine();
   void add_config_verbs();
@@ -308,11 +308,6 @@ int CommandLine::run() {
     keys_to.target.address = blob_keys->address();
     return blob_keys->run(keys_to.target);
   }
-  if (cluster->is_asked()) {
-    if (!take_password(cluster_to)) return cli::kExitUsage;
-    cluster_to.target.address = cluster->address();
-    return cluster->run(cluster_to.target);
-  }
   if (config->is_asked()) {
     if (!take_password(config_to)) return cli::kExitUsage;
     return config->run(config_to.target);
@@ -320,6 +315,11 @@ int CommandLine::run() {
   if (elect->is_asked()) {
     if (!take_password(elect_to)) return cli::kExitUsage;
     return elect->run(elect_to.target);
+  }
+  if (cluster->is_asked()) {
+    if (!take_password(cluster_to)) return cli::kExitUsage;
+    cluster_to.target.address = cluster->address();
+    return cluster->run(cluster_to.target);
   }
   if (const std::optional<int> code = blob->run()) return *code;
   std::string text;

@@ -19,6 +19,7 @@
 #include "server/cluster_members.h"
 #include "server/cluster_setup.h"
 #include "server/coord_setup.h"
+#include "server/dynamic_config.h"
 #include "server/kv_metrics.h"
 #include "server/kv_setup.h"
 #include "server/s3_setup.h"
@@ -276,7 +277,17 @@ Task<Status> Node::start_etcd() {
   etcd::EtcdOptions options = make_etcd_options(settings);
   options.metrics_text = [this](env::Reactor& here) { return etcd_metrics(here); };
   etcd_ = std::make_unique<etcd::EtcdService>(env_, *coord_, *members_, std::move(options));
+  start_config();
   co_return listen_etcd();
+}
+
+void Node::start_config() {
+  LiveSettings live;
+  live.check = [](const SettingSpec& spec, std::string_view text) { return check_live(spec, text); };
+  live.apply = [this](const SettingSpec& spec, std::string text) { return apply_live(*kv_, spec, std::move(text)); };
+  live.in_force = [this](const SettingSpec& spec) { return live_text(*kv_, spec); };
+  config_ = std::make_unique<DynamicConfig>(home_, *coord_, options_.settings, std::move(live));
+  config_->start();
 }
 
 Status Node::listen_etcd() {
@@ -360,6 +371,7 @@ Task<Status> Node::rewrite_config(resp::KvConfig live) {
 Task<Status> Node::stop(bool with_checkpoint) {
   state_ = State::kStopping;
   if (etcd_ != nullptr) co_await etcd_->stop();
+  if (config_ != nullptr) co_await config_->stop();
   if (s3_ != nullptr) co_await s3_->stop();
   if (kv_ != nullptr) co_await kv_->stop();
   if (http_ != nullptr) co_await http_->stop();
@@ -369,6 +381,7 @@ Task<Status> Node::stop(bool with_checkpoint) {
   Status stopped;
   // Without a kv service the shards have not started, and there is nothing to write down.
   if (kv_ != nullptr) stopped = co_await runtime_->stop(with_checkpoint);
+  config_.reset();
   // Until now other nodes were needed, to take the lead over.
   if (cluster_ != nullptr) co_await cluster_->stop();
   etcd_.reset();
@@ -397,6 +410,15 @@ void Node::add_endpoints() {
   endpoints_.add({"POST", "/admin/checkpoint", Access::kPassword,
                   [this](net::http::Exchange& exchange) { return answer_checkpoint(exchange); },
                   "writes every changed shard down, then answers"});
+  endpoints_.add({"GET", "/admin/config", Access::kPassword,
+                  [this](net::http::Exchange& exchange) { return answer_config(exchange); },
+                  "the settings that can be changed while the server runs, or the one with this name and its history"});
+  endpoints_.add({"PUT", "/admin/config", Access::kPassword,
+                  [this](net::http::Exchange& exchange) { return answer_put_config(exchange); },
+                  "checks a setting and changes it on every node"});
+  endpoints_.add({"DELETE", "/admin/config", Access::kPassword,
+                  [this](net::http::Exchange& exchange) { return answer_remove_config(exchange); },
+                  "gives a setting its value of the start again"});
   endpoints_.add({"GET", "/admin/s3/keys", Access::kPassword,
                   [this](net::http::Exchange& exchange) { return answer_keys(exchange); },
                   "the access keys of S3, or the one with this id, without their secrets"});

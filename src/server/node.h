@@ -52,6 +52,7 @@ class Members;
 namespace keelson::server {
 
 class ClusterPart;
+class DynamicConfig;
 
 inline constexpr std::string_view kVersion = "0.1.0";
 
@@ -110,6 +111,7 @@ class Node {
   Task<Status> start_s3();
   Status listen_s3();
   Task<Status> start_etcd();
+  void start_config();
   Status listen_etcd();
   Task<std::string> etcd_metrics(env::Reactor& here);
   resp::Host make_host();
@@ -124,6 +126,9 @@ class Node {
   Task<void> answer_put_key(net::http::Exchange& exchange);
   Task<void> answer_change_key(net::http::Exchange& exchange);
   Task<void> answer_remove_key(net::http::Exchange& exchange);
+  Task<void> answer_config(net::http::Exchange& exchange);
+  Task<void> answer_put_config(net::http::Exchange& exchange);
+  Task<void> answer_remove_config(net::http::Exchange& exchange);
   void add_cluster_endpoints();
   Task<void> answer_cluster(net::http::Exchange& exchange);
   Task<void> answer_cluster_init(net::http::Exchange& exchange);
@@ -153,6 +158,7 @@ class Node {
   std::unique_ptr<net::TlsContext> etcd_tls_;
   std::unique_ptr<etcd::Members> members_;
   std::unique_ptr<etcd::EtcdService> etcd_;
+  std::unique_ptr<DynamicConfig> config_;
   monitor::Endpoints endpoints_;
   std::unique_ptr<net::http::Server> http_;
 };

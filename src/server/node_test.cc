@@ -89,7 +89,7 @@ class NodeTest : public testing::Test {
     std::string body;
   };
   static Task<Answer> ask_http(env::Env& env, env::Address to, std::string method, std::string target,
-                               std::string authorization) {
+                               std::string authorization, std::string content) {
     auto stream = co_await env.network().connect(env.reactor(0), to);
     if (!stream.ok()) co_return Answer{};
     net::http::Client client(std::move(*stream));
@@ -97,15 +97,25 @@ class NodeTest : public testing::Test {
     request.method = method;
     request.target = target;
     request.host = "h";
+    request.body = std::move(content);
     if (!authorization.empty()) request.fields.add("Authorization", authorization);
     auto head = co_await client.request(std::move(request));
     if (!head.ok()) co_return Answer{0, head.error().message()};
     auto body = co_await client.read_all(64 << 20);
     co_return Answer{head->status, body.ok() ? *body : "broken: " + body.error().message()};
   }
-  Answer http(std::string target, std::string method = "GET", std::string authorization = "") {
+  Answer http(std::string target, std::string method = "GET", std::string authorization = "",
+              std::string content = "") {
     return world_.run(home(), ask_http(machine_.env(), node_->addresses().http.front(), std::move(method),
-                                       std::move(target), std::move(authorization)));
+                                       std::move(target), std::move(authorization), std::move(content)));
+  }
+  // Until CONFIG shows that value; what is stored reaches the services a few messages later.
+  bool comes_into_force(const std::string& parameter, const std::string& value) {
+    const std::string wanted = "\r\n" + value + "\r\n";
+    for (int tries = 0; tries < 1000; ++tries) {
+      if (kv("CONFIG GET " + parameter + "\r\n", 5).ends_with(wanted)) return true;
+    }
+    return false;
   }
 
   static constexpr std::string_view kKeyId = "AKIDEXAMPLE1";
@@ -286,6 +296,28 @@ TEST_F(NodeTest, ConfigRewriteKeepsTheFileAndChangesTheValues) {
   EXPECT_EQ(loaded.settings.text("kv.durability"), "always");
   EXPECT_EQ(loaded.settings.text("kv.client-output-buffer-limit-pubsub"), "67108864 0 0");
   EXPECT_EQ(loaded.settings.origin("kv.timeout").kind, Origin::Kind::kDefault) << after;
+  ASSERT_TRUE(stop().ok());
+}
+
+TEST_F(NodeTest, StoredSettingsTakeEffectAndOutliveARestart) {
+  ASSERT_TRUE(start({{"kv.maxclients", "50"}}).ok());
+  EXPECT_EQ(http("/admin/config?name=kv.maxclients", "PUT", "", "60").status, 200);
+  EXPECT_TRUE(comes_into_force("maxclients", "60"));
+  const Answer refused = http("/admin/config?name=kv.maxclients", "PUT", "", "many");
+  EXPECT_EQ(refused.status, 400) << refused.body;
+  EXPECT_EQ(http("/admin/config?name=kv.password", "PUT", "", "x").status, 400);
+  EXPECT_EQ(http("/admin/config?name=kv.maxclients&check", "PUT", "", "70").status, 200);
+  EXPECT_EQ(http("/admin/config?name=app/color", "PUT", "", "blue").status, 200);
+  EXPECT_NE(http("/admin/config?name=app/color").body.find("\"stored\":\"blue\""), std::string::npos);
+  ASSERT_TRUE(stop().ok());
+
+  ASSERT_TRUE(start({{"kv.maxclients", "55"}}).ok());
+  EXPECT_TRUE(comes_into_force("maxclients", "60"));
+  const std::string entry = http("/admin/config?name=kv.maxclients").body;
+  EXPECT_NE(entry.find("\"start\":\"55\",\"in_force\":\"60\",\"stored\":\"60\""), std::string::npos) << entry;
+  EXPECT_EQ(http("/admin/config?name=kv.maxclients", "DELETE").status, 200);
+  EXPECT_TRUE(comes_into_force("maxclients", "55"));
+  EXPECT_EQ(http("/admin/config?name=kv.maxclients", "DELETE").status, 404);
   ASSERT_TRUE(stop().ok());
 }
 

@@ -21,6 +21,8 @@ class SettingCategory final : public std::error_category {
         return "a setting has a bad value";
       case SettingErrc::kBadFile:
         return "the configuration file cannot be used";
+      case SettingErrc::kUnavailable:
+        return "settings cannot be reached";
     }
     return "unknown";
   }

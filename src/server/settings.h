@@ -140,7 +140,12 @@ std::string settings_markdown();
 // not there are added. An error if the result would not read back as wanted.
 Result<std::string> rewrite_toml(const std::string& file_name, std::string_view text, const Pairs& changes);
 
-enum class SettingErrc : uint8_t { kOk = 0, kBadValue, kBadFile };
+enum class SettingErrc : uint8_t {
+  kOk = 0,
+  kBadValue,
+  kBadFile,
+  kUnavailable,  // where settings are kept cannot be asked now
+};
 std::error_code make_error_code(SettingErrc code);
 
 // Variables that are read but are no settings.

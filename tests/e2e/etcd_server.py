@@ -26,17 +26,18 @@ keelson_only = pytest.mark.skipif(AGAINST_ETCD, reason="etcd has nothing like it
 class Etcd(Process):
     """Debian's etcd 3.4, a member alone, on loopback."""
 
-    def __init__(self, folder: Path, arguments=(), name: str = "etcd", port: int | None = None):
+    def __init__(self, folder: Path, arguments=(), name: str = "etcd", port: int | None = None, peers=None, number: int = 0, wait: bool = True):
         self.folder = Path(folder)
         self.folder.mkdir(parents=True, exist_ok=True)
-        self.port, peer = port or free_port(), free_port()
-        url = f"http://127.0.0.1:{self.port}"
-        super().__init__([ETCD, "--name", "solo", "--data-dir", self.folder / "data", "--listen-client-urls", url,
-                          "--advertise-client-urls", url, "--listen-peer-urls", f"http://127.0.0.1:{peer}",
-                          "--initial-advertise-peer-urls", f"http://127.0.0.1:{peer}", "--initial-cluster",
-                          f"solo=http://127.0.0.1:{peer}", "--logger", "zap", "--log-level", "error", *arguments],
+        self.port, peers = port or free_port(), peers or [free_port()]
+        url, peer = f"http://127.0.0.1:{self.port}", f"http://127.0.0.1:{peers[number]}"
+        super().__init__([ETCD, "--name", f"n{number}", "--data-dir", self.folder / "data", "--listen-client-urls", url,
+                          "--advertise-client-urls", url, "--listen-peer-urls", peer, "--initial-advertise-peer-urls", peer,
+                          "--initial-cluster", ",".join(f"n{i}=http://127.0.0.1:{one}" for i, one in enumerate(peers)),
+                          "--logger", "zap", "--log-level", "error", *arguments],
                          self.folder / f"{name}.log", limit=None)   # it maps 10 GiB
-        self.wait_ready()
+        if wait:
+            self.wait_ready()
 
     def wait_ready(self, limit_s: float = PATIENCE_S) -> None:
         wait_ready(self, limit_s)
@@ -50,7 +51,10 @@ class Coord(Keelson):
     """keelson serve, seen by etcd's clients."""
 
     def __init__(self, folder: Path, options=None, **more):
-        super().__init__(folder, {"etcd.listen": "127.0.0.1:0", **(options or {})}, **more)
+        options = {"etcd.listen": "127.0.0.1:0", **(options or {})}
+        # Known before it is ready, if it was told.
+        self._endpoint = None if options["etcd.listen"].endswith(":0") else options["etcd.listen"]
+        super().__init__(folder, options, **more)
 
     @property
     def etcd_port(self) -> int:
@@ -58,7 +62,57 @@ class Coord(Keelson):
 
     @property
     def endpoint(self) -> str:
+        if self._endpoint:
+            return self._endpoint
         return f"127.0.0.1:{self.etcd_port}"
+
+
+class Cluster:
+    """Three nodes on loopback, of etcd or of Keelson. A node can be killed and started again."""
+
+    def __init__(self, launch, count: int = 3):
+        self.launch = launch
+        ports = [free_port() for _ in range(2 * count)]
+        self.clients, self.peers = ports[:count], ports[count:]
+        self.nodes = [self._make(number) for number in range(count)]
+        for node in self.nodes:
+            wait_ready(node)
+
+    def _make(self, number: int):
+        folder = self.launch.folder / f"node{number}"
+        if AGAINST_ETCD:
+            return self.launch.keep(Etcd(folder, port=self.clients[number], peers=self.peers, number=number, wait=False))
+        others = ",".join(f"127.0.0.1:{port}" for i, port in enumerate(self.peers) if i != number)
+        options = {"etcd.listen": f"127.0.0.1:{self.clients[number]}", "cluster.listen": f"127.0.0.1:{self.peers[number]}", "reactors": 1}
+        options |= {"join": others} if number else {"cluster.init": "yes"}
+        return self.launch.keep(Coord(folder, options, wait=False))
+
+    def start(self, number: int) -> None:
+        self.nodes[number] = self._make(number)
+        wait_ready(self.nodes[number])
+
+    @property
+    def endpoint(self) -> str:
+        """Of all, for etcdctl."""
+        return ",".join(f"127.0.0.1:{port}" for port in self.clients)
+
+    def leader(self) -> int | None:
+        """The number of the node that says that it leads."""
+        for number, node in enumerate(self.nodes):
+            if not node.running:
+                continue
+            try:
+                with Api(node_endpoint(self, number)) as api:
+                    status = api.Status(timeout_s=2)
+                    if status.leader == status.header.member_id:
+                        return number
+            except Refused:
+                pass
+        return None
+
+
+def node_endpoint(cluster: Cluster, number: int) -> str:
+    return f"127.0.0.1:{cluster.clients[number]}"
 
 
 def wait_ready(server, limit_s: float = PATIENCE_S) -> None:

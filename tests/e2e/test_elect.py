@@ -7,7 +7,7 @@ import time
 import pytest
 
 from etcd_api import Api
-from etcd_server import again, coord_server, etcdctl, etcdctl_ok, not_redis, Etcd, Coord
+from etcd_server import Coord, Etcd, coord_server, etcdctl_ok, not_redis
 from node import BINARY, PATIENCE_S, Process, wait_until
 from test_etcdctl import Running
 
@@ -23,15 +23,15 @@ class Elect(Process):
     def __init__(self, folder, server, *arguments, name="chair", command=(), env=None):
         self.number = getattr(Elect, "count", 0)
         Elect.count = self.number + 1
-        super().__init__([BINARY, "elect", "--endpoints", server.endpoint, *arguments, name, "--", *command], folder / f"elect-{self.number}.log", env, limit=None)
+        super().__init__([BINARY, "elect", name, "--endpoints", server.endpoint, *arguments, "--", *command], folder / f"elect-{self.number}.log", env, limit=None)
 
 
 @pytest.fixture
 def elect(launch, server):
     made = []
 
-    def start(*arguments, **how):
-        made.append(Elect(launch.folder, server, *arguments, **how))
+    def start(*arguments, at=None, **how):
+        made.append(Elect(launch.folder, at or server, *arguments, **how))
         return made[-1]
     yield start
     for one in made:
@@ -224,7 +224,9 @@ def test_users(server, elect):
 def test_wrong_arguments(server, elect):
     assert elect("--ttl", "1", command=["true"]).wait() == 2
     assert elect("--ttl", "10", "--grace", "6", command=["true"]).wait() == 2
-    assert elect("--endpoints", "nonsense", command=["true"]).wait() == 2
-    unreachable = elect("--endpoints", "127.0.0.1:1", command=["true"])
+    assert elect(command=["true"], at=type("Nonsense", (), {"endpoint": "nonsense"})).wait() == 2
+    nobody = type("Nobody", (), {"endpoint": "127.0.0.1:1"})
+    unreachable = elect(command=["true"], at=nobody)
     assert unreachable.wait() == 1 and "127.0.0.1:1" in unreachable.output()
-    assert elect("--endpoints", f"127.0.0.1:1,{server.endpoint}", command=["sh", "-c", "exit 9"]).wait() == 9
+    both = type("Both", (), {"endpoint": f"127.0.0.1:1,{server.endpoint}"})
+    assert elect(command=["sh", "-c", "exit 9"], at=both).wait() == 9

@@ -4,13 +4,12 @@ import json
 import os
 import socket
 import subprocess
-import time
 
 import pytest
 
 from etcd_api import Api
-from etcd_server import coord_server, etcdctl, etcdctl_ok, not_redis
-from node import PATIENCE_S, ROOT, free_port, machine_environment, wait_until
+from etcd_server import coord_server, etcdctl_ok, not_redis
+from node import PATIENCE_S, ROOT, machine_environment
 
 pytestmark = not_redis
 SYSTEM_PYTHON = "/usr/bin/python3"
