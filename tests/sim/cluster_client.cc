@@ -200,6 +200,8 @@ void ClusterClient::take(Asked asked, const std::optional<Reply>& reply) {
     return;
   }
   ++(asked.recorded.is_answered() ? answered_ : unanswered_);
+  const bool is_read = linear::RegisterModel::is_read(asked.recorded.call);
+  written_ += asked.recorded.is_answered() && !is_read ? 1 : 0;
   world_.trace("call", linear::RegisterModel::hash({asked.recorded.call.found, asked.recorded.call.read}));
   history_[asked.key].push_back(std::move(asked.recorded));
 }

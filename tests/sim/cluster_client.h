@@ -44,6 +44,8 @@ class ClusterClient {
   // An answer that no server may give.
   [[nodiscard]] const std::string& violation() const { return violation_; }
   [[nodiscard]] uint64_t answered() const { return answered_; }
+  // Of those that were answered: such as change something.
+  [[nodiscard]] uint64_t written() const { return written_; }
   [[nodiscard]] uint64_t unanswered() const { return unanswered_; }
   [[nodiscard]] uint64_t refused() const { return refused_; }
 
@@ -75,6 +77,7 @@ class ClusterClient {
   bool is_finishing_ = false;
   bool is_done_ = false;
   uint64_t answered_ = 0;
+  uint64_t written_ = 0;
   uint64_t unanswered_ = 0;
   uint64_t refused_ = 0;
   std::string violation_;

@@ -13,7 +13,6 @@
 #include "protocol/resp/session_batch.h"
 #include "protocol/resp/shard_agent.h"
 #include "protocol/resp/slowlog.h"
-#include "raft/groups.h"
 #include "tests/sim/kv_node.h"
 
 namespace keelson::sim_test {
@@ -65,44 +64,13 @@ class WitnessedEngine final : public kv::KvEngine {
 
 }  // namespace
 
-class ClusterNode::Messenger final : public raft::Messenger {
- public:
-  explicit Messenger(peer::Hub& hub) : hub_(hub) {}
-  void send(raft::NodeId to, raft::ShardId group, std::string_view message) override { hub_.send(to, group, message); }
-  void send_file(raft::NodeId to, raft::ShardId group, std::string message, std::string path,
-                 std::function<void(bool has_arrived)> done) override {
-    hub_.send_file(to, group, std::move(message), std::move(path), std::move(done));
-  }
-  [[nodiscard]] bool is_reachable(raft::NodeId node) const override { return hub_.is_reachable(node); }
-
- private:
-  peer::Hub& hub_;
-};
-
-class ClusterNode::Receiver final : public peer::Receiver {
- public:
-  explicit Receiver(raft::Groups& groups) : groups_(groups) {}
-  void received(peer::NodeId from, uint16_t group, std::string_view message) override {
-    groups_.received(from, group, message);
-  }
-  void received_file(peer::NodeId from, uint16_t group, std::string message, std::string path) override {
-    groups_.received_file(from, group, std::move(message), std::move(path));
-  }
-  void reachable_changed(peer::NodeId node, bool is_reachable) override {
-    groups_.reachable_changed(node, is_reachable);
-  }
-
- private:
-  raft::Groups& groups_;
-};
-
 ClusterNode::ClusterNode(env::Env& env, ClusterNodeOptions options)
     : env_(env), options_(std::move(options)), unheard_(std::make_unique<kv::NullReply>()), tasks_(env.reactor(0)) {
   env.reactor(0).post([this] { tasks_.spawn(start()); });
 }
 
 ClusterNode::~ClusterNode() {
-  for (unsigned i = 0; mesh_ != nullptr && i < env_.reactor_count(); ++i) mesh_->hub(i).set_receiver(nullptr);
+  if (runtime_ != nullptr) runtime_->abandon();
 }
 
 shard::RuntimeOptions ClusterNode::runtime_options() {
@@ -120,14 +88,7 @@ shard::RuntimeOptions ClusterNode::runtime_options() {
     kv_options.hash_secret = 42;
     return std::make_unique<WitnessedEngine>(kv_options, *options_.witness, options_.index, shard);
   };
-  shard::ReplicationOptions& replication = options.replication.emplace();
-  replication.node = options_.index + 1;
-  replication.messenger = [this](unsigned reactor) -> raft::Messenger& { return *messengers_[reactor]; };
-  replication.first_members = [this](shard::ShardId) {
-    std::vector<shard::NodeId> all;
-    for (size_t i = 0; i < options_.peers.size(); ++i) all.push_back(i + 1);
-    return all;
-  };
+  shard::ReplicationOptions& replication = options.replication.emplace(peers_->replication());
   replication.listener = this;
   replication.member = options_.member;
   replication.groups.tick_ms = options_.tick_ms;
@@ -135,25 +96,10 @@ shard::RuntimeOptions ClusterNode::runtime_options() {
 }
 
 Task<void> ClusterNode::start() {
-  peer::Options peers;
-  peers.listen = options_.peers[options_.index];
-  peers.identity = {.cluster = "simulated", .node = options_.index + 1, .secret = {}};
-  peers.incoming_folder = "data/incoming";
-  peers.reactor_of = [this](uint16_t group) { return runtime_->router().reactor_of(group); };
-  mesh_ = std::make_unique<peer::Mesh>(env_, std::move(peers));
-  for (unsigned i = 0; i < env_.reactor_count(); ++i) messengers_.push_back(std::make_unique<Messenger>(mesh_->hub(i)));
+  peers_ = std::make_unique<ClusterPeers>(env_, options_.index, options_.peers);
   runtime_ = std::make_unique<shard::Runtime>(env_, runtime_options());
   if (const Status started = co_await runtime_->start(); !started.ok()) co_return fail_start(started);
-  for (unsigned i = 0; i < env_.reactor_count(); ++i) {
-    receivers_.push_back(std::make_unique<Receiver>(runtime_->groups(i)));
-    mesh_->hub(i).set_receiver(receivers_.back().get());
-  }
-  std::vector<peer::BookEntry> book;
-  for (size_t i = 0; i < options_.peers.size(); ++i) {
-    book.push_back({.node = i + 1, .revision = 1, .address = options_.peers[i].text()});
-  }
-  mesh_->set_nodes(book, {});
-  if (const Status meshed = co_await mesh_->start(); !meshed.ok()) co_return fail_start(meshed);
+  if (const Status meshed = co_await peers_->start(*runtime_); !meshed.ok()) co_return fail_start(meshed);
   if (const Status serving = start_service(); !serving.ok()) co_return fail_start(serving);
   co_await runtime_->start_groups();
   is_serving_ = true;
@@ -180,12 +126,22 @@ void ClusterNode::replica_stopped(shard::ShardId shard, const std::string& why) 
 
 void ClusterNode::stir(uint64_t chance) {
   const auto shard = static_cast<shard::ShardId>(chance % options_.shards);
-  if (chance / 100 % 3 == 0) {
-    env_.reactor(0).post([this] { tasks_.spawn(checkpoint()); });
-  } else {
-    env_.reactor(0).post(
-        [this, shard, to = 1 + chance / 1000 % options_.peers.size()] { tasks_.spawn(give_lead(shard, to)); });
-  }
+  const shard::NodeId who = 1 + chance / 1000 % options_.peers.size();
+  env_.reactor(0).post([this, shard, who, kind = chance / 100 % 4, is_demotion = chance / 10'000 % 2 == 0] {
+    if (kind == 0) tasks_.spawn(checkpoint());
+    if (kind == 1) tasks_.spawn(give_lead(shard, who));
+    if (kind > 1) tasks_.spawn(change_member(shard, who, is_demotion));
+  });
+}
+
+// Takes the vote of a member, or gives it one; where this node leads. Two voters stay.
+Task<void> ClusterNode::change_member(shard::ShardId shard, shard::NodeId who, bool is_demotion) {
+  const auto status = co_await runtime_->group_status(env_.reactor(0), shard);
+  if (!status || status->role != raft::Role::kLeader) co_return;
+  const raft::Members& members = status->members;
+  if (members.is_joint() || (is_demotion && members.voters.size() <= 2)) co_return;
+  const auto type = static_cast<uint8_t>(is_demotion ? raft::ChangeType::kAddLearner : raft::ChangeType::kAddVoter);
+  (void)co_await runtime_->change_members(env_.reactor(0), shard, {{type, who}});
 }
 
 Task<void> ClusterNode::give_lead(shard::ShardId shard, shard::NodeId to) {

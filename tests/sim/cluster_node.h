@@ -8,10 +8,9 @@
 #include <vector>
 
 #include "env/env.h"
-#include "peer/mesh.h"
 #include "protocol/resp/service.h"
-#include "raft/messenger.h"
 #include "shard/runtime.h"
+#include "tests/sim/cluster_peers.h"
 #include "tests/sim/cluster_run.h"
 
 namespace keelson::sim_test {
@@ -38,15 +37,13 @@ class ClusterNode final : public ClusterProgram, private shard::GroupListener {
   void stir(uint64_t chance) override;
 
  private:
-  class Messenger;
-  class Receiver;
-
   Task<void> start();
   [[nodiscard]] shard::RuntimeOptions runtime_options();
   Status start_service();
   void fail_start(const Status& why) { failure_ = why.error().message(); }
   Task<void> note_leader(shard::ShardId shard);
   Task<void> give_lead(shard::ShardId shard, shard::NodeId to);
+  Task<void> change_member(shard::ShardId shard, shard::NodeId who, bool is_demotion);
   Task<void> checkpoint();
 
   // shard::GroupListener.
@@ -59,9 +56,7 @@ class ClusterNode final : public ClusterProgram, private shard::GroupListener {
   bool is_serving_ = false;
   std::string failure_;
   std::unique_ptr<engine::ReplySink> unheard_;
-  std::unique_ptr<peer::Mesh> mesh_;
-  std::vector<std::unique_ptr<raft::Messenger>> messengers_;
-  std::vector<std::unique_ptr<peer::Receiver>> receivers_;
+  std::unique_ptr<ClusterPeers> peers_;
   std::unique_ptr<shard::Runtime> runtime_;
   std::unique_ptr<resp::KvService> service_;
   env::TaskScope tasks_;

@@ -132,17 +132,17 @@ class ClusterLife {
 
   void expect_writes() {
     std::vector<uint64_t> before;
-    for (const auto& client : clients_) before.push_back(client->answered());
+    for (const auto& client : clients_) before.push_back(client->written());
     const bool is_busy = world_.run_until(
         [&] {
           if (has_ended()) return true;
           for (size_t i = 0; i < clients_.size(); ++i) {
-            if (clients_[i]->answered() < before[i] + 5) return false;
+            if (clients_[i]->written() < before[i] + 5) return false;
           }
           return true;
         },
         options_.recover_within_ns);
-    if (!is_busy) witness_.violate("clients do not get on after the faults have ended" + failures());
+    if (!is_busy) witness_.violate("clients' writes do not get on after the faults have ended" + failures());
   }
 
   std::string failures() {
