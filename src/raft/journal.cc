@@ -63,7 +63,7 @@ Result<Prelude> decode_prelude(std::string_view bytes) {
       !read_varint(bytes, prelude.life) || !read_varint(bytes, prelude.position) || !bytes.empty()) {
     return damaged("the first piece of a checkpoint does not follow its format");
   }
-  if (prelude.index == 0 || prelude.position == 0) return damaged("a checkpoint of nothing");
+  if (prelude.position == 0) return damaged("the first piece of a checkpoint names no place in the journal");
   return prelude;
 }
 

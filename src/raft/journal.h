@@ -38,7 +38,7 @@ namespace keelson::raft {
 inline constexpr uint8_t kJournalVersion = 1;
 
 struct Prelude {
-  uint64_t index = 0;  // of the last entry that is in the state
+  uint64_t index = 0;  // of the last entry that is in the state; 0: of a replica that was removed, which has none
   uint64_t term = 0;   // of that entry
   Members members;
   KrHardState hard_state{};

@@ -401,6 +401,23 @@ TEST(Cluster, NodesComeAndGo) {
     ASSERT_EQ(cluster.run(4, kAppend, key_of(2), "b,")->outcome, LogErrc::kOk);
     EXPECT_EQ(cluster.run(1, kRead, key_of(2))->outcome, LogErrc::kNotLeader);
     cluster.expect_same({2, 3, 4});
+    // Gone for good, and back again as a new one.
+    EXPECT_TRUE(cluster.peer(1).engines[0]->values.empty());
+    cluster.crash(1);
+    cluster.start(1);
+    EXPECT_EQ(cluster.run(1, kRead, key_of(2))->outcome, LogErrc::kNotLeader) << cluster.tell();
+    for (ShardId shard = 0; shard < kShards; ++shard) {
+      const Status added =
+          cluster.world.run(cluster.home(1), cluster.runtime(1).add_replica(cluster.home(1), shard, {}));
+      ASSERT_TRUE(added.ok());
+      change(shard, {{static_cast<uint8_t>(raft::ChangeType::kAddVoter), 1}},
+             [](const raft::Members& members) { return members.holds(1); });
+    }
+    ASSERT_EQ(cluster.run(1, kAppend, key_of(2), "d,")->outcome, LogErrc::kOk) << cluster.tell();
+    cluster.expect_same({1, 2, 3, 4});
+    cluster.crash(1);
+    cluster.start(1);
+    cluster.expect_same({1, 2, 3, 4});
     cluster.stop(1);
     cluster.crash(4);
     cluster.start(4);

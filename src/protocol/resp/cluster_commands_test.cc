@@ -185,6 +185,17 @@ TEST_F(ClusterCommands, ReadOnlyConnectionsReadWhatIsThere) {
   EXPECT_EQ(say("ASKING"), "+OK\r\n");
 }
 
+TEST(ActiveExpiry, RemovesAllKeysThatAreDueAtOnce) {
+  TestService service(1);
+  const std::unique_ptr<TestClient> client = service.connect();
+  std::string lines;
+  for (int i = 0; i < 100; ++i) lines += "SET key-" + std::to_string(i) + " x PX 10000\r\n";
+  client->send(lines);
+  EXPECT_EQ(client->say("DBSIZE"), ":100\r\n");
+  service.world().run_for(10'200 * env::sim::kMillisecond);
+  EXPECT_EQ(client->say("DBSIZE"), ":0\r\n");
+}
+
 TEST(ClusterCommandsAlone, AreRefusedAsRedisDoes) {
   TestService service(1);
   const std::unique_ptr<TestClient> client = service.connect();
