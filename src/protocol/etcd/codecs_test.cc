@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include <rpc.pb.h>
 #include "protocol/etcd/errors.h"
 #include "protocol/etcd/json.h"
 #include "protocol/etcd/kv_answer.h"
@@ -15,7 +16,6 @@
 #include "protocol/etcd/snapshot.h"
 #include "protocol/etcd/tokens.h"
 #include "protocol/etcd/watch_response.h"
-#include "rpc.pb.h"
 
 namespace keelson::etcd {
 namespace {
