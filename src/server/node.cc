@@ -230,6 +230,7 @@ Task<Status> Node::start_etcd() {
   if (Status started = co_await coord_->start(); !started.ok()) co_return forward_error(started);
   if (Status good = co_await check_etcd_access(settings, *coord_, home_); !good.ok()) co_return forward_error(good);
   members_ = std::make_unique<etcd::LoneMember>(lone_facts(folder_->node().id), "default");
+  members_->set_applied_index(coord_->home(), [this] { return runtime_->shard(coord_->shard_id()).applied_index(); });
   etcd::EtcdOptions options = make_etcd_options(settings);
   options.metrics_text = [this](env::Reactor& here) { return etcd_metrics(here); };
   etcd_ = std::make_unique<etcd::EtcdService>(env_, *coord_, *members_, std::move(options));

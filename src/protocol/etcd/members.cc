@@ -1,11 +1,14 @@
 #include "protocol/etcd/members.h"
 
 #include "protocol/etcd/errors.h"
+#include "shard/call_on.h"
 
 namespace keelson::etcd {
 
-Task<RaftFacts> LoneMember::raft(env::Reactor& /*here*/) {
-  co_return RaftFacts{.leader = facts_.member_id, .index = 0, .applied_index = 0, .is_learner = false};
+Task<RaftFacts> LoneMember::raft(env::Reactor& here) {
+  uint64_t index = 0;
+  if (home_ != nullptr) index = co_await shard::call_on(here, *home_, [this] { return applied_index_(); });
+  co_return RaftFacts{.leader = facts_.member_id, .index = index, .applied_index = index, .is_learner = false};
 }
 
 Task<MembersAnswer> LoneMember::list(env::Reactor& /*here*/, bool /*is_linearizable*/) {
