@@ -39,7 +39,7 @@ class EtcdServiceTest : public testing::Test {
       client_.reset();
       other_.reset();
     });
-    harness_.run(service_->stop());
+    if (!is_stopped_) harness_.run(service_->stop());
     harness_.world.run_on(harness_.here(), [&] { service_.reset(); });
   }
   std::unique_ptr<TestClient> connect() {
@@ -101,6 +101,7 @@ class EtcdServiceTest : public testing::Test {
   std::unique_ptr<EtcdService> service_;
   std::unique_ptr<TestClient> client_;
   std::unique_ptr<TestClient> other_;
+  bool is_stopped_ = false;
 };
 
 TEST_F(EtcdServiceTest, KeysAndErrors) {
@@ -155,6 +156,7 @@ TEST_F(EtcdServiceTest, AServiceThatStopsEndsItsStreams) {
   client_->send(watch, request.SerializeAsString());
   EXPECT_TRUE(event(*client_, watch, 0).created());
   harness_.run(service_->stop());
+  is_stopped_ = true;
   EXPECT_EQ(finish(*client_, watch).field("grpc-message"), "etcdserver: server stopped");
   EXPECT_EQ(client_->reply(watch).field("grpc-status"), "14");
 }
