@@ -42,13 +42,13 @@ Result<Prelude> read_prelude(env::Disk& disk, const std::string& path) {
 }
 
 Task<Status> verify_checkpoint(env::Disk& disk, env::Reactor& on, std::string path, ShardId shard, uint64_t index,
-                               log::LogFaults faults) {
+                               uint64_t term) {
   auto prelude = read_prelude(disk, path);
   if (!prelude.ok()) co_return forward_error(prelude);
-  auto reader = log::CheckpointReader::open(disk, path, faults);
+  auto reader = log::CheckpointReader::open(disk, path);
   if (!reader.ok()) co_return forward_error(reader);
   const log::CheckpointHeader& header = (*reader)->header();
-  if (header.shard != shard || header.index != index) {
+  if (header.shard != shard || header.index != index || prelude->term != term) {
     co_return fail(log::LogErrc::kDamaged, path + ": holds shard " + std::to_string(header.shard) + " at " +
                                                std::to_string(header.index) + ", not shard " + std::to_string(shard) +
                                                " at " + std::to_string(index));

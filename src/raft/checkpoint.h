@@ -19,9 +19,10 @@ namespace keelson::raft {
 // The prelude of a file, without reading on. kDamaged if there is none that can be read.
 Result<Prelude> read_prelude(env::Disk& disk, const std::string& path);
 
-// Reads the whole file: is it the checkpoint of `shard` at `index`, and is every CRC right? On `on`, in slices.
+// Reads the whole file: is it the checkpoint of `shard` behind the entry of that index and term, and is every CRC
+// right? On `on`, in slices.
 Task<Status> verify_checkpoint(env::Disk& disk, env::Reactor& on, std::string path, ShardId shard, uint64_t index,
-                               log::LogFaults faults);
+                               uint64_t term);
 
 struct Installation {
   std::string from;    // the file that came; it is the host's from now on, and has been verified

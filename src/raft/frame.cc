@@ -27,8 +27,16 @@ bool decode_frame(std::string_view bytes, Frame& frame) {
   return true;
 }
 
-// The first field of eraftpb.Message is its type (number 1, a varint); 7 is MsgSnapshot. raft-rs writes fields in their
-// order.
-bool is_snapshot(std::string_view message) { return message.size() >= 2 && message[0] == 8 && message[1] == 7; }
+namespace {
+// The first field of eraftpb.Message is its type (number 1, a varint). raft-rs writes fields in their order.
+bool has_type(std::string_view message, char type) {
+  return message.size() >= 2 && message[0] == 8 && message[1] == type;
+}
+constexpr char kMsgSnapshot = 7;
+constexpr char kMsgReadIndex = 15;
+}  // namespace
+
+bool is_snapshot(std::string_view message) { return has_type(message, kMsgSnapshot); }
+bool is_read_request(std::string_view message) { return has_type(message, kMsgReadIndex); }
 
 }  // namespace keelson::raft

@@ -122,6 +122,7 @@ void Member::Inside::start(const std::vector<NodeId>& voters) {
   if (replay.has_checkpoint()) {
     group_->set_snapshot({base.index, base.term, base.members.view(), {}});
     preludes_[base.index] = base;
+    finished_index_ = base.index;
   }
   replay_.reset();
   state_ = State::kRuns;
@@ -176,6 +177,8 @@ void Member::Inside::halt(std::string why) {
 void Member::Inside::tick() {
   if (state_ != State::kRuns && state_ != State::kInstalls) return;
   ++ticks_;
+  // A checkpoint that was asked for may have failed, or could not be made just then.
+  if (ticks_ % options_.election_ticks == 0) is_checkpoint_asked_ = false;
   const uint64_t bound = 2 * options_.election_ticks;
   if (!reads_.empty() && ticks_ > bound) {
     reads_.fail_before(ticks_ - bound,
@@ -192,6 +195,7 @@ void Member::Inside::tick() {
     resend(0);
   }
   if (now_.leader != 0) reads_.ask_again(ticks_, kReadAgainTicks, [this](uint64_t id) { ask_index(id); });
+  consider_sleep();
   schedule();
 }
 
@@ -228,6 +232,8 @@ void Member::Inside::received(NodeId from, std::string_view bytes) {
   if (state_ != State::kRuns) return;
   Frame frame;
   if (!decode_frame(bytes, frame)) return;
+  if (frame.kind == FrameKind::kSleep) return received_sleep(from, frame);
+  is_quiet_ = false;
   switch (frame.kind) {
     case FrameKind::kRaft:
       // What does not decode, or is from who is no member, is dropped: Raft does without any message.
@@ -237,13 +243,16 @@ void Member::Inside::received(NodeId from, std::string_view bytes) {
       received_forward(from, frame);
       break;
     case FrameKind::kMissing:
-      if (frame.term != now_.term || from != now_.leader) return;
-      progress_tick_ = ticks_;
+      // Once in a tick: the leader asks for each gap, and this sends all that it may have missed.
+      if (frame.term != now_.term || from != now_.leader || resent_tick_ == ticks_) return;
+      progress_tick_ = resent_tick_ = ticks_;
       resend(frame.number);
       return;
     case FrameKind::kSleep:
-    case FrameKind::kWake:
       return;
+    case FrameKind::kWake:
+      wake();
+      break;
   }
   schedule();
 }
@@ -252,6 +261,8 @@ void Member::Inside::reachable_changed(NodeId node, bool is_reachable) {
   if (state_ != State::kRuns) return;
   if (is_reachable) {
     if (node == now_.leader) resend(0);
+  } else if (node == now_.leader) {
+    wake();
   } else if (is_leader_now()) {
     group_->report_unreachable(node);
   }
@@ -263,10 +274,12 @@ void Member::Inside::reachable_changed(NodeId node, bool is_reachable) {
 MemberErrc Member::Inside::propose_change(std::span<const KrChange> changes) {
   if (state_ == State::kHalted) return MemberErrc::kHalted;
   if (state_ != State::kRuns || !leads()) return MemberErrc::kNotLeader;
-  if (is_in_ready_ || is_full_ || is_change_pending_ || members_.is_joint()) return MemberErrc::kBusy;
+  if (is_in_ready_ || is_full_ || hold_ != Hold::kNone || is_change_pending_ || members_.is_joint())
+    return MemberErrc::kBusy;
   switch (group_->propose_change(changes, {})) {
     case KR_OK:
       is_change_pending_ = true;
+      wake();
       schedule();
       return MemberErrc::kOk;
     case KR_DROPPED:
@@ -282,6 +295,7 @@ MemberErrc Member::Inside::transfer_leader(NodeId to) {
   if (std::ranges::find(members_.voters, to) == members_.voters.end()) return MemberErrc::kInvalid;
   if (is_in_ready_) return MemberErrc::kBusy;
   group_->transfer_leader(to);
+  wake();
   schedule();
   return MemberErrc::kOk;
 }
@@ -289,7 +303,13 @@ MemberErrc Member::Inside::transfer_leader(NodeId to) {
 MemberErrc Member::Inside::campaign() {
   if (state_ == State::kHalted) return MemberErrc::kHalted;
   if (state_ != State::kRuns || is_in_ready_ || is_full_) return MemberErrc::kBusy;
+  // raft-rs 0.7.0 does not look, and panics when somebody wins who has no vote.
+  const auto votes = [this](const std::vector<NodeId>& voters) {
+    return std::ranges::find(voters, options_.node) != voters.end();
+  };
+  if (!votes(members_.voters) && !votes(members_.voters_outgoing)) return MemberErrc::kInvalid;
   if (group_->campaign() != KR_OK) return MemberErrc::kInvalid;
+  wake();
   schedule();
   return MemberErrc::kOk;
 }
@@ -361,6 +381,8 @@ void Member::Inside::checkpoint_finished(uint64_t index) {
   while (places_.size() > 1 && places_[1].first_index <= index + 1) places_.pop_front();
   if (group_) group_->set_snapshot({index, prelude.term, prelude.members.view(), {}});
   preludes_.erase(preludes_.begin(), found);
+  finished_index_ = index;
+  is_checkpoint_asked_ = false;
   schedule();
 }
 

@@ -75,6 +75,8 @@ struct MemberOptions {
   uint64_t kept_entries_max = 100'000;
   // Own proposals without an outcome; a leader keeps as much of other nodes' while it cannot take them.
   size_t pending_bytes_max = size_t{64} << 20;
+  // A group in which nothing happens for so long goes to sleep until something does. 0: never.
+  uint32_t quiet_after_ticks = 30;
   MemberFaults faults;
 };
 

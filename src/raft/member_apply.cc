@@ -121,7 +121,7 @@ Task<void> Member::Inside::verify_arrival(NodeId from, std::string message, std:
   KEELSON_CHECK(kr_message_head(to_raft(message), &head), "it was decoded before");
   const uint64_t index = head.snapshot.index;
   const Status verified =
-      co_await verify_checkpoint(parts_.env.disk(), parts_.reactor, path, options_.group, index, {});
+      co_await verify_checkpoint(parts_.env.disk(), parts_.reactor, path, options_.group, index, head.snapshot.term);
   is_verifying_ = false;
   if (!verified.ok()) {
     // The leader finds that it is still needed, and sends it again.
@@ -196,6 +196,13 @@ void Member::Inside::installed(Status outcome) {
   kept_bytes_ = 0;
   needed_from_ = arrival.position;
   preludes_.clear();
+  Prelude& prelude = preludes_[arrival.index];
+  prelude.index = arrival.index;
+  prelude.term = arrival.term;
+  prelude.members = arrival.members;
+  prelude.position = arrival.position;
+  finished_index_ = arrival.index;
+  is_checkpoint_asked_ = false;
   state_ = State::kRuns;
   group_->persisted(arrival.ready);
   group_->applied(arrival.index);

@@ -123,8 +123,11 @@ class Member::Inside {
   void send_snapshots();
   void send_frame(NodeId to, const Frame& frame);
   void snapshot_sent(NodeId to, uint64_t index, bool has_arrived);
-  void after_work();
+  void after_work(bool is_done);
   void look_at_leader();
+  [[nodiscard]] uint64_t served_from(NodeId node) const;
+  [[nodiscard]] uint64_t all_served_from() const;
+  void want_checkpoint();
   void drop_entries();
   [[nodiscard]] bool has_room(size_t bytes);
   void halt(std::string why);
@@ -146,6 +149,7 @@ class Member::Inside {
   void take_proposals();
   bool take_own(bool must_lead);
   void take_forwarded();
+  void tell_missing(NodeId origin, uint64_t taken);
   bool make_room_in_entry(size_t bytes);
   // Adds the records behind that number to the entry that is gathered. `is_asked`: the state may refuse them.
   void gather(std::string_view records, uint64_t behind, bool is_asked);
@@ -157,10 +161,16 @@ class Member::Inside {
   void begin_reads();
   void ask_index(uint64_t id);
   void answered_read(std::string_view context, uint64_t index);
-  void end_hold();
+  void refuse_unheld();
   [[nodiscard]] bool leads() const { return told_is_here_; }
   // As of the last look; maybe not yet of everything of former terms.
   [[nodiscard]] bool is_leader_now() const { return now_.role == static_cast<uint8_t>(Role::kLeader); }
+
+  // Sleep (member_quiet.cc).
+  void wake();
+  [[nodiscard]] bool is_idle() const;
+  void consider_sleep();
+  void received_sleep(NodeId from, const Frame& frame);
 
   const Parts parts_;
   const MemberOptions options_;
@@ -197,6 +207,8 @@ class Member::Inside {
   std::deque<JournalPlace> places_;
   std::deque<Write> writes_;
   std::map<uint64_t, Prelude> preludes_;  // of checkpoints that are being written, and of the last finished
+  uint64_t finished_index_ = 0;           // of the newest finished checkpoint, 0: none
+  bool is_checkpoint_asked_ = false;      // of the host, and none has been finished since
   struct Kept {
     uint64_t index = 0;
     size_t bytes = 0;
@@ -214,6 +226,7 @@ class Member::Inside {
   bool told_is_here_ = false;
   uint64_t seen_term_ = 0;
   std::map<NodeId, uint64_t> taken_;  // the last number of each node that is in the log of this term
+  std::map<NodeId, std::pair<uint64_t, uint64_t>> told_missing_;  // what was last, in which tick
   std::deque<Forwarded> forwarded_;
   size_t forwarded_bytes_ = 0;
   Buffer entry_;
@@ -227,6 +240,7 @@ class Member::Inside {
 
   // Following.
   uint64_t progress_tick_ = 0;  // when a proposal of ours was last sent or settled
+  uint64_t resent_tick_ = 0;    // when the leader last missed one
   std::string frame_;
 
   std::unique_ptr<Arrival> arrival_;
@@ -234,6 +248,7 @@ class Member::Inside {
   std::string arrival_path_;  // of the file whose message is being stepped
 
   bool is_quiet_ = false;
+  uint64_t busy_tick_ = 0;  // when something was last asked of the group here, or written
 
   env::TaskScope scope_;
   std::shared_ptr<bool> alive_;  // false once this is destroyed

@@ -22,29 +22,32 @@ Buffer& Member::Inside::begin(uint64_t proposal, uint16_t slot, bool must_lead) 
 
 void Member::Inside::end() {
   proposals_->end();
+  wake();
   schedule();
 }
 
 void Member::Inside::confirm_read(uint64_t read) {
   reads_.add(read, ticks_);
+  wake();
   schedule();
 }
 
 bool Member::Inside::hold() {
   if (state_ != State::kRuns || !leads()) return false;
   if (hold_ == Hold::kNone) hold_ = Hold::kAsked;
+  wake();
   schedule();
   return true;
 }
 
 void Member::Inside::release() {
-  end_hold();
+  hold_ = Hold::kNone;
   schedule();
 }
 
-void Member::Inside::end_hold() {
-  hold_ = Hold::kNone;
-  if (!proposals_) return;
+// A borrower's records that were not put into the log while the hold was on never will be.
+void Member::Inside::refuse_unheld() {
+  if (hold_ == Hold::kLevel) return;
   proposals_->settle_unbound_must_lead([&](uint64_t proposal) { parts_.state.refused(proposal); });
 }
 
@@ -75,16 +78,12 @@ bool Member::Inside::take_own(bool must_lead) {
 }
 
 void Member::Inside::take_forwarded() {
-  std::vector<NodeId> told;
   for (size_t at = 0; at < forwarded_.size();) {
     const Forwarded& next = forwarded_[at];
     uint64_t& taken = taken_[next.origin];
     const bool is_gap = next.previous > taken && !options_.faults.takes_forwarded_twice;
     if (is_gap) {
-      if (std::ranges::find(told, next.origin) == told.end()) {
-        told.push_back(next.origin);
-        send_frame(next.origin, {.kind = FrameKind::kMissing, .term = now_.term, .number = taken, .rest = {}});
-      }
+      tell_missing(next.origin, taken);
       forwarded_bytes_ -= next.records.size();
       forwarded_.erase(forwarded_.begin() + static_cast<std::ptrdiff_t>(at));
       continue;
@@ -105,6 +104,13 @@ void Member::Inside::take_forwarded() {
     }
     entry_forwarded_ = ++at;
   }
+}
+
+// Once for each gap and tick: everything that was on its way behind the gap comes here too.
+void Member::Inside::tell_missing(NodeId origin, uint64_t taken) {
+  const std::pair<uint64_t, uint64_t> now{taken, ticks_};
+  if (std::exchange(told_missing_[origin], now) == now) return;
+  send_frame(origin, {.kind = FrameKind::kMissing, .term = now_.term, .number = taken, .rest = {}});
 }
 
 // The entry that is gathered goes if these do not fit behind it. False: it could not.
@@ -201,6 +207,7 @@ void Member::Inside::received_forward(NodeId from, const Frame& frame) {
   }
   forwarded_.push_back({from, frame.number, std::string(frame.rest)});
   forwarded_bytes_ += frame.rest.size();
+  wake();
 }
 
 // Reads.

@@ -17,8 +17,10 @@ constexpr size_t kRoomSlackBytes = size_t{64} << 10;
 // Entries of one Ready go into records of about this size: far below what the LocalLog takes, and never more than one
 // record of a client beyond it.
 constexpr size_t kRecordBytesAim = size_t{32} << 20;
-// While a peer is being sent a checkpoint, this many times the usual is kept, so that it can go on behind it.
-constexpr uint64_t kKeptFactorForCheckpoints = 8;
+// So many times the usual is kept for members that are behind before a checkpoint is made for them, and before it goes
+// all the same.
+constexpr uint64_t kKeptFactorWanted = 4;
+constexpr uint64_t kKeptFactorMax = 8;
 
 }  // namespace
 
@@ -45,6 +47,7 @@ void Member::Inside::turn() {
   if (state_ != State::kRuns) return;
   now_ = group_->status();
   proposals_->refuse_excess([&](uint64_t proposal) { parts_.state.refused(proposal); });
+  refuse_unheld();
   take_proposals();
   begin_reads();
   int readies = 0;
@@ -57,7 +60,7 @@ void Member::Inside::turn() {
     parts_.reactor.post([this, alive = alive_] {
       if (*alive) schedule();
     });
-  after_work();
+  after_work(readies < kReadiesMax);
 }
 
 bool Member::Inside::work_ready() {
@@ -123,8 +126,12 @@ bool Member::Inside::write_ready(const KrReady& ready) {
   if (!is_done) {
     write.ready = ready.number;
     for (size_t i = 0; i < ready.persisted_messages_count; ++i) {
-      write.messages.emplace_back(ready.persisted_messages[i].to,
-                                  std::string(from_raft(ready.persisted_messages[i].bytes)));
+      const KrMessage& message = ready.persisted_messages[i];
+      if (is_read_request(from_raft(message.bytes))) {
+        send_raft(message.to, from_raft(message.bytes));
+      } else {
+        write.messages.emplace_back(message.to, std::string(from_raft(message.bytes)));
+      }
     }
   }
   if (must_write) {
@@ -138,6 +145,7 @@ bool Member::Inside::write_ready(const KrReady& ready) {
 Member::Inside::Write& Member::Inside::add_write() { return writes_.emplace_back(*this); }
 
 void Member::Inside::write_record(const JournalWrite& record, Write& write) {
+  wake();
   const uint64_t position = next_position_++;
   Buffer& out = parts_.journal.begin(options_.group, position, parts_.env.clock().wall_ms());
   append_journal(record, out);
@@ -247,33 +255,40 @@ void Member::Inside::snapshot_sent(NodeId to, uint64_t index, bool has_arrived) 
 
 // What follows from it.
 
-void Member::Inside::after_work() {
+// `is_done`: raft-rs wants nothing more at this moment.
+void Member::Inside::after_work(bool is_done) {
   now_ = group_->status();
   KEELSON_CHECK(!group_->next_fetch(), "entries are dropped and truncated at the same point");
   look_at_leader();
   if (state_ != State::kRuns) return;
   log::AgreedState& state = parts_.state;
   reads_.confirm(applied_, [&](uint64_t read, bool confirmed) { state.read_confirmed(read, confirmed); });
-  const bool is_level = backlog_.empty() && applied_ == now_.last_index;
+  const bool is_level = is_done && backlog_.empty() && applied_ == now_.last_index;
   if (hold_ == Hold::kAsked && leads() && (is_level || options_.faults.holds_before_level)) {
-    hold_ = Hold::kLevel;
-    state.hold_ready();
+    if (all_served_from() >= now_.truncated_index) {
+      hold_ = Hold::kLevel;
+      state.hold_ready();
+    } else {
+      want_checkpoint();  // see drop_entries()
+    }
   }
   drop_entries();
-  if (group_->wants_snapshot()) parts_.host.checkpoint_wanted();
+  if (group_->wants_snapshot()) want_checkpoint();
 }
 
 void Member::Inside::look_at_leader() {
   if (now_.term != seen_term_) {
     seen_term_ = now_.term;
     taken_.clear();
+    told_missing_.clear();
     forwarded_.clear();
     forwarded_bytes_ = 0;
     is_change_pending_ = false;
     if (told_is_here_) {
       // Also if this member leads the new term: what held for the old one has ended.
       told_is_here_ = false;
-      end_hold();
+      hold_ = Hold::kNone;
+      refuse_unheld();
       parts_.state.leader_changed(told_leader_, false);
     }
     if (options_.faults.refuses_too_early) {
@@ -289,22 +304,64 @@ void Member::Inside::look_at_leader() {
   }
   told_leader_ = now_.leader;
   told_is_here_ = is_here;
-  if (!told_is_here_) end_hold();
+  if (!told_is_here_) {
+    hold_ = Hold::kNone;
+    refuse_unheld();
+  }
   parts_.state.leader_changed(told_leader_, told_is_here_);
   schedule();
 }
 
-// What is stored, applied and more than is kept goes from memory.
+// The last entry that this member, as leader, need not have any more for that one: it has it, or gets a checkpoint.
+uint64_t Member::Inside::served_from(NodeId node) const {
+  const auto progress = group_->progress(node);
+  const uint64_t matched = progress ? progress->matched : 0;
+  const auto finished = preludes_.find(finished_index_);
+  const bool has_checkpoint = finished != preludes_.end() && finished->second.members.holds(node);
+  return std::max(matched, has_checkpoint ? finished_index_ : 0);
+}
+
+// The least of all members.
+uint64_t Member::Inside::all_served_from() const {
+  uint64_t least = UINT64_MAX;
+  for (const std::vector<NodeId>* nodes : {&members_.voters, &members_.voters_outgoing, &members_.learners}) {
+    for (const NodeId node : *nodes) {
+      if (node != options_.node) least = std::min(least, served_from(node));
+    }
+  }
+  return least;
+}
+
+void Member::Inside::want_checkpoint() {
+  if (std::exchange(is_checkpoint_asked_, true)) return;
+  parts_.host.checkpoint_wanted();
+}
+
+// What is stored, applied and more than is kept goes from memory. A leader first sees to it that every member can get
+// what it misses: a checkpoint cannot be made at any time, not while a borrower is ahead of the log; and its record may
+// need just the member that waits for a checkpoint. So with a hold nothing goes either.
 void Member::Inside::drop_entries() {
   const bool is_above = kept_bytes_ > options_.kept_bytes_max || kept_.size() > options_.kept_entries_max;
-  if (!is_above) return;
-  const uint64_t until = std::min(told_applied_, persisted_index_);
+  if (!is_above || hold_ != Hold::kNone) return;
+  const bool is_far_above = kept_bytes_ > options_.kept_bytes_max * kKeptFactorMax ||
+                            kept_.size() > options_.kept_entries_max * kKeptFactorMax;
+  uint64_t until = std::min(told_applied_, persisted_index_);
+  if (is_leader_now() && !is_far_above) {
+    const uint64_t served = all_served_from();
+    if (served < until) {
+      until = served;
+      if (kept_bytes_ > options_.kept_bytes_max * kKeptFactorWanted ||
+          kept_.size() > options_.kept_entries_max * kKeptFactorWanted) {
+        want_checkpoint();
+      }
+    }
+  }
   uint64_t sent = UINT64_MAX;
   for (const auto& [node, index] : snapshots_out_) sent = std::min(sent, index);
+  if (!is_far_above) until = std::min(until, sent);
   uint64_t dropped = 0;
   while (!kept_.empty() && kept_.front().index <= until) {
-    const uint64_t factor = kept_.front().index > sent ? kKeptFactorForCheckpoints : 1;
-    if (kept_bytes_ <= options_.kept_bytes_max * factor && kept_.size() <= options_.kept_entries_max * factor) break;
+    if (kept_bytes_ <= options_.kept_bytes_max && kept_.size() <= options_.kept_entries_max) break;
     dropped = kept_.front().index;
     kept_bytes_ -= kept_.front().bytes;
     kept_.pop_front();

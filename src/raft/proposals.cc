@@ -129,6 +129,8 @@ void Proposals::drop_settled() {
 }
 
 void Proposals::settle_before(uint64_t term, Tell tell) {
+  // Nothing goes before what is bound next: what is settled here without the log will not be sent again.
+  if (bound_term_ < term) bound_last_ = 0;
   // New ones may be begun while it tells.
   const size_t count = parcels_.size();
   for (size_t i = 0; i < count; ++i) {

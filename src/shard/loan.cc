@@ -136,7 +136,8 @@ Loan::Loan(Loan&& other) noexcept
       here_(other.here_),
       shards_(std::move(other.shards_)),
       time_ms_(other.time_ms_),
-      refusal_(other.refusal_) {}
+      refusal_(other.refusal_),
+      use_(other.use_) {}
 
 Loan::~Loan() { give_back(); }
 
@@ -148,6 +149,7 @@ Task<Loan> Loan::take(Runtime& runtime, env::Reactor& here, std::vector<ShardId>
   Loan loan;
   loan.runtime_ = &runtime;
   loan.here_ = &here;
+  loan.use_ = use;
   for (unsigned reactor = 0; reactor < runtime.router().reactor_count(); ++reactor) {
     const size_t begin = order.size();
     for (ShardId id : shards) {
@@ -202,6 +204,7 @@ const std::string* Loan::damage() const {
 }
 
 bool Loan::can_refuse() {
+  if (!is_held()) return false;
   const auto is_replica = [this](ShardId id) { return runtime_->shard(id).replica() != nullptr; };
   return std::any_of(shards_.begin(), shards_.end(), is_replica) || runtime_->log(here_->index()).can_refuse();
 }
@@ -246,7 +249,7 @@ Task<LogErrc> Loan::commit(std::span<const Part> parts) {
 Task<LogErrc> Loan::confirm() {
   for (ShardId id : shards_) {
     Replica* replica = shard(id).replica();
-    if (replica == nullptr) continue;
+    if (replica == nullptr || use_ != LoanUse::kWrite) continue;
     const LogErrc outcome = co_await AskReplica(*here_, runtime_->reactor_of(id), *replica, nullptr, 0);
     if (outcome != LogErrc::kOk) co_return outcome;
   }

@@ -81,6 +81,7 @@ class Loan {
   std::vector<ShardId> shards_;
   int64_t time_ms_ = 0;
   LogErrc refusal_ = LogErrc::kOk;
+  LoanUse use_ = LoanUse::kLook;
 };
 
 }  // namespace keelson::shard

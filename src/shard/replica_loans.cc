@@ -189,6 +189,7 @@ void Replica::installed(uint64_t index, int64_t time_ms) {
   shard_.next_index_ = index + 1;
   shard_.last_time_ms_ = std::max(shard_.last_time_ms_, time_ms);
   shard_.clock_.at_least(time_ms);
+  if (shard_.listener_ != nullptr) shard_.listener_->replaced(shard_);
 }
 
 void Replica::propose_control(std::span<const engine::Command> commands, CommitRequest& request) {

@@ -92,6 +92,8 @@ class ShardListener {
   // Commands have been applied (or a borrower has given the shard back): serve blocked clients, send notifications. May
   // submit operations.
   virtual void applied(Shard& shard) = 0;
+  // The whole state is another one: a checkpoint came from another node. Nothing may be submitted.
+  virtual void replaced(Shard& shard) {}
 };
 
 struct ShardCounters {

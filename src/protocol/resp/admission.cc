@@ -30,6 +30,13 @@ bool is_http(std::string_view name) {
   return word == "post" || word == "host:";
 }
 
+// Of the commands that are built, those that mean nothing on a server of its own; the other ones of CLUSTER do.
+bool needs_cluster(const kv::CommandSpec& spec) {
+  if (spec.group != "cluster" || spec.home == kv::Home::kUnsupported) return false;
+  return spec.name != "CLUSTER" && spec.name != "CLUSTER|HELP" && spec.name != "CLUSTER|INFO" &&
+         spec.name != "CLUSTER|KEYSLOT" && spec.name != "CLUSTER|MYID";
+}
+
 }  // namespace
 
 bool Session::refuse(const kv::CommandSpec* spec, kv::Args args) {
@@ -56,8 +63,14 @@ bool Session::refuse(const kv::CommandSpec* spec, kv::Args args) {
     reject(spec, "NOAUTH Authentication required.");
     return true;
   }
+  if (service_.is_cluster()) {
+    if (refuse_in_cluster(*spec, args)) return true;
+  } else if (needs_cluster(*spec)) {
+    reject(spec, "ERR This instance has cluster support disabled");
+    return true;
+  }
   if (spec->home == kv::Home::kUnsupported) {
-    if (spec->group == "cluster") {
+    if (spec->group == "cluster" && !service_.is_cluster()) {
       reject(spec, "ERR This instance has cluster support disabled");
       return true;
     }

@@ -2,6 +2,7 @@
 
 #include <utility>
 
+#include "base/crc16.h"
 #include "protocol/resp/refusals.h"
 #include "protocol/resp/shard_agent.h"
 
@@ -52,6 +53,8 @@ engine::ReplySink& BlockedKey::open_reply() {
   wait_.sink().begin(key_);
   return wait_.sink();
 }
+
+uint16_t BlockedKey::slot() const { return key_slot(key_); }
 
 void BlockedKey::finished(shard::LogErrc outcome) {
   const bool is_content = outcome != shard::LogErrc::kOk || !wait_.sink().found_nothing();

@@ -79,6 +79,7 @@ class BlockedKey final : public shard::Operation {
 
   engine::ReplySink& open_reply() override;
   void finished(shard::LogErrc outcome) override;
+  [[nodiscard]] uint16_t slot() const override;
 
   [[nodiscard]] BlockedWait& wait() { return wait_; }
   [[nodiscard]] shard::ShardId shard_id() const { return shard_; }

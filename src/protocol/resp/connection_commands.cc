@@ -80,7 +80,7 @@ void reply_hello(Session& session) {
   out.bulk("id");
   out.integer(static_cast<int64_t>(session.client().id));
   out.bulk("mode");
-  out.bulk("standalone");
+  out.bulk(session.service().is_cluster() ? "cluster" : "standalone");
   out.bulk("role");
   out.bulk("master");
   out.bulk("modules");
@@ -153,6 +153,8 @@ Task<void> cmd_select(Session& session, kv::Args args) {
     session.out().error("ERR value is out of range, value must between -2147483648 and 2147483647");
   } else if (*database < 0 || *database >= session.config().databases) {
     session.out().error("ERR DB index is out of range");
+  } else if (*database != 0 && session.service().is_cluster()) {
+    session.out().error("ERR SELECT is not allowed in cluster mode");
   } else {
     session.client().database = static_cast<uint16_t>(*database);
     session.out().ok();
@@ -173,6 +175,7 @@ Task<void> cmd_reset(Session& session, kv::Args) {
   client.name.clear();
   client.database = 0;
   client.no_evict = false;
+  client.is_readonly = false;
   client.reply_mode = ReplyMode::kOn;
   client.is_authenticated = session.config().password.empty();
   session.out().set_resp3(false);

@@ -41,6 +41,7 @@ void SessionOperation::prepare(Session& session, const kv::CommandSpec& spec, ui
   is_write = kv::is_write(spec);
   // The connection's own writes may still wait for their commit.
   is_ordered = !is_direct;
+  is_stale = session.client().is_readonly;
   is_direct_ = is_direct;
   is_inline = is_direct;
   is_finished_ = false;
@@ -59,7 +60,9 @@ engine::ReplySink& SessionOperation::open_reply() {
 }
 
 void SessionOperation::finished(shard::LogErrc outcome) {
-  if (outcome != shard::LogErrc::kOk) static_cast<kv::ReplySink&>(open_reply()).error(refusal_text(outcome));
+  if (outcome != shard::LogErrc::kOk) {
+    static_cast<kv::ReplySink&>(open_reply()).error(session_->refusal(outcome, slot()));
+  }
   if (!is_inline) duration_ns_ = session_->service_.reactor(reactor_index()).clock().monotonic_ns() - begun_ns_;
   if (!is_direct_) {
     size_ = session_->batch_->sides[reactor_index()]->bytes.size() - offset_;
@@ -226,7 +229,7 @@ bool Session::is_plain(const kv::CommandSpec& spec) const {
   return spec.home == kv::Home::kEngine && !transaction_.is_open && client_.is_authenticated &&
          subscriptions_.count() == 0 && local_.paused_until_ns == 0 &&
          (config().maxmemory_bytes == 0 || (spec.flags & kv::kDenyOom) == 0) && local_.monitor_count == 0 &&
-         !kv::is_internal(spec);
+         !kv::is_internal(spec) && !(service_.is_cluster() && is_barred_in_cluster(spec));
 }
 
 // Looks at one command. kInput: it has been dealt with, or added to the batch, and the next one can be taken.
@@ -318,6 +321,11 @@ Session::Next Session::take_keyed(const kv::CommandSpec& spec, const Taken& take
   const bool is_known = taken.has_key && &spec == taken.spec;
   const std::optional<shard::ShardId> shard =
       is_known ? taken.shard : single_shard_of(service_.router(), spec, args, local_.key_indexes);
+  if (!is_known && service_.is_cluster() && crosses_slots(spec, args)) {
+    if (is_batch_under_way()) return take_again(Next::kBatch);
+    reject(&spec, kErrCrossSlot);
+    return Next::kInput;
+  }
   if (!shard) return take_alone(spec, args);
   if (batch_ == nullptr) acquire_batch();
   SessionBatch& batch = *batch_;
@@ -481,7 +489,7 @@ Task<void> Session::run_group() {
   RespWriter writer(held, writer_.is_resp3());
   std::vector<std::string> error_codes;
   {
-    shard::Loan loan = co_await lend(service_, reactor(), std::move(shards));
+    shard::Loan loan = co_await lend(service_, reactor(), std::move(shards), shard::LoanUse::kWrite);
     LentCommands commands(service_, loan);
     for (size_t i = begin; i < end && outcome == shard::LogErrc::kOk; ++i) {
       outcome = commands.admit(spec, client_.database, ahead_taken_[i].args);
@@ -520,11 +528,16 @@ Task<void> Session::run_keyed(const kv::CommandSpec& spec, kv::Args args, RespWr
     held_->run(spec, client_.database, args, reply);
     co_return;
   }
+  if (service_.is_cluster() && (kv::is_write(spec) || spec.home != kv::Home::kAllShards)) {
+    co_await run_in_cluster(spec, args, reply);
+    co_return;
+  }
   if (!kv::is_write(spec)) {
     co_await query_keyed(spec, args, reply);
     co_return;
   }
-  shard::Loan loan = co_await lend(service_, reactor(), shards_of(service_.router(), spec, args));
+  shard::Loan loan =
+      co_await lend(service_, reactor(), shards_of(service_.router(), spec, args), shard::LoanUse::kWrite);
   LentCommands commands(service_, loan);
   // Nobody is told before the write is committed.
   Buffer held;
@@ -535,7 +548,7 @@ Task<void> Session::run_keyed(const kv::CommandSpec& spec, kv::Args args, RespWr
     outcome = co_await commands.commit();
   }
   if (outcome != shard::LogErrc::kOk) {
-    reply.error(refusal_text(outcome));
+    reply.error(refusal(outcome, slot_of(spec, args)));
   } else if (held.view().starts_with('-')) {
     // Through error(), which counts it.
     reply.error(held.view().substr(1, held.size() - 3));
@@ -549,13 +562,14 @@ Task<void> Session::query_keyed(const kv::CommandSpec& spec, kv::Args args, kv::
     held_->run(spec, client_.database, args, reply);
     co_return;
   }
-  shard::Loan loan = co_await lend(service_, reactor(), shards_of(service_.router(), spec, args));
+  std::vector<shard::ShardId> shards = co_await shards_to_ask(spec, args);
+  shard::Loan loan = co_await lend(service_, reactor(), std::move(shards), use_for_reading());
   LentCommands commands(service_, loan);
   const shard::LogErrc outcome = commands.admit(spec, client_.database, args);
   if (outcome == shard::LogErrc::kOk) {
     commands.run(spec, client_.database, args, reply);
   } else {
-    reply.error(refusal_text(outcome));
+    reply.error(refusal(outcome, slot_of(spec, args)));
   }
 }
 
@@ -565,9 +579,11 @@ Task<void> Session::query_shard(shard::ShardId id, const kv::CommandSpec& spec, 
     co_return;
   }
   std::vector<shard::ShardId> only(1, id);  // named, because g++ 12 cannot keep a braced list over a co_await
-  shard::Loan loan = co_await lend(service_, reactor(), std::move(only));
+  shard::Loan loan = co_await lend(service_, reactor(), std::move(only), use_for_reading());
   LentCommands commands(service_, loan);
-  if (loan.damage() != nullptr) {
+  if (!loan.is_held()) {
+    reply.error(refusal_text(loan.refusal()));
+  } else if (loan.damage() != nullptr) {
     reply.error(refusal_text(shard::LogErrc::kDamaged));
   } else {
     commands.query_on(id, spec, client_.database, args, reply);

@@ -72,7 +72,7 @@ void server_section(Lines& lines, const Figures& figures) {
   const int64_t uptime_s = (figures.wall_ms - figures.service.started_wall_ms()) / 1000;
   lines.add("redis_version", kRedisVersion);
   lines.add("keelson_version", host.version);
-  lines.add("redis_mode", "standalone");
+  lines.add("redis_mode", figures.service.is_cluster() ? "cluster" : "standalone");
   if (!figures.node.process.operating_system.empty()) lines.add("os", figures.node.process.operating_system);
   lines.add("arch_bits", sizeof(void*) * 8);
   if (figures.node.process.process_id != 0) lines.add("process_id", figures.node.process.process_id);
@@ -235,7 +235,9 @@ void latencystats_section(Lines& lines, const Figures& figures) {
   });
 }
 
-void cluster_section(Lines& lines, const Figures&) { lines.add("cluster_enabled", 0); }
+void cluster_section(Lines& lines, const Figures& figures) {
+  lines.add("cluster_enabled", figures.service.is_cluster() ? 1 : 0);
+}
 
 void modules_section(Lines&, const Figures&) {}
 

@@ -5,6 +5,7 @@
 #include <cstring>
 #include <utility>
 
+#include "base/crc16.h"
 #include "engine/kv/keyspace.h"
 #include "engine/kv/rdb.h"
 #include "protocol/resp/shard_agent.h"
@@ -63,14 +64,14 @@ std::optional<shard::ShardId> single_shard_of(const shard::Router& router, const
   return first;
 }
 
-Task<shard::Loan> lend(KvService& service, env::Reactor& here, std::vector<shard::ShardId> shards) {
-  shard::Loan loan = shard::Loan::try_take(service.runtime(), here, shards);
+Task<shard::Loan> lend(KvService& service, env::Reactor& here, std::vector<shard::ShardId> shards, shard::LoanUse use) {
+  shard::Loan loan = shard::Loan::try_take(service.runtime(), here, shards, use);
   if (loan.is_held()) co_return loan;
-  co_return co_await shard::Loan::take(service.runtime(), here, std::move(shards));
+  co_return co_await shard::Loan::take(service.runtime(), here, std::move(shards), use);
 }
 
 LentCommands::LentCommands(KvService& service, shard::Loan& loan)
-    : service_(service), loan_(loan), can_refuse_(loan.log().can_refuse()), logged_(loan.shards().size()) {}
+    : service_(service), loan_(loan), can_refuse_(loan.can_refuse()), logged_(loan.shards().size()) {}
 
 kv::KvEngine& LentCommands::engine(shard::ShardId id) { return service_.agent(id).engine(); }
 
@@ -132,6 +133,7 @@ void LentCommands::log_everywhere(uint16_t code, uint16_t database, kv::Args arg
 
 // Room for the arguments, and for the values that commands like SUNIONSTORE and RENAME carry from shard to shard.
 shard::LogErrc LentCommands::admit(const kv::CommandSpec& spec, uint16_t database, kv::Args args) {
+  if (!loan_.is_held()) return loan_.refusal();
   if (loan_.damage() != nullptr) return shard::LogErrc::kDamaged;
   if (!kv::is_write(spec)) {
     if (kv::keys_of(spec, args, keys_) && keys_.size() > 1) prefetch(database, args);
@@ -139,6 +141,7 @@ shard::LogErrc LentCommands::admit(const kv::CommandSpec& spec, uint16_t databas
   }
   // What cannot be undone is not begun.
   if (can_refuse_ && is_for_each_shard(spec)) return shard::LogErrc::kRefused;
+  if (service_.is_cluster() && kv::keys_of(spec, args, keys_) && !keys_.empty()) slot_ = key_slot(args[keys_.front()]);
   for (std::string_view arg : args) admitted_bytes_ += arg.size() + 2 * sizeof(uint64_t);
   if (is_for_each_shard(spec)) admitted_bytes_ *= loan_.shards().size();
   if (kv::keys_of(spec, args, keys_) && keys_.size() > 1) {
@@ -172,8 +175,11 @@ void LentCommands::run(const kv::CommandSpec& spec, uint16_t database, kv::Args 
     }
   }
   // Any number will do: what each shard logs is the effect.
-  const shard::ShardId first = loan_.shards().front();
-  const uint64_t seed = shard::seed_of(first, loan_.shard(first).next_index(), commands_of(first).size());
+  uint64_t seed = 0;
+  if (!loan_.shards().empty()) {
+    const shard::ShardId first = loan_.shards().front();
+    seed = loan_.context(first, commands_of(first).size()).seed;
+  }
   kv::run_across(*this, kv::is_write(spec) ? this : nullptr, {0, loan_.time_ms(), seed}, {spec.code, database, args},
                  reply);
 }
@@ -184,11 +190,10 @@ void LentCommands::run_on(shard::ShardId id, const kv::CommandSpec& spec, uint16
     query_on(id, spec, database, args, reply);
     return;
   }
-  const uint64_t index = loan_.shard(id).next_index();
   const engine::Command command{spec.code, database, args};
   std::vector<engine::Command>& logged = commands_of(id);
   // The same chance that a replay will have.
-  engine(id).apply({index, loan_.time_ms(), shard::seed_of(id, index, logged.size())}, command, reply);
+  engine(id).apply(loan_.context(id, logged.size()), command, reply);
   logged.push_back(command);
 }
 
@@ -226,11 +231,11 @@ void LentCommands::undo() {
 Task<shard::LogErrc> LentCommands::commit() {
   std::vector<shard::Loan::Part> parts;
   for (size_t i = 0; i < logged_.size(); ++i) {
-    if (!logged_[i].empty()) parts.push_back({loan_.shards()[i], logged_[i]});
+    if (!logged_[i].empty()) parts.push_back({loan_.shards()[i], logged_[i], slot_});
   }
-  if (parts.empty()) co_return shard::LogErrc::kOk;
+  if (parts.empty()) co_return co_await loan_.confirm();
   const shard::LogErrc outcome = co_await loan_.commit(parts);
-  if (outcome != shard::LogErrc::kOk && can_refuse_) undo();
+  if (outcome != shard::LogErrc::kOk && outcome != shard::LogErrc::kTimedOut && can_refuse_) undo();
   co_return outcome;
 }
 

@@ -39,8 +39,8 @@ std::optional<shard::ShardId> single_shard_of(const shard::Router& router, const
 // under one loan.
 [[nodiscard]] bool is_bounded_by_arguments(const kv::CommandSpec& spec);
 
-// Borrows the shards; at once if they are idle and here.
-Task<shard::Loan> lend(KvService& service, env::Reactor& here, std::vector<shard::ShardId> shards);
+// Borrows the shards; at once if they are idle and here. In a cluster it may be denied: then no command is admitted.
+Task<shard::Loan> lend(KvService& service, env::Reactor& here, std::vector<shard::ShardId> shards, shard::LoanUse use);
 
 class LentCommands final : public kv::KeyspaceMap, public kv::Effects {
  public:
@@ -54,7 +54,8 @@ class LentCommands final : public kv::KeyspaceMap, public kv::Effects {
   void run(const kv::CommandSpec& spec, uint16_t database, kv::Args args, kv::ReplySink& reply);
   // A query on one shard of the loan.
   void query_on(shard::ShardId id, const kv::CommandSpec& spec, uint16_t database, kv::Args args, kv::ReplySink& reply);
-  // Logs what has been changed. Not kOk: the changes are undone, if the log is one that can refuse.
+  // Logs what has been changed. Not kOk: the changes are undone, if the log is one that can refuse (but not if nobody
+  // can say whether it did).
   Task<shard::LogErrc> commit();
 
   // kv::KeyspaceMap and kv::Effects, for the handlers.
@@ -93,6 +94,7 @@ class LentCommands final : public kv::KeyspaceMap, public kv::Effects {
   KvService& service_;
   shard::Loan& loan_;
   const bool can_refuse_;
+  uint16_t slot_ = 0;  // of the keys, in a cluster
   size_t admitted_bytes_ = 0;
   // What each shard of the loan logs, in the loan's order.
   std::vector<std::vector<engine::Command>> logged_;

@@ -7,6 +7,8 @@
 
 namespace keelson::resp {
 
+inline constexpr std::string_view kErrCrossSlot = "CROSSSLOT Keys in request don't hash to the same slot";
+
 // With its code, without "-". `outcome` is not kOk.
 inline std::string_view refusal_text(log::LogErrc outcome) {
   switch (outcome) {
@@ -32,7 +34,7 @@ inline std::string_view refusal_text(log::LogErrc outcome) {
     case log::LogErrc::kNotOwner:
       return "TRYAGAIN The slot of this key is moving to another shard";
     case log::LogErrc::kManyShards:
-      return "CROSSSLOT Keys in request don't hash to the same slot";
+      return kErrCrossSlot;
     case log::LogErrc::kStopped:
     case log::LogErrc::kOk:
       break;

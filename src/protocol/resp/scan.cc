@@ -3,6 +3,7 @@
 // The client's cursor is shard << 48 | the shard's own cursor (below 2^48), so that 0 begins and ends the walk. A shard
 // whose own cursor is 0 has not been begun.
 
+#include <algorithm>
 #include <optional>
 #include <string>
 #include <vector>
@@ -11,6 +12,7 @@
 #include "base/numbers.h"
 #include "engine/kv/args.h"
 #include "protocol/resp/keyed_commands.h"
+#include "protocol/resp/scan_sink.h"
 #include "protocol/resp/session.h"
 
 namespace keelson::resp {
@@ -19,41 +21,6 @@ namespace {
 
 constexpr unsigned kShardShift = 48;
 constexpr uint64_t kInnerMask = (uint64_t{1} << kShardShift) - 1;
-
-// Takes the answer of _SCAN apart: [cursor, [key, ...]].
-class ScanSink final : public kv::ReplySink {
- public:
-  [[nodiscard]] uint64_t cursor() const { return cursor_; }
-  [[nodiscard]] const std::string& failure() const { return failure_; }
-  [[nodiscard]] const std::vector<std::string>& keys() const { return keys_; }
-
-  void status(std::string_view) override {}
-  void error(std::string_view text) override { failure_ = text; }
-  void integer(int64_t value) override { cursor_ = static_cast<uint64_t>(value); }
-  void bulk(std::string_view bytes) override {
-    if (arrays_ < 2) {
-      cursor_ = parse_uint64(bytes).value_or(0);
-    } else {
-      keys_.emplace_back(bytes);
-    }
-  }
-  void null() override {}
-  void null_array() override {}
-  void array(size_t) override { ++arrays_; }
-  void map(size_t) override {}
-  void set(size_t) override {}
-  void push(size_t) override {}
-  void real(double) override {}
-  void boolean(bool) override {}
-  void verbatim(std::string_view, std::string_view) override {}
-  [[nodiscard]] bool is_resp3() const override { return false; }
-
- private:
-  int arrays_ = 0;
-  uint64_t cursor_ = 0;
-  std::vector<std::string> keys_;
-  std::string failure_;
-};
 
 }  // namespace
 
@@ -64,8 +31,21 @@ Task<void> cmd_scan(Session& session, kv::Args args) {
     co_return;
   }
   const uint16_t shard_count = session.service().router().shard_count();
+  // Of a cluster those that this node leads, as KEYS; after READONLY all.
+  std::vector<shard::ShardId> led;
+  const bool is_partial = session.service().is_cluster() && !session.client().is_readonly;
+  if (is_partial) led = co_await session.service().led_shards(session.reactor());
+  const auto next_shard = [&](uint64_t from) -> uint64_t {
+    if (!is_partial) return from;
+    const auto found = std::lower_bound(led.begin(), led.end(), from);
+    return found == led.end() ? shard_count : uint64_t{*found};
+  };
   uint64_t shard = *cursor >> kShardShift;
   uint64_t inner = *cursor & kInnerMask;
+  if (const uint64_t begun = shard; shard < shard_count) {
+    shard = next_shard(shard);
+    if (shard != begun) inner = 0;
+  }
   const kv::CommandSpec* step = kv::command_by_code(kv::code::kScan);
   std::vector<std::string> keys;
   if (shard < shard_count) {
@@ -80,7 +60,7 @@ Task<void> cmd_scan(Session& session, kv::Args args) {
     }
     keys = sink.keys();
     inner = sink.cursor();
-    if (inner == 0) ++shard;
+    if (inner == 0) shard = next_shard(shard + 1);
   } else {
     // Not one of ours; the walk is over, as in Redis.
     inner = 0;

@@ -1,4 +1,4 @@
-// The server as a whole: saving, stopping, its role, its time; and what there is of ACL and CLUSTER.
+// The server as a whole: saving, stopping, its role, its time; and what there is of ACL.
 #include <algorithm>
 #include <cstdint>
 #include <optional>
@@ -6,7 +6,6 @@
 #include <string_view>
 #include <vector>
 
-#include "base/crc16.h"
 #include "base/logging.h"
 #include "protocol/resp/command_helpers.h"
 #include "protocol/resp/session.h"
@@ -233,25 +232,6 @@ Task<void> cmd_acl_genpass(Session& session, kv::Args args) {
   session.reactor().random().fill_secret(password);
   for (char& digit : password) digit = kHex[static_cast<uint8_t>(digit) % kHex.size()];
   session.out().bulk(password);
-}
-
-Task<void> cmd_cluster_keyslot(Session& session, kv::Args args) {
-  session.out().integer(key_slot(args[2]));
-  co_return;
-}
-
-// One node that has every slot.
-Task<void> cmd_cluster_info(Session& session, kv::Args) {
-  session.out().verbatim("txt",
-                         "cluster_enabled:0\r\ncluster_state:ok\r\ncluster_slots_assigned:16384\r\n"
-                         "cluster_slots_ok:16384\r\ncluster_slots_pfail:0\r\ncluster_slots_fail:0\r\n"
-                         "cluster_known_nodes:1\r\ncluster_size:1\r\n");
-  co_return;
-}
-
-Task<void> cmd_cluster_myid(Session& session, kv::Args) {
-  session.out().bulk(session.service().host().node_id);
-  co_return;
 }
 
 }  // namespace keelson::resp

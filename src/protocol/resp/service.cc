@@ -76,6 +76,7 @@ Local::~Local() = default;
 KvService::KvService(shard::Runtime& runtime, KvConfig config, Host host)
     : runtime_(runtime),
       host_(std::move(host)),
+      is_cluster_(runtime.shard(0).replica() != nullptr),
       started_wall_ms_(runtime.env().clock().wall_ms()),
       slowlog_(std::make_unique<Slowlog>()),
       latency_(std::make_unique<LatencyMonitor>()),
@@ -103,6 +104,22 @@ KvService::KvService(shard::Runtime& runtime, KvConfig config, Host host)
 }
 
 KvService::~KvService() { runtime_.abandon(); }
+
+std::shared_ptr<const shard::ClusterMap> KvService::cluster_map() const {
+  if (host_.cluster != nullptr) return host_.cluster->map();
+  return std::make_shared<const shard::ClusterMap>();
+}
+
+Task<std::vector<shard::ShardId>> KvService::led_shards(env::Reactor& here) {
+  std::vector<shard::ShardId> led;
+  co_await on_each_reactor(here, [&](Local& local) {
+    for (unsigned id = local.reactor.index(); id < router().shard_count(); id += reactor_count()) {
+      if (runtime_.shard(static_cast<shard::ShardId>(id)).leads()) led.push_back(static_cast<shard::ShardId>(id));
+    }
+  });
+  std::sort(led.begin(), led.end());
+  co_return led;
+}
 
 uint64_t KvService::next_client_id() { return next_client_id_.fetch_add(1, std::memory_order_relaxed); }
 
@@ -233,6 +250,8 @@ bool KvService::make_room(Local& local) {
     }
   }
   if (evicted != 0) return true;
+  // Keys of shards that other nodes lead go when those evict them.
+  if (is_cluster_) return true;
   can_evict_[local.reactor.index()].store(false, std::memory_order_relaxed);
   // The other reactors evict too.
   for (unsigned i = 0; i < reactor_count(); ++i) {

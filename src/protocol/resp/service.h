@@ -19,6 +19,7 @@
 #include "env/reactor.h"
 #include "protocol/resp/config.h"
 #include "protocol/resp/rates.h"
+#include "shard/cluster_view.h"
 #include "shard/runtime.h"
 
 namespace keelson::net {
@@ -127,6 +128,9 @@ struct Host {
   std::string node_id;  // 40 hex digits, also INFO's run_id
   uint16_t port = 0;
   std::string bind;
+  // Of a node in a cluster: who has which slots. Outlives the service. Null: CLUSTER knows this node alone, and MOVED
+  // cannot say where to go.
+  const shard::ClusterView* cluster = nullptr;
 };
 
 class KvService {
@@ -149,6 +153,12 @@ class KvService {
   [[nodiscard]] const Host& host() const { return host_; }
   [[nodiscard]] int64_t started_wall_ms() const { return started_wall_ms_; }
   [[nodiscard]] uint64_t next_client_id();
+  // The shards are replicated: clients are told that this is a node of a Redis Cluster.
+  [[nodiscard]] bool is_cluster() const { return is_cluster_; }
+  // Of a cluster. What is known of it at this moment; never null.
+  [[nodiscard]] std::shared_ptr<const shard::ClusterMap> cluster_map() const;
+  // From a coroutine on `here`: the shards that this node leads.
+  Task<std::vector<shard::ShardId>> led_shards(env::Reactor& here);
 
   // That reactor's thread.
   [[nodiscard]] Local& local(unsigned reactor_index) { return *locals_[reactor_index]; }
@@ -184,6 +194,7 @@ class KvService {
 
   shard::Runtime& runtime_;
   Host host_;
+  const bool is_cluster_;
   int64_t started_wall_ms_;
   std::atomic<uint64_t> next_client_id_{1};
   std::atomic<uint32_t> connected_{0};

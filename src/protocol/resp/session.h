@@ -14,6 +14,7 @@
 #include <deque>
 #include <memory>
 #include <set>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -59,6 +60,7 @@ struct ClientState {
   bool is_tls = false;
   bool no_evict = false;
   bool is_monitor = false;
+  bool is_readonly = false;  // READONLY: reads of a cluster's node are answered from what it has, however old
   ReplyMode reply_mode = ReplyMode::kOn;
   int64_t connected_ns = 0;
   int64_t last_command_ns = 0;
@@ -145,6 +147,11 @@ class Session {
   // EXEC: while set, keyed commands of session handlers run on the shards that the transaction holds.
   void set_held(LentCommands* held) { held_ = held; }
   [[nodiscard]] bool holds_shards() const { return held_ != nullptr; }
+  // The error for what a shard or its log did not take; in a cluster it names the node to ask (MOVED), if that helps.
+  [[nodiscard]] std::string refusal(shard::LogErrc outcome, uint16_t slot) const;
+  // Runs commands on keys of one slot as one record, or, if none of them writes, as one query; for a cluster.
+  Task<shard::LogErrc> run_as_operation(std::span<const engine::Command> commands, bool is_write, uint16_t slot,
+                                        kv::ReplySink& reply);
   // Forgets MULTI and WATCH.
   void reset_transaction();
 
@@ -211,6 +218,10 @@ class Session {
   static void run_row(Local& local);
   bool is_for_row();
 
+  [[nodiscard]] shard::LoanUse use_for_reading() const {
+    return client_.is_readonly ? shard::LoanUse::kLook : shard::LoanUse::kRead;
+  }
+
   // dispatch.cc
   void look_at_clock();
   Next run_input();
@@ -244,7 +255,16 @@ class Session {
 
   // admission.cc
   bool refuse(const kv::CommandSpec* spec, kv::Args args);
+  static bool is_barred_in_cluster(const kv::CommandSpec& spec);
+  bool refuse_in_cluster(const kv::CommandSpec& spec, kv::Args args);
   void reject(const kv::CommandSpec* spec, std::string_view error);
+
+  // cluster_keys.cc
+  [[nodiscard]] bool crosses_slots(const kv::CommandSpec& spec, kv::Args args);
+  [[nodiscard]] uint16_t slot_of(const kv::CommandSpec& spec, kv::Args args);
+  Task<void> run_on_each_shard(const kv::CommandSpec& spec, kv::Args args, RespWriter& reply);
+  Task<void> run_in_cluster(const kv::CommandSpec& spec, kv::Args args, RespWriter& reply);
+  Task<std::vector<shard::ShardId>> shards_to_ask(const kv::CommandSpec& spec, kv::Args args);
 
   // transaction.cc
   void enqueue_in_transaction(const kv::CommandSpec& spec, kv::Args args);

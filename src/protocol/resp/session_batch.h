@@ -26,6 +26,7 @@ class SessionOperation final : public shard::BatchOperation {
   engine::ReplySink& open_reply() override;
   void finished(shard::LogErrc outcome) override;
   void prefetch(shard::Shard& shard, unsigned step) override;
+  [[nodiscard]] uint16_t slot() const override;
 
   [[nodiscard]] const kv::CommandSpec& spec() const { return *spec_; }
   [[nodiscard]] kv::Args args() const { return command_.args; }

@@ -83,6 +83,19 @@ Task<void> cmd_memory_malloc_stats(Session& session, kv::Args args);
 Task<void> cmd_memory_purge(Session& session, kv::Args args);
 Task<void> cmd_memory_stats(Session& session, kv::Args args);
 
+// cluster_commands.cc
+Task<void> cmd_asking(Session& session, kv::Args args);
+Task<void> cmd_cluster_countkeysinslot(Session& session, kv::Args args);
+Task<void> cmd_cluster_getkeysinslot(Session& session, kv::Args args);
+Task<void> cmd_cluster_info(Session& session, kv::Args args);
+Task<void> cmd_cluster_keyslot(Session& session, kv::Args args);
+Task<void> cmd_cluster_myid(Session& session, kv::Args args);
+Task<void> cmd_cluster_nodes(Session& session, kv::Args args);
+Task<void> cmd_cluster_shards(Session& session, kv::Args args);
+Task<void> cmd_cluster_slots(Session& session, kv::Args args);
+Task<void> cmd_readonly(Session& session, kv::Args args);
+Task<void> cmd_readwrite(Session& session, kv::Args args);
+
 // debug_commands.cc
 Task<void> cmd_debug(Session& session, kv::Args args);
 
@@ -93,9 +106,6 @@ Task<void> cmd_acl_users(Session& session, kv::Args args);
 Task<void> cmd_acl_whoami(Session& session, kv::Args args);
 Task<void> cmd_bgrewriteaof(Session& session, kv::Args args);
 Task<void> cmd_bgsave(Session& session, kv::Args args);
-Task<void> cmd_cluster_info(Session& session, kv::Args args);
-Task<void> cmd_cluster_keyslot(Session& session, kv::Args args);
-Task<void> cmd_cluster_myid(Session& session, kv::Args args);
 Task<void> cmd_lastsave(Session& session, kv::Args args);
 Task<void> cmd_lolwut(Session& session, kv::Args args);
 Task<void> cmd_replicaof(Session& session, kv::Args args);

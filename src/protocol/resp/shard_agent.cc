@@ -4,6 +4,7 @@
 #include <memory>
 
 #include "base/check.h"
+#include "base/crc16.h"
 #include "engine/kv/keyspace.h"
 #include "protocol/resp/blocking.h"
 #include "protocol/resp/pubsub.h"
@@ -19,7 +20,9 @@ constexpr size_t kLazyFreeBudget = 1000;
 // A command of the server's own: deletes keys whose time is over, or which had to make room. Frees itself.
 class InternalWrite final : public shard::Operation {
  public:
-  InternalWrite(uint16_t code, uint16_t database) {
+  InternalWrite(uint16_t code, uint16_t database, std::shared_ptr<size_t> count_under_way)
+      : under_way_(std::move(count_under_way)) {
+    ++*under_way_;
     const kv::CommandSpec* spec = kv::command_by_code(code);
     KEELSON_CHECK(spec != nullptr, "internal commands are in the table");
     command_ = {spec->code, database, {}};
@@ -40,6 +43,8 @@ class InternalWrite final : public shard::Operation {
 
   engine::ReplySink& open_reply() override { return unheard_; }
   void finished(shard::LogErrc) override { delete this; }
+  [[nodiscard]] uint16_t slot() const override { return key_slot(keys_.front()); }
+  ~InternalWrite() override { --*under_way_; }
 
  private:
   engine::Command command_;
@@ -47,6 +52,7 @@ class InternalWrite final : public shard::Operation {
   std::deque<std::string> keys_;
   std::vector<std::string_view> args_;
   kv::NullReply unheard_;
+  const std::shared_ptr<size_t> under_way_;
 };
 
 ShardAgent::ShardAgent(KvService& service, shard::Shard& shard)
@@ -201,15 +207,21 @@ bool ShardAgent::is_changed(uint16_t database, std::string_view key, Watch seen,
   return seen.exists && !keyspace().find(database, key, now_ms, kv::Touch::kPeek);
 }
 
+// What nobody asked for is decided in one place, and not again before the last decision has come back.
+bool ShardAgent::may_decide() const {
+  return shard_.is_free() && !shard_.damage() && shard_.leads() && (shard_.replica() == nullptr || *own_writes_ == 0);
+}
+
 bool ShardAgent::expire_due_keys(size_t keys_max) {
-  if (!shard_.is_free() || shard_.damage()) return false;
+  if (!may_decide()) return false;
   const int64_t now_ms = shard_.clock().refresh();
   if (const int64_t next = keyspace().next_expiry_ms(); next == kv::kNoExpiry || next > now_ms) return false;
   std::vector<std::unique_ptr<InternalWrite>> writes;
   size_t found = 0;
   keyspace().due_keys(now_ms, keys_max, [&](uint16_t database, std::string_view key) {
-    if (writes.empty() || writes.back()->database() != database) {
-      writes.push_back(std::make_unique<InternalWrite>(kv::code::kExpire, database));
+    // Of a replicated shard each in a record of its own, for its slot decides on it.
+    if (writes.empty() || writes.back()->database() != database || shard_.replica() != nullptr) {
+      writes.push_back(std::make_unique<InternalWrite>(kv::code::kExpire, database, own_writes_));
     }
     writes.back()->add_key(key);
     ++found;
@@ -219,14 +231,14 @@ bool ShardAgent::expire_due_keys(size_t keys_max) {
 }
 
 size_t ShardAgent::evict_keys(const KvConfig& config, size_t keys_max) {
-  if (!shard_.is_free() || shard_.damage()) return 0;
+  if (!may_decide()) return 0;
   Local& local = service_.local(service_.router().reactor_of(shard_.id()));
   size_t evicted = 0;
   while (evicted < keys_max) {
     const std::optional<kv::Victim> victim =
         keyspace().pick_victim(config.maxmemory_samples, local.reactor.random().next(), shard_.clock().now_ms());
     if (!victim) break;
-    auto write = std::make_unique<InternalWrite>(kv::code::kEvict, victim->database);
+    auto write = std::make_unique<InternalWrite>(kv::code::kEvict, victim->database, own_writes_);
     write->add_key(victim->key);
     InternalWrite::submit(std::move(write), shard_);
     ++evicted;

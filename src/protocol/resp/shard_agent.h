@@ -8,6 +8,7 @@
 #include <cstdint>
 #include <deque>
 #include <map>
+#include <memory>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -37,6 +38,7 @@ class ShardAgent final : public kv::Observer, public shard::ShardListener {
 
   // shard::ShardListener: serves blocked clients and publishes what happened. Owner.
   void applied(shard::Shard& shard) override;
+  void replaced(shard::Shard& shard) override { database_changed(kAllDatabases); }
 
   // WATCH: counts the watcher in and returns the key's version, which grows with every change. unwatch() counts it out.
   struct Watch {
@@ -100,6 +102,7 @@ class ShardAgent final : public kv::Observer, public shard::ShardListener {
     std::string key;
   };
 
+  [[nodiscard]] bool may_decide() const;
   void serve_ready();
   void serve(uint16_t database, const std::string& key);
   void erase_if_unused(uint16_t database, std::string_view key);
@@ -113,6 +116,8 @@ class ShardAgent final : public kv::Observer, public shard::ShardListener {
   std::vector<KeyName> ready_;
   bool is_serving_ready_ = false;
   std::vector<Event> events_;
+  // Commands of the server's own that are under way: of a replicated shard the next wait for them.
+  std::shared_ptr<size_t> own_writes_ = std::make_shared<size_t>(0);
 };
 
 }  // namespace keelson::resp

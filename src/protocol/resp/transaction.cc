@@ -4,8 +4,10 @@
 // everything on the session's thread and logs it as one record.
 
 #include <algorithm>
+#include <optional>
 #include <utility>
 
+#include "base/crc16.h"
 #include "protocol/resp/command_stats.h"
 #include "protocol/resp/keyed_commands.h"
 #include "protocol/resp/lent_commands.h"
@@ -93,11 +95,79 @@ Task<void> run_queue(Session& session, LentCommands& commands, std::vector<Trans
   session.set_held(nullptr);
 }
 
+// In a cluster: the slot of all keys, watched ones included. None: they have several.
+std::optional<uint16_t> slot_of_transaction(const TransactionState& transaction) {
+  std::optional<uint16_t> slot;
+  bool is_single = true;
+  const auto add = [&](std::string_view key) {
+    is_single &= !slot || *slot == key_slot(key);
+    slot = key_slot(key);
+  };
+  std::vector<uint32_t> keys;
+  for (const TransactionState::Queued& queued : transaction.queue) {
+    if (!runs_on_shards(*queued.spec)) continue;
+    const std::vector<std::string_view> args = views_of(queued.args);
+    if (!kv::keys_of(*queued.spec, args, keys)) continue;
+    for (uint32_t key : keys) add(args[key]);
+  }
+  for (const TransactionState::Watched& watched : transaction.watched) add(watched.key);
+  if (!is_single) return std::nullopt;
+  return slot.value_or(0);
+}
+
+// Nothing is watched and every command is the shard's: one record, proposed from any node.
+bool fits_one_record(const TransactionState& transaction) {
+  return transaction.watched.empty() && std::ranges::all_of(transaction.queue, [](const auto& queued) {
+           return runs_on_shards(*queued.spec) && queued.spec->home != kv::Home::kAllShards;
+         });
+}
+
+Task<void> execute_as_record(Session& session, TransactionState& transaction, uint16_t slot) {
+  std::vector<std::vector<std::string_view>> args;
+  std::vector<engine::Command> commands;
+  bool is_write = false;
+  args.reserve(transaction.queue.size());
+  for (const TransactionState::Queued& queued : transaction.queue) {
+    args.push_back(views_of(queued.args));
+    commands.push_back({queued.spec->code, session.client().database, args.back()});
+    is_write |= kv::is_write(*queued.spec);
+    session.local().stats->called(queued.spec->code, 0);
+  }
+  Buffer held;
+  RespWriter writer(held, session.out().is_resp3());
+  writer.array(commands.size());
+  const shard::LogErrc outcome = co_await session.run_as_operation(commands, is_write, slot, writer);
+  if (outcome == shard::LogErrc::kOk) {
+    session.out().raw(held.view());
+  } else {
+    session.out().error(session.refusal(outcome, slot));
+  }
+}
+
 Task<void> execute(Session& session, TransactionState& transaction) {
   KvService& service = session.service();
   std::vector<shard::ShardId> shards = shards_of_transaction(service.router(), transaction);
+  shard::LoanUse use = shard::LoanUse::kWrite;
+  uint16_t slot = 0;
+  if (service.is_cluster()) {
+    const std::optional<uint16_t> only = slot_of_transaction(transaction);
+    if (!only) {
+      session.out().error(kErrCrossSlot);
+      co_return;
+    }
+    slot = *only;
+    if (!shards.empty() && fits_one_record(transaction)) {
+      co_await execute_as_record(session, transaction, slot);
+      co_return;
+    }
+    if (shards.empty()) use = shard::LoanUse::kLook;
+  }
   if (shards.empty()) shards.push_back(0);
-  shard::Loan loan = co_await lend(service, session.reactor(), std::move(shards));
+  shard::Loan loan = co_await lend(service, session.reactor(), std::move(shards), use);
+  if (!loan.is_held()) {
+    session.out().error(session.refusal(loan.refusal(), slot));
+    co_return;
+  }
   if (is_watch_broken(service, transaction, loan.time_ms())) {
     session.out().null_array();
     co_return;
@@ -124,7 +194,7 @@ Task<void> execute(Session& session, TransactionState& transaction) {
   if (outcome == shard::LogErrc::kOk) {
     session.out().raw(held.view());
   } else {
-    session.out().error(refusal_text(outcome));
+    session.out().error(session.refusal(outcome, slot));
   }
 }
 
@@ -133,6 +203,10 @@ Task<void> execute(Session& session, TransactionState& transaction) {
 void Session::enqueue_in_transaction(const kv::CommandSpec& spec, kv::Args args) {
   if (waits_for_shards(spec)) {
     reject(&spec, "ERR Command not allowed inside a transaction");
+    return;
+  }
+  if (service_.is_cluster() && (spec.home == kv::Home::kAllShards || may_need_any_shard(spec))) {
+    reject(&spec, "ERR Command not allowed inside a transaction in a cluster");
     return;
   }
   transaction_.queue.push_back({&spec, {args.begin(), args.end()}});
@@ -201,12 +275,18 @@ Task<void> cmd_watch(Session& session, kv::Args args) {
     });
     if (is_known) continue;
     const shard::ShardId id = service.router().shard_of(key);
-    const ShardAgent::Watch seen =
-        co_await shard::visit(service.runtime(), session.reactor(), id, [&](shard::Shard& shard) {
+    const std::optional<ShardAgent::Watch> seen = co_await shard::visit(
+        service.runtime(), session.reactor(), id, [&](shard::Shard& shard) -> std::optional<ShardAgent::Watch> {
+          // EXEC will have to compare where it runs.
+          if (!shard.leads()) return std::nullopt;
           shard.clock().refresh();
           return service.agent(id).watch(database, key, shard.clock().now_ms());
         });
-    transaction.watched.push_back({id, database, std::string(key), seen.version, seen.exists});
+    if (!seen) {
+      session.out().error(session.refusal(shard::LogErrc::kNotLeader, key_slot(key)));
+      co_return;
+    }
+    transaction.watched.push_back({id, database, std::string(key), seen->version, seen->exists});
   }
   session.out().ok();
 }

@@ -1,0 +1,183 @@
+// How a session runs commands on a node of a cluster: which it refuses as Redis Cluster does, which go as one record to
+// the shard of their slot, and what it says when that shard is led elsewhere.
+
+#include <algorithm>
+#include <string>
+#include <utility>
+
+#include "base/crc16.h"
+#include "protocol/resp/command_helpers.h"
+#include "protocol/resp/lent_commands.h"
+#include "protocol/resp/refusals.h"
+#include "protocol/resp/session.h"
+#include "protocol/resp/session_batch.h"
+#include "shard/batch.h"
+
+namespace keelson::resp {
+
+namespace {
+
+// Commands of a session's own coroutine, whose answers go where it says.
+class RunOperation final : public shard::BatchOperation {
+ public:
+  RunOperation(std::span<const engine::Command> of, bool writes, bool stale, uint16_t slot, kv::ReplySink& reply)
+      : slot_(slot), reply_(reply) {
+    commands = of;
+    is_write = writes;
+    is_stale = stale;
+  }
+  engine::ReplySink& open_reply() override { return reply_; }
+  void finished(shard::LogErrc result) override {
+    outcome = result;
+    done();
+  }
+  [[nodiscard]] uint16_t slot() const override { return slot_; }
+
+  shard::LogErrc outcome = shard::LogErrc::kStopped;
+
+ private:
+  const uint16_t slot_;
+  kv::ReplySink& reply_;
+};
+
+// The first key's; of a command without keys, the first shard's first.
+uint16_t first_slot(const kv::CommandSpec& spec, kv::Args args, std::vector<uint32_t>& scratch) {
+  if (kv::has_single_key(spec)) {
+    const auto at = static_cast<size_t>(spec.keys.first);
+    return at < args.size() ? key_slot(args[at]) : uint16_t{0};
+  }
+  return kv::keys_of(spec, args, scratch) && !scratch.empty() ? key_slot(args[scratch.front()]) : uint16_t{0};
+}
+
+// COPY source destination [DB destination-db] [REPLACE]
+bool names_another_database(kv::Args args) {
+  for (size_t i = 3; i + 1 < args.size(); ++i) {
+    if (equals_ignoring_case(args[i], "DB")) return args[i + 1] != "0";
+  }
+  return false;
+}
+
+}  // namespace
+
+uint16_t SessionOperation::slot() const {
+  std::vector<uint32_t> scratch;
+  return first_slot(*spec_, command_.args, scratch);
+}
+
+uint16_t Session::slot_of(const kv::CommandSpec& spec, kv::Args args) {
+  return first_slot(spec, args, local_.key_indexes);
+}
+
+bool Session::crosses_slots(const kv::CommandSpec& spec, kv::Args args) {
+  std::vector<uint32_t>& keys = local_.key_indexes;
+  if (kv::has_single_key(spec) || !kv::keys_of(spec, args, keys) || keys.size() < 2) return false;
+  const uint16_t slot = key_slot(args[keys.front()]);
+  return std::any_of(keys.begin() + 1, keys.end(), [&](uint32_t key) { return key_slot(args[key]) != slot; });
+}
+
+bool Session::is_barred_in_cluster(const kv::CommandSpec& spec) {
+  return spec.name == "MOVE" || spec.name == "COPY" || spec.name == "SWAPDB";
+}
+
+// The texts are those of Redis 7.0.
+bool Session::refuse_in_cluster(const kv::CommandSpec& spec, kv::Args args) {
+  if (spec.name == "MOVE" || spec.name == "SWAPDB") {
+    reject(&spec, "ERR " + std::string(spec.name) + " is not allowed in cluster mode");
+  } else if (spec.name == "COPY" && names_another_database(args)) {
+    reject(&spec, "ERR Copying to another database is not allowed in cluster mode");
+  } else if (crosses_slots(spec, args)) {
+    reject(&spec, kErrCrossSlot);
+  } else {
+    return false;
+  }
+  return true;
+}
+
+std::string Session::refusal(shard::LogErrc outcome, uint16_t slot) const {
+  const bool is_elsewhere = outcome == shard::LogErrc::kNotLeader || outcome == shard::LogErrc::kNotOwner;
+  if (!service_.is_cluster() || !is_elsewhere) return std::string(refusal_text(outcome));
+  const std::shared_ptr<const shard::ClusterMap> map = service_.cluster_map();
+  const shard::ClusterMap::Shard* shard = map->shard_of_slot(slot);
+  if (shard == nullptr) return "CLUSTERDOWN Hash slot not served";
+  const shard::ClusterMap::Node* leader = map->node(shard->leader);
+  if (leader == nullptr || leader->host.empty()) {
+    return "CLUSTERDOWN The shard of hash slot " + std::to_string(slot) + " has no leader that clients can reach";
+  }
+  if (leader->id == map->here) return "TRYAGAIN The shard of this key has just changed its leader";
+  const uint16_t port = client_.is_tls && leader->tls_port != 0 ? leader->tls_port : leader->port;
+  return "MOVED " + std::to_string(slot) + " " + leader->host + ":" + std::to_string(port);
+}
+
+Task<shard::LogErrc> Session::run_as_operation(std::span<const engine::Command> commands, bool is_write, uint16_t slot,
+                                               kv::ReplySink& reply) {
+  shard::Batch batch(service_.runtime(), reactor());
+  RunOperation operation(commands, is_write, client_.is_readonly, slot, reply);
+  batch.add(operation, service_.router().shard_of_slot(slot));
+  if (!batch.run()) co_await batch.done();
+  co_return operation.outcome;
+}
+
+Task<void> Session::run_in_cluster(const kv::CommandSpec& spec, kv::Args args, RespWriter& reply) {
+  if (spec.home == kv::Home::kAllShards) {
+    co_await run_on_each_shard(spec, args, reply);
+    co_return;
+  }
+  const uint16_t slot = slot_of(spec, args);
+  const engine::Command command{spec.code, client_.database, args};
+  Buffer held;
+  RespWriter writer(held, reply.is_resp3());
+  const shard::LogErrc outcome = co_await run_as_operation({&command, 1}, kv::is_write(spec), slot, writer);
+  if (outcome != shard::LogErrc::kOk) {
+    reply.error(refusal(outcome, slot));
+  } else if (held.view().starts_with('-')) {
+    reply.error(held.view().substr(1, held.size() - 3));
+  } else {
+    reply.raw(held.view());
+  }
+}
+
+// FLUSHALL, FLUSHDB: each shard that has a replica here logs it for itself. The answer is that of any of them.
+Task<void> Session::run_on_each_shard(const kv::CommandSpec& spec, kv::Args args, RespWriter& reply) {
+  const shard::Router& router = service_.router();
+  const engine::Command command{spec.code, client_.database, args};
+  std::deque<Buffer> answers;
+  std::deque<RespWriter> writers;
+  std::deque<RunOperation> operations;
+  shard::Batch batch(service_.runtime(), reactor());
+  for (unsigned i = 0; i < router.shard_count(); ++i) {
+    writers.emplace_back(answers.emplace_back(), reply.is_resp3());
+    operations.emplace_back(std::span(&command, 1), true, false, shard::control::kNoSlot, writers.back());
+    batch.add(operations.back(), static_cast<shard::ShardId>(router.first_shard() + i));
+  }
+  if (!batch.run()) co_await batch.done();
+  const Buffer* answer = nullptr;
+  shard::LogErrc failure = shard::LogErrc::kOk;
+  for (size_t i = 0; i < operations.size(); ++i) {
+    const shard::LogErrc outcome = operations[i].outcome;
+    if (outcome == shard::LogErrc::kOk) {
+      if (answer == nullptr || answers[i].view().starts_with('-')) answer = &answers[i];
+    } else if (outcome != shard::LogErrc::kNotLeader) {
+      failure = outcome;
+    }
+  }
+  if (failure != shard::LogErrc::kOk) {
+    reply.error(refusal_text(failure));
+  } else if (answer == nullptr) {
+    reply.error("CLUSTERDOWN This node has no replica of any shard");
+  } else if (answer->view().starts_with('-')) {
+    reply.error(answer->view().substr(1, answer->size() - 3));
+  } else {
+    reply.raw(answer->view());
+  }
+}
+
+// Commands on every key (KEYS, DBSIZE): in a cluster each node answers for the shards that it leads, so that a client
+// that asks every primary and adds up is right; for all of its replicas after READONLY.
+Task<std::vector<shard::ShardId>> Session::shards_to_ask(const kv::CommandSpec& spec, kv::Args args) {
+  if (!service_.is_cluster() || spec.home != kv::Home::kAllShards || client_.is_readonly) {
+    co_return shards_of(service_.router(), spec, args);
+  }
+  co_return co_await service_.led_shards(reactor());
+}
+
+}  // namespace keelson::resp
