@@ -253,9 +253,11 @@ Status Node::listen_etcd() {
   return {};
 }
 
-// What etcd's port shows: of etcd's API and coordination alone, since it asks nobody for a password.
+// What etcd's port shows: of etcd's API, coordination and the process alone, since it asks nobody for a password.
+// `etcdctl check datascale` wants process_resident_memory_bytes.
 Task<std::string> Node::etcd_metrics(env::Reactor& /*here*/) {
   monitor::OpenMetrics out;
+  if (options_.process_metrics) options_.process_metrics(out);
   write_etcd_metrics(*etcd_, *coord_, out);
   co_return out.finish();
 }

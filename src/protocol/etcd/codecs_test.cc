@@ -78,7 +78,8 @@ TEST(EtcdRequests, RangeHasEveryField) {
                       "a\x28\x09",
                       bad),
             CoordErrc::kInvalidSortOption);
-  EXPECT_EQ(translate("", bad), CoordErrc::kEmptyKey);
+  RangeAsk empty;
+  EXPECT_EQ(translate("", empty), CoordErrc::kEmptyKey);
   EXPECT_EQ(translate("\x0a\x05"
                       "a",
                       bad),
