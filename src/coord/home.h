@@ -93,6 +93,8 @@ class Home final : public shard::ShardListener, private ChangeListener, public C
   void lease_gone(LeaseId lease) override { leases_.gone(lease); }
   void auth_changed() override {}
   void replaced() override { may_tidy_ = true; }
+  // The engine says the same with replaced().
+  void replaced(shard::Shard&) override {}
 
   detail::FromHome& box(unsigned reactor_index);
   void send();

@@ -269,11 +269,16 @@ Status Node::listen_s3() {
 Task<Status> Node::start_etcd() {
   const Settings& settings = options_.settings;
   if (Status good = co_await check_etcd_access(settings, *coord_, home_); !good.ok()) co_return forward_error(good);
+<<<<<<< HEAD
   if (cluster_ != nullptr) {
     members_ = std::make_unique<ClusterMembers>(cluster_->service(), *runtime_);
   } else {
     members_ = std::make_unique<etcd::LoneMember>(lone_facts(folder_->node().id), "default");
   }
+=======
+  members_ = std::make_unique<etcd::LoneMember>(lone_facts(folder_->node().id), "default");
+  members_->set_applied_index(coord_->home(), [this] { return runtime_->shard(coord_->shard_id()).applied_index(); });
+>>>>>>> w-etcd
   etcd::EtcdOptions options = make_etcd_options(settings);
   options.metrics_text = [this](env::Reactor& here) { return etcd_metrics(here); };
   etcd_ = std::make_unique<etcd::EtcdService>(env_, *coord_, *members_, std::move(options));
@@ -307,9 +312,11 @@ Status Node::listen_etcd() {
   return {};
 }
 
-// What etcd's port shows: of etcd's API and coordination alone, since it asks nobody for a password.
+// What etcd's port shows: of etcd's API, coordination and the process alone, since it asks nobody for a password.
+// `etcdctl check datascale` wants process_resident_memory_bytes.
 Task<std::string> Node::etcd_metrics(env::Reactor& /*here*/) {
   monitor::OpenMetrics out;
+  if (options_.process_metrics) options_.process_metrics(out);
   write_etcd_metrics(*etcd_, *coord_, out);
   co_return out.finish();
 }
