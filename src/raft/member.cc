@@ -68,7 +68,7 @@ Member::Inside::Inside(Parts parts, MemberOptions options, Replay replay)
       options_(options),
       replay_(std::move(replay)),
       scope_(parts.reactor),
-      alive_(std::make_shared<bool>(true)) {}
+      alive_(std::make_shared<bool>(true)) {}  // tidy: shared_ptr, see there
 
 Member::Inside::~Inside() { *alive_ = false; }
 

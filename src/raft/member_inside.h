@@ -251,7 +251,8 @@ class Member::Inside {
   uint64_t busy_tick_ = 0;  // when something was last asked of the group here, or written
 
   env::TaskScope scope_;
-  std::shared_ptr<bool> alive_;  // false once this is destroyed
+  // False once this is destroyed: turns and files on their way may come back later.
+  std::shared_ptr<bool> alive_;  // tidy: shared_ptr, because what waits in the reactor outlives the member
 };
 
 }  // namespace keelson::raft
