@@ -133,6 +133,7 @@ class Member::Inside {
   void halt(std::string why);
   void tell_halted();
   void give_lead_away();
+  void lost_leader();
   [[nodiscard]] bool may_step(std::string_view message);
 
   // Applying (member_apply.cc).
@@ -186,6 +187,7 @@ class Member::Inside {
   uint64_t life_ = 0;
   bool is_life_stored_ = false;
   uint64_t ticks_ = 0;
+  uint64_t stand_tick_ = 0;  // when to stand for election because the leader's node is gone; 0: not
   bool is_turn_scheduled_ = false;
   bool is_in_ready_ = false;  // between kr_ready() and kr_stored(): nothing may be asked of raft-rs
   bool is_full_ = false;
