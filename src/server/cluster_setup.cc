@@ -321,6 +321,10 @@ Task<void> ClusterPart::stop_affairs() {
   if (service_ != nullptr) co_await service_->stop();
 }
 
+void ClusterPart::abandon() {
+  if (service_ != nullptr) service_->abandon();
+}
+
 Task<void> ClusterPart::stop() {
   if (service_ != nullptr) co_await service_->detach();
   if (mesh_ != nullptr) co_await mesh_->stop();

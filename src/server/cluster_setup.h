@@ -76,6 +76,8 @@ class ClusterPart {
   void serving_at(const Served& served);
   // Takes part in the cluster's affairs no more; replicas go on until the runtime stops.
   Task<void> stop_affairs();
+  // Instead, before those two are destroyed without having been stopped.
+  void abandon();
   Task<void> stop();
 
   // Reads certificates and keys again; new connections use them.

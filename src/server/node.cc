@@ -79,7 +79,10 @@ Node::Node(env::Env& env, NodeOptions options) : env_(env), home_(env.reactor(0)
   add_endpoints();
 }
 
-Node::~Node() = default;
+Node::~Node() {
+  // A crash in simulation: nothing was stopped.
+  if (cluster_ != nullptr) cluster_->abandon();
+}
 
 Task<Status> Node::start() {
   const Settings& settings = options_.settings;
