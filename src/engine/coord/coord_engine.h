@@ -61,7 +61,7 @@ class CoordEngine : public engine::Engine {
   // then a step for each event; holds nothing between calls.
   [[nodiscard]] CoordErrc read_events(const ReadEvents& which, FunctionRef<bool(const Event&)> take,
                                       EventsAnswer& answer) const;
-  // Removes compacted versions, up to about `steps` of them (some 0.3 us each). True: there is nothing left to do (or
+  // Removes compacted versions, up to about `steps` of them (about 1 us each). True: there is nothing left to do (or
   // a checkpoint under way keeps it from going on).
   bool tidy_up(size_t steps);
 
