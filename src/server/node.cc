@@ -272,16 +272,13 @@ Status Node::listen_s3() {
 Task<Status> Node::start_etcd() {
   const Settings& settings = options_.settings;
   if (Status good = co_await check_etcd_access(settings, *coord_, home_); !good.ok()) co_return forward_error(good);
-<<<<<<< HEAD
   if (cluster_ != nullptr) {
     members_ = std::make_unique<ClusterMembers>(cluster_->service(), *runtime_);
   } else {
-    members_ = std::make_unique<etcd::LoneMember>(lone_facts(folder_->node().id), "default");
+    auto lone = std::make_unique<etcd::LoneMember>(lone_facts(folder_->node().id), "default");
+    lone->set_applied_index(coord_->home(), [this] { return runtime_->shard(coord_->shard_id()).applied_index(); });
+    members_ = std::move(lone);
   }
-=======
-  members_ = std::make_unique<etcd::LoneMember>(lone_facts(folder_->node().id), "default");
-  members_->set_applied_index(coord_->home(), [this] { return runtime_->shard(coord_->shard_id()).applied_index(); });
->>>>>>> w-etcd
   etcd::EtcdOptions options = make_etcd_options(settings);
   options.metrics_text = [this](env::Reactor& here) { return etcd_metrics(here); };
   etcd_ = std::make_unique<etcd::EtcdService>(env_, *coord_, *members_, std::move(options));
