@@ -57,8 +57,6 @@ struct JournalWrite {
   const KrEntry* entries = nullptr;
   size_t entries_count = 0;
 };
-// An upper bound of what append_journal() appends.
-[[nodiscard]] size_t journal_bytes_max(const JournalWrite& write);
 void append_journal(const JournalWrite& write, Buffer& out);
 
 struct JournalEntry {
@@ -99,8 +97,6 @@ class Replay {
   [[nodiscard]] KrHardState hard_state() const;
   [[nodiscard]] const std::deque<JournalEntry>& entries() const { return entries_; }
   [[nodiscard]] const std::deque<JournalPlace>& places() const { return places_; }
-  // Gives the memory of the entries back.
-  void forget_entries() { entries_.clear(); }
 
  private:
   Status read_base(std::string_view& from);
