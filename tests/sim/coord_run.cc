@@ -60,7 +60,9 @@ class CoordLife {
  private:
   CoordNode& program(env::sim::Node& node) { return *static_cast<CoordNode*>(node.program()); }
   bool has_ended() { return !book_.violation().empty() || !witness_.violation().empty(); }
-  bool is_serving(env::sim::Node& node) { return node.is_up() && program(node).is_serving(); }
+  bool is_serving(env::sim::Node& node) {
+    return node.is_up() && program(node).is_serving() && program(node).failure().empty();
+  }
 
   void supervise() {
     world_.after(kSuperviseEveryNs, [this] {
