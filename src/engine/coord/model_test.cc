@@ -121,8 +121,10 @@ void Model::do_range(TextSink& sink, const Range& range, Revision so_far) const 
     return std::tuple(int64_t{0}, kv.key);
   };
   const bool is_descending = range.sort_order == SortOrder::kDescending;
-  std::ranges::stable_sort(
-      kvs, [&](const ModelKv& a, const ModelKv& b) { return is_descending ? rank(b) < rank(a) : rank(a) < rank(b); });
+  std::ranges::sort(kvs, [&](const ModelKv& a, const ModelKv& b) {
+    if (rank(a) == rank(b)) return a.key < b.key;
+    return is_descending ? rank(b) < rank(a) : rank(a) < rank(b);
+  });
   if (range.limit > 0 && kvs.size() > static_cast<size_t>(range.limit)) {
     kvs.resize(static_cast<size_t>(range.limit));
     answer.more = true;
