@@ -5,10 +5,10 @@
 #include <string>
 #include <string_view>
 
+#include <rpc.pb.h>
 #include "base/check.h"
 #include "engine/coord/commands.h"
 #include "protocol/etcd/requests.h"
-#include "rpc.pb.h"
 
 using namespace keelson;        // tidy: using namespace, because this file is about nothing else
 using namespace keelson::etcd;  // tidy: using namespace, because this file is about nothing else

@@ -37,7 +37,9 @@ ADDRESS_SPACE_BYTES_MAX = 8 << 30
 FUZZERS = ("fuzz_resp_request", "fuzz_resp_reply", "fuzz_log_reader", "fuzz_checkpoint_reader", "fuzz_dump", "fuzz_config",
            "fuzz_backup", "fuzz_http_request", "fuzz_http_response", "fuzz_http_body", "fuzz_http_url", "fuzz_http2",
            "fuzz_hpack", "fuzz_websocket", "fuzz_blob_volume", "fuzz_blob_codec", "fuzz_blob_checkpoint", "fuzz_blob_command",
-           "fuzz_blob_answers", "fuzz_s3_signature", "fuzz_s3_chunked", "fuzz_s3_xml", "fuzz_s3_form", "fuzz_s3_policy")
+           "fuzz_blob_answers", "fuzz_s3_signature", "fuzz_s3_chunked", "fuzz_s3_xml", "fuzz_s3_form", "fuzz_s3_policy",
+           "fuzz_raft_journal", "fuzz_peer_frames", "fuzz_coord_command", "fuzz_coord_checkpoint", "fuzz_grpc_frames",
+           "fuzz_etcd_request", "fuzz_etcd_json")
 
 SANITIZER_ENV = {
     "ASAN_OPTIONS": "detect_leaks=1:abort_on_error=1:allocator_may_return_null=1",
@@ -250,7 +252,8 @@ def steps() -> list[Step]:
              lambda log: tidy(log)),
         Step("build", "build/release: the program and the tests", lambda log: build(log, "release", ["all"])),
         Step("unit", "unit tests", lambda log: ctest(log, RELEASE, ["-R", "^unit_"], 900), ["build"]),
-        Step("sim", f"simulation, {SIM_SEEDS} seeds of each kind of life: seven of kv, five of blobs", lambda log: sim(log, RELEASE, SIM_SEEDS, 900), ["build"]),
+        Step("sim", f"simulation, {SIM_SEEDS} seeds of each kind of life, of single nodes and of clusters",
+             lambda log: sim(log, RELEASE, SIM_SEEDS, 900), ["build"]),
         Step("docs", "docs/kv.md, docs/blob.md and docs/coord.md tell what the server does", docs, ["build"]),
         Step("e2e", "real clients against the real program", lambda log: pytest(log, [e2e], RELEASE / "keelson", 1500),
              ["build"]),
@@ -272,8 +275,8 @@ def steps() -> list[Step]:
 
 
 # The tests of folders that run threads; everything else is single-threaded and would only cost a build.
-TSAN_TARGETS = ["keelson", "test_env_real", "test_shard", "test_log", "test_monitor"]
-TSAN_TESTS = "^unit_(env_real|shard|log|monitor)$"
+TSAN_TARGETS = ["keelson", "test_env_real", "test_shard", "test_log", "test_monitor", "test_coord", "test_peer"]
+TSAN_TESTS = "^unit_(env_real|shard|log|monitor|coord|peer)$"
 
 
 def docs(log: Log) -> Counts:

@@ -141,7 +141,10 @@ Task<void> Service::drive_once() {
     if (moving == kMovesMax) break;
     if (co_await take_step(seen, shard)) ++moving;
   }
-  if (moving != 0) co_return;
+  if (moving != 0) {
+    drive_timer_.arm_after(kMovingEveryMs * kNsPerMs);
+    co_return;
+  }
   if (const std::optional<LeadMove> move = next_lead_move(seen.leaders, seen.reachable)) {
     (void)co_await ask(move->from, CallMethod::kTransferLead, {.shard = move->shard, .node = move->to});
   }

@@ -78,12 +78,16 @@ Task<Status> Service::start(shard::Runtime& runtime, coord::Service& coord) {
   co_return Status();
 }
 
-Task<void> Service::stop() {
+void Service::abandon() {
   is_stopping_ = true;
   drive_timer_.disarm();
   announce_timer_.disarm();
-  watching_.reset();
   tasks_.reset();
+  watching_.reset();
+}
+
+Task<void> Service::stop() {
+  abandon();
   co_return;
 }
 

@@ -116,6 +116,8 @@ class Service {
   // Takes part in the cluster's affairs no more. Raft's messages flow until detach(), behind the runtime's stop.
   Task<void> stop();
   Task<void> detach();
+  // Instead of both, before coord and the runtime are destroyed without having been stopped (a crash in simulation).
+  void abandon();
 
   // What people ask for. Errors are for them.
   Task<Result<ClusterFacts>> facts();

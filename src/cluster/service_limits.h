@@ -9,6 +9,8 @@ namespace keelson::cluster {
 inline constexpr int64_t kNsPerMs = 1'000'000;
 // Between two looks at the placement while this node leads the system shard.
 inline constexpr int64_t kDriveEveryMs = 500;
+// The same while groups are on their way.
+inline constexpr int64_t kMovingEveryMs = 100;
 // Between attempts to read or write the system shard while it has no leader.
 inline constexpr int64_t kRetryMs = 200;
 // Of a call to another node about its replicas.

@@ -45,6 +45,7 @@ class Program final : public env::sim::Program {
   Program(env::Env& env, env::Address listen, std::vector<env::Address> join)
       : env_(env), home_(env.reactor(0)), listen_(std::move(listen)), join_(std::move(join)), tasks_(home_) {}
   ~Program() override {
+    if (service_ != nullptr) service_->abandon();
     if (runtime_ != nullptr) runtime_->abandon();
   }
   void start() { tasks_.spawn(run()); }

@@ -12,6 +12,9 @@ namespace {
 Watcher*& behind_of(Watcher& watcher) { return watcher.entry.first[static_cast<size_t>(Audience::kBehind)]; }
 }  // namespace
 
+CatchUp::CatchUp(WatchHub& hub, env::Reactor& home, std::function<void()> begin_work)
+    : hub_(hub), gather_timer_(home, [this] { begin_gathered(); }), begin_work_(std::move(begin_work)) {}
+
 void CatchUp::join(Watcher& watcher) {
   size_t best = kCohortsMax;
   size_t free = kCohortsMax;
@@ -19,24 +22,37 @@ void CatchUp::join(Watcher& watcher) {
     const Cohort& cohort = cohorts_[i];
     if (!cohort.is_used) {
       free = i;
-    } else if (cohort.position <= watcher.next_revision &&
+    } else if (cohort.is_under_way && cohort.position <= watcher.next_revision &&
                (best == kCohortsMax || cohort.position > cohorts_[best].position)) {
       best = i;
     }
   }
-  const bool has_best = best != kCohortsMax;
-  if (has_best &&
-      (watcher.next_revision - cohorts_[best].position <= hub_.options_.near_revisions || free == kCohortsMax)) {
+  if (best != kCohortsMax && watcher.next_revision - cohorts_[best].position <= hub_.options_.near_revisions) {
     add(best, watcher);
-  } else if (free != kCohortsMax) {
+    return;
+  }
+  if (gathering_cohort_ == kCohortsMax && free != kCohortsMax) {
+    gathering_cohort_ = free;
     cohorts_[free].is_used = true;
     cohorts_[free].position = watcher.next_revision;
-    ++cohorts_in_use_;
-    add(free, watcher);
+    gather_timer_.arm_after(kGatherNs);
+  }
+  if (gathering_cohort_ != kCohortsMax) {
+    Revision& position = cohorts_[gathering_cohort_].position;
+    position = std::min(position, watcher.next_revision);
+    add(gathering_cohort_, watcher);
+  } else if (best != kCohortsMax) {
+    add(best, watcher);
   } else {
     watcher.state = Watcher::State::kWaiting;
     hub_.link(watcher, waiting_);
   }
+}
+
+void CatchUp::begin_gathered() {
+  cohorts_[std::exchange(gathering_cohort_, kCohortsMax)].is_under_way = true;
+  ++cohorts_under_way_;
+  begin_work_();
 }
 
 void CatchUp::add(size_t which, Watcher& watcher) {
@@ -72,19 +88,19 @@ Revision CatchUp::next_of(const Watcher& watcher) const {
 size_t CatchUp::next_cohort() {
   do {
     last_turn_ = (last_turn_ + 1) % kCohortsMax;
-  } while (!cohorts_[last_turn_].is_used);
+  } while (!cohorts_[last_turn_].is_under_way);
   return last_turn_;
 }
 
 void CatchUp::step() {
-  if (cohorts_in_use_ == 0) return;
+  if (cohorts_under_way_ == 0) return;
   const size_t which = next_cohort();
   Cohort& cohort = cohorts_[which];
   pass_compaction(which);
   if (!cohort.members.empty() && cohort.position <= hub_.told_) {
     Revision to = hub_.told_;
     for (const Cohort& other : cohorts_) {
-      if (other.is_used && other.position > cohort.position) to = std::min(to, other.position - 1);
+      if (other.is_under_way && other.position > cohort.position) to = std::min(to, other.position - 1);
     }
     const Revision last = read(which, to);
     tell(which);
@@ -95,14 +111,14 @@ void CatchUp::step() {
     finish(which);
   } else {
     for (size_t i = 0; i < kCohortsMax; ++i) {
-      if (i != which && cohorts_[i].is_used && cohorts_[i].position == cohort.position) {
+      if (i != which && cohorts_[i].is_under_way && cohorts_[i].position == cohort.position) {
         // The smaller one moves.
         cohorts_[i].members.size() < cohort.members.size() ? merge(i, which) : merge(which, i);
         break;
       }
     }
   }
-  if (cohort.is_used) end_if_empty(which);
+  if (cohort.is_under_way) end_if_empty(which);
 }
 
 void CatchUp::pass_compaction(size_t which) {
@@ -192,22 +208,10 @@ void CatchUp::end_if_empty(size_t which) {
   Cohort& cohort = cohorts_[which];
   if (!cohort.members.empty()) return;
   cohort = {};
-  --cohorts_in_use_;
-  admit_waiting();
-}
-
-void CatchUp::admit_waiting() {
-  if (waiting_ == nullptr) return;
-  Revision first = waiting_->next_revision;
-  for (const Watcher* watcher = waiting_; watcher != nullptr; watcher = watcher->next) {
-    first = std::min(first, watcher->next_revision);
-  }
-  // There is a free cohort: it begins with the oldest, so that all find one.
+  --cohorts_under_way_;
+  // There is a cohort for all who wait.
   std::vector<Watcher*> admitted;
-  for (Watcher* watcher = waiting_; watcher != nullptr; watcher = watcher->next) {
-    watcher->next_revision == first ? admitted.insert(admitted.begin(), watcher)
-                                    : admitted.insert(admitted.end(), watcher);
-  }
+  for (Watcher* watcher = waiting_; watcher != nullptr; watcher = watcher->next) admitted.push_back(watcher);
   for (Watcher* watcher : admitted) {
     hub_.unlink(*watcher, waiting_);
     join(*watcher);

@@ -7,17 +7,20 @@
 // is full leaves. Where a cohort reaches another's position they become one; where it reaches the present, its members
 // are synced.
 //
-// There are few cohorts: a watcher joins one that is behind where it wants to begin and near enough, or begins a new
-// one, or waits.
+// There are few cohorts. A watcher joins one that is behind where it wants to begin and near enough; or the one that is
+// about to begin, which waits a moment for others and begins where the first of them wants to; or, when all cohorts are
+// on their way, it waits.
 #pragma once
 
 #include <array>
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <vector>
 
 #include "coord/gathering.h"
 #include "coord/stream_state.h"
+#include "env/reactor.h"
 
 namespace keelson::coord {
 
@@ -25,7 +28,8 @@ class WatchHub;
 
 class CatchUp {
  public:
-  explicit CatchUp(WatchHub& hub) : hub_(hub) {}
+  // `begin_work`: there is something to do again.
+  CatchUp(WatchHub& hub, env::Reactor& home, std::function<void()> begin_work);
 
   // A watcher that is in no list: it wants what happened from its next_revision on.
   void join(Watcher& watcher);
@@ -33,12 +37,15 @@ class CatchUp {
   void leave(Watcher& watcher);
   // The first revision that it has not been told of.
   [[nodiscard]] Revision next_of(const Watcher& watcher) const;
-  [[nodiscard]] bool has_work() const { return cohorts_in_use_ != 0; }
+  [[nodiscard]] bool has_work() const { return cohorts_under_way_ != 0; }
   void step();
+  void stop() { gather_timer_.disarm(); }
 
  private:
   // More cohorts share less of their reading; fewer let one that begins far back hold up those near the end.
   static constexpr size_t kCohortsMax = 8;
+  // etcd waits up to 100 ms for others. It is what a slow client waits for each of its full queues, too.
+  static constexpr int64_t kGatherNs = 2'000'000;
   // Members that become synced in one step.
   static constexpr size_t kMovesMax = 10'000;
 
@@ -46,8 +53,10 @@ class CatchUp {
     Revision position = 0;
     std::vector<Watcher*> members;
     bool is_used = false;
+    bool is_under_way = false;  // else it still waits for others
   };
 
+  void begin_gathered();
   void add(size_t which, Watcher& watcher);
   void take_out(Watcher& watcher);
   void end_if_empty(size_t which);
@@ -57,12 +66,14 @@ class CatchUp {
   void tell(size_t which);
   void merge(size_t from, size_t into);
   void finish(size_t which);
-  void admit_waiting();
   [[nodiscard]] size_t next_cohort();
 
   WatchHub& hub_;
   std::array<Cohort, kCohortsMax> cohorts_;
-  size_t cohorts_in_use_ = 0;
+  size_t cohorts_under_way_ = 0;
+  size_t gathering_cohort_ = kCohortsMax;  // kCohortsMax: none
+  env::Timer gather_timer_;
+  std::function<void()> begin_work_;
   size_t last_turn_ = 0;
   Watcher* waiting_ = nullptr;
   Gathering gathering_;

@@ -113,7 +113,7 @@ void Desk::check_deadlines() {
 
 std::unique_ptr<WatchStream> Desk::open() {
   auto state = std::make_unique<StreamState>(*this, here_.index());
-  state->is_closed = is_shut_;
+  state->is_ending = state->is_closed = is_shut_;
   auto stream = std::unique_ptr<WatchStream>(new WatchStream(*state));  // tidy: naked new, the constructor is private.
   outbox_.attached.push_back(std::move(state));
   gather();
@@ -171,6 +171,10 @@ void Desk::receive(FromHome box) {
       continue;
     }
     if (stream.head == stream.queue.size()) woken.push_back(&stream);
+    if (item.queued.mark == Mark::kNone && item.queued.delivery.kind == DeliveryKind::kClosed) {
+      stream.is_ending = true;
+      if (stream.waits_for_room) wake_room(stream);
+    }
     stream.queue.push_back(std::move(item.queued));
   }
   // Whoever is resumed may destroy his stream or any other; what that one was stays until `box` goes or longer.

@@ -90,7 +90,8 @@ Home::Home(shard::Runtime& runtime, shard::ShardId shard, HomeOptions options)
 Home::~Home() = default;
 
 void Home::start() {
-  hub_ = std::make_unique<WatchHub>(reactor_, engine_, *this, statistics_, options_.watch, options_.hash_secret);
+  hub_ = std::make_unique<WatchHub>(reactor_, engine_, *this, statistics_, options_.watch, options_.hash_secret,
+                                    [this] { work_soon(); });
   engine_.set_listener(this);
   shard_.set_listener(this);
   if (options_.is_alone) leader_changed(true);

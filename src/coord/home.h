@@ -83,6 +83,9 @@ class Home final : public shard::ShardListener, private ChangeListener, public C
     bool is_over_ = false;
   };
 
+  // ShardListener: whoever installed the checkpoint has the shard, and gives it back; applied() follows.
+  void replaced(shard::Shard& shard) override { may_tidy_ = true; }
+
   // ChangeListener, within the engine's apply().
   void changed(Revision) override {}
   void compacted(Revision) override { may_tidy_ = true; }
@@ -90,6 +93,8 @@ class Home final : public shard::ShardListener, private ChangeListener, public C
   void lease_gone(LeaseId lease) override { leases_.gone(lease); }
   void auth_changed() override {}
   void replaced() override { may_tidy_ = true; }
+  // The engine says the same with replaced().
+  void replaced(shard::Shard&) override {}
 
   detail::FromHome& box(unsigned reactor_index);
   void send();

@@ -82,7 +82,8 @@ struct StreamState {
   size_t answers_owed = 0;  // to requests, and not taken
   std::coroutine_handle<> waits_for_next;
   std::coroutine_handle<> waits_for_room;
-  bool is_closed = false;     // kClosed has come
+  bool is_ending = false;     // kClosed has come: requests do nothing any more
+  bool is_closed = false;     // and was taken
   bool is_abandoned = false;  // the WatchStream is gone
 
   // ---- Written by the owner, read by the hub.

@@ -117,7 +117,7 @@ struct WatchOptions {
 };
 // Answers to create(), cancel() and request_progress() that the client has not taken. Past it, room() waits.
 inline constexpr size_t kStreamAnswersMax = 1024;
-// About 100 bytes each, and their keys.
+// Some 150 bytes each with a hundred on a stream, their keys besides (bench/coord_watch.cc).
 inline constexpr size_t kWatchersMax = 4'000'000;
 
 namespace detail {
@@ -153,7 +153,7 @@ class WatchStream {
 
   [[nodiscard]] bool has_next() const;
   [[nodiscard]] bool has_room() const;
-  [[nodiscard]] bool is_closed() const;
+  [[nodiscard]] bool is_ending() const;
   void wait_for_next(std::coroutine_handle<> waiter);
   void wait_for_room(std::coroutine_handle<> waiter);
 
@@ -185,7 +185,7 @@ class WatchStream {
     }
     bool await_resume() {
       is_waiting = false;
-      return !stream.is_closed();
+      return !stream.is_ending();
     }
     ~RoomAwaiter() {
       if (is_waiting) stream.wait_for_room({});

@@ -24,12 +24,12 @@ Watcher*& synced_of(Watcher& watcher) { return watcher.entry.first[static_cast<s
 }  // namespace
 
 WatchHub::WatchHub(env::Reactor& home, const CoordEngine& engine, Courier& courier, Statistics& statistics,
-                   const WatchOptions& options, uint64_t hash_secret)
+                   const WatchOptions& options, uint64_t hash_secret, std::function<void()> begin_work)
     : engine_(engine),
       courier_(courier),
       statistics_(statistics),
       index_(hash_secret),
-      catch_up_(*this),
+      catch_up_(*this, home, std::move(begin_work)),
       told_(engine.revision()),
       options_(options),
       progress_timer_(home, [this] { progress_round(); }) {
@@ -261,6 +261,7 @@ void WatchHub::close() {
   for (const auto& stream : streams_) say(*stream, {.kind = DeliveryKind::kClosed});
   is_closed_ = true;
   progress_timer_.disarm();
+  catch_up_.stop();
 }
 
 // ---- Watchers' states.

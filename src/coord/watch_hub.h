@@ -19,6 +19,7 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <vector>
 
@@ -48,8 +49,9 @@ class WatchHub {
  public:
   // `engine`, `courier` and `statistics` outlive it. The engine is read by applied() and step() alone, so these two are
   // not called while its shard is lent.
+  // `begin_work`: there is something to do for step() again.
   WatchHub(env::Reactor& home, const CoordEngine& engine, Courier& courier, Statistics& statistics,
-           const WatchOptions& options, uint64_t hash_secret);
+           const WatchOptions& options, uint64_t hash_secret, std::function<void()> begin_work);
   ~WatchHub();
   WatchHub(const WatchHub&) = delete;
   WatchHub& operator=(const WatchHub&) = delete;

@@ -87,7 +87,7 @@ void detail::wake(StreamState& state) {
   if (!is_empty(state) && state.waits_for_next) std::exchange(state.waits_for_next, {}).resume();
 }
 
-bool detail::has_room(const StreamState& state) { return state.is_closed || state.answers_owed < kStreamAnswersMax; }
+bool detail::has_room(const StreamState& state) { return state.is_ending || state.answers_owed < kStreamAnswersMax; }
 
 WatchStream::~WatchStream() {
   state_.is_abandoned = true;
@@ -124,7 +124,6 @@ bool WatchStream::try_next(Delivery& delivery) {
   delivery = pop(state_).delivery;
   if (delivery.kind == DeliveryKind::kClosed) {
     state_.is_closed = true;
-    if (state_.waits_for_room) state_.desk.wake_room(state_);
   } else if (answers_a_request(delivery)) {
     answered(state_);
   }
@@ -133,7 +132,7 @@ bool WatchStream::try_next(Delivery& delivery) {
 }
 
 bool WatchStream::has_room() const { return detail::has_room(state_); }
-bool WatchStream::is_closed() const { return state_.is_closed; }
+bool WatchStream::is_ending() const { return state_.is_ending; }
 void WatchStream::wait_for_next(std::coroutine_handle<> waiter) { state_.waits_for_next = waiter; }
 void WatchStream::wait_for_room(std::coroutine_handle<> waiter) { state_.waits_for_room = waiter; }
 

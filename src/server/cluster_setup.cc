@@ -182,7 +182,10 @@ Task<Status> ClusterPart::enter() {
 
 Task<Status> ClusterPart::get_place() {
   while (!is_given_up_) {
-    if (is_founding_wanted_) co_return co_await found_cluster();
+    if (is_founding_wanted_) {
+      found_cluster();
+      co_return Status();
+    }
     if (!join_at_.empty()) {
       Status joined = co_await join_cluster();
       waiting_for_.clear();
@@ -199,24 +202,21 @@ Task<Status> ClusterPart::get_place() {
   co_return fail(cluster::ClusterErrc::kFailed, "told to stop before the node had a place in a cluster");
 }
 
-Task<Status> ClusterPart::take_place(cluster::ClusterFile file) {
+void ClusterPart::take_place(cluster::ClusterFile file) {
   file_ = std::move(file);
-  if (Status saved = co_await cluster::save_cluster_file(env_.disk(), home_, folder_, file_); !saved.ok()) {
-    co_return forward_error(saved);
-  }
+  is_new_ = true;
   mesh_->set_identity({.cluster = file_.cluster, .node = file_.node, .secret = secret_});
   waiting_for_.clear();
-  co_return Status();
 }
 
-Task<Status> ClusterPart::found_cluster() {
+void ClusterPart::found_cluster() {
   cluster::ClusterFile file;
   file.cluster = cluster::new_cluster_id(home_.random());
   file.node = 1;
   file.boots = 1;
   file.is_founding = true;
   log_info("cluster", "a cluster is founded", {{"cluster", file.cluster}});
-  co_return co_await take_place(std::move(file));
+  take_place(std::move(file));
 }
 
 Task<Status> ClusterPart::join_cluster() {
@@ -231,11 +231,12 @@ Task<Status> ClusterPart::join_cluster() {
       agreed_ = joined->settings;
       hash_secret_ = joined->hash_secret;
       log_info("cluster", "the node has joined a cluster", {{"cluster", joined->cluster}, {"node", joined->node}});
-      co_return co_await take_place({.cluster = std::move(joined->cluster),
-                                     .node = joined->node,
-                                     .boots = 1,
-                                     .is_founding = false,
-                                     .book = std::move(joined->book)});
+      take_place({.cluster = std::move(joined->cluster),
+                  .node = joined->node,
+                  .boots = 1,
+                  .is_founding = false,
+                  .book = std::move(joined->book)});
+      co_return Status();
     }
     waiting_for_ = "the node cannot join its cluster yet: " + joined.error().message();
     if (std::exchange(told, joined.error().message()) != told) log_warn("cluster", waiting_for_);
@@ -274,12 +275,16 @@ void ClusterPart::shape(FolderWish& wish) const {
   }
 }
 
-void ClusterPart::set_folder(const NodeFile& node) {
+// Last, since the folder must have the cluster's shape before it says that it belongs to one. A crash in between makes
+// the node join again, under another number.
+Task<Status> ClusterPart::settle(NodeFile node) {
   const cluster::ClusterSettings settings{.kv_shards = node.shards,
                                           .blob_shards = node.shards_of(kBlobName),
                                           .databases = node.databases,
                                           .replicas = static_cast<uint16_t>(settings_.number("cluster.replicas"))};
   service_->set_file(file_, settings, node.hash_secret);
+  if (!is_new_) co_return Status();
+  co_return co_await cluster::save_cluster_file(env_.disk(), home_, folder_, file_);
 }
 
 Task<Status> ClusterPart::start(shard::Runtime& runtime, coord::Service& coord) {
@@ -316,9 +321,21 @@ Task<void> ClusterPart::stop_affairs() {
   if (service_ != nullptr) co_await service_->stop();
 }
 
+void ClusterPart::abandon() {
+  if (service_ != nullptr) service_->abandon();
+}
+
 Task<void> ClusterPart::stop() {
   if (service_ != nullptr) co_await service_->detach();
   if (mesh_ != nullptr) co_await mesh_->stop();
+}
+
+Status ClusterPart::reload_certificates() {
+  for (net::TlsContext* context : {tls_server_.get(), tls_client_.get()}) {
+    if (context == nullptr) continue;
+    if (Status reloaded = context->reload(env_.disk()); !reloaded.ok()) return reloaded;
+  }
+  return {};
 }
 
 std::string ClusterPart::why_not_ready() const {

@@ -63,7 +63,8 @@ class ClusterPart {
 
   // What the data folder must be made with.
   void shape(FolderWish& wish) const;
-  void set_folder(const NodeFile& node);
+  // The folder is made: from now on it says whose it is.
+  Task<Status> settle(NodeFile node);
   [[nodiscard]] shard::ReplicationOptions replication(cluster::Service::Shards shards) {
     return service_->replication(std::move(shards));
   }
@@ -75,8 +76,12 @@ class ClusterPart {
   void serving_at(const Served& served);
   // Takes part in the cluster's affairs no more; replicas go on until the runtime stops.
   Task<void> stop_affairs();
+  // Instead, before those two are destroyed without having been stopped.
+  void abandon();
   Task<void> stop();
 
+  // Reads certificates and keys again; new connections use them.
+  Status reload_certificates();
   // Some shard has no leader that is known here; empty: all have.
   [[nodiscard]] std::string why_not_ready() const;
   [[nodiscard]] cluster::Service& service() { return *service_; }
@@ -87,9 +92,9 @@ class ClusterPart {
  private:
   Status make_mesh();
   Task<Status> get_place();
-  Task<Status> found_cluster();
+  void found_cluster();
   Task<Status> join_cluster();
-  Task<Status> take_place(cluster::ClusterFile file);
+  void take_place(cluster::ClusterFile file);
   [[nodiscard]] std::string reached_at(const std::vector<env::Address>& listening) const;
 
   env::Env& env_;
@@ -108,6 +113,7 @@ class ClusterPart {
   uint64_t hash_secret_ = 0;
   bool is_founding_wanted_ = false;
   std::vector<env::Address> join_at_;
+  bool is_new_ = false;  // file_ is not saved yet
   bool is_given_up_ = false;
   std::string waiting_for_;
   peer::Wakeup decided_;

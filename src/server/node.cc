@@ -79,7 +79,10 @@ Node::Node(env::Env& env, NodeOptions options) : env_(env), home_(env.reactor(0)
   add_endpoints();
 }
 
-Node::~Node() = default;
+Node::~Node() {
+  // A crash in simulation: nothing was stopped.
+  if (cluster_ != nullptr) cluster_->abandon();
+}
 
 Task<Status> Node::start() {
   const Settings& settings = options_.settings;
@@ -130,8 +133,8 @@ Task<Status> Node::open_folder(resp::KvConfig& config) {
   auto folder = co_await DataFolder::open(env_.disk(), home_, settings.text("data-dir"), wish);
   if (!folder.ok()) co_return forward_error(folder);
   folder_ = std::move(*folder);
-  if (cluster_ != nullptr) cluster_->set_folder(folder_->node());
-  co_return Status();
+  if (cluster_ == nullptr) co_return Status();
+  co_return co_await cluster_->settle(folder_->node());
 }
 
 void Node::give_up_starting() {
@@ -169,7 +172,7 @@ Status Node::reload_certificates() {
     if (context == nullptr) continue;
     if (Status reloaded = context->reload(env_.disk()); !reloaded.ok()) return reloaded;
   }
-  return {};
+  return cluster_ == nullptr ? Status() : cluster_->reload_certificates();
 }
 
 Status Node::start_http() {
@@ -272,7 +275,9 @@ Task<Status> Node::start_etcd() {
   if (cluster_ != nullptr) {
     members_ = std::make_unique<ClusterMembers>(cluster_->service(), *runtime_);
   } else {
-    members_ = std::make_unique<etcd::LoneMember>(lone_facts(folder_->node().id), "default");
+    auto lone = std::make_unique<etcd::LoneMember>(lone_facts(folder_->node().id), "default");
+    lone->set_applied_index(coord_->home(), [this] { return runtime_->shard(coord_->shard_id()).applied_index(); });
+    members_ = std::move(lone);
   }
   etcd::EtcdOptions options = make_etcd_options(settings);
   options.metrics_text = [this](env::Reactor& here) { return etcd_metrics(here); };
@@ -307,9 +312,11 @@ Status Node::listen_etcd() {
   return {};
 }
 
-// What etcd's port shows: of etcd's API and coordination alone, since it asks nobody for a password.
+// What etcd's port shows: of etcd's API, coordination and the process alone, since it asks nobody for a password.
+// `etcdctl check datascale` wants process_resident_memory_bytes.
 Task<std::string> Node::etcd_metrics(env::Reactor& /*here*/) {
   monitor::OpenMetrics out;
+  if (options_.process_metrics) options_.process_metrics(out);
   write_etcd_metrics(*etcd_, *coord_, out);
   co_return out.finish();
 }

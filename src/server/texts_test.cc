@@ -46,8 +46,9 @@ TEST(VerbTexts, TellEveryVerbAndEverySetting) {
       names,
       "serve;config check;config default;config docs;cli;blob cp;blob sync;blob ls;blob rm;blob du;blob "
       "stat;blob mb;blob rb;blob presign;blob keys create;blob keys list;blob keys show;blob keys enable;blob keys "
-      "disable;blob keys rm;blob keys policy get;blob keys policy set;blob fsck;backup;restore;log inspect;log "
-      "verify;completion;man;version;");
+      "disable;blob keys rm;blob keys policy get;blob keys policy set;blob fsck;cluster init;cluster status;cluster "
+      "add;cluster remove;cluster drain;cluster activate;cluster move;cluster lead;cluster rebalance;"
+      "backup;restore;log inspect;log verify;completion;man;version;");
   std::string flags;
   for (const FlagText& flag : verbs.front().flags) flags.append(flag.names).append(";");
   for (const SettingSpec& spec : setting_table())

@@ -371,7 +371,7 @@ Task<Status> Runtime::write_pieces(ShardId id) {
   if (target.damage() || (group != nullptr && group->member() == nullptr)) co_return Status();
   kept.next_index = group != nullptr ? group->member()->applied_index() : target.applied_index();
   if (kept.next_index == kept.index) {
-    if (group != nullptr) group->checkpoint_finished(kept.index);
+    if (group != nullptr && kept.index != 0) group->checkpoint_finished(kept.index);
     co_return Status();
   }
   kept.next_time_ms = target.last_time_ms();

@@ -16,38 +16,6 @@ constexpr int64_t kReconnectNs = 20 * kNsPerMs;
 constexpr size_t kReadBytes = 4096;
 constexpr uint64_t kPipelineMax = 12;
 
-std::string encode(const std::vector<std::string>& args) {
-  std::string text = "*" + std::to_string(args.size()) + "\r\n";
-  for (const std::string& arg : args) text += "$" + std::to_string(arg.size()) + "\r\n" + arg + "\r\n";
-  return text;
-}
-
-// Takes one answer off the front; false if it is not complete.
-bool parse(std::string_view& from, Reply& reply) {
-  const size_t line_end = from.find("\r\n");
-  if (line_end == std::string_view::npos) return false;
-  reply.kind = from[0];
-  reply.text = from.substr(1, line_end - 1);
-  std::string_view rest = from.substr(line_end + 2);
-  if (reply.kind == '$' || reply.kind == '*') {
-    const long long size = std::stoll(reply.text);
-    if (size < 0) {
-      reply.kind = '_';
-    } else if (reply.kind == '$') {
-      if (rest.size() < static_cast<size_t>(size) + 2) return false;
-      reply.text = rest.substr(0, static_cast<size_t>(size));
-      rest.remove_prefix(static_cast<size_t>(size) + 2);
-    } else {
-      for (long long i = 0; i < size; ++i) {
-        reply.items.emplace_back();
-        if (!parse(rest, reply.items.back())) return false;
-      }
-    }
-  }
-  from = rest;
-  return true;
-}
-
 // Answers without an order of their own, sorted.
 std::string canonical(ModelType type, const Reply& reply) {
   if (reply.kind != '*' || (type != ModelType::kHash && type != ModelType::kSet)) return reply.shown();
@@ -67,14 +35,6 @@ std::string canonical(ModelType type, const Reply& reply) {
 }
 
 }  // namespace
-
-std::string Reply::shown() const {
-  if (kind == '_') return "nil";
-  if (kind != '*') return kind + text;
-  std::string result = "[";
-  for (const Reply& item : items) result += item.shown() + " ";
-  return result + "]";
-}
 
 KvClient::KvClient(env::Env& env, env::Address server, unsigned id, unsigned keys, Allowed allowed)
     : env_(env), server_(std::move(server)), id_(id), allowed_(allowed) {
@@ -116,7 +76,7 @@ Task<bool> KvClient::connect() {
 
 Task<bool> KvClient::send(const std::vector<std::vector<std::string>>& commands) {
   std::string bytes;
-  for (const auto& command : commands) bytes += encode(command);
+  for (const auto& command : commands) bytes += encode_command(command);
   const env::IoOutcome sent = co_await stream_->write(bytes);
   co_return sent.ok();
 }
@@ -125,7 +85,7 @@ Task<std::optional<Reply>> KvClient::receive() {
   for (;;) {
     std::string_view rest = input_.view();
     Reply reply;
-    if (parse(rest, reply)) {
+    if (parse_reply(rest, reply)) {
       input_.consume(input_.size() - rest.size());
       co_return reply;
     }

@@ -17,16 +17,9 @@
 #include "env/env.h"
 #include "env/network.h"
 #include "tests/sim/kv_model.h"
+#include "tests/sim/resp_text.h"
 
 namespace keelson::sim_test {
-
-struct Reply {
-  char kind = '$';  // RESP2's first byte; '_' for a null
-  std::string text;
-  std::vector<Reply> items;
-  // ":3", "$abc", "nil", "[$a $b ]", "-ERR ..."
-  [[nodiscard]] std::string shown() const;
-};
 
 // What a client may be told beside the expected answer.
 struct Allowed {

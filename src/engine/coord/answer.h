@@ -50,7 +50,7 @@ struct HashAnswer {
   Revision hash_revision = 0;     // HashKv::revision of the next page
   Revision compact_revision = 0;  // of this hash
   uint64_t state = 0;             // the hash, if is_done
-  std::string_view next_key;
+  std::string_view next_key{};
   bool is_done = false;
 };
 
@@ -73,7 +73,7 @@ struct AuthStatusAnswer {
 struct SecretAnswer {
   Revision revision = 0;
   uint64_t auth_revision = 0;
-  std::string_view password_hash;
+  std::string_view password_hash{};
   bool no_password = false;
 };
 

@@ -143,8 +143,8 @@ struct TxnOp {
 // Neither branch has, at any depth, anything but ranges.
 [[nodiscard]] bool is_read_only(const Txn& txn);
 
-// Nothing at or below `revision` can be read any more, but what was present at it. Needs no permission, as in etcd.
-// Answer: done(). kCompacted, kFutureRevision.
+// Nothing at or below `revision` can be read any more, but what was present at it. Needs no permission, as in etcd; nor
+// does revision 0 do harm to a store that was never compacted. Answer: done(). kCompacted, kFutureRevision.
 struct Compact {
   static constexpr Code kCode = Code::kCompact;
   Caller caller{};
@@ -351,7 +351,7 @@ struct ListAlarms {
 // ---- Reading along. For watches there is CoordEngine::read_events() as well, which is this without a body.
 
 // A query, a page: the events of revisions `from` to `to`, beginning with sub-revision from_sub of `from`. Answer:
-// event() for each until events_max or bytes_max is reached (one is looked at in any case); then events(), which says
+// event() for each until events_max or bytes_max is reached (one at least, if there is any); then events(), which says
 // where to go on. A page without events need not be the last. kCompacted:
 // `from` is below the compacted revision. `to` above the present one is the present one.
 struct ReadEvents {

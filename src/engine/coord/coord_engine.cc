@@ -7,7 +7,7 @@ namespace keelson::coord {
 
 namespace {
 
-// With each command: more than a command usually makes, so that garbage does not pile up, and some 10 us.
+// With each command: more than a command usually makes, so that garbage does not pile up, and some 20 us.
 constexpr size_t kTidyStepsPerCommand = 32;
 
 // Codes below are commands, the others queries.

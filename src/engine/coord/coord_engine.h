@@ -4,7 +4,7 @@
 // malformed, are answered with kInvalid.
 //
 // Removal of what compaction has made unreadable goes on in small steps: some with each command, and by tidy_up(). No
-// answer, hash or checkpoint shows how far it has come, so that replicas may differ in it.
+// answer or hash shows how far it has come (but where the pages of a Scan end), so that replicas may differ in it.
 #pragma once
 
 #include <cstddef>
@@ -38,7 +38,8 @@ class ChangeListener {
   virtual void replaced() = 0;
 };
 
-class CoordEngine final : public engine::Engine {
+// Not final: a test may stand in between and see what is applied.
+class CoordEngine : public engine::Engine {
  public:
   CoordEngine();
   ~CoordEngine() override;
@@ -60,7 +61,7 @@ class CoordEngine final : public engine::Engine {
   // then a step for each event; holds nothing between calls.
   [[nodiscard]] CoordErrc read_events(const ReadEvents& which, FunctionRef<bool(const Event&)> take,
                                       EventsAnswer& answer) const;
-  // Removes compacted versions, up to about `steps` of them (some 0.3 us each). True: there is nothing left to do (or
+  // Removes compacted versions, up to about `steps` of them (about 1 us each). True: there is nothing left to do (or
   // a checkpoint under way keeps it from going on).
   bool tidy_up(size_t steps);
 

@@ -17,7 +17,7 @@ namespace keelson::coord {
 
 class History {
  public:
-  static constexpr uint32_t kChunkVersions = 256;
+  static constexpr uint32_t kChunkVersions = 255;  // a chunk is 2 KiB
   // A chunk below this joins its neighbour if both fit into three quarters of one.
   static constexpr uint32_t kChunkVersionsFew = 64;
 

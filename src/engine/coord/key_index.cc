@@ -284,10 +284,11 @@ uint64_t KeyIndex::count_present(const Place& from, const Place& to) const {
 }
 
 size_t KeyIndex::bytes_used() const {
-  size_t bytes = separators_.bytes_used() + groups_.capacity() * sizeof(void*);
+  // A separator's head, string, and what its text may take from the allocator.
+  constexpr size_t kSeparatorBytes = sizeof(uint64_t) + sizeof(std::string) + 32;
+  size_t bytes = separators_.bytes_used();
   for (const auto& group : groups_) {
-    bytes += sizeof(Group) + group->separators.bytes_used() + group->leaves.capacity() * sizeof(void*) +
-             group->leaves.size() * sizeof(Leaf);
+    bytes += sizeof(Group) + group->leaves.size() * (kSeparatorBytes + sizeof(void*) + sizeof(Leaf));
   }
   return bytes;
 }

@@ -1,6 +1,6 @@
 // The keys in the order of their bytes, each with its latest version.
 //
-// Keys lie in leaves of up to 64, leaves in groups of up to 256, groups in one row. A leaf has for each key the address
+// Keys lie in leaves of up to 74, leaves in groups of up to 256, groups in one row. A leaf has for each key the address
 // of its version and the four bytes behind what all keys of the leaf begin with, so that a search looks at one or two
 // keys themselves. Groups and the row are searched by short separators. How many keys are present (their latest version
 // is no deletion) is counted in leaves and groups, so that counting a range costs no walk.
@@ -22,7 +22,7 @@ namespace keelson::coord {
 
 class KeyIndex {
  public:
-  static constexpr uint32_t kLeafKeys = 64;
+  static constexpr uint32_t kLeafKeys = 74;  // a leaf is 896 bytes, which allocators do not round up
   static constexpr uint32_t kGroupLeaves = 256;
 
   // Where a key is, or would be. Holds until the next insert() or erase().
@@ -56,6 +56,7 @@ class KeyIndex {
 
   [[nodiscard]] uint64_t size() const { return size_; }
   [[nodiscard]] uint64_t present() const { return present_; }
+  // Of memory, about.
   [[nodiscard]] size_t bytes_used() const;
 
  private:

@@ -255,7 +255,9 @@ std::string Model::run(const Txn& txn) {
 }
 
 std::string Model::run(const Compact& compact) {
-  if (compact.revision <= compact_revision_) return failed(CoordErrc::kCompacted);
+  if (compact.revision <= compact_revision_ && (compact.revision != 0 || compact_revision_ != 0)) {
+    return failed(CoordErrc::kCompacted);
+  }
   if (compact.revision > revision()) return failed(CoordErrc::kFutureRevision);
   compact_revision_ = compact.revision;
   TextSink sink;
@@ -343,6 +345,9 @@ std::string Model::run(const ReadEvents& which) const {
   for (Revision at = which.from; at <= to; ++at) {
     const std::vector<ModelEvent>& events = events_[static_cast<size_t>(at)];
     for (uint32_t sub = at == which.from ? which.from_sub : 0; sub < events.size(); ++sub) {
+      // Of what was changed twice in the compacted revision itself, the last is left.
+      const auto is_same_key = [&](const ModelEvent& other) { return other.kv.key == events[sub].kv.key; };
+      if (at == compact_revision_ && std::any_of(events.begin() + sub + 1, events.end(), is_same_key)) continue;
       if (told == which.events_max) {
         answer.next = at;
         answer.next_sub = sub;

@@ -299,7 +299,7 @@ class RandomRun {
 }  // namespace
 
 TEST(CoordRandom, AnswersAsThePlainModelDoes) {
-  for (uint64_t seed = 1; seed <= 60 && !HasFailure(); ++seed) {
+  for (uint64_t seed = 1; seed <= 300 && !HasFailure(); ++seed) {
     SCOPED_TRACE("seed " + std::to_string(seed));
     RandomRun(seed).go(400);
   }

@@ -63,12 +63,7 @@ void run(const Call& call, const RoleGet& which) {
   if (errc != CoordErrc::kOk && !auth.has_role(which.caller.user, which.name)) return call.fail(errc);
   const Auth::Role* const role = auth.find_role(which.name);
   if (role == nullptr) return call.fail(CoordErrc::kRoleNotFound);
-  if (which.name == kRoot) {
-    // It may do everything, whatever was granted to it.
-    call.sink.permission({.access = Access::kReadWrite, .key = {}, .range_end = kFromKeyOn});
-  } else {
-    for (const Auth::Grant& grant : *role) call.sink.permission(grant.view());
-  }
+  for (const Auth::Grant& grant : *role) call.sink.permission(grant.view());
   call.done();
 }
 
@@ -106,16 +101,7 @@ void run(const Call& call, const SetAlarm& which) {
     if (alarms.insert(alarm).second) call.sink.alarm(alarm);
     return call.done();
   }
-  for (auto at = alarms.begin(); at != alarms.end();) {
-    const bool is_meant =
-        (alarm.member == 0 || at->member == alarm.member) && (alarm.type == AlarmType::kNone || at->type == alarm.type);
-    if (!is_meant) {
-      ++at;
-      continue;
-    }
-    call.sink.alarm(*at);
-    at = alarms.erase(at);
-  }
+  if (alarms.erase(alarm) != 0) call.sink.alarm(alarm);
   call.done();
 }
 

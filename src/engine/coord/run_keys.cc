@@ -328,6 +328,7 @@ void run(const Call& call, const Txn& txn) {
 void run(const Call& call, const Compact& compact) {
   State& state = call.state;
   if (state.has_alarm(AlarmType::kCorrupt)) return call.fail(CoordErrc::kCorrupt);
+  if (compact.revision == 0 && state.store.compact_revision() == 0) return call.done();
   if (compact.revision <= state.store.compact_revision()) return call.fail(CoordErrc::kCompacted);
   if (compact.revision > state.store.revision()) return call.fail(CoordErrc::kFutureRevision);
   state.store.compact(compact.revision);

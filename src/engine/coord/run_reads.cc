@@ -11,6 +11,8 @@ namespace {
 
 // What an event costs its reader beside key and value: the numbers in a message.
 constexpr uint64_t kEventOverheadBytes = 64;
+// A page ends behind so much garbage that waits for its removal, so that it is bounded too: about 1 ms of searches.
+constexpr uint64_t kSkippedMax = 1000;
 
 // Tells of versions from (main, sub) to `to` until a limit is met or `take` has enough, and leaves in the answer where
 // to go on.
@@ -23,8 +25,8 @@ struct Walk {
 
   void run(Revision main, uint32_t sub, FunctionRef<bool(const Event&)> take, EventsAnswer& answer) const {
     History::Cursor cursor = store.history().seek(main, sub);
-    // What cannot be read counts too, so that a page is bounded while garbage waits for its removal.
-    uint64_t looked_at = 0;
+    uint64_t told = 0;
+    uint64_t skipped = 0;
     uint64_t bytes = 0;
     bool has_enough = false;
     while (true) {
@@ -34,15 +36,18 @@ struct Walk {
         answer.next_sub = 0;
         return;
       }
-      has_enough = has_enough || (looked_at != 0 && (looked_at >= events_max || bytes >= bytes_max));
+      has_enough = has_enough || skipped >= kSkippedMax || (told != 0 && (told >= events_max || bytes >= bytes_max));
       if (has_enough) {
         answer.next = version->main();
         answer.next_sub = version->sub();
         return;
       }
-      ++looked_at;
       cursor.advance();
-      if (!store.is_readable(*version)) continue;
+      if (!store.is_readable(*version)) {
+        ++skipped;
+        continue;
+      }
+      ++told;
       const Version* const after = cursor.get();
       const bool is_last = after == nullptr || after->main() != version->main();
       bytes += version->size_bytes() + kEventOverheadBytes;

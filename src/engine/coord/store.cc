@@ -151,10 +151,9 @@ void Store::compact(Revision revision) {
 }
 
 void Store::collect_garbage(Version& version, std::vector<Version*>& garbage) {
-  if (Version* const older = version.older(); older != nullptr) {
-    version.forget_older();
-    garbage.push_back(older);
-  }
+  // One at most, unless a checkpoint that was loaded has left more behind.
+  for (Version* older = version.older(); older != nullptr; older = older->older()) garbage.push_back(older);
+  version.forget_older();
   if (!version.is_deletion() || version.main() >= compact_revision_) return;
   // With a newer version before it, it is that one's to take away.
   KeyIndex::Place place;
@@ -193,6 +192,8 @@ bool Store::load(const Version::Content& content) {
   if (content.main > revision_) return false;
   KeyIndex::Place place;
   Version* const older = index_.find(content.key, place) ? index_.at(place) : nullptr;
+  // What has been tidied up is not there any more.
+  if (older != nullptr && content.main < tidy_main_) return false;
   append(content, place, older);
   return true;
 }

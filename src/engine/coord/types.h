@@ -35,8 +35,8 @@ inline constexpr int64_t kLeaseTtlMinS = 2;
 inline constexpr int64_t kLeaseTtlMaxS = 9'000'000'000;
 
 struct KeyValue {
-  std::string_view key;
-  std::string_view value;
+  std::string_view key{};
+  std::string_view value{};
   Revision create_revision = 0;
   Revision mod_revision = 0;
   int64_t version = 0;  // counts changes since creation; 0: the key was deleted here
@@ -56,7 +56,7 @@ struct Event {
 
 // Who asks. Views into the request or the record.
 struct Caller {
-  std::string_view user;       // empty: nobody has said
+  std::string_view user{};     // empty: nobody has said
   uint64_t auth_revision = 0;  // at which the user's token was looked at; 0: no token
   // The house itself (dynamic configuration, expiry): may do everything.
   bool is_internal = false;
@@ -66,8 +66,8 @@ enum class Access : uint8_t { kRead = 0, kWrite = 1, kReadWrite = 2 };
 
 struct Permission {
   Access access = Access::kRead;
-  std::string_view key;
-  std::string_view range_end;
+  std::string_view key{};
+  std::string_view range_end{};
   bool operator==(const Permission&) const = default;
 };
 

@@ -65,6 +65,20 @@ struct MachineFaults {
   double wall_jump_probability = 0;  // before a turn the wall clock jumps by up to wall_jump_ms_max either way
   int64_t wall_jump_ms_max = 60'000;
   double split_turn_probability = 0;  // a turn takes only part of the posts that wait
+  // Every life of every node has a monotonic clock with a zero of its own, so that times which one machine read mean
+  // nothing on another, nor after a restart.
+  bool scatter_clocks = false;
+};
+
+// What one way between two machines adds to NetworkFaults.
+struct LinkFaults {
+  int64_t delay_ns_min = 0;  // on top of every run of bytes
+  int64_t delay_ns_max = 0;
+  // A run of bytes gets lost and is sent again later, as TCP does: it and what follows are late by up to resend_ns_max.
+  // (What a stream shows of loss, reordering and duplication below it is lateness alone.)
+  double loss_probability = 0;
+  int64_t resend_ns_max = 300 * kMillisecond;
+  double break_probability = 0;  // sending a run of bytes breaks the connection
 };
 
 struct SimOptions {
@@ -117,6 +131,16 @@ class Node {
   // The disk, for looking and for damaging. Lives as long as the node.
   [[nodiscard]] virtual SimDisk& disk() = 0;
   virtual void jump_wall_clock(int64_t by_ms) = 0;
+  // From now on both clocks of the node gain so many microseconds in each second; at most kDriftPpmMax either way.
+  virtual void set_clock_drift(int64_t ppm) = 0;
+  static constexpr int64_t kDriftPpmMax = 500'000;
+  // The process gets no time, as after SIGSTOP: what was sent to it waits, timers are late, syncs under way end. May be
+  // called from anywhere; a crash, a stop or a restart ends it.
+  virtual void pause() = 0;
+  virtual void unpause() = 0;
+  [[nodiscard]] virtual bool is_paused() const = 0;
+  // In place of the world's, for this machine.
+  virtual void set_machine_faults(MachineFaults faults) = 0;
   // What Env::memory_used_bytes() answers.
   virtual void set_memory_used(uint64_t bytes) = 0;
 };
@@ -163,7 +187,14 @@ class World {
   void partition(const Node& from, const Node& to, bool both_ways = true);
   // Cuts the node from every other.
   void isolate(const Node& node);
+  // Everything, one pair (both ways), or everything of one node. What was under way goes on from where it was cut.
   void heal();
+  void heal(const Node& one, const Node& other);
+  void heal(const Node& node);
+  [[nodiscard]] bool is_cut(const Node& from, const Node& to) const;
+  // One way; {} makes it as good as NetworkFaults have it.
+  void set_link(const Node& from, const Node& to, LinkFaults faults);
+  void clear_links();
   // Breaks every connection of the node.
   void break_connections(const Node& node);
 

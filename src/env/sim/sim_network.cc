@@ -273,17 +273,19 @@ Task<Result<std::unique_ptr<Stream>>> SimNetwork::connect(Reactor& on, Address t
     local.unix_path = "unnamed";
   }
   const int target = world.wires->node_of(env_.node().index(), to);
-  world.schedule_after(
-      world.draw_delay_ns(), [&env = env_, &world, target, to, local, deliver = result.deliverer()]() mutable {
-        if (!env.is_alive()) return;
-        Answer answer = answer_at(world, env, target, to, local);
-        world.trace(Trace::kConnect, env.node().index(), static_cast<uint64_t>(answer.error));
-        const bool is_silent = answer.error == NetErrc::kTimedOut;
-        const int64_t delay_ns = is_silent ? world.options.network.connect_timeout_ns : world.draw_delay_ns();
-        world.schedule_after(delay_ns, [answer = std::move(answer), deliver = std::move(deliver)]() mutable {
-          deliver(std::move(answer));
-        });
-      });
+  const unsigned from = env_.node().index();
+  const unsigned there = target < 0 ? from : static_cast<unsigned>(target);
+  world.schedule_after(world.draw_delay_ns(from, there), [&env = env_, &world, target, there, to, local,
+                                                          deliver = result.deliverer()]() mutable {
+    if (!env.is_alive()) return;
+    Answer answer = answer_at(world, env, target, to, local);
+    world.trace(Trace::kConnect, env.node().index(), static_cast<uint64_t>(answer.error));
+    const bool is_silent = answer.error == NetErrc::kTimedOut;
+    const int64_t delay_ns =
+        is_silent ? world.options.network.connect_timeout_ns : world.draw_delay_ns(there, env.node().index());
+    world.schedule_after(
+        delay_ns, [answer = std::move(answer), deliver = std::move(deliver)]() mutable { deliver(std::move(answer)); });
+  });
   Answer answer = co_await result;
   if (answer.error != NetErrc::kOk) {
     co_return fail(answer.error, "cannot connect to " + to.text() + ": " + make_error_code(answer.error).message());

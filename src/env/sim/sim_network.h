@@ -69,6 +69,7 @@ class Wires {
   // `orderly`: as a process that exits, else as a machine that is gone.
   void break_all_of(const SimEnv& env, bool orderly);
   void break_all_of_node(unsigned node);
+  // Wires that are no longer cut go on.
   void heal();
 
   void add(SimListener& listener) { listeners_.push_back(&listener); }
@@ -80,6 +81,8 @@ class Wires {
   void add(ConnectionPtr connection);
 
  private:
+  // From that side to the other, drawn.
+  int64_t delay_ns(const Connection& connection, unsigned side);
   void pump(Connection& connection, unsigned side);
   void schedule_pump(Connection& connection, unsigned side);
   void arrive(Connection& connection, unsigned side, Segment segment);

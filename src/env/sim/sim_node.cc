@@ -13,9 +13,9 @@ bool SimWorkers::try_run(Callback& work) {
   return true;
 }
 
-SimEnv::SimEnv(World::State& world, SimNode& node, unsigned life)
+SimEnv::SimEnv(World::State& world, SimNode& node, unsigned life, int64_t zero_ns)
     : node_(node),
-      clock_(world, node.wall_offset_ms()),
+      clock_(world, node.oscillator(), node.wall_offset_ms(), zero_ns),
       disk_(world, *this, node.disk_state()),
       network_(world, *this),
       workers_(world) {
@@ -32,13 +32,28 @@ void SimEnv::die() {
   for (const auto& reactor : reactors_) reactor->die();
 }
 
+void SimEnv::clock_changed() {
+  for (const auto& reactor : reactors_) reactor->clock_changed();
+}
+
+void SimEnv::unpaused() {
+  for (const auto& reactor : reactors_) reactor->unpaused();
+}
+
 SimNode::SimNode(World::State& world, unsigned index, unsigned reactors)
     : world_(world),
       index_(index),
       reactor_count_(reactors),
       host_("10.0." + std::to_string((index + 1) / 256) + "." + std::to_string((index + 1) % 256)),
       disk_(world, index) {
-  lives_.push_back(std::make_unique<SimEnv>(world, *this, 0));
+  add_life();
+}
+
+void SimNode::add_life() {
+  // Up to an hour: a machine's clock counts from when it was switched on.
+  constexpr int64_t kZeroNsMax = 3600 * kSecond;
+  const int64_t zero_ns = machine_faults().scatter_clocks ? world_.faults.between(0, kZeroNsMax) : 0;
+  lives_.push_back(std::make_unique<SimEnv>(world_, *this, static_cast<unsigned>(lives_.size()), zero_ns));
 }
 
 Env& SimNode::env() {
@@ -61,6 +76,7 @@ void SimNode::down(bool orderly) {
   program_.reset();
   world_.wires->break_all_of(env, orderly);
   is_up_ = false;
+  is_paused_ = false;
   env.die();
 }
 
@@ -86,13 +102,33 @@ void SimNode::restart() {
   world_.trace(Trace::kRestart, index_);
   is_up_ = true;
   has_power_ = true;
-  lives_.push_back(std::make_unique<SimEnv>(world_, *this, static_cast<unsigned>(lives_.size())));
+  add_life();
   if (boot_) program_ = boot_(env());
 }
 
 void SimNode::jump_wall_clock(int64_t by_ms) {
   world_.trace(Trace::kFault, static_cast<uint64_t>(by_ms));
   wall_offset_ms_ += by_ms;
+}
+
+void SimNode::set_clock_drift(int64_t ppm) {
+  KEELSON_CHECK(ppm >= -kDriftPpmMax && ppm <= kDriftPpmMax, "no clock is as wrong as that");
+  world_.trace(Trace::kFault, index_, static_cast<uint64_t>(ppm));
+  oscillator_.set_ppm(ppm, world_.now_ns);
+  if (is_up_) lives_.back()->clock_changed();
+}
+
+void SimNode::pause() {
+  KEELSON_CHECK(is_up_, "the node is down");
+  world_.trace(Trace::kFault, index_, 1);
+  is_paused_ = true;
+}
+
+void SimNode::unpause() {
+  if (!is_paused_) return;
+  world_.trace(Trace::kFault, index_, 2);
+  is_paused_ = false;
+  lives_.back()->unpaused();
 }
 
 void SimNode::end() {

@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -28,7 +29,8 @@ class SimWorkers final : public Workers {
 
 class SimEnv final : public Env {
  public:
-  SimEnv(World::State& world, SimNode& node, unsigned life);
+  // `zero_ns`: of the monotonic clock.
+  SimEnv(World::State& world, SimNode& node, unsigned life, int64_t zero_ns);
 
   [[nodiscard]] unsigned reactor_count() const override { return static_cast<unsigned>(reactors_.size()); }
   [[nodiscard]] Reactor& reactor(unsigned index) override { return *reactors_[index]; }
@@ -44,6 +46,9 @@ class SimEnv final : public Env {
   void cut_off() { is_alive_ = false; }
   // Destroys what waits in the reactors.
   void die();
+  // The same for each reactor.
+  void clock_changed();
+  void unpaused();
 
  private:
   SimNode& node_;
@@ -71,6 +76,11 @@ class SimNode final : public Node {
   void restart() override;
   [[nodiscard]] SimDisk& disk() override { return disk_; }
   void jump_wall_clock(int64_t by_ms) override;
+  void set_clock_drift(int64_t ppm) override;
+  void pause() override;
+  void unpause() override;
+  [[nodiscard]] bool is_paused() const override { return is_paused_; }
+  void set_machine_faults(MachineFaults faults) override { own_machine_faults_ = faults; }
   void set_memory_used(uint64_t bytes) override { memory_used_bytes_ = bytes; }
 
   // False after a crash: nobody answers. After stop() or kill() the kernel still refuses connections.
@@ -78,12 +88,17 @@ class SimNode final : public Node {
   [[nodiscard]] DiskState& disk_state() { return disk_; }
   [[nodiscard]] unsigned reactor_count() const { return reactor_count_; }
   [[nodiscard]] uint64_t memory_used_bytes() const { return memory_used_bytes_; }
+  [[nodiscard]] const MachineFaults& machine_faults() const {
+    return own_machine_faults_ ? *own_machine_faults_ : world_.options.machine;
+  }
+  [[nodiscard]] const Oscillator& oscillator() const { return oscillator_; }
   [[nodiscard]] const int64_t& wall_offset_ms() const { return wall_offset_ms_; }
   [[nodiscard]] uint16_t next_port() { return static_cast<uint16_t>(40'000 + ports_used_++ % 20'000); }
   // The world ends: destroys the program and what waits, in every life.
   void end();
 
  private:
+  void add_life();
   // `orderly`: the program sees a living Env while it is destroyed.
   void down(bool orderly);
 
@@ -94,6 +109,9 @@ class SimNode final : public Node {
   DiskState disk_;
   bool is_up_ = true;
   bool has_power_ = true;
+  bool is_paused_ = false;
+  std::optional<MachineFaults> own_machine_faults_;
+  Oscillator oscillator_;
   int64_t wall_offset_ms_ = 0;
   uint64_t memory_used_bytes_ = 0;
   unsigned ports_used_ = 0;

@@ -12,16 +12,36 @@ namespace {
 
 // Work takes time, so that code which works until its time is up comes to an end.
 constexpr int64_t kClockStepNs = 100;
+constexpr int64_t kPpm = 1'000'000;
 
 }  // namespace
 
+int64_t Oscillator::counted_at(int64_t now_ns) const {
+  const int64_t passed_ns = now_ns - world_ns;
+  // In two parts, so that nothing overflows in years.
+  return counted_ns + passed_ns + passed_ns / kPpm * ppm + passed_ns % kPpm * ppm / kPpm;
+}
+
+int64_t Oscillator::world_time_of(int64_t counted) const {
+  const int64_t missing_ns = counted - counted_ns;
+  if (missing_ns > INT64_MAX / 4) return INT64_MAX;
+  const int64_t rate = kPpm + ppm;
+  int64_t at_ns = world_ns + missing_ns / rate * kPpm + missing_ns % rate * kPpm / rate;
+  while (counted_at(at_ns) < counted) ++at_ns;  // rounding: a step or two
+  return at_ns;
+}
+
+void Oscillator::set_ppm(int64_t gained, int64_t now_ns) {
+  *this = {.ppm = gained, .world_ns = now_ns, .counted_ns = counted_at(now_ns)};
+}
+
 int64_t SimClock::monotonic_ns() const {
   if (world_.current != nullptr) world_.now_ns += kClockStepNs;
-  return world_.now_ns;
+  return peek_ns();
 }
 
 int64_t SimClock::wall_ms() const {
-  return world_.options.wall_start_ms + monotonic_ns() / kMillisecond + wall_offset_ms_;
+  return world_.options.wall_start_ms + (monotonic_ns() - zero_ns_) / kMillisecond + wall_offset_ms_;
 }
 
 SimReactor::SimReactor(World::State& world, SimEnv& env, unsigned node, unsigned index, const SimClock& clock,
@@ -70,23 +90,34 @@ void SimReactor::die() {
   std::vector<Callback> turn_end = std::move(turn_end_);
 }
 
+void SimReactor::clock_changed() {
+  timer_event_at_ns_ = INT64_MAX;
+  schedule_timers();
+}
+
+void SimReactor::unpaused() {
+  if (turn_is_due_) schedule_turn();
+}
+
 void SimReactor::schedule_turn() {
   if (turn_is_scheduled_) return;
   turn_is_scheduled_ = true;
-  const MachineFaults& machine = world_.options.machine;
+  const MachineFaults& machine = env_.node().machine_faults();
   int64_t delay_ns = world_.faults.between(0, machine.turn_delay_ns_max);
   if (world_.faults.happens(machine.stall_probability)) delay_ns += world_.faults.between(0, machine.stall_ns_max);
   world_.schedule_after(delay_ns, [this] { turn(); });
 }
 
 void SimReactor::schedule_timers() {
-  if (timers_.empty() || timers_.begin()->first.first >= timer_event_at_ns_) return;
-  timer_event_at_ns_ = timers_.begin()->first.first;
+  if (timers_.empty()) return;
+  const int64_t first_ns = clock_.world_time_of(timers_.begin()->first.first);
+  if (first_ns >= timer_event_at_ns_) return;
+  timer_event_at_ns_ = first_ns;
   world_.schedule(timer_event_at_ns_, [this, at_ns = timer_event_at_ns_] {
     if (at_ns != timer_event_at_ns_) return;  // an earlier one took over
     timer_event_at_ns_ = INT64_MAX;
     if (timers_.empty()) return;
-    if (timers_.begin()->first.first <= world_.now_ns) {
+    if (timers_.begin()->first.first <= clock_.peek_ns()) {
       schedule_turn();
     } else {
       schedule_timers();
@@ -97,10 +128,12 @@ void SimReactor::schedule_timers() {
 void SimReactor::turn() {
   turn_is_scheduled_ = false;
   if (is_dead_) return;
+  turn_is_due_ = env_.node().is_paused();
+  if (turn_is_due_) return;
   KEELSON_CHECK(world_.current == nullptr, "a turn within a turn");
   world_.current = this;
   world_.trace(Trace::kTurn, node_, index_);
-  const MachineFaults& machine = world_.options.machine;
+  const MachineFaults& machine = env_.node().machine_faults();
   if (world_.faults.happens(machine.wall_jump_probability)) {
     env_.node().jump_wall_clock(world_.faults.between(-machine.wall_jump_ms_max, machine.wall_jump_ms_max));
   }
@@ -131,7 +164,7 @@ void SimReactor::run_all(std::deque<Callback>& from, size_t count) {
 
 void SimReactor::fire_timers() {
   const uint64_t sequence_max = timer_sequence_;
-  const int64_t now_ns = world_.now_ns;
+  const int64_t now_ns = clock_.peek_ns();
   while (!timers_.empty()) {
     const auto first = timers_.begin();
     if (first->first.first > now_ns || first->first.second > sequence_max) break;

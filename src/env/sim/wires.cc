@@ -33,20 +33,27 @@ void Wires::add(ConnectionPtr connection) {
   connections_.push_back(std::move(connection));
 }
 
+int64_t Wires::delay_ns(const Connection& connection, unsigned side) {
+  return world_.draw_delay_ns(connection.sockets[side].node, connection.sockets[1 - side].node);
+}
+
 size_t Wires::send(Connection& connection, unsigned side, std::string_view bytes) {
   Socket& socket = connection.sockets[side];
   const NetworkFaults& faults = world_.options.network;
   const size_t room = faults.socket_buffer_bytes - std::min(faults.socket_buffer_bytes, socket.unread);
   size_t count = std::min(room, bytes.size());
   if (count == 0) return 0;
-  if (world_.faults.happens(faults.break_probability)) {
+  const unsigned to = connection.sockets[1 - side].node;
+  const auto link = world_.links.find({socket.node, to});
+  if (world_.faults.happens(faults.break_probability) ||
+      (link != world_.links.end() && world_.faults.happens(link->second.break_probability))) {
     world_.trace_fault(side);
     break_connection(connection, NetErrc::kReset);
     return 0;
   }
   if (count > 1 && world_.faults.happens(faults.short_transfer_probability)) count = 1 + world_.faults.below(count - 1);
   world_.trace(Trace::kSend, socket.node, crc32c(0, bytes.substr(0, count)));
-  Segment segment{.arrives_at_ns = world_.now_ns + world_.draw_delay_ns(), .is_end = false, .bytes = {}};
+  Segment segment{.arrives_at_ns = world_.now_ns + world_.draw_delay_ns(socket.node, to), .is_end = false, .bytes = {}};
   segment.bytes = bytes.substr(0, count);
   if (!socket.wire.empty()) segment.arrives_at_ns = std::max(segment.arrives_at_ns, socket.wire.back().arrives_at_ns);
   socket.unread += count;
@@ -59,7 +66,7 @@ void Wires::send_end(Connection& connection, unsigned side) {
   Socket& socket = connection.sockets[side];
   if (socket.has_sent_end || socket.error != NetErrc::kOk) return;
   socket.has_sent_end = true;
-  Segment segment{.arrives_at_ns = world_.now_ns + world_.draw_delay_ns(), .is_end = true, .bytes = {}};
+  Segment segment{.arrives_at_ns = world_.now_ns + delay_ns(connection, side), .is_end = true, .bytes = {}};
   if (!socket.wire.empty()) segment.arrives_at_ns = std::max(segment.arrives_at_ns, socket.wire.back().arrives_at_ns);
   socket.wire.push_back(std::move(segment));
   schedule_pump(connection, side);
@@ -108,7 +115,7 @@ void Wires::arrive(Connection& connection, unsigned side, Segment segment) {
   if (receiver.is_closed || !receiver.env->is_alive()) {
     // Nobody takes it: the sender learns that with the answer. An end needs no answer.
     if (!segment.is_end) {
-      world_.schedule_after(world_.draw_delay_ns(), [this, shared = connection.shared_from_this(), side] {
+      world_.schedule_after(delay_ns(connection, 1 - side), [this, shared = connection.shared_from_this(), side] {
         fail_socket(*shared, side, NetErrc::kReset);
       });
     }
@@ -120,7 +127,7 @@ void Wires::arrive(Connection& connection, unsigned side, Segment segment) {
 }
 
 void Wires::took(Connection& connection, unsigned side, size_t bytes) {
-  world_.schedule_after(world_.draw_delay_ns(), [shared = connection.shared_from_this(), side, bytes] {
+  world_.schedule_after(delay_ns(connection, side), [shared = connection.shared_from_this(), side, bytes] {
     Socket& sender = shared->sockets[1 - side];
     sender.unread -= std::min(bytes, sender.unread);
     wake(sender);
@@ -155,11 +162,11 @@ void Wires::break_all_of(const SimEnv& env, bool orderly) {
         socket.is_closed = true;
         continue;
       }
-      const int64_t delay_ns = world_.draw_delay_ns() + world_.faults.between(0, kCrashNoticeNsMax);
+      const int64_t notice_ns = delay_ns(*connection, side) + world_.faults.between(0, kCrashNoticeNsMax);
       socket.wire.clear();
       socket.wire_is_stuck = false;
       if (!socket.is_closed && socket.error == NetErrc::kOk) socket.error = NetErrc::kReset;
-      world_.schedule_after(delay_ns,
+      world_.schedule_after(notice_ns,
                             [this, connection, side] { fail_socket(*connection, 1 - side, NetErrc::kReset); });
     }
   }
@@ -178,9 +185,9 @@ void Wires::heal() {
   for (const ConnectionPtr& connection : connections_) {
     for (const unsigned side : {0U, 1U}) {
       Socket& socket = connection->sockets[side];
-      if (!socket.wire_is_stuck) continue;
+      if (!socket.wire_is_stuck || world_.is_cut(socket.node, connection->sockets[1 - side].node)) continue;
       socket.wire_is_stuck = false;
-      const int64_t resent_at_ns = world_.now_ns + world_.draw_delay_ns();
+      const int64_t resent_at_ns = world_.now_ns + delay_ns(*connection, side);
       for (Segment& segment : socket.wire) segment.arrives_at_ns = std::max(segment.arrives_at_ns, resent_at_ns);
       schedule_pump(*connection, side);
     }

@@ -34,10 +34,15 @@ void World::State::schedule(int64_t time_ns, Callback callback) {
   events.push({std::max(time_ns, now_ns), ++event_sequence, std::move(callback)});
 }
 
-int64_t World::State::draw_delay_ns() {
+int64_t World::State::draw_delay_ns(unsigned from, unsigned to) {
   const NetworkFaults& network = options.network;
   int64_t delay_ns = faults.between(network.delay_ns_min, network.delay_ns_max);
   if (faults.happens(network.slow_probability)) delay_ns += faults.between(0, network.slow_ns_max);
+  if (const auto link = links.find({from, to}); link != links.end()) {
+    const LinkFaults& more = link->second;
+    delay_ns += faults.between(more.delay_ns_min, more.delay_ns_max);
+    if (faults.happens(more.loss_probability)) delay_ns += faults.between(0, more.resend_ns_max);
+  }
   return delay_ns;
 }
 
@@ -130,6 +135,31 @@ void World::heal() {
   state_->trace(Trace::kFault);
   state_->cuts.clear();
   state_->wires->heal();
+}
+
+void World::heal(const Node& one, const Node& other) {
+  state_->trace(Trace::kFault, one.index(), other.index());
+  state_->cuts.erase({one.index(), other.index()});
+  state_->cuts.erase({other.index(), one.index()});
+  state_->wires->heal();
+}
+
+void World::heal(const Node& node) {
+  for (const auto& other : state_->nodes) {
+    if (other->index() != node.index()) heal(node, *other);
+  }
+}
+
+bool World::is_cut(const Node& from, const Node& to) const { return state_->is_cut(from.index(), to.index()); }
+
+void World::set_link(const Node& from, const Node& to, LinkFaults faults) {
+  state_->trace(Trace::kFault, from.index(), to.index());
+  state_->links[{from.index(), to.index()}] = faults;
+}
+
+void World::clear_links() {
+  state_->trace(Trace::kFault);
+  state_->links.clear();
 }
 
 void World::break_connections(const Node& node) { state_->wires->break_all_of_node(node.index()); }

@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <map>
 #include <memory>
 #include <queue>
 #include <set>
@@ -52,7 +53,7 @@ struct World::State {
   bool step();
 
   // One way between two machines, faults included.
-  [[nodiscard]] int64_t draw_delay_ns();
+  [[nodiscard]] int64_t draw_delay_ns(unsigned from, unsigned to);
   [[nodiscard]] bool is_cut(unsigned from, unsigned to) const { return cuts.contains({from, to}); }
 
   struct Event {
@@ -77,6 +78,7 @@ struct World::State {
   SimReactor* current = nullptr;  // whose turn it is
   std::priority_queue<Event> events;
   std::set<std::pair<unsigned, unsigned>> cuts;
+  std::map<std::pair<unsigned, unsigned>, LinkFaults> links;
   std::unique_ptr<Wires> wires;
   std::vector<std::unique_ptr<SimNode>> nodes;
 };

@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include <rpc.pb.h>
 #include "protocol/etcd/errors.h"
 #include "protocol/etcd/json.h"
 #include "protocol/etcd/kv_answer.h"
@@ -15,7 +16,6 @@
 #include "protocol/etcd/snapshot.h"
 #include "protocol/etcd/tokens.h"
 #include "protocol/etcd/watch_response.h"
-#include "rpc.pb.h"
 
 namespace keelson::etcd {
 namespace {
@@ -78,7 +78,8 @@ TEST(EtcdRequests, RangeHasEveryField) {
                       "a\x28\x09",
                       bad),
             CoordErrc::kInvalidSortOption);
-  EXPECT_EQ(translate("", bad), CoordErrc::kEmptyKey);
+  RangeAsk empty;
+  EXPECT_EQ(translate("", empty), CoordErrc::kEmptyKey);
   EXPECT_EQ(translate("\x0a\x05"
                       "a",
                       bad),

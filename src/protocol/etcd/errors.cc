@@ -110,6 +110,13 @@ CallStatus status_of(ProtocolErrc code) {
   return {Code::kUnknown, "unknown"};
 }
 
+CallStatus unmapped(CallStatus status) {
+  constexpr std::string_view kPrefix = "etcdserver: ";
+  const bool is_about_users = status.code == Code::kPermissionDenied || status.code == Code::kInvalidArgument;
+  if (!is_about_users || !status.message.starts_with(kPrefix)) return status;
+  return {Code::kUnknown, "auth: " + status.message.substr(kPrefix.size())};
+}
+
 std::string go_text(const CallStatus& status) {
   return "rpc error: code = " + std::string(net::grpc::code_name(status.code)) + " desc = " + status.message;
 }

@@ -27,6 +27,10 @@ enum class ProtocolErrc : uint8_t {
 };
 [[nodiscard]] net::grpc::CallStatus status_of(ProtocolErrc code);
 
+// What etcd 3.4 makes of a refusal by its maintenance service, which hands its own errors on as they are: UNKNOWN, and
+// "auth: ..." in place of "etcdserver: ...".
+[[nodiscard]] net::grpc::CallStatus unmapped(net::grpc::CallStatus status);
+
 // As Go prints an error of gRPC: "rpc error: code = PermissionDenied desc = ...".
 [[nodiscard]] std::string go_text(const net::grpc::CallStatus& status);
 

@@ -130,7 +130,7 @@ Task<Reply> Handlers::Maintenance_Status(Pipe& pipe, std::string_view request) {
   out.number(5, raft.index);
   out.number(6, facts.raft_term);
   out.number(7, raft.applied_index);
-  out.number(9, store.bytes_in_use);
+  out.number(9, store.bytes_held);  // nothing that a defragmentation would give back
   out.boolean(10, raft.is_learner);
   co_return reply;
 }
@@ -138,7 +138,7 @@ Task<Reply> Handlers::Maintenance_Status(Pipe& pipe, std::string_view request) {
 Task<Reply> Handlers::Maintenance_Defragment(Pipe& pipe, std::string_view request) {
   if (const CoordErrc taken = translate_nothing(request); taken != CoordErrc::kOk) co_return refuse(taken);
   Asker asker(service_, pipe);
-  if (CallStatus bad = co_await asker.check_root(); !bad.ok()) co_return Reply{std::move(bad), {}};
+  if (CallStatus bad = co_await asker.check_root(); !bad.ok()) co_return Reply{unmapped(std::move(bad)), {}};
   co_return co_await header_reply(asker);
 }
 
@@ -181,7 +181,7 @@ Task<Reply> Handlers::Maintenance_HashKV(Pipe& pipe, std::string_view request) {
   int64_t revision = 0;
   if (const CoordErrc taken = translate_number(request, revision); taken != CoordErrc::kOk) co_return refuse(taken);
   Asker asker(service_, pipe);
-  if (CallStatus bad = co_await asker.check_root(); !bad.ok()) co_return Reply{std::move(bad), {}};
+  if (CallStatus bad = co_await asker.check_root(); !bad.ok()) co_return Reply{unmapped(std::move(bad)), {}};
   KeysHash keys = co_await hash_keys(asker, revision);
   if (!keys.status.ok()) co_return Reply{std::move(keys.status), {}};
   Reply reply;
@@ -196,7 +196,7 @@ Task<Reply> Handlers::Maintenance_HashKV(Pipe& pipe, std::string_view request) {
 Task<Reply> Handlers::Maintenance_Hash(Pipe& pipe, std::string_view request) {
   if (const CoordErrc taken = translate_nothing(request); taken != CoordErrc::kOk) co_return refuse(taken);
   Asker asker(service_, pipe);
-  if (CallStatus bad = co_await asker.check_root(); !bad.ok()) co_return Reply{std::move(bad), {}};
+  if (CallStatus bad = co_await asker.check_root(); !bad.ok()) co_return Reply{unmapped(std::move(bad)), {}};
   KeysHash keys = co_await hash_keys(asker, 0);
   if (!keys.status.ok()) co_return Reply{std::move(keys.status), {}};
   coord::HashRest question;

@@ -82,7 +82,7 @@ Task<CallStatus> Handlers::Maintenance_Snapshot(Pipe& pipe) {
   std::string_view request;
   if (co_await pipe.read(request) == Read::kFailed) co_return pipe.failure();
   Asker asker(service_, pipe);
-  if (CallStatus bad = co_await asker.check_root(); !bad.ok()) co_return bad;
+  if (CallStatus bad = co_await asker.check_root(); !bad.ok()) co_return unmapped(std::move(bad));
   coord::StoreStatus question;
   auto status = co_await asker.ask<PlainAnswer>(question, Ask::kLinearizable);
   if (!status.ok()) co_return std::move(status.status);

@@ -20,9 +20,11 @@ using coord::DeliveryKind;
 using net::grpc::CallStatus;
 using net::grpc::Read;
 
-// One at a time sends; there are two that want to.
+// One at a time sends; there are two that want to. Whoever waits goes on in a turn of its own: the listener may end
+// then, and with it the coroutine that has just sent.
 class SendLock {
  public:
+  explicit SendLock(env::Reactor& reactor) : wake_(reactor, [this] { std::exchange(next_, {}).resume(); }) {}
   struct Waiting {
     SendLock& lock;
     bool await_ready() const noexcept { return !std::exchange(lock.is_held_, true); }
@@ -31,15 +33,19 @@ class SendLock {
   };
   [[nodiscard]] Waiting take() { return {*this}; }
   void leave() {
-    is_held_ = false;
-    if (!waiter_) return;
-    is_held_ = true;
-    std::exchange(waiter_, {}).resume();
+    if (waiter_) {  // it has the lock from now on
+      next_ = std::exchange(waiter_, {});
+      wake_.arm_after(0);
+    } else {
+      is_held_ = false;
+    }
   }
 
  private:
   bool is_held_ = false;
   std::coroutine_handle<> waiter_;
+  std::coroutine_handle<> next_;
+  env::Timer wake_;
 };
 
 // What the two share.
@@ -49,6 +55,7 @@ struct WatchCall {
         pipe(the_pipe),
         asker(service, pipe),
         stream(service.coord().open_watch_stream(pipe.reactor())),
+        sending(pipe.reactor()),
         closed(pipe.reactor(), [this] { pipe.cancel(status_of(ProtocolErrc::kStopped)); }) {}
 
   EtcdService& service;

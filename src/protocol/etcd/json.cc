@@ -5,9 +5,9 @@
 #include <google/protobuf/message.h>
 #include <google/protobuf/util/json_util.h>
 
-#include "election.pb.h"
-#include "lock.pb.h"
-#include "rpc.pb.h"
+#include <election.pb.h>
+#include <lock.pb.h>
+#include <rpc.pb.h>
 
 namespace keelson::etcd {
 

@@ -13,6 +13,7 @@ constexpr uint32_t kDeleted = 2;
 constexpr uint32_t kDeletePrevKvs = 3;
 constexpr uint32_t kTxnSucceeded = 2;
 constexpr uint32_t kTxnResponses = 3;
+constexpr uint32_t kHeader = 1;
 constexpr uint32_t kHeaderRevision = 3;
 
 constexpr char message_tag(uint32_t field) { return static_cast<char>(field << 3 | 2); }
@@ -43,7 +44,7 @@ void KvAnswer::header(coord::Revision revision) {
     write_header(out_, facts_, revision);
     return;
   }
-  const size_t mark = out_.begin(1);
+  const size_t mark = out_.begin(kHeader);
   out_.number(kHeaderRevision, revision);
   out_.end(mark);
 }
@@ -111,7 +112,11 @@ void KvAnswer::txn_begin(bool succeeded, size_t /*operations*/) {
 
 void KvAnswer::txn_end(coord::Revision revision) {
   levels_.pop_back();
-  header(revision);
+  if (levels_.empty()) {
+    header(revision);
+  } else {
+    out_.end(out_.begin(kHeader));  // etcd's is there, and empty
+  }
   end_operation(Kind::kTxn);
 }
 

@@ -1,16 +1,22 @@
 #include "protocol/etcd/members.h"
 
 #include "protocol/etcd/errors.h"
+#include "shard/call_on.h"
 
 namespace keelson::etcd {
 
-Task<RaftFacts> LoneMember::raft(env::Reactor& /*here*/) {
-  co_return RaftFacts{.leader = facts_.member_id, .index = 0, .applied_index = 0, .is_learner = false};
+Task<RaftFacts> LoneMember::raft(env::Reactor& here) {
+  uint64_t index = 0;
+  if (home_ != nullptr) index = co_await shard::call_on(here, *home_, [this] { return applied_index_(); });
+  ++index;  // a group's first entry is its leader's own
+  co_return RaftFacts{.leader = facts_.member_id, .index = index, .applied_index = index, .is_learner = false};
 }
 
 Task<MembersAnswer> LoneMember::list(env::Reactor& /*here*/, bool /*is_linearizable*/) {
   MembersAnswer answer;
-  answer.members.push_back({.id = facts_.member_id, .name = name_, .peer_urls = {}, .client_urls = client_urls_});
+  // No other member connects to it; clients expect that somebody could.
+  answer.members.push_back(
+      {.id = facts_.member_id, .name = name_, .peer_urls = client_urls_, .client_urls = client_urls_});
   co_return answer;
 }
 

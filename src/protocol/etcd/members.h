@@ -5,6 +5,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <string>
 #include <vector>
 
@@ -58,6 +59,11 @@ class LoneMember final : public Members {
   LoneMember(const HeaderFacts& facts, std::string name) : facts_(facts), name_(std::move(name)) {}
   // Once they are known; before anybody asks.
   void set_client_urls(std::vector<std::string> urls) { client_urls_ = std::move(urls); }
+  // How far the shard has come: called on `home`, its reactor. 0 without one.
+  void set_applied_index(env::Reactor& home, std::function<uint64_t()> applied_index) {
+    home_ = &home;
+    applied_index_ = std::move(applied_index);
+  }
 
   HeaderFacts facts() const override { return facts_; }
   Task<RaftFacts> raft(env::Reactor& here) override;
@@ -74,6 +80,8 @@ class LoneMember final : public Members {
   const HeaderFacts facts_;
   const std::string name_;
   std::vector<std::string> client_urls_;
+  env::Reactor* home_ = nullptr;  // null: nobody knows how far
+  std::function<uint64_t()> applied_index_;
 };
 
 }  // namespace keelson::etcd

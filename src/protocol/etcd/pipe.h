@@ -37,6 +37,8 @@ class Pipe {
   [[nodiscard]] virtual bool is_cancelled() const = 0;
   [[nodiscard]] virtual const net::grpc::CallStatus& cancellation() const = 0;
   virtual void cancel(net::grpc::CallStatus why) = 0;
+  // etcd's metadata "hasleader: true": better no answer than one of a member that has lost its leader.
+  [[nodiscard]] bool wants_leader() { return metadata("hasleader").value_or("") == "true"; }
 
  private:
   friend class PipeList;
@@ -59,11 +61,11 @@ class PipeList {
     pipe.next_ = pipe.previous_ = nullptr;
   }
   // Calls may end meanwhile.
-  void cancel_all(const net::grpc::CallStatus& why) {
+  void cancel_all(const net::grpc::CallStatus& why, bool only_who_wants_leader = false) {
     for (walk_ = first_; walk_ != nullptr;) {
       Pipe& pipe = *walk_;
       walk_ = pipe.next_;
-      pipe.cancel(why);
+      if (!only_who_wants_leader || pipe.wants_leader()) pipe.cancel(why);
     }
   }
 

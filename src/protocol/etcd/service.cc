@@ -50,6 +50,27 @@ class Listed {
   Pipe& pipe_;
 };
 
+// How often the leader is looked for, and how often in a row there may be none: etcd's three elections of a second.
+constexpr int64_t kLeaderLookNs = 250'000'000;
+constexpr int kLeaderlessLooksMax = 12;
+
+// A stream that ends when there is no leader, while it lasts.
+class LeaderWanted {
+ public:
+  LeaderWanted(std::atomic<uint32_t>& count, bool is_wanted) : count_(count), is_wanted_(is_wanted) {
+    if (is_wanted_) ++count_;
+  }
+  LeaderWanted(const LeaderWanted&) = delete;
+  LeaderWanted& operator=(const LeaderWanted&) = delete;
+  ~LeaderWanted() {
+    if (is_wanted_) --count_;
+  }
+
+ private:
+  std::atomic<uint32_t>& count_;
+  const bool is_wanted_;
+};
+
 CallStatus not_implemented(size_t method) {
   const MethodRow& row = method_table()[method];
   return {Code::kUnimplemented, "method " + std::string(row.name) + " not implemented"};
@@ -89,6 +110,8 @@ EtcdService::EtcdService(env::Env& env, coord::Service& coord, Members& members,
   http.limits.body_bytes_max = UINT64_MAX;
   http_ = std::make_unique<net::http::Server>(env.network(), reactors, http,
                                               [this](net::http::Exchange& exchange) { return handle(exchange); });
+  tasks_ = std::make_unique<env::TaskScope>(env.reactor(0));
+  tasks_->spawn(watch_leader());
 }
 
 EtcdService::~EtcdService() = default;
@@ -102,6 +125,29 @@ Task<void> EtcdService::stop() {
     co_await shard::call_on(here, local->reactor, [&] { local->pipes.cancel_all(status_of(ProtocolErrc::kStopped)); });
   }
   co_await http_->stop();
+  co_await tasks_->join();
+}
+
+Task<CallStatus> EtcdService::check_leader(Pipe& pipe) {
+  if (!pipe.wants_leader()) co_return CallStatus{};
+  const RaftFacts raft = co_await members_.raft(pipe.reactor());
+  co_return raft.leader != 0 ? CallStatus{} : status_of(coord::ServiceErrc::kNoLeader);
+}
+
+Task<void> EtcdService::watch_leader() {
+  env::Reactor& here = env_.reactor(0);
+  int leaderless_looks = 0;
+  while (!is_stopping_) {
+    co_await env::sleep_for(here, kLeaderLookNs);
+    if (leader_wanted_ == 0) continue;
+    const RaftFacts raft = co_await members_.raft(here);
+    leaderless_looks = raft.leader == 0 ? leaderless_looks + 1 : 0;
+    if (leaderless_looks < kLeaderlessLooksMax) continue;
+    for (const auto& local : locals_) {
+      co_await shard::call_on(here, local->reactor,
+                              [&] { local->pipes.cancel_all(status_of(coord::ServiceErrc::kNoLeader), true); });
+    }
+  }
 }
 
 Task<void> EtcdService::handle(net::http::Exchange& exchange) {
@@ -118,6 +164,8 @@ Task<Reply> EtcdService::call(size_t method, Pipe& pipe, std::string_view messag
   Reply reply;
   if (is_stopping_) {
     reply.status = status_of(ProtocolErrc::kStopped);
+  } else if (CallStatus leaderless = co_await check_leader(pipe); !leaderless.ok()) {
+    reply.status = std::move(leaderless);
   } else if (const UnaryMember handler = kHandlers[method].unary; handler != nullptr) {
     reply = co_await (handlers_.get()->*handler)(pipe, message);
   } else {
@@ -134,8 +182,9 @@ Task<CallStatus> EtcdService::stream(size_t method, Pipe& pipe) {
   const Listed listed(here.pipes, pipe);
   counts.started.add();
   here.metrics.streams.add(1);
-  CallStatus status =
-      is_stopping_ ? status_of(ProtocolErrc::kStopped) : co_await (handlers_.get()->*kHandlers[method].stream)(pipe);
+  const LeaderWanted wanted(leader_wanted_, pipe.wants_leader());
+  CallStatus status = is_stopping_ ? status_of(ProtocolErrc::kStopped) : co_await check_leader(pipe);
+  if (status.ok()) status = co_await (handlers_.get()->*kHandlers[method].stream)(pipe);
   here.metrics.streams.add(-1);
   counts.ended[static_cast<size_t>(status.code)].add();
   co_return status;

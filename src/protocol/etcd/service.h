@@ -96,6 +96,9 @@ class EtcdService {
 
  private:
   Task<net::grpc::CallStatus> run(net::grpc::Call& call, size_t method);
+  // OK, but where the call wants a leader and there is none.
+  Task<net::grpc::CallStatus> check_leader(Pipe& pipe);
+  Task<void> watch_leader();
 
   env::Env& env_;
   coord::Service& coord_;
@@ -106,6 +109,8 @@ class EtcdService {
   net::grpc::Methods methods_;
   std::unique_ptr<net::http::Server> http_;
   std::atomic<bool> is_stopping_{false};
+  std::atomic<uint32_t> leader_wanted_{0};  // streams that end when there is no leader
+  std::unique_ptr<env::TaskScope> tasks_;   // reactor 0's; last: its coroutines use the rest
 };
 
 }  // namespace keelson::etcd
