@@ -213,7 +213,9 @@ bool handle(Run& run, WatchingClient& client, WatchStream& stream, const Deliver
         for (const auto& [id, watched] : client.active) check_progress(run, *watched, delivery.revision);
         if (client.asked_last && client.progress_owed == 0) {
           EXPECT_EQ(delivery.revision, run.record.upto);
-          client.has_drained = true;
+          // A watcher that a compaction has cancelled may be on its way again: then once more.
+          client.has_drained = client.being_created.empty();
+          client.asked_last = client.has_drained;
         }
       } else {
         check_progress(run, *client.active.at(delivery.id), delivery.revision);
