@@ -342,6 +342,7 @@ void bring_to_life(Run& run, WatchingClient& client) {
     client.being_created.clear();
     client.active.clear();
     client.progress_owed = 0;
+    client.asked_last = client.has_drained = false;
     client.scope = std::make_unique<env::TaskScope>(program.reactor(client.reactor));
     client.scope->spawn(live(run, client, program));
   });
