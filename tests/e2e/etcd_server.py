@@ -35,7 +35,7 @@ class Etcd(Process):
                           "--advertise-client-urls", url, "--listen-peer-urls", peer, "--initial-advertise-peer-urls", peer,
                           "--initial-cluster", ",".join(f"n{i}=http://127.0.0.1:{one}" for i, one in enumerate(peers)),
                           "--logger", "zap", "--log-level", "error", *arguments],
-                         self.folder / f"{name}.log", limit=None)   # it maps 10 GiB
+                         self.folder / f"{name}.log", is_limited=False)   # it maps 10 GiB
         if wait:
             self.wait_ready()
 

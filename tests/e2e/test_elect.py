@@ -23,7 +23,7 @@ class Elect(Process):
     def __init__(self, folder, server, *arguments, name="chair", command=(), env=None):
         self.number = getattr(Elect, "count", 0)
         Elect.count = self.number + 1
-        super().__init__([BINARY, "elect", name, "--endpoints", server.endpoint, *arguments, "--", *command], folder / f"elect-{self.number}.log", env, limit=None)
+        super().__init__([BINARY, "elect", name, "--endpoints", server.endpoint, *arguments, "--", *command], folder / f"elect-{self.number}.log", env, is_limited=False)
 
 
 @pytest.fixture

@@ -111,7 +111,9 @@ def test_leaders_are_killed_under_load(cluster):
         wait_until(lambda rest=rest: rest.next_revision == last + 1, 60, "the rest")
         histories.append(watcher.events + rest.events)
     over.set()
-    assert [revision for revision, _, _ in histories[0]] == list(range(2, last + 1))
+    # A cluster of Keelson's keeps its own state in the store too, so revisions between these are its own.
+    seen = [revision for revision, _, _ in histories[0]]
+    assert seen == sorted(set(seen)) and {one for writer in writers for one in writer.revisions} <= set(seen)
     assert all(one == histories[0] for one in histories)
 
 

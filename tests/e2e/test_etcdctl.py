@@ -26,7 +26,7 @@ class Running(Process):
         self.number = getattr(Running, "count", 0)
         Running.count = self.number + 1
         super().__init__([ETCDCTL, "--endpoints", server.endpoint, *arguments], folder / f"etcdctl-{self.number}.log",
-                         {"ETCDCTL_API": "3"}, limit=None)
+                         {"ETCDCTL_API": "3"}, is_limited=False)
 
     @property
     def lines(self) -> list[str]:
