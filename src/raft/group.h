@@ -45,6 +45,7 @@ class Group {
   void transfer_leader(MemberId to) { kr_transfer_leader(group_.get(), to); }
   void read_index(std::string_view context) { kr_read_index(group_.get(), to_raft(context)); }
   void report_unreachable(MemberId id) { kr_report_unreachable(group_.get(), id); }
+  void forget_leader() { kr_forget_leader(group_.get()); }
   void report_snapshot(MemberId id, bool has_arrived) { kr_report_snapshot(group_.get(), id, has_arrived); }
 
   bool ready(KrReady& ready) { return kr_ready(group_.get(), &ready); }

@@ -16,8 +16,6 @@ constexpr uint8_t kPartBase = 2;
 constexpr uint8_t kPartHard = 4;
 constexpr uint8_t kPartEntries = 8;
 constexpr uint8_t kPartsKnown = kPartLife | kPartBase | kPartHard | kPartEntries;
-// Two varints, the type, and two lengths.
-constexpr size_t kEntryOverheadMax = 4 * kVarintBytesMax + 1;
 
 std::unexpected<Error> damaged(std::string what) { return fail(log::LogErrc::kDamaged, "raft: " + std::move(what)); }
 
@@ -65,21 +63,8 @@ Result<Prelude> decode_prelude(std::string_view bytes) {
       !read_varint(bytes, prelude.life) || !read_varint(bytes, prelude.position) || !bytes.empty()) {
     return damaged("the first piece of a checkpoint does not follow its format");
   }
-  if (prelude.index == 0 || prelude.position == 0) return damaged("a checkpoint of nothing");
+  if (prelude.position == 0) return damaged("the first piece of a checkpoint names no place in the journal");
   return prelude;
-}
-
-size_t journal_bytes_max(const JournalWrite& write) {
-  size_t bytes = 2 + 8 * kVarintBytesMax;
-  if (write.base != nullptr) {
-    const Members& members = write.base->members;
-    bytes += kVarintBytesMax * (6 + members.voters.size() + members.learners.size() + members.voters_outgoing.size() +
-                                members.learners_next.size());
-  }
-  for (size_t i = 0; i < write.entries_count; ++i) {
-    bytes += kEntryOverheadMax + write.entries[i].data.size + write.entries[i].context.size;
-  }
-  return bytes;
 }
 
 void append_journal(const JournalWrite& write, Buffer& out) {

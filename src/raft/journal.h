@@ -38,7 +38,7 @@ namespace keelson::raft {
 inline constexpr uint8_t kJournalVersion = 1;
 
 struct Prelude {
-  uint64_t index = 0;  // of the last entry that is in the state
+  uint64_t index = 0;  // of the last entry that is in the state; 0: of a replica that was removed, which has none
   uint64_t term = 0;   // of that entry
   Members members;
   KrHardState hard_state{};
@@ -57,8 +57,6 @@ struct JournalWrite {
   const KrEntry* entries = nullptr;
   size_t entries_count = 0;
 };
-// An upper bound of what append_journal() appends.
-[[nodiscard]] size_t journal_bytes_max(const JournalWrite& write);
 void append_journal(const JournalWrite& write, Buffer& out);
 
 struct JournalEntry {
@@ -99,8 +97,6 @@ class Replay {
   [[nodiscard]] KrHardState hard_state() const;
   [[nodiscard]] const std::deque<JournalEntry>& entries() const { return entries_; }
   [[nodiscard]] const std::deque<JournalPlace>& places() const { return places_; }
-  // Gives the memory of the entries back.
-  void forget_entries() { entries_.clear(); }
 
  private:
   Status read_base(std::string_view& from);

@@ -20,6 +20,9 @@ constexpr uint64_t kFirstTerm = 1;
 // two messages and a sync, far below one tick when nothing is wrong.
 constexpr uint64_t kReadAgainTicks = 3;
 constexpr uint64_t kResendTicks = 5;
+// Between the members that stand for election one after another: an election takes a few milliseconds, and ticks of two
+// nodes are up to a tick apart.
+constexpr uint64_t kStandTicks = 2;
 // Entries that are committed and wait for a borrower: beyond, the leader's appends are dropped until they are applied.
 constexpr size_t kBacklogBytesMax = size_t{64} << 20;
 // eraftpb.MessageType.
@@ -68,7 +71,7 @@ Member::Inside::Inside(Parts parts, MemberOptions options, Replay replay)
       options_(options),
       replay_(std::move(replay)),
       scope_(parts.reactor),
-      alive_(std::make_shared<bool>(true)) {}
+      alive_(std::make_shared<bool>(true)) {}  // tidy: shared_ptr, see there
 
 Member::Inside::~Inside() { *alive_ = false; }
 
@@ -189,6 +192,10 @@ void Member::Inside::tick() {
   const bool is_leader = is_leader_now();
   // Without room nobody stands for election: a vote must be written down.
   if (!is_full_ || is_leader) group_->tick();
+  if (stand_tick_ != 0 && ticks_ >= stand_tick_) {
+    stand_tick_ = 0;
+    if (now_.leader == 0 && !is_full_) (void)campaign();
+  }
   if (is_full_ && is_leader && ticks_ % (2 * options_.election_ticks) == 0) give_lead_away();
   if (ticks_ >= progress_tick_ + kResendTicks) {
     progress_tick_ = ticks_;
@@ -261,12 +268,27 @@ void Member::Inside::reachable_changed(NodeId node, bool is_reachable) {
   if (state_ != State::kRuns) return;
   if (is_reachable) {
     if (node == now_.leader) resend(0);
-  } else if (node == now_.leader) {
-    wake();
+  } else if (node == now_.leader && !is_leader_now()) {
+    lost_leader();
   } else if (is_leader_now()) {
     group_->report_unreachable(node);
   }
   schedule();
+}
+
+// Its node is gone, as the messenger says: no need to wait for an election time-out. One after another, so that votes
+// are not split, and another first in each group, so that the lead of all does not go to one node.
+void Member::Inside::lost_leader() {
+  const NodeId gone = now_.leader;
+  wake();
+  group_->forget_leader();
+  std::vector<NodeId> others = members_.voters;
+  std::erase(others, gone);
+  std::ranges::sort(others);
+  const auto own = std::ranges::find(others, options_.node);
+  if (own == others.end()) return;
+  const uint64_t rank = (static_cast<uint64_t>(own - others.begin()) + options_.group) % others.size();
+  stand_tick_ = ticks_ + 1 + kStandTicks * rank;
 }
 
 // Membership.

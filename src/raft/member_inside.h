@@ -133,6 +133,7 @@ class Member::Inside {
   void halt(std::string why);
   void tell_halted();
   void give_lead_away();
+  void lost_leader();
   [[nodiscard]] bool may_step(std::string_view message);
 
   // Applying (member_apply.cc).
@@ -186,6 +187,7 @@ class Member::Inside {
   uint64_t life_ = 0;
   bool is_life_stored_ = false;
   uint64_t ticks_ = 0;
+  uint64_t stand_tick_ = 0;  // when to stand for election because the leader's node is gone; 0: not
   bool is_turn_scheduled_ = false;
   bool is_in_ready_ = false;  // between kr_ready() and kr_stored(): nothing may be asked of raft-rs
   bool is_full_ = false;
@@ -251,7 +253,8 @@ class Member::Inside {
   uint64_t busy_tick_ = 0;  // when something was last asked of the group here, or written
 
   env::TaskScope scope_;
-  std::shared_ptr<bool> alive_;  // false once this is destroyed
+  // False once this is destroyed: turns and files on their way may come back later.
+  std::shared_ptr<bool> alive_;  // tidy: shared_ptr, because what waits in the reactor outlives the member
 };
 
 }  // namespace keelson::raft

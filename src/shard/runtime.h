@@ -108,6 +108,8 @@ class Runtime : private ShardGroup::Host {
   // A node of a cluster: begins to take part in the groups of its shards. After start(), once everything that stands on
   // the shards has been made: from now on records are applied.
   Task<void> start_groups();
+  // Before stop(), if what clients wait for does not end: see Replica::give_up_waiting(). Reactor 0.
+  Task<void> give_up_waiting();
   // Gives the lead of replicated shards away, writes every changed shard down if asked, and syncs the log. No operation
   // may be under way.
   Task<Status> stop(bool with_checkpoint);
@@ -159,7 +161,8 @@ class Runtime : private ShardGroup::Host {
   // The shard gets a replica on this node: of a new group with these voters (this node among them), or, with none, an
   // empty one that waits until the group's leader has added it. kRefused if there is one, kDamaged if there was.
   Task<Status> add_replica(env::Reactor& here, ShardId id, std::vector<NodeId> voters);
-  // The replica takes no part any more, and the shard answers kNotLeader; only once it is no member any more.
+  // The replica takes no part any more, its data are deleted, and the shard answers kNotLeader. Only once it is no
+  // member any more.
   Task<Status> remove_replica(env::Reactor& here, ShardId id);
   // On the leader's node. kNotLeader elsewhere, and kHalted without a replica.
   Task<raft::MemberErrc> change_members(env::Reactor& here, ShardId id, std::vector<KrChange> changes);
@@ -187,6 +190,7 @@ class Runtime : private ShardGroup::Host {
   [[nodiscard]] bool is_replicated(ShardId id) const { return is_replicated() && service_of(id).is_replicated; }
   Task<void> make_groups();
   void start_group(ShardId id);
+  Task<Status> leave_group(ShardId id);
   Task<void> give_leads_away();
   Task<void> stop_groups();
   Task<void> checkpoint_soon(ShardId id);

@@ -31,18 +31,21 @@ Task<void> Runtime::make_groups() {
         raft::MemberOptions member = options.member;
         member.group = id;
         member.node = options.node;
-        shard_groups_[id] = std::make_unique<ShardGroup>(ShardGroup::Parts{.env = env_,
-                                                                           .reactor = reactor(i),
-                                                                           .journal = *logs_[i],
-                                                                           .messenger = options.messenger(i),
-                                                                           .groups = *groups_[i],
-                                                                           .shard = *shards_[id],
-                                                                           .host = *this,
-                                                                           .listener = options.listener,
-                                                                           .checkpoint_folder = background_->folder,
-                                                                           .log_id = background_->log_id,
-                                                                           .faults = options_.log.faults},
-                                                         member);
+        shard_groups_[id] =
+            std::make_unique<ShardGroup>(ShardGroup::Parts{.env = env_,
+                                                           .reactor = reactor(i),
+                                                           .journal = *logs_[i],
+                                                           .messenger = options.messenger(i),
+                                                           .groups = *groups_[i],
+                                                           .shard = *shards_[id],
+                                                           .host = *this,
+                                                           .listener = options.listener,
+                                                           .checkpoint_folder = background_->folder,
+                                                           .engine = service_of(id).name,
+                                                           .engine_version = service_of(id).engine_version,
+                                                           .log_id = background_->log_id,
+                                                           .faults = options_.log.faults},
+                                         member);
       }
     });
   }
@@ -64,6 +67,8 @@ void Runtime::start_group(ShardId id) {
   if (shards_[id]->damage()) return;
   raft::Replay& journal = background_->journals[id];
   std::vector<NodeId> voters;
+  // A replica that was removed from this node.
+  if (!journal.is_new() && journal.base().index == 0) return;
   if (journal.is_new()) {
     voters = options_.replication->first_members(id);
     if (std::find(voters.begin(), voters.end(), options_.replication->node) == voters.end()) return;
@@ -83,12 +88,29 @@ Task<Status> Runtime::add_replica(env::Reactor& here, ShardId id, std::vector<No
 }
 
 Task<Status> Runtime::remove_replica(env::Reactor& here, ShardId id) {
-  co_return co_await call_on(here, reactor_of(id), [&]() -> Status {
+  Status found = co_await call_on(here, reactor_of(id), [&]() -> Status {
     ShardGroup* group = shard_groups_.empty() ? nullptr : shard_groups_[id].get();
-    if (group == nullptr || !group->has_member()) return fail(log::LogErrc::kRefused, "shard: no replica here");
-    group->leave();
+    if (group == nullptr || group->member() == nullptr) return fail(log::LogErrc::kRefused, "shard: no replica here");
     return {};
   });
+  if (!found.ok()) co_return forward_error(found);
+  co_return co_await run_on(here, *background_->scopes[0], reactor(0), leave_group(id));
+}
+
+// On reactor 0. No checkpoint is under way meanwhile: one that ended afterwards would bring the replica back.
+Task<Status> Runtime::leave_group(ShardId id) {
+  while (progress_.is_running) co_await env::sleep_for(reactor(0), kCheckpointWaitNs);
+  progress_.is_running = true;
+  env::TaskScope& scope = *background_->scopes[router().reactor_of(id)];
+  auto left = co_await run_on(reactor(0), scope, reactor_of(id), shard_groups_[id]->leave());
+  progress_.is_running = false;
+  if (!left.ok()) co_return forward_error(left);
+  Background::Kept& kept = background_->checkpoint_of[id];
+  kept.index = kept.bytes = 0;
+  kept.needed_from = left->first_position();
+  background_->journals[id] = std::move(*left);
+  trim_log();
+  co_return Status();
 }
 
 Task<raft::MemberErrc> Runtime::change_members(env::Reactor& here, ShardId id, std::vector<KrChange> changes) {
@@ -114,6 +136,17 @@ Task<std::optional<raft::MemberStatus>> Runtime::group_status(env::Reactor& here
     if (member == nullptr) return std::nullopt;
     return member->status();
   });
+}
+
+Task<void> Runtime::give_up_waiting() {
+  for (unsigned i = 0; i < router().reactor_count(); ++i) {
+    co_await call_on(reactor(0), reactor(i), [&] {
+      for (ShardId id = 0; id < shards_total(); ++id) {
+        if (router().reactor_of(id) == i && shards_[id]->replica() != nullptr)
+          shards_[id]->replica()->give_up_waiting();
+      }
+    });
+  }
 }
 
 Task<void> Runtime::give_leads_away() {

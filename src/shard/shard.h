@@ -150,6 +150,8 @@ class Shard {
   [[nodiscard]] log::CommitLog& log() { return log_; }
   [[nodiscard]] const ShardCounters& counters() const { return counters_; }
   void set_listener(ShardListener* listener) { listener_ = listener; }
+  // For the listener's use, owner's thread: its own operations that are under way. They may outlive it.
+  size_t listener_operations = 0;
 
   // Before start: the state loaded from a checkpoint, then records replayed on top of it.
   void recovered_to(uint64_t index, int64_t time_ms);

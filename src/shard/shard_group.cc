@@ -10,6 +10,10 @@
 
 namespace keelson::shard {
 
+namespace {
+constexpr int64_t kPollNs = 1'000'000;
+}  // namespace
+
 // Waits until nobody else has the shard.
 class ShardGroup::TakeShard final : public LoanRequest {
  public:
@@ -41,16 +45,13 @@ ShardGroup::~ShardGroup() = default;
 void ShardGroup::start(raft::Replay recovered, uint64_t checkpoint_index, const std::vector<NodeId>& voters) {
   KEELSON_CHECK(!is_in_, "a node has one member of a group");
   is_in_ = true;
-  const bool is_back = member_ != nullptr;
-  if (!is_back) {
-    checkpoint_index_ = checkpoint_index;
-    member_ = std::make_unique<raft::Member>(
-        raft::Member::Parts{parts_.env, parts_.reactor, parts_.journal, parts_.messenger, replica(), *this}, options_,
-        std::move(recovered));
-  }
+  checkpoint_index_ = checkpoint_index;
+  member_ = std::make_unique<raft::Member>(
+      raft::Member::Parts{parts_.env, parts_.reactor, parts_.journal, parts_.messenger, replica(), *this}, options_,
+      std::move(recovered));
   replica().set_log(member_.get());
   parts_.groups.add(*member_);
-  if (!is_back) member_->start(voters);
+  member_->start(voters);
 }
 
 void ShardGroup::detach(LogErrc why) {
@@ -59,7 +60,63 @@ void ShardGroup::detach(LogErrc why) {
   replica().set_log(nullptr, why);
 }
 
-void ShardGroup::leave() { detach(LogErrc::kNotLeader); }
+Task<Result<raft::Replay>> ShardGroup::leave() {
+  KEELSON_CHECK(member() != nullptr, "a member that is there leaves");
+  raft::Prelude prelude;
+  if (member_->applied_index() != 0) {
+    while (!replica().is_at_entry_end()) co_await env::sleep_for(parts_.reactor, kPollNs);
+    auto now = raft::decode_prelude(member_->prelude());
+    KEELSON_CHECK(now.ok(), "a prelude that was just made can be read");
+    prelude = std::move(*now);
+  }
+  detach(LogErrc::kNotLeader);
+  member_->stop();
+  while (!member_->is_settled()) co_await env::sleep_for(parts_.reactor, kPollNs);
+  prelude.position = member_->next_position();
+  member_.reset();
+  prelude.index = prelude.term = prelude.hard_state.commit = 0;
+  prelude.members = {};
+  co_await TakeShard(replica());
+  parts_.host.will_install(parts_.shard.id());
+  parts_.shard.engine().reset();
+  replica().slots() = {};
+  replica().installed(0, 0);
+  checkpoint_index_ = 0;
+  Status written = co_await write_absence(prelude);
+  parts_.shard.give_back();
+  if (!written.ok()) co_return forward_error(written);
+  co_return raft::Replay(std::move(prelude));
+}
+
+Task<Status> ShardGroup::write_absence(const raft::Prelude& prelude) {
+  const ShardId id = parts_.shard.id();
+  auto before = log::list_checkpoints(parts_.env.disk(), parts_.checkpoint_folder);
+  if (!before.ok()) co_return forward_error(before);
+  // The journal up to there must not be cut off by a crash, or what is appended next would not follow.
+  parts_.journal.hand_over();
+  if (Status synced = co_await parts_.host.sync_journal(parts_.reactor); !synced.ok()) co_return forward_error(synced);
+  auto writer = log::CheckpointWriter::create(parts_.env.disk(), parts_.reactor, parts_.checkpoint_folder,
+                                              {.engine = parts_.engine,
+                                               .engine_version = parts_.engine_version,
+                                               .shard = id,
+                                               .index = 0,
+                                               .time_ms = parts_.shard.last_time_ms(),
+                                               .log_id = parts_.log_id},
+                                              {.faults = parts_.faults});
+  if (!writer.ok()) co_return forward_error(writer);
+  const std::string first = raft::encode_prelude(prelude);
+  if (Status appended = co_await (*writer)->append(first); !appended.ok()) co_return forward_error(appended);
+  Buffer slots;
+  replica().slots().encode(slots);
+  if (Status appended = co_await (*writer)->append(slots.view()); !appended.ok()) co_return forward_error(appended);
+  if (Status finished = co_await (*writer)->finish(); !finished.ok()) co_return forward_error(finished);
+  for (const log::CheckpointFile& file : *before) {
+    if (file.shard != id || file.index == 0) continue;
+    if (Status removed = parts_.env.disk().remove(file.path); !removed.ok()) co_return forward_error(removed);
+  }
+  // One that came back would miss what the log no longer keeps.
+  co_return co_await parts_.env.disk().sync_folder(parts_.checkpoint_folder, parts_.reactor);
+}
 
 bool ShardGroup::give_lead_away() {
   if (!is_in_ || !member_->is_leader_here()) return true;
@@ -148,6 +205,7 @@ void ShardGroup::members_changed(const raft::Members& members) {
 void ShardGroup::halted(const std::string& why) {
   log_error("shard", "this node's replica of a shard has stopped; the others of its group go on",
             {{"shard", parts_.shard.id()}, {"why", why}});
+  is_halted_ = true;
   parts_.reactor.post([this, why] {
     detach(LogErrc::kFailed);
     if (parts_.listener != nullptr) parts_.listener->replica_stopped(parts_.shard.id(), why);

@@ -57,6 +57,8 @@ class ShardGroup final : public raft::MemberHost, public ReplicaListener {
     Host& host;
     GroupListener* listener;  // or null
     std::string checkpoint_folder;
+    std::string engine;  // as in checkpoints
+    uint32_t engine_version = 0;
     uint64_t log_id = 0;
     log::LogFaults faults;
   };
@@ -66,11 +68,13 @@ class ShardGroup final : public raft::MemberHost, public ReplicaListener {
   // Begins: with what was recovered (the newest checkpoint's index; 0: none), or as a new member of a group with these
   // voters (none: it waits to be added).
   void start(raft::Replay recovered, uint64_t checkpoint_index, const std::vector<NodeId>& voters);
-  // No member any more: the shard answers as one without a replica. What it has on disk stays; a later start() of the
-  // same run goes on with it.
-  void leave();
+  // No member any more: the shard is empty, and answers as one without a replica. A checkpoint that says so takes the
+  // place of what is on disk; it holds what a member must not forget should it be added again (its vote), and is
+  // returned for a later start().
+  Task<Result<raft::Replay>> leave();
   [[nodiscard]] bool has_member() const { return is_in_; }
-  [[nodiscard]] raft::Member* member() { return is_in_ ? member_.get() : nullptr; }
+  // Null: none, or one that has stopped.
+  [[nodiscard]] raft::Member* member() { return is_in_ && !is_halted_ ? member_.get() : nullptr; }
 
   // The lead goes to another voter that has caught up; true once it has gone or there is nobody.
   [[nodiscard]] bool give_lead_away();
@@ -100,12 +104,14 @@ class ShardGroup final : public raft::MemberHost, public ReplicaListener {
   Task<void> install_file(std::string path, uint64_t index, std::string prelude);
   Task<Status> load_from(std::string path, uint64_t index, std::string prelude);
   Status load_piece(std::string_view piece);
+  Task<Status> write_absence(const raft::Prelude& prelude);
   void detach(LogErrc why);
 
   const Parts parts_;
   const raft::MemberOptions options_;
   std::unique_ptr<raft::Member> member_;
   bool is_in_ = false;
+  bool is_halted_ = false;
   uint64_t checkpoint_index_ = 0;  // of the newest file; 0: none
   size_t pieces_loaded_ = 0;
   env::TaskScope tasks_;

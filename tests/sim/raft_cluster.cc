@@ -111,6 +111,7 @@ void RaftCluster::draw_faults() {
   faults_.delay_ns_max = chance_.happens(0.3) ? 100 * kMillisecond : 2 * kMillisecond;
   faults_.crash_every_ns = chance_.happens(0.7) ? chance_.between(200, 2'000) * kMillisecond : 0;
   faults_.cut_every_ns = chance_.happens(0.7) ? chance_.between(300, 2'000) * kMillisecond : 0;
+  faults_.contest_every_ns = chance_.happens(0.3) ? chance_.between(100, 1'000) * kMillisecond : 0;
   faults_.change_every_ns = chance_.happens(0.5) ? chance_.between(200, 2'000) * kMillisecond : 0;
   faults_.transfer_every_ns = chance_.happens(0.5) ? chance_.between(200, 2'000) * kMillisecond : 0;
   faults_.borrow_every_ns = chance_.happens(0.6) ? chance_.between(10, 200) * kMillisecond : 0;
@@ -185,9 +186,23 @@ void RaftCluster::crash(NodeId id) {
   if (!machine(id).is_up()) return;
   ++truth_.crashes;
   chance_.happens(0.5) ? machine(id).crash() : machine(id).kill();
-  world_.after(chance_.between(1, 1'000) * kMillisecond, [this, id] {
+  const int64_t down_ns = chance_.between(1, chance_.happens(0.5) ? 10 : 1'000) * kMillisecond;
+  world_.after(down_ns, [this, id] {
     if (!machine(id).is_up()) machine(id).restart();
   });
+}
+
+// Two stand for the same term, and who may have voted falls: does it know its vote when it is back?
+void RaftCluster::contest() {
+  const ShardId group = pick_group();
+  const NodeId first = pick();
+  const NodeId second = pick();
+  const auto campaign = [group](RaftReplica& node) { (void)node.member(group).campaign(); };
+  on(first, campaign);
+  world_.after(chance_.between(0, 3) * kMillisecond, [this, second, campaign] { on(second, campaign); });
+  const NodeId falls = pick();
+  if (falls == first || falls == second) return;
+  world_.after(chance_.between(200, 5'000) * 1'000, [this, falls] { crash(falls); });
 }
 
 void RaftCluster::cut_links() {
@@ -279,6 +294,7 @@ void RaftCluster::run_faulty(int64_t for_ns) {
   });
   each(faults_.crash_every_ns, [this] { crash(pick()); });
   each(faults_.cut_every_ns, [this] { cut_links(); });
+  each(faults_.contest_every_ns, [this] { contest(); });
   each(faults_.change_every_ns, [this] { change_members(); });
   each(faults_.transfer_every_ns, [this] {
     const ShardId group = pick_group();

@@ -39,6 +39,7 @@ class RaftCluster {
     int64_t delay_ns_max = 0;
     int64_t crash_every_ns = 0;
     int64_t cut_every_ns = 0;
+    int64_t contest_every_ns = 0;
     int64_t change_every_ns = 0;
     int64_t transfer_every_ns = 0;
     int64_t borrow_every_ns = 0;
@@ -67,6 +68,7 @@ class RaftCluster {
   void deliver_file(NodeId from, NodeId to, ShardId group, std::string bytes, std::string content,
                     std::function<void(bool)> done);
   void crash(NodeId id);
+  void contest();
   void cut_links();
   void change_members();
   void look_at_leaders();

@@ -104,7 +104,8 @@ Task<void> RaftReplica::boot() {
     replica->member =
         std::make_unique<raft::Member>(raft::Member::Parts{env_, reactor_, *port_, *messenger_, replica->toy, *replica},
                                        member, std::move(replica->replay));
-    replica->toy.set_log(*replica->member);
+    raft::Member& made_member = *replica->member;
+    replica->toy.set_log(made_member, [&made_member] { return made_member.status().term; });
     groups_.add(*replica->member);
     replica->member->start(options_.voters);
   }

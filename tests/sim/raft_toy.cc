@@ -63,6 +63,11 @@ void RaftToy::settled_borrowed(uint64_t proposal) {
 
 void RaftToy::leader_changed(NodeId leader, bool is_here) {
   if (is_here && leader != node_) truth_.fail("a member leads, but another is named as the leader");
+  if (is_here) {
+    const auto [found, is_new] = of_group_.leader_of.try_emplace(term_(), node_);
+    if (is_new) ++truth_.elections;
+    if (found->second != node_) truth_.fail("term " + std::to_string(found->first) + " has two leaders");
+  }
   if (is_here || !is_holding_) return;
   is_holding_ = false;  // it has ended by itself
   if (borrowed_.empty()) end_borrow();

@@ -57,7 +57,11 @@ class RaftToy final : public log::AgreedState {
  public:
   RaftToy(RaftTruth& truth, NodeId node, ShardId group, env::sim::Chance& chance, std::function<int64_t()> wall_ms)
       : truth_(truth), of_group_(truth.groups[group]), node_(node), chance_(chance), wall_ms_(std::move(wall_ms)) {}
-  void set_log(log::AgreedLog& log) { log_ = &log; }
+  // `term`: the group's, as this member knows it.
+  void set_log(log::AgreedLog& log, std::function<uint64_t()> term) {
+    log_ = &log;
+    term_ = std::move(term);
+  }
 
   // AgreedState.
   bool apply(const log::AgreedRecord& record) override;
@@ -96,6 +100,7 @@ class RaftToy final : public log::AgreedState {
   env::sim::Chance& chance_;
   std::function<int64_t()> wall_ms_;
   log::AgreedLog* log_ = nullptr;
+  std::function<uint64_t()> term_;
 
   uint64_t hash_ = 0;
   int64_t time_ms_ = 0;

@@ -9,8 +9,12 @@
 namespace keelson::kv {
 
 void cmd_internal_expire(CommandContext& context) {
-  const std::string_view key = context.arg(1);
-  context.out.integer(context.at(key).expire_if_due(context.database, key, context.now_ms) ? 1 : 0);
+  int64_t removed = 0;
+  for (size_t i = 1; i < context.argc(); ++i) {
+    const std::string_view key = context.arg(i);
+    removed += context.at(key).expire_if_due(context.database, key, context.now_ms) ? 1 : 0;
+  }
+  context.out.integer(removed);
 }
 
 void cmd_internal_evict(CommandContext& context) {

@@ -19,12 +19,34 @@
 #include "protocol/resp/session_batch.h"
 #include "protocol/resp/shard_agent.h"
 #include "protocol/resp/slowlog.h"
+#include "shard/cluster_view.h"
 #include "shard/runtime.h"
 
 namespace keelson::resp {
 
 inline constexpr uint16_t kTestPort = 6379;
+inline constexpr uint16_t kTestShards = 4;
 
+// A cluster that says what a test wants it to say. This node is 1.
+class TestView final : public shard::ClusterView {
+ public:
+  [[nodiscard]] std::shared_ptr<const shard::ClusterMap> map() const override {
+    return std::make_shared<shard::ClusterMap>(told);
+  }
+  shard::ClusterMap told;
+};
+
+// Nobody is there.
+class TestMessenger final : public raft::Messenger {
+ public:
+  void send(raft::NodeId, raft::ShardId, std::string_view) override {}
+  void send_file(raft::NodeId, raft::ShardId, std::string, std::string, std::function<void(bool)> done) override {
+    done(false);
+  }
+  [[nodiscard]] bool is_reachable(raft::NodeId) const override { return false; }
+};
+
+// With a view in `host.cluster` the node is one of a cluster, in which it has the only replica of each shard.
 class TestProgram final : public env::sim::Program {
  public:
   TestProgram(env::Env& env, KvConfig config, Host host)
@@ -40,17 +62,30 @@ class TestProgram final : public env::sim::Program {
     options.folder = "data";
     shard::ServiceOptions& kv_service = options.services.emplace_back();
     kv_service.name = "kv";
-    kv_service.shard_count = 4;
+    kv_service.shard_count = kTestShards;
     kv_service.replay_sink = &unheard_;
     kv_service.make_engine = [](shard::ShardId) {
       kv::KvOptions kv_options;
       kv_options.hash_secret = 42;
       return std::make_unique<kv::KvEngine>(kv_options);
     };
+    if (host_.cluster != nullptr) {
+      shard::ReplicationOptions& replication = options.replication.emplace();
+      replication.node = 1;
+      replication.messenger = [this](unsigned) -> raft::Messenger& { return messenger_; };
+      replication.first_members = [](shard::ShardId) { return std::vector<shard::NodeId>{1}; };
+      replication.groups.tick_ms = 5;
+    }
     runtime_ = std::make_unique<shard::Runtime>(env_, std::move(options));
     const Status started = co_await runtime_->start();
     KEELSON_CHECK(started.ok(), "the runtime does not start");
     service_ = std::make_unique<KvService>(*runtime_, config_, host_);
+    if (host_.cluster != nullptr) {
+      co_await runtime_->start_groups();
+      while ((co_await service_->led_shards(env_.reactor(0))).size() != kTestShards) {
+        co_await env::sleep_for(env_.reactor(0), 1'000'000);
+      }
+    }
     const Status listening = service_->listen({.host = "", .port = kTestPort, .unix_path = {}}, nullptr);
     KEELSON_CHECK(listening.ok(), "the service does not listen");
     is_serving_ = true;
@@ -60,6 +95,7 @@ class TestProgram final : public env::sim::Program {
   KvConfig config_;
   Host host_;
   kv::NullReply unheard_;
+  TestMessenger messenger_;
   std::unique_ptr<shard::Runtime> runtime_;
   std::unique_ptr<KvService> service_;
   bool is_serving_ = false;

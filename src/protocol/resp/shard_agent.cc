@@ -15,14 +15,15 @@ namespace keelson::resp {
 namespace {
 // Elements freed in one slice of lazy freeing: well under a millisecond.
 constexpr size_t kLazyFreeBudget = 1000;
+// Of one replicated shard: what a commit of some milliseconds takes along.
+constexpr size_t kEvictionsUnderWayMax = 64;
 }  // namespace
 
 // A command of the server's own: deletes keys whose time is over, or which had to make room. Frees itself.
 class InternalWrite final : public shard::Operation {
  public:
-  InternalWrite(uint16_t code, uint16_t database, std::shared_ptr<size_t> count_under_way)
-      : under_way_(std::move(count_under_way)) {
-    ++*under_way_;
+  InternalWrite(uint16_t code, uint16_t database, shard::Shard& shard) : shard_(shard) {
+    ++shard_.listener_operations;
     const kv::CommandSpec* spec = kv::command_by_code(code);
     KEELSON_CHECK(spec != nullptr, "internal commands are in the table");
     command_ = {spec->code, database, {}};
@@ -33,18 +34,19 @@ class InternalWrite final : public shard::Operation {
   [[nodiscard]] size_t count() const { return keys_.size(); }
   [[nodiscard]] uint16_t database() const { return command_.space; }
   // Hands `self` to the shard.
-  static void submit(std::unique_ptr<InternalWrite> self, shard::Shard& shard) {
+  static void submit(std::unique_ptr<InternalWrite> self) {
     self->args_.push_back(self->name_);
     for (const std::string& key : self->keys_) self->args_.push_back(key);
     self->command_.args = self->args_;
     self->commands = {&self->command_, 1};
+    shard::Shard& shard = self->shard_;
     shard.submit(*self.release());
   }
 
   engine::ReplySink& open_reply() override { return unheard_; }
   void finished(shard::LogErrc) override { delete this; }
   [[nodiscard]] uint16_t slot() const override { return key_slot(keys_.front()); }
-  ~InternalWrite() override { --*under_way_; }
+  ~InternalWrite() override { --shard_.listener_operations; }
 
  private:
   engine::Command command_;
@@ -52,7 +54,7 @@ class InternalWrite final : public shard::Operation {
   std::deque<std::string> keys_;
   std::vector<std::string_view> args_;
   kv::NullReply unheard_;
-  const std::shared_ptr<size_t> under_way_;
+  shard::Shard& shard_;
 };
 
 ShardAgent::ShardAgent(KvService& service, shard::Shard& shard)
@@ -207,13 +209,15 @@ bool ShardAgent::is_changed(uint16_t database, std::string_view key, Watch seen,
   return seen.exists && !keyspace().find(database, key, now_ms, kv::Touch::kPeek);
 }
 
-// What nobody asked for is decided in one place, and not again before the last decision has come back.
-bool ShardAgent::may_decide() const {
-  return shard_.is_free() && !shard_.damage() && shard_.leads() && (shard_.replica() == nullptr || *own_writes_ == 0);
+// What nobody asked for is decided in one place; of a replicated shard, with so many decisions under way at most.
+bool ShardAgent::may_decide(size_t under_way_max) const {
+  return shard_.is_free() && !shard_.damage() && shard_.leads() &&
+         (shard_.replica() == nullptr || shard_.listener_operations <= under_way_max);
 }
 
 bool ShardAgent::expire_due_keys(size_t keys_max) {
-  if (!may_decide()) return false;
+  // Those that are under way would be found again.
+  if (!may_decide(0)) return false;
   const int64_t now_ms = shard_.clock().refresh();
   if (const int64_t next = keyspace().next_expiry_ms(); next == kv::kNoExpiry || next > now_ms) return false;
   std::vector<std::unique_ptr<InternalWrite>> writes;
@@ -221,26 +225,26 @@ bool ShardAgent::expire_due_keys(size_t keys_max) {
   keyspace().due_keys(now_ms, keys_max, [&](uint16_t database, std::string_view key) {
     // Of a replicated shard each in a record of its own, for its slot decides on it.
     if (writes.empty() || writes.back()->database() != database || shard_.replica() != nullptr) {
-      writes.push_back(std::make_unique<InternalWrite>(kv::code::kExpire, database, own_writes_));
+      writes.push_back(std::make_unique<InternalWrite>(kv::code::kExpire, database, shard_));
     }
     writes.back()->add_key(key);
     ++found;
   });
-  for (auto& write : writes) InternalWrite::submit(std::move(write), shard_);
+  for (auto& write : writes) InternalWrite::submit(std::move(write));
   return found >= keys_max;
 }
 
 size_t ShardAgent::evict_keys(const KvConfig& config, size_t keys_max) {
-  if (!may_decide()) return 0;
+  if (!may_decide(kEvictionsUnderWayMax)) return 0;
   Local& local = service_.local(service_.router().reactor_of(shard_.id()));
   size_t evicted = 0;
   while (evicted < keys_max) {
     const std::optional<kv::Victim> victim =
         keyspace().pick_victim(config.maxmemory_samples, local.reactor.random().next(), shard_.clock().now_ms());
     if (!victim) break;
-    auto write = std::make_unique<InternalWrite>(kv::code::kEvict, victim->database, own_writes_);
+    auto write = std::make_unique<InternalWrite>(kv::code::kEvict, victim->database, shard_);
     write->add_key(victim->key);
-    InternalWrite::submit(std::move(write), shard_);
+    InternalWrite::submit(std::move(write));
     ++evicted;
   }
   local.counters.evicted_keys += evicted;

@@ -8,7 +8,6 @@
 #include <cstdint>
 #include <deque>
 #include <map>
-#include <memory>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -102,7 +101,7 @@ class ShardAgent final : public kv::Observer, public shard::ShardListener {
     std::string key;
   };
 
-  [[nodiscard]] bool may_decide() const;
+  [[nodiscard]] bool may_decide(size_t under_way_max) const;
   void serve_ready();
   void serve(uint16_t database, const std::string& key);
   void erase_if_unused(uint16_t database, std::string_view key);
@@ -116,8 +115,6 @@ class ShardAgent final : public kv::Observer, public shard::ShardListener {
   std::vector<KeyName> ready_;
   bool is_serving_ready_ = false;
   std::vector<Event> events_;
-  // Commands of the server's own that are under way: of a replicated shard the next wait for them.
-  std::shared_ptr<size_t> own_writes_ = std::make_shared<size_t>(0);
 };
 
 }  // namespace keelson::resp

@@ -175,6 +175,9 @@ void kr_transfer_leader(KrGroup* group, uint64_t to);
 // comes (no leader, or it changed): ask again.
 void kr_read_index(KrGroup* group, KrBytes context);
 void kr_report_unreachable(KrGroup* group, uint64_t id);
+// A follower whose leader's node is known to be gone: it does not wait for an election time-out before it votes for
+// another. Nothing if it follows nobody. A leader that is there all the same is followed again at its next message.
+void kr_forget_leader(KrGroup* group);
 void kr_report_snapshot(KrGroup* group, uint64_t id, bool has_arrived);
 
 // False: nothing to do. After true comes kr_stored() before any other call.

@@ -380,6 +380,11 @@ pub extern "C" fn kr_report_unreachable(group: &mut KrGroup, id: u64) {
 }
 
 #[no_mangle]
+pub extern "C" fn kr_forget_leader(group: &mut KrGroup) {
+    group.group.forget_leader();
+}
+
+#[no_mangle]
 pub extern "C" fn kr_report_snapshot(group: &mut KrGroup, id: u64, has_arrived: bool) {
     let status = if has_arrived { SnapshotStatus::Finish } else { SnapshotStatus::Failure };
     group.group.node.report_snapshot(id, status);

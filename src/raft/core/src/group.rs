@@ -215,6 +215,14 @@ impl Group {
         }
     }
 
+    pub fn forget_leader(&mut self) {
+        let raft = &mut self.node.raft;
+        if raft.state == StateRole::Follower && raft.leader_id != raft::INVALID_ID {
+            raft.become_follower(raft.term, raft::INVALID_ID);
+            self.own_timeout();
+        }
+    }
+
     pub fn campaign(&mut self) -> Result<()> {
         let outcome = self.node.campaign();
         self.own_timeout();
