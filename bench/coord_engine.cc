@@ -84,18 +84,21 @@ void measure_checkpoint(Bench& bench, uint64_t keys) {
   double bytes = 0;
   double longest = 0;
   double load = 0;
+  int slow = 0;
   for (bool is_done = false; !is_done;) {
     Buffer out;
     const auto start = now_s();
     is_done = source->next(size_t{256} << 10, out);
-    longest = std::max(longest, seconds_since(start));
+    const double took = seconds_since(start);
+    longest = std::max(longest, took);
+    slow += took > 1e-3 ? 1 : 0;
     bytes += static_cast<double>(out.size());
     const auto load_start = now_s();
     if (!again.load_checkpoint(out.view()).ok()) std::printf("the checkpoint cannot be loaded\n");
     load += seconds_since(load_start);
   }
-  std::printf("checkpoint: %.1f bytes for each key, longest step %.2f ms, loaded in %.2f s\n",
-              bytes / static_cast<double>(keys), longest * 1e3, load);
+  std::printf("checkpoint: %.1f bytes for each key, longest step %.2f ms, %d above 1 ms, loaded in %.2f s\n",
+              bytes / static_cast<double>(keys), longest * 1e3, slow, load);
 }
 
 }  // namespace

@@ -3,17 +3,18 @@ _keelson() {
   local word=${COMP_WORDS[COMP_CWORD]} before=${COMP_WORDS[COMP_CWORD-1]} verb=${COMP_WORDS[1]} words=''
   COMPREPLY=()
   if [ "$COMP_CWORD" -eq 1 ]; then
-    COMPREPLY=($(compgen -W 'backup blob cli completion config log man restore serve version --help --version' -- "$word"))
+    COMPREPLY=($(compgen -W 'backup blob cli cluster completion config log man restore serve version --help --version' -- "$word"))
     return
   fi
   case $verb in
     blob) [ "$COMP_CWORD" -eq 2 ] && words='cp du fsck keys create keys disable keys enable keys list keys policy get keys policy set keys rm keys show ls mb presign rb rm stat sync' || verb="$verb ${COMP_WORDS[2]}" ;;
+    cluster) [ "$COMP_CWORD" -eq 2 ] && words='activate add drain init lead move rebalance remove status' || verb="$verb ${COMP_WORDS[2]}" ;;
     config) [ "$COMP_CWORD" -eq 2 ] && words='check default docs' || verb="$verb ${COMP_WORDS[2]}" ;;
     log) [ "$COMP_CWORD" -eq 2 ] && words='inspect verify' || verb="$verb ${COMP_WORDS[2]}" ;;
   esac
   case $verb in
     'serve')
-      words='--blob.background-share --blob.compact-dead-share --blob.compressed-buckets --blob.compression --blob.durability --blob.scrub-interval --blob.shards --blob.volume-size --checkpoint.at-stop --checkpoint.cpu-max --checkpoint.log-min --config --data-dir --etcd.auto-compaction-mode --etcd.auto-compaction-retention --etcd.auto-compaction-revisions --etcd.durability --etcd.listen --etcd.max-connections --etcd.max-request-bytes --etcd.max-streams --etcd.max-txn-ops --etcd.tls.auth-clients --etcd.tls.ca --etcd.tls.cert --etcd.tls.key --etcd.tls.listen --etcd.token-ttl --etcd.watch-progress-interval --help --http.listen --http.max-connections --http.password --http.password-file --http.tls.cert --http.tls.key --kv.active-expire-effort --kv.client-output-buffer-limit-normal --kv.client-output-buffer-limit-pubsub --kv.databases --kv.durability --kv.hash-max-listpack-entries --kv.hash-max-listpack-value --kv.latency-monitor-threshold --kv.lfu-decay-time --kv.lfu-log-factor --kv.list-max-listpack-size --kv.listen --kv.maxclients --kv.maxmemory --kv.maxmemory-policy --kv.maxmemory-samples --kv.notify-keyspace-events --kv.password --kv.password-file --kv.proto-max-bulk-len --kv.set-max-intset-entries --kv.set-max-listpack-entries --kv.set-max-listpack-value --kv.shards --kv.slowlog-log-slower-than --kv.slowlog-max-len --kv.sync-interval --kv.tcp-keepalive --kv.timeout --kv.tls.auth-clients --kv.tls.ca --kv.tls.cert --kv.tls.cipher-suites --kv.tls.ciphers --kv.tls.key --kv.tls.listen --kv.tls.protocol-min --kv.zset-max-listpack-entries --kv.zset-max-listpack-value --log.segment-size --log.spare-segments --logging.format --logging.level --reactors --ready-file --s3.access-key-id --s3.access-log-interval --s3.access-log-size --s3.customer-keys-over --s3.domain --s3.lifecycle-day --s3.listen --s3.master-keys --s3.master-keys-file --s3.max-connections --s3.region --s3.secret-access-key --s3.secret-access-key-file --s3.tls.cert --s3.tls.key --s3.tls.listen --s3.website-domain -c -h'
+      words='--blob.background-share --blob.compact-dead-share --blob.compressed-buckets --blob.compression --blob.durability --blob.scrub-interval --blob.shards --blob.volume-size --checkpoint.at-stop --checkpoint.cpu-max --checkpoint.log-min --cluster-init --cluster.advertise --cluster.init --cluster.join --cluster.listen --cluster.liveness-timeout --cluster.name --cluster.ping-interval --cluster.replace-after --cluster.replicas --cluster.secret --cluster.secret-file --cluster.tls.ca --cluster.tls.cert --cluster.tls.key --cluster.zone --config --data-dir --etcd.auto-compaction-mode --etcd.auto-compaction-retention --etcd.auto-compaction-revisions --etcd.durability --etcd.listen --etcd.max-connections --etcd.max-request-bytes --etcd.max-streams --etcd.max-txn-ops --etcd.tls.auth-clients --etcd.tls.ca --etcd.tls.cert --etcd.tls.key --etcd.tls.listen --etcd.token-ttl --etcd.watch-progress-interval --help --http.listen --http.max-connections --http.password --http.password-file --http.tls.cert --http.tls.key --join --kv.active-expire-effort --kv.client-output-buffer-limit-normal --kv.client-output-buffer-limit-pubsub --kv.databases --kv.durability --kv.hash-max-listpack-entries --kv.hash-max-listpack-value --kv.latency-monitor-threshold --kv.lfu-decay-time --kv.lfu-log-factor --kv.list-max-listpack-size --kv.listen --kv.maxclients --kv.maxmemory --kv.maxmemory-policy --kv.maxmemory-samples --kv.notify-keyspace-events --kv.password --kv.password-file --kv.proto-max-bulk-len --kv.set-max-intset-entries --kv.set-max-listpack-entries --kv.set-max-listpack-value --kv.shards --kv.slowlog-log-slower-than --kv.slowlog-max-len --kv.sync-interval --kv.tcp-keepalive --kv.timeout --kv.tls.auth-clients --kv.tls.ca --kv.tls.cert --kv.tls.cipher-suites --kv.tls.ciphers --kv.tls.key --kv.tls.listen --kv.tls.protocol-min --kv.zset-max-listpack-entries --kv.zset-max-listpack-value --log.segment-size --log.spare-segments --logging.format --logging.level --reactors --ready-file --s3.access-key-id --s3.access-log-interval --s3.access-log-size --s3.customer-keys-over --s3.domain --s3.lifecycle-day --s3.listen --s3.master-keys --s3.master-keys-file --s3.max-connections --s3.region --s3.secret-access-key --s3.secret-access-key-file --s3.tls.cert --s3.tls.key --s3.tls.listen --s3.website-domain -c -h'
       case $before in
         --kv.durability) words='always interval never' ;;
         --kv.maxmemory-policy) words='noeviction allkeys-lru allkeys-lfu allkeys-random volatile-lru volatile-lfu volatile-random volatile-ttl' ;;
@@ -26,12 +27,13 @@ _keelson() {
         --etcd.auto-compaction-mode) words='periodic revision' ;;
         --etcd.tls.auth-clients) words='no optional yes' ;;
         --checkpoint.at-stop) words='yes no' ;;
+        --cluster.init) words='yes no' ;;
         --logging.level) words='debug info warning error' ;;
         --logging.format) words='auto text json' ;;
       esac
       ;;
     'config check')
-      words='--blob.background-share --blob.compact-dead-share --blob.compressed-buckets --blob.compression --blob.durability --blob.scrub-interval --blob.shards --blob.volume-size --checkpoint.at-stop --checkpoint.cpu-max --checkpoint.log-min --config --data-dir --etcd.auto-compaction-mode --etcd.auto-compaction-retention --etcd.auto-compaction-revisions --etcd.durability --etcd.listen --etcd.max-connections --etcd.max-request-bytes --etcd.max-streams --etcd.max-txn-ops --etcd.tls.auth-clients --etcd.tls.ca --etcd.tls.cert --etcd.tls.key --etcd.tls.listen --etcd.token-ttl --etcd.watch-progress-interval --help --http.listen --http.max-connections --http.password --http.password-file --http.tls.cert --http.tls.key --kv.active-expire-effort --kv.client-output-buffer-limit-normal --kv.client-output-buffer-limit-pubsub --kv.databases --kv.durability --kv.hash-max-listpack-entries --kv.hash-max-listpack-value --kv.latency-monitor-threshold --kv.lfu-decay-time --kv.lfu-log-factor --kv.list-max-listpack-size --kv.listen --kv.maxclients --kv.maxmemory --kv.maxmemory-policy --kv.maxmemory-samples --kv.notify-keyspace-events --kv.password --kv.password-file --kv.proto-max-bulk-len --kv.set-max-intset-entries --kv.set-max-listpack-entries --kv.set-max-listpack-value --kv.shards --kv.slowlog-log-slower-than --kv.slowlog-max-len --kv.sync-interval --kv.tcp-keepalive --kv.timeout --kv.tls.auth-clients --kv.tls.ca --kv.tls.cert --kv.tls.cipher-suites --kv.tls.ciphers --kv.tls.key --kv.tls.listen --kv.tls.protocol-min --kv.zset-max-listpack-entries --kv.zset-max-listpack-value --log.segment-size --log.spare-segments --logging.format --logging.level --reactors --s3.access-key-id --s3.access-log-interval --s3.access-log-size --s3.customer-keys-over --s3.domain --s3.lifecycle-day --s3.listen --s3.master-keys --s3.master-keys-file --s3.max-connections --s3.region --s3.secret-access-key --s3.secret-access-key-file --s3.tls.cert --s3.tls.key --s3.tls.listen --s3.website-domain -c -h'
+      words='--blob.background-share --blob.compact-dead-share --blob.compressed-buckets --blob.compression --blob.durability --blob.scrub-interval --blob.shards --blob.volume-size --checkpoint.at-stop --checkpoint.cpu-max --checkpoint.log-min --cluster.advertise --cluster.init --cluster.join --cluster.listen --cluster.liveness-timeout --cluster.name --cluster.ping-interval --cluster.replace-after --cluster.replicas --cluster.secret --cluster.secret-file --cluster.tls.ca --cluster.tls.cert --cluster.tls.key --cluster.zone --config --data-dir --etcd.auto-compaction-mode --etcd.auto-compaction-retention --etcd.auto-compaction-revisions --etcd.durability --etcd.listen --etcd.max-connections --etcd.max-request-bytes --etcd.max-streams --etcd.max-txn-ops --etcd.tls.auth-clients --etcd.tls.ca --etcd.tls.cert --etcd.tls.key --etcd.tls.listen --etcd.token-ttl --etcd.watch-progress-interval --help --http.listen --http.max-connections --http.password --http.password-file --http.tls.cert --http.tls.key --kv.active-expire-effort --kv.client-output-buffer-limit-normal --kv.client-output-buffer-limit-pubsub --kv.databases --kv.durability --kv.hash-max-listpack-entries --kv.hash-max-listpack-value --kv.latency-monitor-threshold --kv.lfu-decay-time --kv.lfu-log-factor --kv.list-max-listpack-size --kv.listen --kv.maxclients --kv.maxmemory --kv.maxmemory-policy --kv.maxmemory-samples --kv.notify-keyspace-events --kv.password --kv.password-file --kv.proto-max-bulk-len --kv.set-max-intset-entries --kv.set-max-listpack-entries --kv.set-max-listpack-value --kv.shards --kv.slowlog-log-slower-than --kv.slowlog-max-len --kv.sync-interval --kv.tcp-keepalive --kv.timeout --kv.tls.auth-clients --kv.tls.ca --kv.tls.cert --kv.tls.cipher-suites --kv.tls.ciphers --kv.tls.key --kv.tls.listen --kv.tls.protocol-min --kv.zset-max-listpack-entries --kv.zset-max-listpack-value --log.segment-size --log.spare-segments --logging.format --logging.level --reactors --s3.access-key-id --s3.access-log-interval --s3.access-log-size --s3.customer-keys-over --s3.domain --s3.lifecycle-day --s3.listen --s3.master-keys --s3.master-keys-file --s3.max-connections --s3.region --s3.secret-access-key --s3.secret-access-key-file --s3.tls.cert --s3.tls.key --s3.tls.listen --s3.website-domain -c -h'
       case $before in
         --kv.durability) words='always interval never' ;;
         --kv.maxmemory-policy) words='noeviction allkeys-lru allkeys-lfu allkeys-random volatile-lru volatile-lfu volatile-random volatile-ttl' ;;
@@ -44,6 +46,7 @@ _keelson() {
         --etcd.auto-compaction-mode) words='periodic revision' ;;
         --etcd.tls.auth-clients) words='no optional yes' ;;
         --checkpoint.at-stop) words='yes no' ;;
+        --cluster.init) words='yes no' ;;
         --logging.level) words='debug info warning error' ;;
         --logging.format) words='auto text json' ;;
       esac
@@ -114,6 +117,33 @@ _keelson() {
     'blob fsck')
       words='--data-dir --help --quiet -h -q'
       ;;
+    'cluster init')
+      words='--cacert --cert --help --http --insecure --key --password-file --sni --tls -h'
+      ;;
+    'cluster status')
+      words='--cacert --cert --help --http --insecure --json --key --password-file --sni --tls -h'
+      ;;
+    'cluster add')
+      words='--cacert --cert --help --http --insecure --key --password-file --sni --tls -h'
+      ;;
+    'cluster remove')
+      words='--cacert --cert --help --http --insecure --key --password-file --sni --tls -h'
+      ;;
+    'cluster drain')
+      words='--cacert --cert --help --http --insecure --key --password-file --sni --tls -h'
+      ;;
+    'cluster activate')
+      words='--cacert --cert --help --http --insecure --key --password-file --sni --tls -h'
+      ;;
+    'cluster move')
+      words='--cacert --cert --help --http --insecure --key --password-file --slots --sni --tls -h'
+      ;;
+    'cluster lead')
+      words='--cacert --cert --help --http --insecure --key --password-file --sni --tls -h'
+      ;;
+    'cluster rebalance')
+      words='--cacert --cert --help --http --insecure --key --password-file --sni --tls -h'
+      ;;
     'backup')
       words='--cacert --cert --help --http --insecure --key --password-file --quiet --sni --tls -h -q'
       ;;
@@ -137,7 +167,7 @@ _keelson() {
       ;;
   esac
   case $before in
-    --cacert|--cert|--config|--data-dir|--etcd.tls.ca|--etcd.tls.cert|--etcd.tls.key|--http.password-file|--http.tls.cert|--http.tls.key|--key|--kv.password-file|--kv.tls.ca|--kv.tls.cert|--kv.tls.key|--password-file|--ready-file|--s3.master-keys-file|--s3.secret-access-key-file|--s3.tls.cert|--s3.tls.key|--secret-access-key-file|--secret-file|--socket|-c|-s) COMPREPLY=($(compgen -f -- "$word")); return ;;
+    --cacert|--cert|--cluster.secret-file|--cluster.tls.ca|--cluster.tls.cert|--cluster.tls.key|--config|--data-dir|--etcd.tls.ca|--etcd.tls.cert|--etcd.tls.key|--http.password-file|--http.tls.cert|--http.tls.key|--key|--kv.password-file|--kv.tls.ca|--kv.tls.cert|--kv.tls.key|--password-file|--ready-file|--s3.master-keys-file|--s3.secret-access-key-file|--s3.tls.cert|--s3.tls.key|--secret-access-key-file|--secret-file|--socket|-c|-s) COMPREPLY=($(compgen -f -- "$word")); return ;;
   esac
   COMPREPLY=($(compgen -W "$words" -- "$word"))
   case $verb in backup|restore|'blob cp'|'blob sync') COMPREPLY+=($(compgen -f -- "$word")) ;; esac

@@ -16,7 +16,7 @@ using detail::StreamState;
 namespace {
 
 // Of what a compaction left behind, in one turn: about 0.3 ms.
-constexpr size_t kTidySteps = 1000;
+constexpr size_t kTidySteps = 400;
 
 class LeaseCollector final : public AnswerSink {
  public:

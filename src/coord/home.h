@@ -83,9 +83,6 @@ class Home final : public shard::ShardListener, private ChangeListener, public C
     bool is_over_ = false;
   };
 
-  // ShardListener: whoever installed the checkpoint has the shard, and gives it back; applied() follows.
-  void replaced(shard::Shard& shard) override { may_tidy_ = true; }
-
   // ChangeListener, within the engine's apply().
   void changed(Revision) override {}
   void compacted(Revision) override { may_tidy_ = true; }

@@ -213,7 +213,9 @@ bool handle(Run& run, WatchingClient& client, WatchStream& stream, const Deliver
         for (const auto& [id, watched] : client.active) check_progress(run, *watched, delivery.revision);
         if (client.asked_last && client.progress_owed == 0) {
           EXPECT_EQ(delivery.revision, run.record.upto);
-          client.has_drained = true;
+          // A watcher that a compaction has cancelled may be on its way again: then once more.
+          client.has_drained = client.being_created.empty();
+          client.asked_last = client.has_drained;
         }
       } else {
         check_progress(run, *client.active.at(delivery.id), delivery.revision);
@@ -340,6 +342,7 @@ void bring_to_life(Run& run, WatchingClient& client) {
     client.being_created.clear();
     client.active.clear();
     client.progress_owed = 0;
+    client.asked_last = client.has_drained = false;
     client.scope = std::make_unique<env::TaskScope>(program.reactor(client.reactor));
     client.scope->spawn(live(run, client, program));
   });

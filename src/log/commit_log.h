@@ -23,12 +23,12 @@ using ShardId = uint16_t;
 
 enum class LogErrc : uint8_t {
   kOk = 0,
-  kFull,        // no room on the disk: refused, may pass
-  kFailed,      // a write or sync failed: this log takes nothing more until the program starts anew
-  kRefused,     // not committed and never will be (a replicated log lost its leadership)
-  kDamaged,     // bytes on disk that were once good are not
-  kTooLarge,    // a record above the limit
-  kStopped,     // the log is shutting down
+  kFull,      // no room on the disk: refused, may pass
+  kFailed,    // a write or sync failed: this log takes nothing more until the program starts anew
+  kRefused,   // not committed and never will be (a replicated log lost its leadership)
+  kDamaged,   // bytes on disk that were once good are not
+  kTooLarge,  // a record above the limit
+  kStopped,   // the log is shutting down
   // Of a log that several nodes agree on (log/agreed_log.h):
   kTimedOut,    // not known whether it is in the log, or will be
   kNoLeader,    // nobody could be asked: not in the log, or nothing may be answered

@@ -106,6 +106,11 @@ class Replica final : public log::AgreedState {
   void give_back();
   [[nodiscard]] bool is_idle() const { return writes_.empty() && reads_.empty() && loans_.empty(); }
   void stop_damaged();
+  // Before a stop: nobody waits any longer for what the group does not decide. What may be in the log is answered with
+  // kTimedOut, a borrower's record too, and the state is then nothing to go on with.
+  void give_up_waiting() { fail_all(LogErrc::kStopped); }
+  // A borrower's changes stand in the state, and nobody knows whether in the log: it is no state of any index.
+  [[nodiscard]] bool is_tainted() const { return is_tainted_; }
 
   // A borrower's (kWrite): proposes its commands as the next record, for the time given.
   void commit(std::span<const engine::Command> commands, uint16_t slot, int64_t time_ms, CommitRequest& request);
@@ -243,7 +248,7 @@ class Replica final : public log::AgreedState {
   Hold hold_ = Hold::kNone;
   bool has_refused_apply_ = false;  // a record waits for go_on()
   bool is_going_on_ = false;        // it is about to come again: before any further loan
-  bool is_tainted_ = false;         // a borrower's changes stand in the state, and nobody knows whether in the log
+  bool is_tainted_ = false;
   LoanOut loan_;
   LoanRequest* install_ = nullptr;
   std::deque<Waiting> loans_;

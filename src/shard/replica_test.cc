@@ -419,6 +419,29 @@ TEST(Replica, LendsForWritingOnTheLeaderAlone) {
   EXPECT_FALSE(house.node(2).shard->leads());
 }
 
+// A stop does not wait for a group that decides nothing: whoever waits is told, a borrower too.
+TEST(Replica, GivesUpWaiting) {
+  House house(1);
+  house.set_leader(1);
+  Borrower borrower(house, 1);
+  house.run([&] { borrower.ask(); });
+  house.run([&] { house.group.step(); });  // hold_ready()
+  house.world.run_for(env::sim::kMillisecond);
+  EXPECT_FALSE(borrower.is_over);
+  TextOperation write(kAppend, "key", "a,", nullptr);
+  TextOperation read(kRead, "key", "", nullptr);
+  house.run([&] {
+    house.node(1).shard->submit(write);
+    house.node(1).shard->submit(read);
+  });
+  house.run([&] { house.node(1).replica().give_up_waiting(); });
+  house.world.run_for(env::sim::kMillisecond);
+  EXPECT_EQ(write.outcome, LogErrc::kTimedOut);
+  EXPECT_EQ(read.outcome, LogErrc::kStopped);
+  EXPECT_TRUE(borrower.is_over);
+  EXPECT_TRUE(house.node(1).replica().is_tainted()) << "no checkpoint of it";
+}
+
 class Outcome final : public CommitRequest {
  public:
   void decided(LogErrc result) override {

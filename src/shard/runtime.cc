@@ -368,7 +368,8 @@ Task<Status> Runtime::write_pieces(ShardId id) {
     return !target.is_lent() && (target.replica() == nullptr || target.replica()->is_at_entry_end());
   };
   while (!is_between_records()) co_await env::sleep_for(here, kLentPollNs);
-  if (target.damage() || (group != nullptr && group->member() == nullptr)) co_return Status();
+  if (target.damage()) co_return Status();
+  if (group != nullptr && (group->member() == nullptr || target.replica()->is_tainted())) co_return Status();
   kept.next_index = group != nullptr ? group->member()->applied_index() : target.applied_index();
   if (kept.next_index == kept.index) {
     if (group != nullptr && kept.index != 0) group->checkpoint_finished(kept.index);

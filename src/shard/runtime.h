@@ -108,6 +108,8 @@ class Runtime : private ShardGroup::Host {
   // A node of a cluster: begins to take part in the groups of its shards. After start(), once everything that stands on
   // the shards has been made: from now on records are applied.
   Task<void> start_groups();
+  // Before stop(), if what clients wait for does not end: see Replica::give_up_waiting(). Reactor 0.
+  Task<void> give_up_waiting();
   // Gives the lead of replicated shards away, writes every changed shard down if asked, and syncs the log. No operation
   // may be under way.
   Task<Status> stop(bool with_checkpoint);

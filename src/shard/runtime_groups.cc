@@ -138,6 +138,17 @@ Task<std::optional<raft::MemberStatus>> Runtime::group_status(env::Reactor& here
   });
 }
 
+Task<void> Runtime::give_up_waiting() {
+  for (unsigned i = 0; i < router().reactor_count(); ++i) {
+    co_await call_on(reactor(0), reactor(i), [&] {
+      for (ShardId id = 0; id < shards_total(); ++id) {
+        if (router().reactor_of(id) == i && shards_[id]->replica() != nullptr)
+          shards_[id]->replica()->give_up_waiting();
+      }
+    });
+  }
+}
+
 Task<void> Runtime::give_leads_away() {
   const int64_t until_ns = env_.clock().monotonic_ns() + options_.replication->give_away_ms * kNsPerMs;
   for (;;) {

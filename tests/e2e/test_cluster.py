@@ -1,6 +1,8 @@
 """A cluster of three real processes on loopback: it forms, serves through each node, loses one under load and gets it back."""
 import json
+import random
 import re
+import socket
 import subprocess
 import threading
 import time
@@ -9,12 +11,24 @@ import urllib.request
 
 import pytest
 
-from node import BINARY, Keelson, free_port, wait_until
+from node import BINARY, Keelson, wait_until
 from resp import Connection
 
 pytestmark = pytest.mark.keelson_only
 
 PATIENCE_S = 90
+
+
+def free_port() -> int:
+    """A port that is the same over a node's lives: none of those that the kernel gives to outgoing connections."""
+    while True:
+        port = random.randrange(12_000, 32_000)
+        with socket.socket() as probe:
+            try:
+                probe.bind(("127.0.0.1", port))
+                return port
+            except OSError:
+                continue
 
 
 class Node:
@@ -27,10 +41,8 @@ class Node:
         self.options = {"cluster.listen": f"127.0.0.1:{ports[number - 1]}", "kv.listen": f"127.0.0.1:{free_port()}",
                         "http.listen": f"127.0.0.1:{self.http_port}", "etcd.listen": f"127.0.0.1:{free_port()}", "reactors": "1", "kv.shards": "4",
                         "cluster.name": f"n{number}", **(options or {})}
-        if number == 1:
-            self.options["cluster.init"] = "yes"
-        else:
-            self.options["cluster.join"] = join
+        if "cluster.init" not in self.options:
+            self.options |= {"cluster.init": "yes"} if number == 1 else {"cluster.join": join}
         self.lives = 0
         self.start()
 
@@ -236,7 +248,7 @@ def test_verbs(launch):
     ports = [free_port() for _ in range(2)]
     nodes = []
     for number in (1, 2):
-        node = Node(launch, number, ports, {"cluster.init": "no", "cluster.join": ""})
+        node = Node(launch, number, ports, {"cluster.init": "no"})
         nodes.append(node)
     for node in nodes:
         wait_until(lambda: "belongs to no cluster" in node.get("/readyz")[1], PATIENCE_S, "waiting")

@@ -108,20 +108,23 @@ void Model::do_range(TextSink& sink, const Range& range, Revision so_far) const 
   const auto rank = [&range](const ModelKv& kv) {
     switch (range.sort_target) {
       case SortTarget::kVersion:
-        return std::tuple(kv.version, std::string(), kv.key);
+        return std::tuple(kv.version, std::string());
       case SortTarget::kCreate:
-        return std::tuple(kv.create, std::string(), kv.key);
+        return std::tuple(kv.create, std::string());
       case SortTarget::kMod:
-        return std::tuple(kv.mod, std::string(), kv.key);
+        return std::tuple(kv.mod, std::string());
       case SortTarget::kValue:
-        return std::tuple(int64_t{0}, kv.value, kv.key);
+        return std::tuple(int64_t{0}, kv.value);
       case SortTarget::kKey:
         break;
     }
-    return std::tuple(int64_t{0}, std::string(), kv.key);
+    return std::tuple(int64_t{0}, kv.key);
   };
-  std::ranges::sort(kvs, [&rank](const ModelKv& a, const ModelKv& b) { return rank(a) < rank(b); });
-  if (range.sort_order == SortOrder::kDescending) std::ranges::reverse(kvs);
+  const bool is_descending = range.sort_order == SortOrder::kDescending;
+  std::ranges::sort(kvs, [&](const ModelKv& a, const ModelKv& b) {
+    if (rank(a) == rank(b)) return a.key < b.key;
+    return is_descending ? rank(b) < rank(a) : rank(a) < rank(b);
+  });
   if (range.limit > 0 && kvs.size() > static_cast<size_t>(range.limit)) {
     kvs.resize(static_cast<size_t>(range.limit));
     answer.more = true;
@@ -149,6 +152,7 @@ CoordErrc Model::check_range(const Range& range) const {
 
 std::string Model::run(const Put& put) {
   if (const CoordErrc errc = check(put); errc != CoordErrc::kOk) return failed(errc);
+  if (put.lease != 0 && !leases_.contains(put.lease)) return failed(CoordErrc::kLeaseNotFound);
   if (const CoordErrc errc = check_put(put); errc != CoordErrc::kOk) return failed(errc);
   TextSink sink;
   begin();

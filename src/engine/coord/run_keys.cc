@@ -108,23 +108,28 @@ bool is_within(const Range& range, const Version& version) {
 }
 
 // By the target, and by key where the targets are equal: etcd leaves the order of those open.
-bool is_sorted_before(SortTarget target, const Version& a, const Version& b) {
+// Below, at or above 0, as a comes before, with or behind b.
+int order_of(SortTarget target, const Version& a, const Version& b) {
+  const auto order = [](auto x, auto y) { return x < y ? -1 : x > y ? 1 : 0; };
   switch (target) {
     case SortTarget::kKey:
-      break;
+      return a.key().compare(b.key());
     case SortTarget::kVersion:
-      if (a.count() != b.count()) return a.count() < b.count();
-      break;
+      return order(a.count(), b.count());
     case SortTarget::kCreate:
-      if (a.create() != b.create()) return a.create() < b.create();
-      break;
+      return order(a.create(), b.create());
     case SortTarget::kMod:
-      if (a.main() != b.main()) return a.main() < b.main();
-      break;
+      return order(a.main(), b.main());
     case SortTarget::kValue:
-      if (const int order = a.value().compare(b.value()); order != 0) return order < 0;
-      break;
+      return a.value().compare(b.value());
   }
+  return 0;
+}
+
+// What is equal stays in the order of its keys, descending too: etcd sorts a few of them so, and more of them anyhow.
+bool is_sorted_before(const Range& range, const Version& a, const Version& b) {
+  const int order = order_of(range.sort_target, a, b);
+  if (order != 0) return (order < 0) != (range.sort_order == SortOrder::kDescending);
   return a.key() < b.key();
 }
 
@@ -149,12 +154,8 @@ void tell_sorted(const Call& call, const Range& range, Revision at, RangeAnswer&
     told = static_cast<size_t>(range.limit);
     answer.more = true;
   }
-  const bool is_descending = range.sort_order == SortOrder::kDescending;
   std::ranges::partial_sort(matches, matches.begin() + static_cast<ptrdiff_t>(told),
-                            [&range, is_descending](const Version* a, const Version* b) {
-                              return is_descending ? is_sorted_before(range.sort_target, *b, *a)
-                                                   : is_sorted_before(range.sort_target, *a, *b);
-                            });
+                            [&range](const Version* a, const Version* b) { return is_sorted_before(range, *a, *b); });
   for (size_t i = 0; i < told; ++i) tell(call, range, *matches[i]);
 }
 
@@ -282,6 +283,11 @@ void run(const Call& call, const Put& put) {
   if (state.has_alarm(AlarmType::kCorrupt)) return call.fail(CoordErrc::kCorrupt);
   if (!call.pass(check_access(state, put.caller, put))) return;
   if (state.has_alarm(AlarmType::kNoSpace)) return call.fail(CoordErrc::kNoSpace);
+  // Alone, a put looks at its lease before its key; within a transaction the other way round (etcd's applier).
+  if (put.lease != 0 && state.store.leases().find(put.lease) == nullptr) {
+    (void)call.pass(CoordErrc::kLeaseNotFound);
+    return;
+  }
   if (!call.pass(check_state(state.store, put))) return;
   state.store.begin();
   do_put(call, put);

@@ -27,8 +27,10 @@ Version* Version::make(const Content& content, Version* older, Revision compacte
   const uint32_t depth = older == nullptr ? 0 : older->depth_ + 1;
   Version* const jump = find_jump(older, depth, compacted);
   const bool has_first = content.count > 1 || (content.count == 1 && content.create != content.main);
-  const unsigned flags = (has_first ? kFirst : 0U) | (content.lease != 0 ? kLease : 0U) |
-                         (jump != nullptr ? kJump : 0U) | (content.count == 0 ? kDeletion : 0U);
+  unsigned flags = content.count == 0 ? unsigned{kDeletion} : 0;
+  if (has_first) flags |= kFirst;
+  if (content.lease != 0) flags |= kLease;
+  if (jump != nullptr) flags |= kJump;
   const size_t bytes = sizeof(Version) + (has_first ? 16 : 0) + (content.lease != 0 ? 24 : 0) +
                        (jump != nullptr ? 16 : 0) + content.key.size() + content.value.size();
   auto* version = ::new (::operator new(bytes)) Version();

@@ -312,6 +312,8 @@ Task<void> KvService::stop() {
       co_await on_each_reactor(reactor(0), [](Local& local) {
         for (auto& [id, session] : local.sessions) session->kill();
       });
+      // A group without a majority would keep them for ever.
+      if (is_cluster_) co_await runtime_.give_up_waiting();
     }
     co_await env::sleep_for(reactor(0), kStopPollNs);
   }
