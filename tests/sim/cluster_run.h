@@ -45,7 +45,7 @@ struct ClusterRunOptions {
   int64_t stir_every_ns = 0;  // 0: never
   // What may take how long after the last fault.
   int64_t recover_within_ns = 60 * env::sim::kSecond;
-  linear::Limits limits{.steps_max = 400'000};
+  linear::Limits limits{.steps_max = 40'000};
 };
 
 struct ClusterRunResult {

@@ -47,7 +47,7 @@ struct Lives {
         static_cast<long long>(all.recovered_ns / kMillisecond), ull(all.events), ull(undecided));
     if (lives < kLivesToJudge) return;
     EXPECT_GT(all.answered, 200 * lives) << "the clients got something done";
-    EXPECT_LE(undecided * 20, lives) << "few histories are too hard to judge";
+    EXPECT_LE(undecided * 5, lives) << "few histories are too hard to judge";
   }
   static unsigned long long ull(uint64_t value) { return value; }
 };

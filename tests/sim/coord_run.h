@@ -23,7 +23,7 @@ struct CoordRunOptions {
   int64_t duration_ns = 12 * env::sim::kSecond;
   int64_t stir_every_ns = 4 * env::sim::kSecond;
   int64_t recover_within_ns = 60 * env::sim::kSecond;
-  linear::Limits limits{.steps_max = 150'000};
+  linear::Limits limits{.steps_max = 40'000};
 };
 
 struct CoordRunResult {

