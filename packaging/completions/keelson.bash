@@ -3,13 +3,13 @@ _keelson() {
   local word=${COMP_WORDS[COMP_CWORD]} before=${COMP_WORDS[COMP_CWORD-1]} verb=${COMP_WORDS[1]} words=''
   COMPREPLY=()
   if [ "$COMP_CWORD" -eq 1 ]; then
-    COMPREPLY=($(compgen -W 'backup blob cli cluster completion config log man restore serve version --help --version' -- "$word"))
+    COMPREPLY=($(compgen -W 'backup blob cli cluster completion config elect log man restore serve version --help --version' -- "$word"))
     return
   fi
   case $verb in
     blob) [ "$COMP_CWORD" -eq 2 ] && words='cp du fsck keys create keys disable keys enable keys list keys policy get keys policy set keys rm keys show ls mb presign rb rm stat sync' || verb="$verb ${COMP_WORDS[2]}" ;;
     cluster) [ "$COMP_CWORD" -eq 2 ] && words='activate add drain init lead move rebalance remove status' || verb="$verb ${COMP_WORDS[2]}" ;;
-    config) [ "$COMP_CWORD" -eq 2 ] && words='check default docs' || verb="$verb ${COMP_WORDS[2]}" ;;
+    config) [ "$COMP_CWORD" -eq 2 ] && words='check default diff docs get history set unset watch' || verb="$verb ${COMP_WORDS[2]}" ;;
     log) [ "$COMP_CWORD" -eq 2 ] && words='inspect verify' || verb="$verb ${COMP_WORDS[2]}" ;;
   esac
   case $verb in
@@ -31,6 +31,24 @@ _keelson() {
         --logging.level) words='debug info warning error' ;;
         --logging.format) words='auto text json' ;;
       esac
+      ;;
+    'config get')
+      words='--cacert --cert --help --http --insecure --json --key --password-file --sni --tls -h'
+      ;;
+    'config set')
+      words='--cacert --cert --help --http --insecure --json --key --password-file --sni --tls -h'
+      ;;
+    'config unset')
+      words='--cacert --cert --help --http --insecure --json --key --password-file --sni --tls -h'
+      ;;
+    'config diff')
+      words='--cacert --cert --help --http --insecure --json --key --password-file --sni --tls -h'
+      ;;
+    'config history')
+      words='--cacert --cert --help --http --insecure --json --key --password-file --sni --tls -h'
+      ;;
+    'config watch')
+      words='--cacert --cert --endpoints --help --insecure --key --password-file --sni --tls --user -h'
       ;;
     'config check')
       words='--blob.background-share --blob.compact-dead-share --blob.compressed-buckets --blob.compression --blob.durability --blob.scrub-interval --blob.shards --blob.volume-size --checkpoint.at-stop --checkpoint.cpu-max --checkpoint.log-min --cluster.advertise --cluster.init --cluster.join --cluster.listen --cluster.liveness-timeout --cluster.name --cluster.ping-interval --cluster.replace-after --cluster.replicas --cluster.secret --cluster.secret-file --cluster.tls.ca --cluster.tls.cert --cluster.tls.key --cluster.zone --config --data-dir --etcd.auto-compaction-mode --etcd.auto-compaction-retention --etcd.auto-compaction-revisions --etcd.durability --etcd.listen --etcd.max-connections --etcd.max-request-bytes --etcd.max-streams --etcd.max-txn-ops --etcd.tls.auth-clients --etcd.tls.ca --etcd.tls.cert --etcd.tls.key --etcd.tls.listen --etcd.token-ttl --etcd.watch-progress-interval --help --http.listen --http.max-connections --http.password --http.password-file --http.tls.cert --http.tls.key --kv.active-expire-effort --kv.client-output-buffer-limit-normal --kv.client-output-buffer-limit-pubsub --kv.databases --kv.durability --kv.hash-max-listpack-entries --kv.hash-max-listpack-value --kv.latency-monitor-threshold --kv.lfu-decay-time --kv.lfu-log-factor --kv.list-max-listpack-size --kv.listen --kv.maxclients --kv.maxmemory --kv.maxmemory-policy --kv.maxmemory-samples --kv.notify-keyspace-events --kv.password --kv.password-file --kv.proto-max-bulk-len --kv.set-max-intset-entries --kv.set-max-listpack-entries --kv.set-max-listpack-value --kv.shards --kv.slowlog-log-slower-than --kv.slowlog-max-len --kv.sync-interval --kv.tcp-keepalive --kv.timeout --kv.tls.auth-clients --kv.tls.ca --kv.tls.cert --kv.tls.cipher-suites --kv.tls.ciphers --kv.tls.key --kv.tls.listen --kv.tls.protocol-min --kv.zset-max-listpack-entries --kv.zset-max-listpack-value --log.segment-size --log.spare-segments --logging.format --logging.level --reactors --s3.access-key-id --s3.access-log-interval --s3.access-log-size --s3.customer-keys-over --s3.domain --s3.lifecycle-day --s3.listen --s3.master-keys --s3.master-keys-file --s3.max-connections --s3.region --s3.secret-access-key --s3.secret-access-key-file --s3.tls.cert --s3.tls.key --s3.tls.listen --s3.website-domain -c -h'
@@ -143,6 +161,9 @@ _keelson() {
       ;;
     'cluster rebalance')
       words='--cacert --cert --help --http --insecure --key --password-file --sni --tls -h'
+      ;;
+    'elect')
+      words='--cacert --cert --endpoints --grace --help --insecure --key --password-file --quiet --sni --tls --ttl --user --value -h -q'
       ;;
     'backup')
       words='--cacert --cert --help --http --insecure --key --password-file --quiet --sni --tls -h -q'
