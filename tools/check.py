@@ -29,6 +29,8 @@ VENV = ROOT / "build" / "venv"
 FIRST_SIGNS = re.compile(r"\berror: |^FAILED|^FAIL |\[  FAILED")
 
 SIM_SEEDS = 500
+SIM_CLUSTER_SEEDS = 1000
+SIM_CLUSTERS = "^sim_(cluster|coord|raft_member)$"
 SIM_SEEDS_SANITIZED = 8
 FUZZ_SECONDS = 60
 PROGRESS_S = 30
@@ -39,7 +41,7 @@ FUZZERS = ("fuzz_resp_request", "fuzz_resp_reply", "fuzz_log_reader", "fuzz_chec
            "fuzz_hpack", "fuzz_websocket", "fuzz_blob_volume", "fuzz_blob_codec", "fuzz_blob_checkpoint", "fuzz_blob_command",
            "fuzz_blob_answers", "fuzz_s3_signature", "fuzz_s3_chunked", "fuzz_s3_xml", "fuzz_s3_form", "fuzz_s3_policy",
            "fuzz_raft_journal", "fuzz_peer_frames", "fuzz_coord_command", "fuzz_coord_checkpoint", "fuzz_grpc_frames",
-           "fuzz_etcd_request", "fuzz_etcd_json")
+           "fuzz_etcd_request", "fuzz_etcd_json", "fuzz_shard_record")
 
 SANITIZER_ENV = {
     "ASAN_OPTIONS": "detect_leaks=1:abort_on_error=1:allocator_may_return_null=1",
@@ -159,9 +161,10 @@ def ctest(log: Log, folder: Path, selection: list[str], limit_s: int) -> Counts:
     return gtest_counts(log, code)
 
 
-def sim(log: Log, folder: Path, seeds: int, limit_s: int) -> Counts:
-    """The simulation draws `seeds` schedules; its tests of planted bugs run with the unit tests."""
-    code = log.command(["ctest", "--test-dir", folder, "-V", "-j2", "-R", "^sim_", "--timeout", str(limit_s)], limit_s + 60,
+def sim(log: Log, folder: Path, selection: list[str], seeds: int, limit_s: int) -> Counts:
+    """The simulation draws `seeds` schedules of each kind; its tests of planted bugs run besides."""
+    code = log.command(["ctest", "--test-dir", folder, "-V", "-j2", *selection, "--timeout", str(limit_s)],
+                       limit_s + 60,
                        env={**SANITIZER_ENV, "KEELSON_SEEDS": f"1:{seeds}"},
                        limit=limit_memory if folder == RELEASE else None)
     return gtest_counts(log, code)
@@ -252,8 +255,10 @@ def steps() -> list[Step]:
              lambda log: tidy(log)),
         Step("build", "build/release: the program and the tests", lambda log: build(log, "release", ["all"])),
         Step("unit", "unit tests", lambda log: ctest(log, RELEASE, ["-R", "^unit_"], 900), ["build"]),
-        Step("sim", f"simulation, {SIM_SEEDS} seeds of each kind of life, of single nodes and of clusters",
-             lambda log: sim(log, RELEASE, SIM_SEEDS, 900), ["build"]),
+        Step("sim", f"simulation, {SIM_SEEDS} seeds of each kind of life",
+             lambda log: sim(log, RELEASE, ["-R", "^sim_", "-E", SIM_CLUSTERS], SIM_SEEDS, 900), ["build"]),
+        Step("sim-cluster", f"simulation of clusters, {SIM_CLUSTER_SEEDS} seeds of each kind of life",
+             lambda log: sim(log, RELEASE, ["-R", SIM_CLUSTERS], SIM_CLUSTER_SEEDS, 900), ["build"]),
         Step("docs", "docs/kv.md, docs/blob.md and docs/coord.md tell what the server does", docs, ["build"]),
         Step("e2e", "real clients against the real program", lambda log: pytest(log, [e2e], RELEASE / "keelson", 1500),
              ["build"]),
@@ -262,7 +267,7 @@ def steps() -> list[Step]:
         Step("unit-asan", "unit tests under asan and ubsan", lambda log: ctest(log, ASAN, ["-R", "^unit_"], 900),
              ["build-asan"]),
         Step("sim-asan", f"simulation under asan and ubsan, {SIM_SEEDS_SANITIZED} seeds",
-             lambda log: sim(log, ASAN, SIM_SEEDS_SANITIZED, 600), ["build-asan"]),
+             lambda log: sim(log, ASAN, ["-R", "^sim_"], SIM_SEEDS_SANITIZED, 600), ["build-asan"]),
         Step("e2e-asan", "clients against the program under asan and ubsan",
              lambda log: pytest(log, quick, ASAN / "keelson", 600, {"KEELSON_SANITIZED": "1"}), ["build-asan"]),
         Step("fuzz", f"every fuzz target for {FUZZ_SECONDS} s", fuzz, ["build-asan"]),
