@@ -340,7 +340,7 @@ Status ClusterPart::reload_certificates() {
 
 std::string ClusterPart::why_not_ready() const {
   const std::shared_ptr<const shard::ClusterMap> map = service_->view().map();
-  if (map->shards.empty()) return "the cluster's state is not known here yet";
+  if (map->shards.empty() || map->node(map->here) == nullptr) return "the cluster's state is not known here yet";
   const auto without = std::count_if(map->shards.begin(), map->shards.end(),
                                      [](const shard::ClusterMap::Shard& shard) { return shard.leader == 0; });
   if (without == 0) return {};

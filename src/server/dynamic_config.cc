@@ -66,10 +66,17 @@ Status outcome_of(const Answer& answer) {
   return {};
 }
 
+// May it be stored, and take effect while the server runs?
+bool is_live(const SettingSpec& spec) { return spec.is_dynamic && spec.type != SettingType::kSecret; }
+
 }  // namespace
 
-DynamicConfig::DynamicConfig(env::Reactor& home, coord::Service& service, const Settings& at_start, LiveSettings live)
-    : home_(home), service_(service), at_start_(at_start), live_(std::move(live)), tasks_(home) {}
+DynamicConfig::DynamicConfig(env::Reactor& home, coord::Service& service, LiveSettings live)
+    : home_(home), service_(service), live_(std::move(live)), tasks_(home) {
+  for (const SettingSpec& spec : setting_table()) {
+    if (is_live(spec)) at_start_.emplace(spec.key, live_.in_force(spec));
+  }
+}
 
 DynamicConfig::~DynamicConfig() = default;
 
@@ -154,7 +161,7 @@ Task<void> DynamicConfig::take(std::string name, std::string value, coord::Revis
 Task<void> DynamicConfig::drop(std::string name) {
   stored_.erase(name);
   const SettingSpec* spec = is_applications(name) ? nullptr : find_setting(name);
-  if (spec == nullptr || !live_.check(*spec, start_text(*spec)).ok()) co_return;
+  if (spec == nullptr || !is_live(*spec)) co_return;
   if (Status applied = co_await live_.apply(*spec, start_text(*spec)); !applied.ok()) {
     log_warn(kPart, "a setting cannot go back to its value at the start",
              {{"name", name}, {"why", applied.error().message()}});
@@ -163,7 +170,7 @@ Task<void> DynamicConfig::drop(std::string name) {
   log_info(kPart, "a setting has its value of the start again", {{"name", name}});
 }
 
-std::string DynamicConfig::start_text(const SettingSpec& spec) const { return at_start_.value(spec.key).text; }
+const std::string& DynamicConfig::start_text(const SettingSpec& spec) const { return at_start_.find(spec.key)->second; }
 
 Status DynamicConfig::check(std::string_view name, std::string_view text) const {
   if (name.empty() || name.size() > kConfigNameBytesMax)
@@ -221,7 +228,7 @@ std::vector<ConfigEntry> DynamicConfig::describe() const {
     entry.why_ignored = stored.why_ignored;
   };
   for (const SettingSpec& spec : setting_table()) {
-    if (!spec.is_dynamic || spec.type == SettingType::kSecret) continue;
+    if (!is_live(spec)) continue;
     ConfigEntry& entry = entries.emplace_back();
     entry.name = spec.key;
     entry.is_setting = true;
@@ -231,7 +238,7 @@ std::vector<ConfigEntry> DynamicConfig::describe() const {
   }
   for (const auto& [name, stored] : stored_) {
     const SettingSpec* spec = find_setting(name);
-    if (spec != nullptr && spec->is_dynamic && spec->type != SettingType::kSecret) continue;
+    if (spec != nullptr && is_live(*spec)) continue;
     add_stored(entries.emplace_back(), stored);
     entries.back().name = name;
   }

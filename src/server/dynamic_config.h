@@ -39,7 +39,7 @@ struct LiveSettings {
 struct ConfigEntry {
   std::string name;
   bool is_setting = false;  // false: an application's
-  std::string at_start;     // of a setting: by flags, variables and file
+  std::string at_start;     // of a setting: by flags, variables and file, as in_force tells it
   std::string in_force;     // of a setting
   bool is_stored = false;   // the rest is of what the service keeps
   std::string stored;
@@ -56,7 +56,7 @@ struct ConfigVersion {
 class DynamicConfig {
  public:
   // All outlive this.
-  DynamicConfig(env::Reactor& home, coord::Service& service, const Settings& at_start, LiveSettings live);
+  DynamicConfig(env::Reactor& home, coord::Service& service, LiveSettings live);
   ~DynamicConfig();
 
   // Applies what is stored, and from then on what changes, until stop().
@@ -91,12 +91,12 @@ class DynamicConfig {
   Task<void> watch(coord::Revision from);
   Task<void> take(std::string name, std::string value, coord::Revision revision);
   Task<void> drop(std::string name);
-  [[nodiscard]] std::string start_text(const SettingSpec& spec) const;
+  [[nodiscard]] const std::string& start_text(const SettingSpec& spec) const;
 
   env::Reactor& home_;
   coord::Service& service_;
-  const Settings& at_start_;
   const LiveSettings live_;
+  std::map<std::string, std::string, std::less<>> at_start_;  // as LiveSettings::in_force tells it, of each setting
   std::map<std::string, Stored, std::less<>> stored_;
   std::unique_ptr<coord::WatchStream> stream_;
   coord::Revision applied_ = 0;

@@ -291,7 +291,7 @@ void Node::start_config() {
   live.check = [](const SettingSpec& spec, std::string_view text) { return check_live(spec, text); };
   live.apply = [this](const SettingSpec& spec, std::string text) { return apply_live(*kv_, spec, std::move(text)); };
   live.in_force = [this](const SettingSpec& spec) { return live_text(*kv_, spec); };
-  config_ = std::make_unique<DynamicConfig>(home_, *coord_, options_.settings, std::move(live));
+  config_ = std::make_unique<DynamicConfig>(home_, *coord_, std::move(live));
   config_->start();
 }
 

@@ -4,12 +4,16 @@ KEELSON_BINARY names the program (build/release/keelson otherwise). KEELSON_E2E_
 redis-server, which shows that the tests expect what Redis does.
 """
 import os
+import signal
 import ssl
 import subprocess
 
 import pytest
 
 from node import Keelson, Process, Redis
+
+# A shell that starts ./check in the background has it ignore SIGINT, and whatever it starts would inherit that.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 AGAINST_REDIS = os.environ.get("KEELSON_E2E_PEER") == "redis"
 

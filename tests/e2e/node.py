@@ -92,7 +92,8 @@ class Keelson(Process):
         self.data = data or self.folder / "data"
         self.ready_file = self.folder / f"{name}.ready"
         self.ready_file.unlink(missing_ok=True)
-        settings = {"kv.listen": "127.0.0.1:0", "http.listen": "127.0.0.1:0", "s3.listen": "127.0.0.1:0", **(options or {})}
+        settings = {"kv.listen": "127.0.0.1:0", "http.listen": "127.0.0.1:0", "s3.listen": "127.0.0.1:0",
+                    "etcd.listen": "127.0.0.1:0", **(options or {})}
         argv = [BINARY, "serve", "--data-dir", self.data, "--ready-file", self.ready_file]
         for key, value in settings.items():
             argv += [f"--{key}", value]

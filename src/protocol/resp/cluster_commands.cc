@@ -37,14 +37,17 @@ class Picture {
       : map_(service.cluster_map()), is_tls_(is_tls), own_name_(service.host().node_id) {
     for (const Map::Slots& range : map_->slots) {
       const Map::Shard* shard = map_->shard(range.shard);
-      if (shard == nullptr || map_->node(shard->leader) == nullptr) continue;
-      if (!ranges_.empty() && ranges_.back().leader == shard->leader && ranges_.back().last + 1 == range.first &&
+      if (shard == nullptr) continue;
+      const shard::NodeId leader = primary_of(*shard);
+      if (leader == 0) continue;
+      if (leader == shard->leader) slots_served_ += range.last - range.first + 1;
+      if (!ranges_.empty() && ranges_.back().leader == leader && ranges_.back().last + 1 == range.first &&
           ranges_.back().replicas == shard->replicas) {
         ranges_.back().last = range.last;
       } else {
-        ranges_.push_back({range.first, range.last, shard->leader, shard->replicas});
+        ranges_.push_back({range.first, range.last, leader, shard->replicas});
       }
-      primaries_.insert(shard->leader);
+      primaries_.insert(leader);
     }
   }
 
@@ -55,7 +58,6 @@ class Picture {
     std::vector<shard::NodeId> replicas;
   };
   [[nodiscard]] const Map& map() const { return *map_; }
-  // Slots with a leader.
   [[nodiscard]] const std::vector<Range>& ranges() const { return ranges_; }
   [[nodiscard]] const std::set<shard::NodeId>& primaries() const { return primaries_; }
   [[nodiscard]] std::string_view name(const Map::Node& node) const {
@@ -73,11 +75,8 @@ class Picture {
     }
     return found;
   }
-  [[nodiscard]] int64_t slots_served() const {
-    int64_t count = 0;
-    for (const Range& range : ranges_) count += range.last - range.first + 1;
-    return count;
-  }
+  // Those with a leader.
+  [[nodiscard]] int64_t slots_served() const { return slots_served_; }
   [[nodiscard]] int64_t slots_assigned() const {
     int64_t count = 0;
     for (const Map::Slots& range : map_->slots) count += range.last - range.first + 1;
@@ -85,11 +84,21 @@ class Picture {
   }
 
  private:
+  // Who is listed with the shard's slots. While they elect, a replica stands in for the leader, since clients take a
+  // picture without all slots for a broken cluster. 0: nobody is known.
+  [[nodiscard]] shard::NodeId primary_of(const Map::Shard& shard) const {
+    if (map_->node(shard.leader) != nullptr) return shard.leader;
+    const auto known =
+        std::ranges::find_if(shard.replicas, [&](shard::NodeId id) { return map_->node(id) != nullptr; });
+    return known == shard.replicas.end() ? 0 : *known;
+  }
+
   const std::shared_ptr<const Map> map_;
   const bool is_tls_;
   const std::string own_name_;
   std::vector<Range> ranges_;
   std::set<shard::NodeId> primaries_;
+  int64_t slots_served_ = 0;
 };
 
 Picture picture_of(Session& session) { return Picture(session.service(), session.client().is_tls); }
