@@ -347,6 +347,10 @@ void RaftCluster::check_end() {
   for (NodeId id = 1; id <= nodes_; ++id) {
     machine(id).disk().set_full(false);
     machine(id).disk().fail_syncs(0);
+  }
+  // Syncs that are under way may have been told to fail already.
+  world_.run_for(1'000 * kMillisecond);
+  for (NodeId id = 1; id <= nodes_; ++id) {
     if (has_halted(id)) machine(id).kill();
     if (!machine(id).is_up()) machine(id).restart();
   }
