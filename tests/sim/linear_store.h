@@ -57,12 +57,16 @@ struct StoreOperation {
   }
 };
 
+// What ranges of the past have found at each revision; see judge_store().
+using PastRanges = std::map<int64_t, std::vector<const StoreOperation*>>;
+
 struct StoreCall {
   std::vector<StoreCompare> compares;  // all must hold for `then`
   std::vector<StoreOperation> then, otherwise;
   // The answer. For a call without one: the revision that it made, if that is known from elsewhere (a watch), else 0.
   int64_t revision = 0;
   bool has_succeeded = true;
+  const PastRanges* past = nullptr;  // judge_store()'s
 };
 
 struct StoreModel {
@@ -81,8 +85,9 @@ struct StoreModel {
 
 using StoreHistory = std::vector<Recorded<StoreCall>>;
 
-// Ranges of the past are compared with the revisions that the found order makes. Those of revisions that nobody knows
-// any more were errors and stand in no history.
+// What a range of the past has found holds for its revision from the moment that it is made: a call can only have made
+// the revision if the ranges agree, so of several orders that explain all other answers one is found that explains these
+// too. Ranges of revisions that nobody knows any more were errors and stand in no history.
 Judgement judge_store(const StoreHistory& history, Limits limits = {});
 
 }  // namespace keelson::sim_test::linear
