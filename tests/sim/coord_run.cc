@@ -95,18 +95,35 @@ class CoordLife {
         options_.recover_within_ns);
   }
 
+  // On each node, in one life of it: a sync that the faults have left may stop a node after they have ended, and it is
+  // asked anew when it serves again.
   bool read_everything() {
-    unsigned done = 0;
+    struct Asked {
+      const env::Env* life = nullptr;
+      bool is_done = false;
+    };
+    std::vector<Asked> asked(nodes_.size());
     std::vector<std::unique_ptr<env::TaskScope>> scopes;
-    for (env::sim::Node* node : nodes_) {
-      scopes.push_back(std::make_unique<env::TaskScope>(node->reactor(0)));
-      world_.run_on(node->reactor(0), [&, node] { scopes.back()->spawn(read_one(program(*node), done)); });
-    }
-    return world_.run_until([&] { return has_ended() || done == nodes_.size(); }, options_.recover_within_ns);
+    const auto is_done = [&](size_t i) {
+      env::sim::Node& node = *nodes_[i];
+      if (!asked[i].is_done && is_serving(node) && asked[i].life != &node.env()) {
+        asked[i].life = &node.env();
+        scopes.push_back(std::make_unique<env::TaskScope>(node.reactor(0)));
+        world_.run_on(node.reactor(0), [&, i] { scopes.back()->spawn(read_one(program(node), asked[i].is_done)); });
+      }
+      return asked[i].is_done;
+    };
+    return world_.run_until(
+        [&] {
+          bool are_done = true;
+          for (size_t i = 0; i < nodes_.size(); ++i) are_done &= is_done(i);
+          return has_ended() || are_done;
+        },
+        options_.recover_within_ns);
   }
-  static Task<void> read_one(CoordNode& node, unsigned& done) {
+  static Task<void> read_one(CoordNode& node, bool& is_done) {
     co_await node.read_all();
-    ++done;
+    is_done = true;
   }
 
   void expect_watchers_to_know() {
