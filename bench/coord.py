@@ -29,7 +29,7 @@ ETCD = shutil.which("etcd") or ROOT / "build" / "peers" / "etcd" / "usr" / "bin"
 RESULTS = ROOT / "bench" / "RESULTS-coord.md"
 NOTES_HEAD = "## What the profiles say\n"
 PARTS = ROOT / "build" / "bench-coord"
-SECTIONS = ["requests", "watchers", "memory", "cluster", "failover"]
+SECTIONS = ["requests", "watchers", "memory", "cluster", "failover", "kv", "idle", "nodes", "keys"]
 CORES = sorted(os.sched_getaffinity(0))
 PEERS = ("etcd", "keelson")
 MIB = 1 << 20
@@ -44,8 +44,8 @@ WATCH_PUTS, WATCH_RATE = 30, 3          # 30,000 events each second
 class Node:
     """A server's process, in a folder of its own on the disk of the checkout."""
 
-    def __init__(self, argv, folder: Path, port: int):
-        self.argv, self.folder, self.port = argv, folder, port
+    def __init__(self, argv, folder: Path, port: int, kv_port: int, http_port: int):
+        self.argv, self.folder, self.port, self.kv_port, self.http_port = argv, folder, port, kv_port, http_port
         self.log = open(folder / "log", "ab")
         self.start()
 
@@ -75,14 +75,14 @@ class Servers:
     def __init__(self, name: str, count: int = 1, *more: str):
         self.name = name
         self.folder = Path(tempfile.mkdtemp(prefix="keelson-bench-", dir=ROOT / "build"))
-        ports = [free_port() for _ in range(2 * count)]
-        clients, peers = ports[:count], ports[count:]
+        ports = [free_port() for _ in range(4 * count)]
+        clients, peers, kv, http = (ports[first * count:][:count] for first in range(4))
         make = etcd_argv if name == "etcd" else keelson_argv
         self.nodes = []
         for number in range(count):
             folder = self.folder / str(number)
             folder.mkdir()
-            self.nodes.append(Node([*make(number, folder, clients, peers), *more], folder, clients[number]))
+            self.nodes.append(Node([*make(number, folder, clients, peers, kv, http), *more], folder, clients[number], kv[number], http[number]))
         self.wait_ready()
 
     def wait_ready(self) -> None:
@@ -114,15 +114,15 @@ class Servers:
         shutil.rmtree(self.folder, ignore_errors=True)
 
 
-def etcd_argv(number: int, folder: Path, clients: list[int], peers: list[int]) -> list:
+def etcd_argv(number: int, folder: Path, clients: list[int], peers: list[int], *_) -> list:
     url, peer = f"http://127.0.0.1:{clients[number]}", f"http://127.0.0.1:{peers[number]}"
     return [ETCD, "--name", f"n{number}", "--data-dir", folder / "data", "--listen-client-urls", url, "--advertise-client-urls", url,
             "--listen-peer-urls", peer, "--initial-advertise-peer-urls", peer, "--logger", "zap", "--log-level", "error",
             "--quota-backend-bytes", str(8 << 30), "--initial-cluster", ",".join(f"n{i}=http://127.0.0.1:{port}" for i, port in enumerate(peers))]
 
 
-def keelson_argv(number: int, folder: Path, clients: list[int], peers: list[int]) -> list:
-    argv = [KEELSON, "serve", "--data-dir", folder / "data", "--kv.listen", "127.0.0.1:0", "--http.listen", "127.0.0.1:0", "--s3.listen", "127.0.0.1:0",
+def keelson_argv(number: int, folder: Path, clients: list[int], peers: list[int], kv: list[int], http: list[int]) -> list:
+    argv = [KEELSON, "serve", "--data-dir", folder / "data", "--kv.listen", f"127.0.0.1:{kv[number]}", "--http.listen", f"127.0.0.1:{http[number]}", "--s3.listen", "127.0.0.1:0",
             "--etcd.listen", f"127.0.0.1:{clients[number]}", "--logging.level", "warning"]
     if len(peers) == 1:
         return argv
@@ -282,8 +282,8 @@ def failover(options) -> str:
                 run_load(servers.ports, "put", 10, 10, 1, KEYS, VALUE_BYTES)
                 leader = next(node for node, api in apis.items() if (status := api.Status()).leader == status.header.member_id)
                 others = [api for node, api in apis.items() if node is not leader]
-                leader.stop(signal.SIGKILL)
                 began, number, done = time.monotonic(), 0, False
+                leader.stop(signal.SIGKILL)
                 while not done:
                     number += 1
                     try:
@@ -298,6 +298,101 @@ def failover(options) -> str:
                     api.close()
         rows.append([name, f"{median(times):,.0f}", f"{min(times):,.0f}", f"{max(times):,.0f}"])
     return f"## Failover\n\nThree nodes; {options.failovers} times the leader is killed (kill -9) and the others are asked in turn, for 250 ms each.\n\n" + markdown(rows)
+
+
+def benchmark(node: Node, test: str, seconds: int, *more: str) -> tuple[float, int]:
+    """redis-benchmark's requests each second, and how many there were. It counts requests, not seconds: a short run tells how many."""
+    count = 100_000
+    while True:
+        argv = ["redis-benchmark", "-p", str(node.kv_port), "-t", test, "-n", str(count), "-c", "50", "-P", "16", "-r", "1000000", "-d", str(VALUE_BYTES), "--csv", *more]
+        began = time.monotonic()
+        done = subprocess.run(argv, capture_output=True, text=True, timeout=600)
+        took = time.monotonic() - began
+        lines = [line for line in done.stdout.splitlines() if line.startswith(f'"{test.upper()}"')]
+        if done.returncode != 0 or len(lines) != 1:
+            raise SystemExit(f"{argv} said: {done.stdout}{done.stderr}")
+        if took >= seconds / 2:
+            return float(lines[0].split(",")[1].strip('"')), count
+        count = int(count * min(10, seconds / took))
+
+
+def kv(options) -> str:
+    """Keelson alone: kv in a cluster of three by kv on one node, both with `always`."""
+    runs: dict = {}
+    for turn in range(options.rounds):
+        for count in (1, 3):
+            with Servers("keelson", count, "--kv.durability", "always") as servers:
+                for test in ("set", "get"):
+                    before = servers.cpu_s()
+                    rate, requests_made = benchmark(servers.nodes[0], test, options.seconds, *(["--cluster"] if count > 1 else []))
+                    cpu_us = (servers.cpu_s() - before) / requests_made * 1e6
+                    runs.setdefault(test, {}).setdefault(count, []).append((rate, cpu_us))
+                    print(f"  {turn + 1}/{options.rounds} {count} nodes {test}: {rate:,.0f}/s, {cpu_us:.2f} us", flush=True)
+    rows = [["", "one node /s", "three nodes /s", "ratio", "goal", "one node us CPU", "three nodes us CPU", "ratio"]]
+    for test, of in runs.items():
+        rates = [three[0] / one[0] for one, three in zip(of[1], of[3])]
+        costs = [three[1] / one[1] for one, three in zip(of[1], of[3])]
+        rows.append([test.upper(), *(f"{median(rate for rate, _ in of[count]):,.0f}" for count in (1, 3)), spread(rates), verdict(median(rates), least=0.5) if test == "set" else "",
+                     *(f"{median(cpu for _, cpu in of[count]):.2f}" for count in (1, 3)), spread(costs)])
+    return ("## kv: three nodes by one, `always`\n\nredis-benchmark, 50 connections, pipelines of 16, values of 256 bytes, a million keys. CPU is that of all nodes for each command; all three share "
+            "this machine's cores and disk, with the load.\n\n" + markdown(rows))
+
+
+def idle(_options) -> str:
+    """What groups cost in which nothing happens."""
+    rows = [["groups", "node", "CPU, percent of a core", "goal", "resident MiB"]]
+    for groups in (16, 1000):
+        with Servers("keelson", 3, "--kv.shards", str(groups)) as servers:
+            wait_for_replicas(servers)
+            time.sleep(30)   # until all have gone to sleep: a measurement, not a test
+            before = [node.cpu_s() for node in servers.nodes]
+            time.sleep(30)
+            for number, node in enumerate(servers.nodes):
+                percent = (node.cpu_s() - before[number]) / 30 * 100
+                rows.append([f"{groups:,}", number + 1, f"{percent:.2f}", verdict(percent, most=3.0) if groups == 1000 else "", f"{node.resident_bytes() / MIB:,.0f}"])
+                print(f"  {rows[-1]}", flush=True)
+    return "## Idle groups\n\nThree nodes, each with a replica of every group; nobody asks for anything. Over 30 s.\n\n" + markdown(rows)
+
+
+def wait_for_replicas(servers: Servers) -> None:
+    """Until every group has a replica on each node."""
+    deadline = time.monotonic() + 300
+    while time.monotonic() < deadline:
+        done = subprocess.run([KEELSON, "cluster", "status", "--json", "--http", f"127.0.0.1:{servers.nodes[0].http_port}"], capture_output=True, text=True)
+        shards = json.loads(done.stdout)["shards"] if done.returncode == 0 else []
+        if shards and all(len(shard["voters"]) == len(servers.nodes) for shard in shards):
+            return
+        time.sleep(0.5)
+    raise SystemExit("the replicas did not come within five minutes")
+
+
+def nodes(options) -> str:
+    rows = [["nodes", "puts /s", "us CPU of all nodes", "p99 ms"]]
+    for count in (3, 5, 7):
+        runs = []
+        for _ in range(options.rounds):
+            with Servers("keelson", count, "--cluster.replicas", str(count)) as servers:
+                requests_run(servers, "put", 100, 1)
+                runs.append(requests_run(servers, "put", 100, options.seconds))
+        rows.append([count, f"{median(run.per_second for run in runs):,.0f}", f"{median(run.cpu_us for run in runs):.1f}", f"{median(run.p99_ms for run in runs):.1f}"])
+        print(f"  {rows[-1]}", flush=True)
+    return "## More nodes\n\nKeelson's coordination with as many replicas as nodes: puts of 256 bytes by 100 clients, all on this machine's cores and one disk.\n\n" + markdown(rows)
+
+
+def keys(options) -> str:
+    rows = [["keys", "put us CPU", "put p99 ms", "range us CPU", "range p99 ms", "resident bytes a key"]]
+    for count in (10_000, 100_000, 1_000_000, 10_000_000):
+        if count > options.keys_max:
+            break
+        with Servers("keelson") as servers:
+            empty, puts = servers.nodes[0].resident_bytes(), 0
+            while puts < count:   # different keys, nearly all
+                puts += run_load(servers.ports, "put", 100, 1000, max(1, min(10, count // 100_000)), 1_000_000_000, VALUE_BYTES)["requests"]
+            each = (servers.nodes[0].resident_bytes() - empty) / puts
+            put, found = (requests_run(servers, mode, 100, options.seconds) for mode in ("put", "range"))
+        rows.append([f"{puts:,}", f"{put.cpu_us:.1f}", f"{put.p99_ms:.1f}", f"{found.cpu_us:.1f}", f"{found.p99_ms:.1f}", f"{each:,.0f}"])
+        print(f"  {rows[-1]}", flush=True)
+    return "## More keys\n\nOne node that holds so many keys already, then 100 clients on the 10,000 keys of the tables above.\n\n" + markdown(rows)
 
 
 # --- the report ------------------------------------------------------------------------------------------------------
@@ -335,6 +430,7 @@ def main() -> None:
     parser.add_argument("--seconds", type=int, default=5)
     parser.add_argument("--failovers", type=int, default=10)
     parser.add_argument("--keys", type=int, default=500_000, help="of the section memory")
+    parser.add_argument("--keys-max", type=int, default=1_000_000, help="of the section keys; 10,000,000 takes 6 GB of memory")
     parser.add_argument("--peers", default=",".join(PEERS), help="for trying the tools: one of the two alone; writes no report")
     parser.add_argument("--only", default=",".join(SECTIONS), help="sections: " + " ".join(SECTIONS) + " (default: all)")
     options = parser.parse_args()

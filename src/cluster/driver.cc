@@ -136,17 +136,27 @@ Task<void> Service::drive_once() {
     log_debug("cluster", "the placement cannot be written down now", {{"why", planned.error().message()}});
     co_return;
   }
+  // The system shard first: a node without a replica of it knows nothing of the cluster.
+  std::vector<ShardId> shards{shards_.system};
+  std::ranges::copy_if(shards_.replicated, std::back_inserter(shards),
+                       [this](ShardId shard) { return shard != shards_.system; });
   size_t moving = 0;
-  for (const ShardId shard : shards_.replicated) {
+  size_t copying = 0;
+  for (const ShardId shard : shards) {
     if (moving == kMovesMax) break;
-    if (co_await take_step(seen, shard)) ++moving;
+    const auto leader = seen.leaders.find(shard);
+    const bool is_copied = leader != seen.leaders.end() && leader->second.status.commit > kSmallCommitMax;
+    if (is_copied && copying == kCopiesMax) continue;
+    if (!co_await take_step(seen, shard)) continue;
+    ++moving;
+    if (is_copied) ++copying;
   }
   if (moving != 0) {
     drive_timer_.arm_after(kMovingEveryMs * kNsPerMs);
     co_return;
   }
-  if (const std::optional<LeadMove> move = next_lead_move(seen.leaders, seen.reachable)) {
-    (void)co_await ask(move->from, CallMethod::kTransferLead, {.shard = move->shard, .node = move->to});
+  for (const LeadMove& move : next_lead_moves(seen.leaders, seen.reachable, kLeadMovesMax)) {
+    (void)co_await ask(move.from, CallMethod::kTransferLead, {.shard = move.shard, .node = move.to});
   }
 }
 

@@ -16,7 +16,12 @@ inline constexpr int64_t kRetryMs = 200;
 // Of a call to another node about its replicas.
 inline constexpr int64_t kCallTimeoutMs = 2'000;
 // Groups that change at a time: each may have a checkpoint sent to a new replica.
-inline constexpr size_t kMovesMax = 4;
+inline constexpr size_t kCopiesMax = 4;
+// Likewise, with those in which next to nothing was ever written (up to that entry): their checkpoints are small.
+inline constexpr size_t kMovesMax = 64;
+inline constexpr uint64_t kSmallCommitMax = 100;
+// Leads that go to other nodes at a time.
+inline constexpr size_t kLeadMovesMax = 16;
 // Shards whose placement one transaction changes (etcd's own bound of operations is 128).
 inline constexpr size_t kPutsMax = 100;
 

@@ -94,23 +94,28 @@ Step next_step(const GroupWish& wish, const raft::MemberStatus& leader, const st
   return remove.nodes.empty() ? Step() : remove;
 }
 
-std::optional<LeadMove> next_lead_move(const std::map<ShardId, ReplicaReport>& leaders,
-                                       const std::set<NodeId>& reachable) {
+std::vector<LeadMove> next_lead_moves(const std::map<ShardId, ReplicaReport>& leaders,
+                                      const std::set<NodeId>& reachable, size_t most) {
   std::map<NodeId, unsigned> leads;
   for (const auto& [shard, report] : leaders) {
     ++leads[report.status.leader];
     for (const NodeId voter : report.status.members.voters) leads.try_emplace(voter, 0);
   }
+  std::vector<LeadMove> moves;
   for (const auto& [shard, report] : leaders) {
+    if (moves.size() == most) break;
     const raft::MemberStatus& status = report.status;
     if (status.members.is_joint()) continue;
     for (const NodeId voter : status.members.voters) {
       if (voter == status.leader || !reachable.contains(voter) || leads[voter] + 1 >= leads[status.leader]) continue;
       if (!has_caught_up(status, voter, kBehindMax)) continue;
-      return LeadMove{.shard = shard, .from = status.leader, .to = voter};
+      moves.push_back({.shard = shard, .from = status.leader, .to = voter});
+      ++leads[voter];
+      --leads[status.leader];
+      break;
     }
   }
-  return std::nullopt;
+  return moves;
 }
 
 }  // namespace keelson::cluster

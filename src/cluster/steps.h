@@ -49,14 +49,14 @@ struct Step {
 [[nodiscard]] Step next_step(const GroupWish& wish, const raft::MemberStatus& leader, const std::set<NodeId>& holders,
                              const std::set<NodeId>& reachable);
 
-// Which shard's lead should go where so that nodes lead about as many each; none if they do. `leaders`: the reports of
-// the shards' leaders.
+// Which shards' leads should go where so that nodes lead about as many each, at most so many at a time; none if they do.
+// `leaders`: the reports of the shards' leaders.
 struct LeadMove {
   ShardId shard = 0;
   NodeId from = 0;
   NodeId to = 0;
 };
-[[nodiscard]] std::optional<LeadMove> next_lead_move(const std::map<ShardId, ReplicaReport>& leaders,
-                                                     const std::set<NodeId>& reachable);
+[[nodiscard]] std::vector<LeadMove> next_lead_moves(const std::map<ShardId, ReplicaReport>& leaders,
+                                                    const std::set<NodeId>& reachable, size_t most);
 
 }  // namespace keelson::cluster

@@ -154,21 +154,31 @@ TEST(Steps, AnyWishIsReached) {
 TEST(Steps, LeadsAreSpread) {
   std::map<ShardId, ReplicaReport> leaders;
   for (ShardId shard = 0; shard < 17; ++shard) leaders[shard] = {shard, FakeGroup({1, 2, 3}).status};
-  int moves = 0;
-  while (const auto move = next_lead_move(leaders, {1, 2, 3})) {
-    leaders[move->shard].status.leader = move->to;
-    ASSERT_LT(++moves, 100);
-  }
+  const auto spread = [&leaders](const std::set<NodeId>& reachable) {
+    for (int rounds = 0; rounds < 100; ++rounds) {
+      const std::vector<LeadMove> moves = next_lead_moves(leaders, reachable, 4);
+      if (moves.empty()) return true;
+      EXPECT_LE(moves.size(), 4U);
+      for (const LeadMove& move : moves) {
+        EXPECT_EQ(leaders[move.shard].status.leader, move.from);
+        EXPECT_TRUE(reachable.contains(move.to));
+        leaders[move.shard].status.leader = move.to;
+      }
+    }
+    return false;
+  };
+  ASSERT_TRUE(spread({1, 2, 3}));
   std::map<NodeId, int> leads;
   for (const auto& [shard, report] : leaders) ++leads[report.status.leader];
   for (NodeId node = 1; node <= 3; ++node) EXPECT_GE(leads[node], 5);
   // Nobody that cannot be reached gets one.
   leaders.clear();
   for (ShardId shard = 0; shard < 17; ++shard) leaders[shard] = {shard, FakeGroup({1, 2, 3}).status};
-  while (const auto move = next_lead_move(leaders, {1, 3})) {
-    EXPECT_NE(move->to, 2U);
-    leaders[move->shard].status.leader = move->to;
-  }
+  ASSERT_TRUE(spread({1, 3}));
+  leads.clear();
+  for (const auto& [shard, report] : leaders) ++leads[report.status.leader];
+  EXPECT_EQ(leads[2], 0);
+  EXPECT_GE(leads[3], 8);
 }
 
 }  // namespace
