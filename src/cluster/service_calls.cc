@@ -103,12 +103,11 @@ Task<Result<NodeId>> Service::enrol(JoinRequest request) {
 
 Task<std::vector<ReplicaReport>> Service::reports() {
   std::vector<ReplicaReport> reports;
-  for (const ShardId shard : shards_.replicated) {
-    std::optional<raft::MemberStatus> status = co_await runtime_->group_status(home_, shard);
-    if (!status) continue;
+  std::map<ShardId, raft::MemberStatus> statuses = co_await runtime_->group_statuses(home_);
+  for (auto& [shard, status] : statuses) {
     // A group that sleeps hears of nobody, since nobody has anything to say: all were there when it fell asleep.
-    for (raft::PeerStatus& peer : status->peers) peer.is_active |= status->is_quiet;
-    reports.push_back({.shard = shard, .status = std::move(*status)});
+    for (raft::PeerStatus& peer : status.peers) peer.is_active |= status.is_quiet;
+    reports.push_back({.shard = shard, .status = std::move(status)});
   }
   co_return reports;
 }

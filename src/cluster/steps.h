@@ -49,8 +49,8 @@ struct Step {
 [[nodiscard]] Step next_step(const GroupWish& wish, const raft::MemberStatus& leader, const std::set<NodeId>& holders,
                              const std::set<NodeId>& reachable);
 
-// Which shards' leads should go where so that nodes lead about as many each, at most so many at a time; none if they do.
-// `leaders`: the reports of the shards' leaders.
+// Which shards' leads should go where so that nodes lead about as many each, at most so many at a time; none if they
+// do. `leaders`: the reports of the shards' leaders.
 struct LeadMove {
   ShardId shard = 0;
   NodeId from = 0;

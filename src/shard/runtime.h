@@ -7,6 +7,7 @@
 #include <atomic>
 #include <cstdint>
 #include <functional>
+#include <map>
 #include <memory>
 #include <optional>
 #include <string>
@@ -169,6 +170,8 @@ class Runtime : private ShardGroup::Host {
   Task<raft::MemberErrc> transfer_leader(env::Reactor& here, ShardId id, NodeId to);
   // None: no replica here.
   Task<std::optional<raft::MemberStatus>> group_status(env::Reactor& here, ShardId id);
+  // Of all replicas here, ascending.
+  Task<std::map<ShardId, raft::MemberStatus>> group_statuses(env::Reactor& here);
 
  private:
   struct Background;

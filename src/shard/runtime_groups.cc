@@ -141,6 +141,21 @@ Task<std::optional<raft::MemberStatus>> Runtime::group_status(env::Reactor& here
   });
 }
 
+Task<std::map<ShardId, raft::MemberStatus>> Runtime::group_statuses(env::Reactor& here) {
+  std::map<ShardId, raft::MemberStatus> all;
+  for (unsigned i = 0; i < router().reactor_count(); ++i) {
+    all.merge(co_await call_on(here, reactor(i), [&] {
+      std::map<ShardId, raft::MemberStatus> some;
+      for (ShardId id = 0; id < shards_total(); ++id) {
+        if (router().reactor_of(id) != i || shard_groups_.empty() || shard_groups_[id] == nullptr) continue;
+        if (raft::Member* member = shard_groups_[id]->member()) some.emplace(id, member->status());
+      }
+      return some;
+    }));
+  }
+  co_return all;
+}
+
 Task<void> Runtime::give_up_waiting() {
   for (unsigned i = 0; i < router().reactor_count(); ++i) {
     co_await call_on(reactor(0), reactor(i), [&] {
