@@ -112,7 +112,6 @@ void Member::Inside::start(const std::vector<NodeId>& voters) {
                        .inflight_messages_max = options_.inflight_messages_max,
                        .uncommitted_bytes_max = options_.uncommitted_bytes_max,
                        .committed_bytes_per_ready = options_.committed_bytes_per_ready,
-                       .is_lease_read = false,
                        .is_guarded = true,
                        .seed = parts_.reactor.random().next()};
   group_.emplace(core, KrInitial{.hard_state = hard_state_,

@@ -39,7 +39,6 @@ pub struct Options {
     pub inflight_messages_max: usize,
     pub uncommitted_bytes_max: u64,
     pub committed_bytes_per_ready: u64,
-    pub is_lease_read: bool,
     pub is_guarded: bool,
     pub seed: u64,
 }
@@ -64,11 +63,8 @@ impl Group {
             pre_vote: true,
             min_election_tick: options.election_ticks,
             max_election_tick: DRAWN_MAX,
-            read_only_option: if options.is_lease_read {
-                raft::ReadOnlyOption::LeaseBased
-            } else {
-                raft::ReadOnlyOption::Safe
-            },
+            // Never by the leader's lease, which trusts clocks.
+            read_only_option: raft::ReadOnlyOption::Safe,
             max_uncommitted_size: options.uncommitted_bytes_max,
             max_committed_size_per_ready: options.committed_bytes_per_ready,
             ..Default::default()
