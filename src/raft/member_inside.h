@@ -95,6 +95,7 @@ class Member::Inside {
   struct Forwarded {
     NodeId origin = 0;
     uint64_t previous = 0;
+    uint64_t last = 0;
     std::string records;
   };
   // A checkpoint that came from the leader, on its way into the engine.
