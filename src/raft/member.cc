@@ -407,6 +407,12 @@ void Member::Inside::checkpoint_finished(uint64_t index) {
   schedule();
 }
 
+Prelude Member::Inside::absence() const {
+  Prelude prelude{.members = {}, .hard_state = hard_state_, .life = life_, .position = next_position_};
+  prelude.hard_state.commit = 0;
+  return prelude;
+}
+
 // The face.
 
 Member::Member(Parts parts, MemberOptions options, Replay replay)
@@ -435,6 +441,7 @@ const Members& Member::members() const { return inside_->members(); }
 bool Member::is_between_entries() const { return inside_->is_between_entries(); }
 std::string Member::prelude() { return inside_->prelude(); }
 void Member::checkpoint_finished(uint64_t index) { inside_->checkpoint_finished(index); }
+Prelude Member::absence() const { return inside_->absence(); }
 uint64_t Member::needed_from() const { return inside_->needed_from(); }
 uint64_t Member::next_position() const { return inside_->next_position(); }
 void Member::installed(Status outcome) { inside_->installed(std::move(outcome)); }

@@ -54,6 +54,7 @@ class Member::Inside {
   }
   std::string prelude();
   void checkpoint_finished(uint64_t index);
+  [[nodiscard]] Prelude absence() const;
   void installed(Status outcome);
 
   void tick();

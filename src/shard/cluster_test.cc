@@ -13,6 +13,8 @@
 #include "base/coding.h"
 #include "env/sim/gtest_seeds.h"
 #include "env/sim/sim.h"
+#include "log/checkpoint_file.h"
+#include "raft/checkpoint.h"
 #include "shard/batch.h"
 #include "shard/runtime.h"
 
@@ -441,6 +443,20 @@ TEST(Cluster, RemovesAReplicaOnceWhoeverAsks) {
   EXPECT_TRUE(cluster.world.run_until([&] { return answers.size() == 2; }, 30 * env::sim::kSecond));
   EXPECT_TRUE(answers.at(0).ok());
   EXPECT_EQ(answers.at(1).error().code(), LogErrc::kRefused);
+}
+
+// Not even of one that never had a state: its proposals may stand in the log, and its vote counts.
+TEST(Cluster, AReplicaThatIsRemovedKeepsItsLife) {
+  Cluster cluster(1, 4, 3);
+  for (uint64_t life = 1; life <= 3; ++life) {
+    ASSERT_TRUE(cluster.world.run(cluster.home(4), cluster.runtime(4).add_replica(cluster.home(4), 0, {})).ok());
+    ASSERT_TRUE(cluster.world.run(cluster.home(4), cluster.runtime(4).remove_replica(cluster.home(4), 0)).ok());
+    const auto kept =
+        raft::read_prelude(cluster.peer(4).machine->env().disk(), "data/checkpoints/" + log::checkpoint_name(0, 0));
+    ASSERT_TRUE(kept.ok()) << kept.error().message();
+    EXPECT_EQ(kept->index, 0U);
+    EXPECT_EQ(kept->life, life);
+  }
 }
 
 TEST(Cluster, NodesComeAndGo) {
