@@ -26,7 +26,6 @@ constexpr uint64_t kStandTicks = 2;
 // Entries that are committed and wait for a borrower: beyond, the leader's appends are dropped until they are applied.
 constexpr size_t kBacklogBytesMax = size_t{64} << 20;
 // eraftpb.MessageType.
-constexpr uint8_t kMsgAppend = 3;
 constexpr uint8_t kMsgAppendResponse = 4;
 constexpr uint8_t kMsgHeartbeat = 8;
 constexpr uint8_t kMsgHeartbeatResponse = 9;
@@ -221,9 +220,7 @@ void Member::Inside::give_lead_away() {
 // Whether a message may be stepped that could have to be written down.
 bool Member::Inside::may_step(std::string_view message) {
   if (is_snapshot(message)) return false;  // it comes with its file
-  if (backlog_bytes_ > kBacklogBytesMax && message.size() >= 2 && message[0] == 8 && message[1] == kMsgAppend) {
-    return false;
-  }
+  if (backlog_bytes_ > kBacklogBytesMax && is_append(message)) return false;
   if (has_room(message.size())) return true;
   if (state_ != State::kRuns) return false;
   KrMessageHead head;
