@@ -31,7 +31,7 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   Frame frame;
   if (decode_frame(bytes, frame)) {
     (void)is_snapshot(frame.rest);
-    (void)are_records_of(frame.rest, 1);
+    (void)last_number_of(frame.rest, 1);
   }
   std::string_view rest = bytes;
   int64_t time_ms = 0;

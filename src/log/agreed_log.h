@@ -50,8 +50,8 @@ class AgreedState {
   virtual void read_confirmed(uint64_t read, bool is_confirmed) = 0;
   // `leader` 0: none is known. `is_here`: this node leads, and everything of former terms is applied.
   virtual void leader_changed(NodeId leader, bool is_here) = 0;
-  // May a record on this slot be put into the log at this point (asked on the leader only)? kOk or why not. The answer
-  // of a shard that does not own the slot, or is giving it away, reaches the proposer as refused().
+  // May a record on this slot be put into the log at this point (asked on the leader only)? False: the shard does not
+  // own the slot, or is giving it away; it reaches the proposer as refused().
   virtual bool may_propose(uint16_t slot) = 0;
   // The time for records that are put into the log now (asked on the leader only).
   virtual int64_t log_time_ms() = 0;

@@ -44,15 +44,15 @@ bool read_batch_header(std::string_view& from, int64_t& time_ms) {
   return true;
 }
 
-bool are_records_of(std::string_view records, log::NodeId origin) {
+uint64_t last_number_of(std::string_view records, log::NodeId origin) {
   uint64_t last = 0;
   while (!records.empty()) {
     BatchRecord record;
-    if (!read_record(records, record)) return false;
-    if (record.origin != origin || record.number <= last || record.kind != RecordKind::kRecord) return false;
+    if (!read_record(records, record)) return 0;
+    if (record.origin != origin || record.number <= last || record.kind != RecordKind::kRecord) return 0;
     last = record.number;
   }
-  return last != 0;
+  return last;
 }
 
 }  // namespace keelson::raft

@@ -42,7 +42,7 @@ void put_record_header(const BatchRecord& record, uint32_t payload_bytes, char* 
 [[nodiscard]] bool read_record(std::string_view& from, BatchRecord& record);
 // The header of an entry; what is left are records. False: of a newer version, or no batch.
 [[nodiscard]] bool read_batch_header(std::string_view& from, int64_t& time_ms);
-// Do these bytes consist of whole records of one origin, with growing numbers?
-[[nodiscard]] bool are_records_of(std::string_view records, log::NodeId origin);
+// The number of the last, if these bytes are whole records of that origin with growing numbers; else 0.
+[[nodiscard]] uint64_t last_number_of(std::string_view records, log::NodeId origin);
 
 }  // namespace keelson::raft

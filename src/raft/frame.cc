@@ -32,10 +32,12 @@ namespace {
 bool has_type(std::string_view message, char type) {
   return message.size() >= 2 && message[0] == 8 && message[1] == type;
 }
+constexpr char kMsgAppend = 3;
 constexpr char kMsgSnapshot = 7;
 constexpr char kMsgReadIndex = 15;
 }  // namespace
 
+bool is_append(std::string_view message) { return has_type(message, kMsgAppend); }
 bool is_snapshot(std::string_view message) { return has_type(message, kMsgSnapshot); }
 bool is_read_request(std::string_view message) { return has_type(message, kMsgReadIndex); }
 

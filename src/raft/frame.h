@@ -31,8 +31,9 @@ struct Frame {
 // `out` is replaced.
 void encode_frame(const Frame& frame, std::string& out);
 [[nodiscard]] bool decode_frame(std::string_view bytes, Frame& frame);
-// Of an encoded eraftpb.Message as raft-rs writes it: a snapshot may only come with its file; a follower's request for
-// a read index promises nothing, so it waits for no disk.
+// Of an encoded eraftpb.Message as raft-rs writes it: appends may have to wait for what is applied; a snapshot may only
+// come with its file; a follower's request for a read index promises nothing, so it waits for no disk.
+[[nodiscard]] bool is_append(std::string_view message);
 [[nodiscard]] bool is_snapshot(std::string_view message);
 [[nodiscard]] bool is_read_request(std::string_view message);
 

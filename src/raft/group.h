@@ -26,7 +26,6 @@ enum class ChangeType : uint8_t { kAddVoter = 0, kRemove = 1, kAddLearner = 2 };
 [[nodiscard]] inline std::string_view from_raft(KrBytes bytes) {
   return {reinterpret_cast<const char*>(bytes.data), bytes.size};
 }
-[[nodiscard]] inline std::span<const uint64_t> from_raft(KrIds ids) { return {ids.ids, ids.count}; }
 
 class Group {
  public:

@@ -40,11 +40,7 @@ void Groups::tick() {
 }
 
 void Groups::received(NodeId from, ShardId group, std::string_view message) {
-  if (Member* member = find(group)) {
-    member->received(from, message);
-  } else if (on_stranger) {
-    on_stranger(from, group);
-  }
+  if (Member* member = find(group)) member->received(from, message);
 }
 
 void Groups::received_file(NodeId from, ShardId group, std::string message, std::string path) {
@@ -54,7 +50,6 @@ void Groups::received_file(NodeId from, ShardId group, std::string message, std:
   }
   const Status removed = env_.disk().remove(path);
   if (!removed.ok()) log_warn("raft", "a file stays for now", {{"why", removed.error().message()}});
-  if (on_stranger) on_stranger(from, group);
 }
 
 void Groups::reachable_changed(NodeId node, bool is_reachable) {

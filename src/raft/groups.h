@@ -4,7 +4,6 @@
 #pragma once
 
 #include <cstdint>
-#include <functional>
 #include <map>
 #include <string>
 #include <string_view>
@@ -29,10 +28,7 @@ class Groups final : public MessageSink {
   void remove(Member& member);
   [[nodiscard]] Member* find(ShardId group);
 
-  // A message for a group of which this node has no member here (it was never made, or was removed). Not called for
-  // such messages if it is not set.
-  std::function<void(NodeId from, ShardId group)> on_stranger;
-
+  // What comes for a group of which this node has no member here (it was never made, or was removed) is dropped.
   void received(NodeId from, ShardId group, std::string_view message) override;
   void received_file(NodeId from, ShardId group, std::string message, std::string path) override;
   void reachable_changed(NodeId node, bool is_reachable) override;

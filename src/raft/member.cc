@@ -26,7 +26,6 @@ constexpr uint64_t kStandTicks = 2;
 // Entries that are committed and wait for a borrower: beyond, the leader's appends are dropped until they are applied.
 constexpr size_t kBacklogBytesMax = size_t{64} << 20;
 // eraftpb.MessageType.
-constexpr uint8_t kMsgAppend = 3;
 constexpr uint8_t kMsgAppendResponse = 4;
 constexpr uint8_t kMsgHeartbeat = 8;
 constexpr uint8_t kMsgHeartbeatResponse = 9;
@@ -112,7 +111,6 @@ void Member::Inside::start(const std::vector<NodeId>& voters) {
                        .inflight_messages_max = options_.inflight_messages_max,
                        .uncommitted_bytes_max = options_.uncommitted_bytes_max,
                        .committed_bytes_per_ready = options_.committed_bytes_per_ready,
-                       .is_lease_read = false,
                        .is_guarded = true,
                        .seed = parts_.reactor.random().next()};
   group_.emplace(core, KrInitial{.hard_state = hard_state_,
@@ -222,9 +220,7 @@ void Member::Inside::give_lead_away() {
 // Whether a message may be stepped that could have to be written down.
 bool Member::Inside::may_step(std::string_view message) {
   if (is_snapshot(message)) return false;  // it comes with its file
-  if (backlog_bytes_ > kBacklogBytesMax && message.size() >= 2 && message[0] == 8 && message[1] == kMsgAppend) {
-    return false;
-  }
+  if (backlog_bytes_ > kBacklogBytesMax && is_append(message)) return false;
   if (has_room(message.size())) return true;
   if (state_ != State::kRuns) return false;
   KrMessageHead head;
@@ -408,6 +404,12 @@ void Member::Inside::checkpoint_finished(uint64_t index) {
   schedule();
 }
 
+Prelude Member::Inside::absence() const {
+  Prelude prelude{.members = {}, .hard_state = hard_state_, .life = life_, .position = next_position_};
+  prelude.hard_state.commit = 0;
+  return prelude;
+}
+
 // The face.
 
 Member::Member(Parts parts, MemberOptions options, Replay replay)
@@ -436,6 +438,7 @@ const Members& Member::members() const { return inside_->members(); }
 bool Member::is_between_entries() const { return inside_->is_between_entries(); }
 std::string Member::prelude() { return inside_->prelude(); }
 void Member::checkpoint_finished(uint64_t index) { inside_->checkpoint_finished(index); }
+Prelude Member::absence() const { return inside_->absence(); }
 uint64_t Member::needed_from() const { return inside_->needed_from(); }
 uint64_t Member::next_position() const { return inside_->next_position(); }
 void Member::installed(Status outcome) { inside_->installed(std::move(outcome)); }

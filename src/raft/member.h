@@ -184,6 +184,9 @@ class Member final : public log::AgreedLog {
   [[nodiscard]] bool is_between_entries() const;
   [[nodiscard]] std::string prelude();
   void checkpoint_finished(uint64_t index);
+  // What must not be forgotten of a member that leaves, in whatever state it is: its vote, and its life, so that its
+  // proposals are never taken for those of the next one here. Of no index, without members. After it has settled.
+  [[nodiscard]] Prelude absence() const;
   // The first record of the journal that recovery needs: for LocalLog::trim().
   [[nodiscard]] uint64_t needed_from() const;
   // Records written since then: whether a checkpoint is worth while.

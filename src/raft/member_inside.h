@@ -54,6 +54,7 @@ class Member::Inside {
   }
   std::string prelude();
   void checkpoint_finished(uint64_t index);
+  [[nodiscard]] Prelude absence() const;
   void installed(Status outcome);
 
   void tick();
@@ -95,6 +96,7 @@ class Member::Inside {
   struct Forwarded {
     NodeId origin = 0;
     uint64_t previous = 0;
+    uint64_t last = 0;
     std::string records;
   };
   // A checkpoint that came from the leader, on its way into the engine.

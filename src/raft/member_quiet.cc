@@ -4,7 +4,7 @@
 // and applied, and nobody has asked for anything for a while. Asleep, a member gets no ticks: so it sends no
 // heartbeats, and stands for no election. It wakes for any message, proposal, read or change, and a follower wakes when
 // the messenger says that the leader's node is gone. Whoever wakes has ticks again; what it sends wakes the others.
-// After a node was lost its groups elect new leaders spread over an election time-out, by raft-rs's random time-outs.
+// After a node was lost the members of its groups stand for election one after another (lost_leader() in member.cc).
 //
 // Sleep is no promise: nothing is answered because of it (reads go by ReadIndex always), so a member that sleeps while
 // the others do not costs time, never safety.

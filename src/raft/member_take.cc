@@ -97,11 +97,7 @@ void Member::Inside::take_forwarded() {
     entry_taken_before_.emplace_back(next.origin, taken);
     const uint64_t behind = options_.faults.takes_forwarded_twice ? 0 : taken;
     gather(next.records, behind, true);
-    for (std::string_view rest = next.records; !rest.empty();) {
-      BatchRecord record;
-      KEELSON_CHECK(read_record(rest, record), "it was looked through when it came");
-      taken = std::max(taken, record.number);
-    }
+    taken = std::max(taken, next.last);
     entry_forwarded_ = ++at;
   }
 }
@@ -201,11 +197,12 @@ void Member::Inside::resend(uint64_t behind) {
 void Member::Inside::received_forward(NodeId from, const Frame& frame) {
   if (!is_leader_now() || frame.term != now_.term) return;
   if (forwarded_bytes_ + frame.rest.size() > options_.pending_bytes_max && !forwarded_.empty()) return;
-  if (!are_records_of(frame.rest, from)) {
+  const uint64_t last = last_number_of(frame.rest, from);
+  if (last == 0) {
     log_warn("raft", "proposals that do not follow their format", {{"group", options_.group}, {"from", from}});
     return;
   }
-  forwarded_.push_back({from, frame.number, std::string(frame.rest)});
+  forwarded_.push_back({from, frame.number, last, std::string(frame.rest)});
   forwarded_bytes_ += frame.rest.size();
   wake();
 }

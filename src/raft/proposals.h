@@ -68,7 +68,6 @@ class Proposals {
   // Of all records that have no outcome, about.
   [[nodiscard]] size_t bytes() const { return bytes_; }
   [[nodiscard]] uint64_t pending() const { return pending_; }
-  [[nodiscard]] log::NodeId node() const { return node_; }
 
  private:
   [[nodiscard]] Parcel* parcel_of(uint64_t number);

@@ -33,8 +33,8 @@ TEST(Proposals, GatherIntoOneParcelUntilItIsBound) {
   add(proposals, 11, "");
   ASSERT_EQ(proposals.parcels().size(), 1u);
   Parcel& parcel = proposals.parcels().front();
-  EXPECT_TRUE(are_records_of(parcel.records.view(), 3));
-  EXPECT_FALSE(are_records_of(parcel.records.view(), 4));
+  EXPECT_EQ(last_number_of(parcel.records.view(), 3), parcel.last());
+  EXPECT_EQ(last_number_of(parcel.records.view(), 4), 0u);
   std::string_view rest = parcel.records.view();
   BatchRecord record;
   ASSERT_TRUE(read_record(rest, record));

@@ -14,6 +14,7 @@
 #include "env/sim/gtest_seeds.h"
 #include "env/sim/sim.h"
 #include "log/checkpoint_file.h"
+#include "raft/checkpoint.h"
 #include "shard/batch.h"
 #include "shard/runtime.h"
 
@@ -470,6 +471,20 @@ TEST(Cluster, ALeavingReplicaLeavesFilesThatAreHeld) {
   EXPECT_TRUE(cluster.world.run_until([&] { return !answers.empty(); }, 30 * env::sim::kSecond));
   EXPECT_TRUE(answers.at(0).ok());
   EXPECT_NE(paths(), before);
+}
+
+// Not even of one that never had a state: its proposals may stand in the log, and its vote counts.
+TEST(Cluster, AReplicaThatIsRemovedKeepsItsLife) {
+  Cluster cluster(1, 4, 3);
+  for (uint64_t life = 1; life <= 3; ++life) {
+    ASSERT_TRUE(cluster.world.run(cluster.home(4), cluster.runtime(4).add_replica(cluster.home(4), 0, {})).ok());
+    ASSERT_TRUE(cluster.world.run(cluster.home(4), cluster.runtime(4).remove_replica(cluster.home(4), 0)).ok());
+    const auto kept =
+        raft::read_prelude(cluster.peer(4).machine->env().disk(), "data/checkpoints/" + log::checkpoint_name(0, 0));
+    ASSERT_TRUE(kept.ok()) << kept.error().message();
+    EXPECT_EQ(kept->index, 0U);
+    EXPECT_EQ(kept->life, life);
+  }
 }
 
 TEST(Cluster, NodesComeAndGo) {

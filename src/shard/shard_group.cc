@@ -68,23 +68,15 @@ Task<Result<raft::Replay>> ShardGroup::leave() {
 }
 
 Task<Result<raft::Replay>> ShardGroup::leave_now() {
-  raft::Prelude prelude;
   while (is_installing_ || !replica().is_at_entry_end()) co_await env::sleep_for(parts_.reactor, kPollNs);
   if (member() == nullptr || !member_->status().halted.empty()) {
     co_return fail(log::LogErrc::kRefused, "shard: the replica has left or stopped meanwhile");
   }
-  if (member_->applied_index() != 0) {
-    auto now = raft::decode_prelude(member_->prelude());
-    KEELSON_CHECK(now.ok(), "a prelude that was just made can be read");
-    prelude = std::move(*now);
-  }
   detach(LogErrc::kNotLeader);
   member_->stop();
   while (!member_->is_settled()) co_await env::sleep_for(parts_.reactor, kPollNs);
-  prelude.position = member_->next_position();
+  raft::Prelude prelude = member_->absence();
   member_.reset();
-  prelude.index = prelude.term = prelude.hard_state.commit = 0;
-  prelude.members = {};
   co_await TakeShard(replica());
   parts_.host.will_install(parts_.shard.id());
   parts_.shard.engine().reset();

@@ -14,6 +14,9 @@ constexpr int64_t kFaultsNs = 8 * kSecond;
 // An election takes some 200 to 400 ms at this tick; a member that is far behind needs a checkpoint or two.
 constexpr int64_t kCalmNs = 30 * kSecond;
 constexpr int64_t kFileDelayNs = 20 * kMillisecond;
+// A contest is about who hears what first, so it is looked at often; an election takes four messages and two syncs.
+constexpr int64_t kLookNs = 50'000;
+constexpr int64_t kContestNs = 200 * kMillisecond;
 
 }  // namespace
 
@@ -182,27 +185,69 @@ void RaftCluster::each(int64_t about_ns, const std::function<void()>& run) {
   });
 }
 
-void RaftCluster::crash(NodeId id) {
+void RaftCluster::crash(NodeId id, int64_t down_ns_max) {
   if (!machine(id).is_up()) return;
   ++truth_.crashes;
   chance_.happens(0.5) ? machine(id).crash() : machine(id).kill();
-  const int64_t down_ns = chance_.between(1, chance_.happens(0.5) ? 10 : 1'000) * kMillisecond;
+  const int64_t down_ns = chance_.between(kMillisecond / 2, down_ns_max);
   world_.after(down_ns, [this, id] {
     if (!machine(id).is_up()) machine(id).restart();
   });
 }
 
-// Two stand for the same term, and who may have voted falls: does it know its vote when it is back?
+void RaftCluster::cut_off(NodeId id) {
+  for (NodeId other = 1; other <= nodes_; ++other) {
+    if (other == id) continue;
+    cut_.insert({id, other});
+    cut_.insert({other, id});
+  }
+}
+
+void RaftCluster::once(std::function<bool()> is_so, std::function<void()> run, int64_t until_ns) {
+  if (!has_faults_ || truth_.broken || world_.now_ns() > until_ns) return;
+  if (is_so()) return run();
+  world_.after(kLookNs, [this, is_so = std::move(is_so), run = std::move(run), until_ns]() mutable {
+    once(std::move(is_so), std::move(run), until_ns);
+  });
+}
+
+// The leader is cut off, the others elect another, and fall before they hear of it; then the former leader, started
+// anew, stands for the same term: do they know that they have voted?
 void RaftCluster::contest() {
   const ShardId group = pick_group();
-  const NodeId first = pick();
-  const NodeId second = pick();
+  const NodeId former = leader_of(group);
+  const NodeId next = pick();
+  if (former == 0 || next == former) return;
+  const int64_t until_ns = world_.now_ns() + kContestNs;
   const auto campaign = [group](RaftReplica& node) { (void)node.member(group).campaign(); };
-  on(first, campaign);
-  world_.after(chance_.between(0, 3) * kMillisecond, [this, second, campaign] { on(second, campaign); });
-  const NodeId falls = pick();
-  if (falls == first || falls == second) return;
-  world_.after(chance_.between(200, 5'000) * 1'000, [this, falls] { crash(falls); });
+  cut_.clear();
+  cut_off(former);
+  for (NodeId id = 1; id <= nodes_; ++id) {
+    if (id == former || reaches_.erase({id, former}) == 0) continue;
+    on(id, [former](RaftReplica& node) { node.sink().reachable_changed(former, false); });
+  }
+  on(next, campaign);
+  const auto has_won = [this, group, next] {
+    RaftReplica* here = replica(next);
+    return here != nullptr && here->member(group).status().role == raft::Role::kLeader;
+  };
+  const auto are_back = [this] {
+    for (NodeId id = 1; id <= nodes_; ++id) {
+      if (replica(id) == nullptr) return false;
+    }
+    return true;
+  };
+  const auto stand = [this, former, campaign] { on(former, campaign); };
+  const auto fall = [this, next, are_back, stand, until_ns] {
+    cut_.clear();
+    cut_off(next);
+    for (NodeId id = 1; id <= nodes_; ++id) {
+      if (id != next) crash(id, 2 * kMillisecond);
+    }
+    once(are_back, stand, until_ns);
+  };
+  once(has_won, fall, until_ns);
+  world_.after(2 * kContestNs, [this] { cut_.clear(); });
 }
 
 void RaftCluster::cut_links() {
@@ -255,7 +300,7 @@ void RaftCluster::change_members() {
 
 void RaftCluster::look_at_leaders() {
   for (NodeId id = 1; id <= nodes_; ++id) {
-    if (has_halted(id)) crash(id);  // somebody starts it anew
+    if (has_halted(id)) crash(id, kSecond);  // somebody starts it anew
     RaftReplica* here = replica(id);
     if (here == nullptr) continue;
     for (ShardId group = 0; group < groups_; ++group) {
@@ -292,7 +337,7 @@ void RaftCluster::run_faulty(int64_t for_ns) {
     const ShardId group = pick_group();
     on(pick(), [group](RaftReplica& node) { node.take_checkpoint(group); });
   });
-  each(faults_.crash_every_ns, [this] { crash(pick()); });
+  each(faults_.crash_every_ns, [this] { crash(pick(), chance_.happens(0.5) ? 10 * kMillisecond : kSecond); });
   each(faults_.cut_every_ns, [this] { cut_links(); });
   each(faults_.contest_every_ns, [this] { contest(); });
   each(faults_.change_every_ns, [this] { change_members(); });

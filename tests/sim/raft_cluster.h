@@ -9,6 +9,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <set>
@@ -67,7 +68,12 @@ class RaftCluster {
   void deliver(NodeId from, NodeId to, ShardId group, std::string bytes);
   void deliver_file(NodeId from, NodeId to, ShardId group, std::string bytes, std::string content,
                     std::function<void(bool)> done);
-  void crash(NodeId id);
+  // Up again after at most so long.
+  void crash(NodeId id, int64_t down_ns_max);
+  // Nothing goes from it or to it.
+  void cut_off(NodeId id);
+  // Runs that as soon as it is so, if that is before `until_ns`.
+  void once(std::function<bool()> is_so, std::function<void()> run, int64_t until_ns);
   void contest();
   void cut_links();
   void change_members();

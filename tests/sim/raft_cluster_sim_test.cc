@@ -59,8 +59,7 @@ bool is_found(int status) { return WIFSIGNALED(status) || WEXITSTATUS(status) ==
 TEST(RaftMember, AnswersBeforeTheSyncAreFound) {
   EXPECT_EXIT(find(&raft::MemberFaults::answers_before_sync), is_found, "");
 }
-// A forgotten vote is found by RaftCore (raft_sim_test.cc): here two candidates of one term do not meet at one voter
-// that falls in between in so few seeds.
+TEST(RaftMember, AForgottenVoteIsFound) { EXPECT_EXIT(find(&raft::MemberFaults::forgets_vote), is_found, ""); }
 TEST(RaftMember, AReadWithoutARoundIsFound) {
   EXPECT_EXIT(find(&raft::MemberFaults::reads_without_round), is_found, "");
 }

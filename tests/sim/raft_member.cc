@@ -10,13 +10,6 @@
 namespace keelson::tests {
 namespace {
 
-std::vector<uint64_t> copy(KrIds ids) {
-  const auto span = raft::from_raft(ids);
-  return {span.begin(), span.end()};
-}
-
-KrIds view_of(const std::vector<uint64_t>& ids) { return {ids.data(), ids.size()}; }
-
 StoredEntry copy(const KrEntry& entry) {
   return {entry.index, entry.term, entry.type, std::string(raft::from_raft(entry.data)),
           std::string(raft::from_raft(entry.context))};
@@ -35,20 +28,6 @@ std::vector<KrEntry> views(const std::deque<StoredEntry>& entries) {
 }
 
 }  // namespace
-
-Members Members::of(const KrMembers& from) {
-  return {copy(from.voters), copy(from.learners), copy(from.voters_outgoing), copy(from.learners_next),
-          from.auto_leave};
-}
-
-KrMembers Members::view() const {
-  return {view_of(voters), view_of(learners), view_of(voters_outgoing), view_of(learners_next), auto_leave};
-}
-
-bool Members::holds(MemberId id) const {
-  const auto has = [id](const std::vector<uint64_t>& ids) { return std::ranges::find(ids, id) != ids.end(); };
-  return has(voters) || has(learners) || has(voters_outgoing) || has(learners_next);
-}
 
 std::string encode_state(const AppliedState& state) {
   std::string bytes(24, '\0');
@@ -84,7 +63,6 @@ void RaftMember::start(uint64_t seed) {
                           .inflight_messages_max = 4,
                           .uncommitted_bytes_max = 100'000,
                           .committed_bytes_per_ready = 300,
-                          .is_lease_read = false,
                           .is_guarded = bug_ != RaftBug::kUnguarded,
                           .seed = seed};
   const KrInitial initial{.hard_state = written_.hard_state,

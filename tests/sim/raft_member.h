@@ -12,10 +12,12 @@
 
 #include "env/sim/chance.h"
 #include "raft/group.h"
+#include "raft/members.h"
 
 namespace keelson::tests {
 
 using raft::MemberId;
+using raft::Members;
 
 // A defect put in on purpose, to see that the checker finds it.
 enum class RaftBug : uint8_t {
@@ -33,14 +35,6 @@ struct StoredEntry {
   std::string data;
   std::string context;
   [[nodiscard]] KrEntry view() const { return {index, term, type, raft::to_raft(data), raft::to_raft(context)}; }
-};
-
-struct Members {
-  std::vector<uint64_t> voters, learners, voters_outgoing, learners_next;
-  bool auto_leave = false;
-  static Members of(const KrMembers& from);
-  [[nodiscard]] KrMembers view() const;
-  [[nodiscard]] bool holds(MemberId id) const;
 };
 
 // The applied state at an index, as a checkpoint keeps it.

@@ -61,7 +61,6 @@ struct KrOptions {
   uint32_t inflight_messages_max;      // appends under way to one follower
   uint64_t uncommitted_bytes_max;      // proposals above it are dropped
   uint64_t committed_bytes_per_ready;  // about
-  bool is_lease_read;                  // ReadIndex by the leader's lease, not by a round of heartbeats
   bool is_guarded;                     // false for tests alone: without the guard against raft-rs #557
   uint64_t seed;                       // of election timeouts
 };

@@ -140,7 +140,6 @@ pub struct KrOptions {
     inflight_messages_max: u32,
     uncommitted_bytes_max: u64,
     committed_bytes_per_ready: u64,
-    is_lease_read: bool,
     is_guarded: bool,
     seed: u64,
 }
@@ -292,7 +291,6 @@ pub unsafe extern "C" fn kr_group_new(
         inflight_messages_max: options.inflight_messages_max as usize,
         uncommitted_bytes_max: options.uncommitted_bytes_max,
         committed_bytes_per_ready: options.committed_bytes_per_ready,
-        is_lease_read: options.is_lease_read,
         is_guarded: options.is_guarded,
         seed: options.seed,
     };

@@ -4,7 +4,7 @@
 use crate::store::Store;
 use protobuf::Message as _;
 use raft::eraftpb::{ConfChangeV2, ConfState, Entry, HardState, Message, MessageType, Snapshot};
-use raft::{Config, Error, RawNode, Ready, Result, StateRole};
+use raft::{Changer, Config, Error, RawNode, Ready, Result, StateRole};
 use slog::Logger;
 
 /// raft-rs draws election timeouts from the thread's own generator, which no seed governs. It is told a range so wide
@@ -39,7 +39,6 @@ pub struct Options {
     pub inflight_messages_max: usize,
     pub uncommitted_bytes_max: u64,
     pub committed_bytes_per_ready: u64,
-    pub is_lease_read: bool,
     pub is_guarded: bool,
     pub seed: u64,
 }
@@ -64,11 +63,8 @@ impl Group {
             pre_vote: true,
             min_election_tick: options.election_ticks,
             max_election_tick: DRAWN_MAX,
-            read_only_option: if options.is_lease_read {
-                raft::ReadOnlyOption::LeaseBased
-            } else {
-                raft::ReadOnlyOption::Safe
-            },
+            // Never by the leader's lease, which trusts clocks.
+            read_only_option: raft::ReadOnlyOption::Safe,
             max_uncommitted_size: options.uncommitted_bytes_max,
             max_committed_size_per_ready: options.committed_bytes_per_ready,
             ..Default::default()
@@ -140,7 +136,16 @@ impl Group {
         self.node.propose(context.to_vec(), data.to_vec())
     }
 
+    /// raft-rs looks at a change only when it is committed, when it is too late to say no: so it is tried first.
     pub fn propose_change(&mut self, change: ConfChangeV2, context: &[u8]) -> Result<()> {
+        let mut changer = Changer::new(self.node.raft.prs());
+        if change.leave_joint() {
+            changer.leave_joint()?;
+        } else if let Some(auto_leave) = change.enter_joint() {
+            changer.enter_joint(auto_leave, &change.changes)?;
+        } else {
+            changer.simple(&change.changes)?;
+        }
         self.node.propose_conf_change(context.to_vec(), change)
     }
 
