@@ -114,6 +114,7 @@ Task<Result<NodeId>> Service::enrol(JoinRequest request) {
 Task<std::vector<ReplicaReport>> Service::reports() {
   std::vector<ReplicaReport> reports;
   for (const ShardId shard : shards_.replicated) {
+    if (!is_ready()) break;  // stopped while it waited for the one before
     std::optional<raft::MemberStatus> status = co_await runtime_->group_status(home_, shard);
     if (!status) continue;
     // A group that sleeps hears of nobody, since nobody has anything to say: all were there when it fell asleep.
