@@ -149,6 +149,36 @@ TEST_F(EtcdServiceTest, AWatchSeesEverythingOnce) {
             0);
 }
 
+// More requests than answers may wait for a client, from one that takes none and then goes.
+TEST_F(EtcdServiceTest, AWatcherThatTakesNothingCanGo) {
+  int pings = 0;
+  const auto ping = [&] {
+    client_->ping();
+    ++pings;
+    EXPECT_TRUE(run_until(*client_, [&] { return client_->pings_answered() == pings; }));
+    harness_.world.run_for(kSecond);
+  };
+  const auto streams = [&] {
+    int64_t all = 0;
+    for (const auto& local : service_->locals()) all += local->metrics.streams.value();
+    return all;
+  };
+  ping();  // from here on the server's windows are those of its settings
+  client_->gives_windows = false;
+  const uint32_t watch = client_->open("/etcdserverpb.Watch/Watch");
+  etcdserverpb::WatchRequest request;
+  request.mutable_create_request()->set_key("k");
+  const std::string create = request.SerializeAsString();
+  for (size_t i = 0; i < 10 * coord::kStreamAnswersMax; ++i) client_->send(watch, create);
+  ping();
+  ping();
+  EXPECT_EQ(streams(), 1);
+  EXPECT_LT(client_->reply(watch).messages.size(), 8 * coord::kStreamAnswersMax);
+  client_->reset(watch);
+  ping();
+  EXPECT_EQ(streams(), 0);
+}
+
 TEST_F(EtcdServiceTest, AServiceThatStopsEndsItsStreams) {
   const uint32_t watch = client_->open("/etcdserverpb.Watch/Watch");
   etcdserverpb::WatchRequest request;
