@@ -130,6 +130,7 @@ Task<Reply> Handlers::Maintenance_Status(Pipe& pipe, std::string_view request) {
   out.number(5, raft.index);
   out.number(6, facts.raft_term);
   out.number(7, raft.applied_index);
+  if (raft.leader == 0) out.element(8, status_of(coord::ServiceErrc::kNoLeader).message);
   out.number(9, store.bytes_held);  // nothing that a defragmentation would give back
   out.boolean(10, raft.is_learner);
   co_return reply;

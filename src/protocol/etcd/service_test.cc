@@ -25,6 +25,7 @@ constexpr HeaderFacts kFacts{.cluster_id = 7, .member_id = 8, .raft_term = 1};
 
 class EtcdServiceTest : public testing::Test {
  protected:
+  explicit EtcdServiceTest(const HeaderFacts& facts = kFacts) : member_(facts, "default") {}
   void SetUp() override {
     client_node_ = &harness_.world.add_node();
     EtcdOptions options;
@@ -96,7 +97,7 @@ class EtcdServiceTest : public testing::Test {
   }
 
   CoordHarness harness_;
-  LoneMember member_{kFacts, "default"};
+  LoneMember member_;
   env::sim::Node* client_node_ = nullptr;
   std::unique_ptr<EtcdService> service_;
   std::unique_ptr<TestClient> client_;
@@ -315,6 +316,41 @@ TEST_F(EtcdServiceTest, UsersLogIn) {
   }
   harness_.world.run_for(301 * kSecond);
   EXPECT_EQ(call_raw("/etcdserverpb.KV/Range", range, {{"token", token}}).field("grpc-status"), "16");
+}
+
+TEST_F(EtcdServiceTest, TheGatewaySaysWhatItCannotSay) {
+  const auto list_roles = [&] {
+    const uint32_t id = client_->open("/v3/auth/role/list", {{"content-type", "application/json"}});
+    client_->send_raw(id, "{}", true);
+    return finish(*client_, id).field(":status");
+  };
+  EXPECT_EQ(list_roles(), "200");
+  std::string add;
+  WireWriter(add).bytes(1, "\xff");  // no UTF-8
+  const uint32_t id = client_->open("/etcdserverpb.Auth/RoleAdd");
+  client_->send(id, add, true);
+  EXPECT_EQ(finish(*client_, id).field("grpc-status"), "0");
+  EXPECT_EQ(list_roles(), "500");
+}
+
+// Node 0 leads, which is nobody.
+class LeaderlessEtcdServiceTest : public EtcdServiceTest {
+ protected:
+  LeaderlessEtcdServiceTest() : EtcdServiceTest({.cluster_id = 7, .member_id = 0, .raft_term = 1}) {}
+};
+
+TEST_F(LeaderlessEtcdServiceTest, WhoWantsALeaderIsToldThatThereIsNone) {
+  etcdserverpb::StatusRequest question;
+  const auto status = call<etcdserverpb::StatusResponse>("/etcdserverpb.Maintenance/Status", question);
+  ASSERT_EQ(status.errors_size(), 1);
+  EXPECT_EQ(status.errors(0), "etcdserver: no leader");
+  etcdserverpb::RangeRequest range;
+  range.set_key("a");
+  range.set_serializable(true);
+  call<etcdserverpb::RangeResponse>("/etcdserverpb.KV/Range", range);
+  const TestReply& reply = call_raw("/etcdserverpb.KV/Range", range, {{"hasleader", "true"}});
+  EXPECT_EQ(reply.field("grpc-status"), "14");
+  EXPECT_EQ(reply.field("grpc-message"), "etcdserver: no leader");
 }
 
 TEST_F(EtcdServiceTest, ASnapshotEndsWithItsChecksum) {
