@@ -196,11 +196,13 @@ Task<Reply> Handlers::Lock_Lock(Pipe& pipe, std::string_view request) {
     // The lease may have run out while this waited: then the lock is somebody else's.
     coord::Range own_key{.key = place.key};
     auto asked = co_await asker.ask<KvFacts>(own_key, Ask::kLinearizable);
-    if (!asked.ok()) co_return Reply{std::move(asked.status), {}};
-    if (asked.sink->ranges().front().empty()) co_return Reply{unknown("mutex: session is expired"), {}};
-    Reply reply = header_reply(asker, asked.sink->revision());
-    WireWriter(reply.message).bytes(2, place.key);
-    co_return reply;
+    if (asked.ok()) {
+      if (asked.sink->ranges().front().empty()) co_return Reply{unknown("mutex: session is expired"), {}};
+      Reply reply = header_reply(asker, asked.sink->revision());
+      WireWriter(reply.message).bytes(2, place.key);
+      co_return reply;
+    }
+    waited = std::move(asked.status);
   }
   if (place.is_new) (void)co_await change_own(asker, place.key, place.made, {coord::DeleteRange{.key = place.key}});
   co_return Reply{std::move(waited), {}};
