@@ -178,6 +178,15 @@ TEST(EtcdRequests, TransactionsAreBounded) {
   for (int i = 0; i < 20; ++i) at = at->add_success()->mutable_request_txn();
   TxnAsk too_deep;
   EXPECT_EQ(translate(deep.SerializeAsString(), 128, too_deep), CoordErrc::kTxnTooDeep);
+  // Two parts of one operation are one message, as Protocol Buffers have it, and are counted together.
+  etcdserverpb::RequestOp half;
+  for (const char* key : {"a", "b"}) half.mutable_request_txn()->add_success()->mutable_request_put()->set_key(key);
+  std::string merged;
+  WireWriter(merged).element(2, half.SerializeAsString() + half.SerializeAsString());
+  ASSERT_EQ(parse<etcdserverpb::TxnRequest>(merged).success(0).request_txn().success_size(), 4);
+  TxnAsk halves;
+  (void)translate(merged, 4, halves);
+  EXPECT_TRUE(halves.has_too_many_operations);
   etcdserverpb::TxnRequest nothing;
   nothing.add_success();
   TxnAsk empty;
