@@ -13,6 +13,7 @@
 #include "protocol/etcd/methods.h"
 #include "protocol/etcd/plain_answer.h"
 #include "protocol/etcd/requests.h"
+#include "protocol/etcd/secrets.h"
 #include "protocol/etcd/snapshot.h"
 #include "protocol/etcd/tokens.h"
 #include "protocol/etcd/watch_response.h"
@@ -365,6 +366,20 @@ TEST(EtcdJson, EveryMethodHasItsMessages) {
     EXPECT_TRUE(from_json(row.request, "{}", error)) << row.grpc_path;
     EXPECT_TRUE(to_json(row.response, "")) << row.grpc_path;
   }
+}
+
+// Who is not there has a hash that costs what any other does: of the same form, but no password's.
+TEST(EtcdSecrets, NobodyHasAHash) {
+  const std::string somebody = hash_password("secret", std::string(16, 's'));
+  EXPECT_TRUE(is_password("secret", somebody));
+  EXPECT_FALSE(is_password("Secret", somebody));
+  EXPECT_FALSE(is_password("secret", "secret"));
+  const std::string nobody = hash_of_nobody();
+  EXPECT_EQ(nobody.size(), somebody.size());
+  const size_t salt_at = somebody.find('$', somebody.find('$') + 1) + 1;
+  EXPECT_EQ(nobody.substr(0, salt_at), somebody.substr(0, salt_at));
+  EXPECT_FALSE(is_password("", nobody));
+  EXPECT_EQ(number_to_hex(0) + number_to_hex(UINT64_MAX), "0ffffffffffffffff");
 }
 
 TEST(EtcdTokens, SealsAndUses) {

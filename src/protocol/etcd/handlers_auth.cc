@@ -73,7 +73,7 @@ Task<Reply> Handlers::Auth_Authenticate(Pipe& pipe, std::string_view request) {
   if (code != CoordErrc::kOk && code != CoordErrc::kUserNotFound) co_return Reply{status_of(code), {}};
   // The same work for a user that is not there, so that the time does not tell.
   const bool has_password = code == CoordErrc::kOk && !secret->answer().no_password;
-  std::string hash = has_password ? secret->password_hash() : hash_password("", "");
+  std::string hash = has_password ? secret->password_hash() : hash_of_nobody();
   const bool is_good = co_await run_beside<bool>(
       service_, here, [password = std::string(wish.password), hash] { return is_password(password, hash); });
   if (!is_good || !has_password) {
