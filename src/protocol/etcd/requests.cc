@@ -130,10 +130,16 @@ CoordErrc TxnTaker::take_operation(std::string_view message, size_t depth, size_
 CoordErrc TxnTaker::take(std::string_view message, size_t depth, size_t operations_left, coord::Txn& into) {
   if (depth >= coord::kTxnDepthMax) return CoordErrc::kTxnTooDeep;
   std::vector<std::string_view> branches[2];
+  // With what an earlier part of the same message has brought.
+  size_t counts[] = {into.compares.size(), into.success.size(), into.failure.size()};
   WireReader in(message);
   while (in.next()) {
     std::string_view part;
     if (in.field() < 1 || in.field() > 3 || !in.get_message(part)) continue;
+    if (++counts[in.field() - 1] > operations_left) {  // at once: two bytes make an operation of many
+      ask_.has_too_many_operations = true;
+      return CoordErrc::kOk;
+    }
     if (in.field() == 1) {
       if (const CoordErrc taken = take_compare(part, into.compares.emplace_back()); taken != CoordErrc::kOk) {
         return taken;
@@ -143,13 +149,7 @@ CoordErrc TxnTaker::take(std::string_view message, size_t depth, size_t operatio
     }
   }
   if (in.is_malformed()) return CoordErrc::kInvalid;
-  // With what an earlier part of the same message has brought.
-  const size_t operations = std::max(
-      {into.compares.size(), into.success.size() + branches[0].size(), into.failure.size() + branches[1].size()});
-  if (operations > operations_left) {
-    ask_.has_too_many_operations = true;
-    return CoordErrc::kOk;
-  }
+  const size_t operations = *std::ranges::max_element(counts);
   for (const size_t branch : {0, 1}) {
     std::vector<coord::TxnOp>& ops = branch == 0 ? into.success : into.failure;
     for (const std::string_view part : branches[branch]) {
