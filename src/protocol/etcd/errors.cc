@@ -96,8 +96,6 @@ CallStatus status_of(ProtocolErrc code) {
       return {Code::kUnauthenticated, "etcdserver: invalid auth token"};
     case ProtocolErrc::kStopped:
       return {Code::kUnavailable, "etcdserver: server stopped"};
-    case ProtocolErrc::kNotLeader:
-      return {Code::kFailedPrecondition, "etcdserver: not leader"};
     case ProtocolErrc::kMemberNotFound:
       return {Code::kNotFound, "etcdserver: member not found"};
     case ProtocolErrc::kBadMemberUrls:

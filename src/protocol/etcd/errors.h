@@ -19,7 +19,6 @@ enum class ProtocolErrc : uint8_t {
   kAuthFailed,
   kInvalidAuthToken,
   kStopped,
-  kNotLeader,
   kMemberNotFound,
   kBadMemberUrls,
   kBadLeaderTransferee,
