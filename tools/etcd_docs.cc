@@ -1,5 +1,5 @@
 // Prints the table of docs/etcd.md from the server's own table of methods: every method of etcd's API, supported or
-// not. tools/etcd_docs.py puts it into the page, and compares the page with it in ./check.
+// not. tools/table_docs.py puts it into the page, and compares the page with it in ./check.
 #include <algorithm>
 #include <iostream>
 #include <string_view>
