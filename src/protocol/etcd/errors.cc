@@ -104,6 +104,8 @@ CallStatus status_of(ProtocolErrc code) {
       return {Code::kInvalidArgument, "etcdserver: given member URLs are invalid"};
     case ProtocolErrc::kBadLeaderTransferee:
       return {Code::kFailedPrecondition, "etcdserver: bad leader transferee"};
+    case ProtocolErrc::kLeaderTransferTimedOut:
+      return {Code::kUnknown, "etcdserver: request timed out, leader transfer took too long"};
     case ProtocolErrc::kNoMemberChanges:
       return {Code::kUnimplemented, "etcdserver: this is a single node; its members cannot be changed"};
   }

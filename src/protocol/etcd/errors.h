@@ -22,6 +22,7 @@ enum class ProtocolErrc : uint8_t {
   kMemberNotFound,
   kBadMemberUrls,
   kBadLeaderTransferee,
+  kLeaderTransferTimedOut,
   kNoMemberChanges,  // a single node: no text of etcd's fits
 };
 [[nodiscard]] net::grpc::CallStatus status_of(ProtocolErrc code);

@@ -23,6 +23,15 @@ using net::grpc::TestReply;
 
 constexpr HeaderFacts kFacts{.cluster_id = 7, .member_id = 8, .raft_term = 1};
 
+// One that agrees to hand its lead to anybody, and keeps it.
+class FaithlessMember final : public LoneMember {
+ public:
+  using LoneMember::LoneMember;
+  Task<net::grpc::CallStatus> move_leader(env::Reactor& /*here*/, uint64_t /*target*/) override {
+    co_return net::grpc::CallStatus{};
+  }
+};
+
 class EtcdServiceTest : public testing::Test {
  protected:
   explicit EtcdServiceTest(const HeaderFacts& facts = kFacts) : member_(facts, "default") {}
@@ -97,7 +106,7 @@ class EtcdServiceTest : public testing::Test {
   }
 
   CoordHarness harness_;
-  LoneMember member_;
+  FaithlessMember member_;
   env::sim::Node* client_node_ = nullptr;
   std::unique_ptr<EtcdService> service_;
   std::unique_ptr<TestClient> client_;
@@ -316,6 +325,15 @@ TEST_F(EtcdServiceTest, UsersLogIn) {
   }
   harness_.world.run_for(301 * kSecond);
   EXPECT_EQ(call_raw("/etcdserverpb.KV/Range", range, {{"token", token}}).field("grpc-status"), "16");
+}
+
+TEST_F(EtcdServiceTest, ALeadThatIsNotHandedOverIsNoSuccess) {
+  etcdserverpb::MoveLeaderRequest request;
+  request.set_targetid(kFacts.member_id);
+  call<etcdserverpb::MoveLeaderResponse>("/etcdserverpb.Maintenance/MoveLeader", request);
+  request.set_targetid(kFacts.member_id + 1);
+  EXPECT_EQ(call_raw("/etcdserverpb.Maintenance/MoveLeader", request).field("grpc-message"),
+            "etcdserver: request timed out, leader transfer took too long");
 }
 
 TEST_F(EtcdServiceTest, TheGatewaySaysWhatItCannotSay) {
