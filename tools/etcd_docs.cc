@@ -1,5 +1,5 @@
 // Prints the table of docs/etcd.md from the server's own table of methods: every method of etcd's API, supported or
-// not. tools/etcd_docs.py puts it into the page, and compares the page with it in ./check.
+// not. tools/table_docs.py puts it into the page, and compares the page with it in ./check.
 #include <algorithm>
 #include <iostream>
 #include <string_view>
@@ -7,11 +7,11 @@
 #include "protocol/etcd/methods.h"
 
 int main() {
-  using keelson::etcd::MethodKind;
+  using keelson::etcd::is_supported;
   using keelson::etcd::MethodRow;
   const auto table = keelson::etcd::method_table();
   const auto supported =
-      std::count_if(table.begin(), table.end(), [](const MethodRow& row) { return row.kind != MethodKind::kNone; });
+      std::count_if(table.begin(), table.end(), [](const MethodRow& row) { return is_supported(row.kind); });
   std::cout << "Of the " << table.size() << " methods of etcd's API, " << supported
             << " are supported; the others answer `UNIMPLEMENTED` (501 through the gateway).\n";
   std::string_view service;
@@ -20,8 +20,8 @@ int main() {
       service = row.service;
       std::cout << "\n### " << service << "\n\n| method | supported | gateway | note |\n|---|---|---|---|\n";
     }
-    std::cout << "| `" << row.name << "` | " << (row.kind == MethodKind::kNone ? "no" : "yes") << " | `/v3"
-              << row.json_path << "` | " << row.note << " |\n";
+    std::cout << "| `" << row.name << "` | " << (is_supported(row.kind) ? "yes" : "no") << " | `/v3" << row.json_path
+              << "` | " << row.note << " |\n";
   }
   return 0;
 }

@@ -1,5 +1,5 @@
 // Prints the tables of docs/kv.md from the server's own command table: every command of Redis 7, supported or not.
-// tools/kv_docs.py puts them into the page, and compares the page with them in ./check.
+// tools/table_docs.py puts them into the page, and compares the page with them in ./check.
 #include <iostream>
 #include <map>
 #include <string>

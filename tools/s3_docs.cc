@@ -1,5 +1,5 @@
 // Prints the table of docs/blob.md from the server's own table of operations: every operation of S3, supported or not.
-// tools/s3_docs.py puts it into the page, and compares the page with it in ./check.
+// tools/table_docs.py puts it into the page, and compares the page with it in ./check.
 #include <algorithm>
 #include <iostream>
 #include <string>

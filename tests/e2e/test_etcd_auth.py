@@ -110,6 +110,15 @@ def test_tokens(guarded):
         assert root.value(b"b/1") == b"x"
 
 
+def test_logins_hold_nobody_up(guarded):
+    """They take their time, all of them; who is logged in does not wait for them."""
+    with login(guarded, "root", "secret") as root:
+        logins = [root.start("Authenticate", name="ann", password="ann-pw") for _ in range(100)]
+        root.Put(key=b"meanwhile")
+        assert not all(one.done() for one in logins)
+        assert all(one.result(timeout=60).token for one in logins)
+
+
 def test_what_a_user_may(guarded):
     with login(guarded, "ann", "ann-pw") as ann:
         assert ann.value(b"a/1") == b"x"

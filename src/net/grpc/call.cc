@@ -19,10 +19,7 @@ Call::Call(http::Exchange& exchange, size_t message_bytes_max, std::optional<int
       frames_(message_bytes_max),
       deadline_(exchange.reactor(), [this] { cancel({Code::kDeadlineExceeded, "context deadline exceeded"}); }) {
   if (timeout_ns) deadline_.arm_after(*timeout_ns);
-  exchange_.on_gone = [this] {
-    is_gone_ = true;
-    cancel({Code::kCancelled, "context canceled"});
-  };
+  exchange_.on_gone = [this] { cancel({Code::kCancelled, "context canceled"}); };
 }
 
 Call::~Call() { exchange_.on_gone = nullptr; }
@@ -30,7 +27,6 @@ Call::~Call() { exchange_.on_gone = nullptr; }
 void Call::cancel(CallStatus why) {
   if (std::exchange(is_cancelled_, true)) return;
   cancellation_ = std::move(why);
-  exchange_.stop_reading();
   exchange_.stop_reading();
   if (!on_cancel) return;
   const std::function<void()> tell = std::exchange(on_cancel, nullptr);

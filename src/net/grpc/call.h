@@ -43,7 +43,6 @@ class Call {
   Call& operator=(const Call&) = delete;
   ~Call();
 
-  [[nodiscard]] http::Exchange& exchange() { return exchange_; }
   [[nodiscard]] env::Reactor& reactor() { return exchange_.reactor(); }
   // A field of the request's header.
   [[nodiscard]] std::optional<std::string_view> metadata(std::string_view name) const {
@@ -52,7 +51,7 @@ class Call {
 
   // `message` holds until the next read(). After kFailed, failure() is what the method returns; after kEnd it is OK.
   [[nodiscard]] Task<Read> read(std::string_view& message);
-  // Exactly one message (a call without a stream of the client's); anything else is kFailed.
+  // The message of a call without a stream of the client's; none is kFailed. What comes behind it is not looked at.
   [[nodiscard]] Task<Read> read_only(std::string_view& message);
   [[nodiscard]] const CallStatus& failure() const { return failure_; }
   // The stream may be silent for as long as the client stays.
@@ -79,7 +78,6 @@ class Call {
   CallStatus cancellation_;
   bool is_cancelled_ = false;
   bool has_begun_ = false;
-  bool is_gone_ = false;
   env::Timer deadline_;
 };
 

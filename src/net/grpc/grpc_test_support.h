@@ -87,6 +87,7 @@ class TestClient {
   [[nodiscard]] bool has_goaway() const { return has_goaway_; }
   env::Stream& stream() { return *stream_; }
   bool answers_pings = true;
+  bool gives_windows = true;  // false: a stream takes its first 65,535 bytes
 
   // Until `done`, or the end of the connection (false).
   Task<bool> run_until(std::function<bool()> done) {
@@ -133,7 +134,8 @@ class TestClient {
         place->second.feed(payload);
         std::string_view message;
         while (place->second.next(message) == FrameReader::Outcome::kMessage) reply.messages.emplace_back(message);
-        if (!payload.empty()) http::append_window_update(out_, head.stream, static_cast<uint32_t>(payload.size()));
+        if (!payload.empty() && gives_windows)
+          http::append_window_update(out_, head.stream, static_cast<uint32_t>(payload.size()));
         break;
       }
       case http::FrameType::kSettings:

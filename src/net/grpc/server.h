@@ -27,7 +27,6 @@ class Methods {
 
   // "/package.Service/Method"; each once. `path` outlives this.
   void add(std::string_view path, MethodHandler handler);
-  [[nodiscard]] std::string_view path(size_t index) const { return methods_[index].path; }
 
   [[nodiscard]] static bool is_grpc(const http::Request& request);
   // Answers a request of gRPC.

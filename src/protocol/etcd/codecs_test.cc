@@ -13,6 +13,7 @@
 #include "protocol/etcd/methods.h"
 #include "protocol/etcd/plain_answer.h"
 #include "protocol/etcd/requests.h"
+#include "protocol/etcd/secrets.h"
 #include "protocol/etcd/snapshot.h"
 #include "protocol/etcd/tokens.h"
 #include "protocol/etcd/watch_response.h"
@@ -178,6 +179,15 @@ TEST(EtcdRequests, TransactionsAreBounded) {
   for (int i = 0; i < 20; ++i) at = at->add_success()->mutable_request_txn();
   TxnAsk too_deep;
   EXPECT_EQ(translate(deep.SerializeAsString(), 128, too_deep), CoordErrc::kTxnTooDeep);
+  // Two parts of one operation are one message, as Protocol Buffers have it, and are counted together.
+  etcdserverpb::RequestOp half;
+  for (const char* key : {"a", "b"}) half.mutable_request_txn()->add_success()->mutable_request_put()->set_key(key);
+  std::string merged;
+  WireWriter(merged).element(2, half.SerializeAsString() + half.SerializeAsString());
+  ASSERT_EQ(parse<etcdserverpb::TxnRequest>(merged).success(0).request_txn().success_size(), 4);
+  TxnAsk halves;
+  (void)translate(merged, 4, halves);
+  EXPECT_TRUE(halves.has_too_many_operations);
   etcdserverpb::TxnRequest nothing;
   nothing.add_success();
   TxnAsk empty;
@@ -356,6 +366,20 @@ TEST(EtcdJson, EveryMethodHasItsMessages) {
     EXPECT_TRUE(from_json(row.request, "{}", error)) << row.grpc_path;
     EXPECT_TRUE(to_json(row.response, "")) << row.grpc_path;
   }
+}
+
+// Who is not there has a hash that costs what any other does: of the same form, but no password's.
+TEST(EtcdSecrets, NobodyHasAHash) {
+  const std::string somebody = hash_password("secret", std::string(16, 's'));
+  EXPECT_TRUE(is_password("secret", somebody));
+  EXPECT_FALSE(is_password("Secret", somebody));
+  EXPECT_FALSE(is_password("secret", "secret"));
+  const std::string nobody = hash_of_nobody();
+  EXPECT_EQ(nobody.size(), somebody.size());
+  const size_t salt_at = somebody.find('$', somebody.find('$') + 1) + 1;
+  EXPECT_EQ(nobody.substr(0, salt_at), somebody.substr(0, salt_at));
+  EXPECT_FALSE(is_password("", nobody));
+  EXPECT_EQ(number_to_hex(0) + number_to_hex(UINT64_MAX), "0ffffffffffffffff");
 }
 
 TEST(EtcdTokens, SealsAndUses) {

@@ -98,14 +98,14 @@ CallStatus status_of(ProtocolErrc code) {
       return {Code::kUnauthenticated, "etcdserver: invalid auth token"};
     case ProtocolErrc::kStopped:
       return {Code::kUnavailable, "etcdserver: server stopped"};
-    case ProtocolErrc::kNotLeader:
-      return {Code::kFailedPrecondition, "etcdserver: not leader"};
     case ProtocolErrc::kMemberNotFound:
       return {Code::kNotFound, "etcdserver: member not found"};
     case ProtocolErrc::kBadMemberUrls:
       return {Code::kInvalidArgument, "etcdserver: given member URLs are invalid"};
     case ProtocolErrc::kBadLeaderTransferee:
       return {Code::kFailedPrecondition, "etcdserver: bad leader transferee"};
+    case ProtocolErrc::kLeaderTransferTimedOut:
+      return {Code::kUnknown, "etcdserver: request timed out, leader transfer took too long"};
     case ProtocolErrc::kNoMemberChanges:
       return {Code::kUnimplemented, "etcdserver: this is a single node; its members cannot be changed"};
   }

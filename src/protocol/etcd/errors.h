@@ -19,10 +19,10 @@ enum class ProtocolErrc : uint8_t {
   kAuthFailed,
   kInvalidAuthToken,
   kStopped,
-  kNotLeader,
   kMemberNotFound,
   kBadMemberUrls,
   kBadLeaderTransferee,
+  kLeaderTransferTimedOut,
   kNoMemberChanges,  // a single node: no text of etcd's fits
 };
 [[nodiscard]] net::grpc::CallStatus status_of(ProtocolErrc code);

@@ -34,6 +34,9 @@ constexpr std::array<OtherPath, 3> kOtherPaths = {{
     {"/kv/lease/leases", MethodId::kLease_LeaseLeases},
 }};
 
+// A name that a client of gRPC gave need not be UTF-8.
+CallStatus not_json() { return {Code::kInternal, "the answer holds a text that is not UTF-8"}; }
+
 std::string error_json(const CallStatus& status) {
   const std::string text = quote_json(status.message);
   return "{\"error\":" + text + ",\"message\":" + text + ",\"code\":" + std::to_string(static_cast<int>(status.code)) +
@@ -96,9 +99,13 @@ Task<Read> JsonPipe::read(std::string_view& message) {
 }
 
 Task<bool> JsonPipe::send(std::string_view message) {
-  if (!std::exchange(has_begun_, true) && !co_await exchange_.begin(200, kJson)) co_return false;
   const std::optional<std::string> json = to_json(method_.response, message);
-  const std::string line = "{\"result\":" + json.value_or("{}") + "}\n";
+  if (!json) {
+    cancel(not_json());
+    co_return false;
+  }
+  if (!std::exchange(has_begun_, true) && !co_await exchange_.begin(200, kJson)) co_return false;
+  const std::string line = "{\"result\":" + *json + "}\n";
   const bool is_there = co_await exchange_.send(line);
   if (!is_there) cancel({Code::kCancelled, "context canceled"});
   co_return is_there;
@@ -170,12 +177,13 @@ Task<void> answer_method(EtcdService& service, Exchange& exchange, size_t index)
   } else {
     reply = co_await service.call(index, pipe, message);
   }
+  std::optional<std::string> json;
+  if (reply.status.ok() && !(json = to_json(method.response, reply.message))) reply.status = not_json();
   if (!reply.status.ok()) {
     (void)co_await exchange.respond(net::grpc::http_status(reply.status.code), kJson, error_json(reply.status));
     co_return;
   }
-  const std::optional<std::string> json = to_json(method.response, reply.message);
-  (void)co_await exchange.respond(200, kJson, json.value_or("{}"));
+  (void)co_await exchange.respond(200, kJson, *json);
 }
 
 // Can a range be read, as etcd's own health check does it?

@@ -20,9 +20,11 @@ class Handlers {
   Task<Reply> service##_##method(Pipe& pipe, std::string_view request);
 #define ETCD_STREAM(package, service, method, message, path, note) \
   Task<net::grpc::CallStatus> service##_##method(Pipe& pipe);
+#define ETCD_REFUSED ETCD_UNARY
 #define ETCD_NO(package, service, method, message, path, note)
 #include "protocol/etcd/method_table.def"
 #undef ETCD_NO
+#undef ETCD_REFUSED
 #undef ETCD_STREAM
 #undef ETCD_UNARY
 

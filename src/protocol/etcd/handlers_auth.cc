@@ -1,4 +1,8 @@
 // Users, roles, permissions, logins. The engine holds them; passwords are hashed here, beside the reactor.
+#include <optional>
+#include <string>
+#include <utility>
+
 #include "env/hand_off.h"
 #include "env/workers.h"
 #include "protocol/etcd/asker.h"
@@ -13,19 +17,29 @@ namespace {
 
 using coord::CoordErrc;
 
-// `work` refers to nothing of its caller's.
+// An idle worker is looked for after up to this long: about what a hash takes. By chance, so that those that came
+// together do not look together.
+constexpr uint64_t kWorkerLookNs = 60'000'000;
+
+// `work` refers to nothing of its caller's. It waits for a worker, unlike what is short: clients that come back all at
+// once log in at once, and their hashes would hold the reactor up for seconds. Nothing: the call has ended meanwhile.
 template <class Value>
-Task<Value> run_beside(EtcdService& service, env::Reactor& here, std::move_only_function<Value()> work) {
+Task<std::optional<Value>> run_beside(EtcdService& service, Pipe& pipe, std::move_only_function<Value()> work) {
+  env::Reactor& here = pipe.reactor();
   env::HandOff<Value> result(here);
   env::Callback job = [work = std::move(work), deliver = result.deliverer()]() mutable { deliver(work()); };
-  if (!service.env().workers().try_run(job)) job();
+  while (!service.env().workers().try_run(job)) {
+    co_await env::sleep_for(here, static_cast<int64_t>(here.random().next() % kWorkerLookNs));
+    if (pipe.is_cancelled()) co_return std::nullopt;
+  }
   co_return co_await result;
 }
 
-Task<std::string> hash_beside(EtcdService& service, env::Reactor& here, std::string_view password) {
-  return run_beside<std::string>(service, here, [password = std::string(password), salt = make_salt(here.random())] {
-    return hash_password(password, salt);
-  });
+Task<std::optional<std::string>> hash_beside(EtcdService& service, Pipe& pipe, std::string_view password) {
+  return run_beside<std::string>(service, pipe,
+                                 [password = std::string(password), salt = make_salt(pipe.reactor().random())] {
+                                   return hash_password(password, salt);
+                                 });
 }
 
 template <class Body>
@@ -73,10 +87,11 @@ Task<Reply> Handlers::Auth_Authenticate(Pipe& pipe, std::string_view request) {
   if (code != CoordErrc::kOk && code != CoordErrc::kUserNotFound) co_return Reply{status_of(code), {}};
   // The same work for a user that is not there, so that the time does not tell.
   const bool has_password = code == CoordErrc::kOk && !secret->answer().no_password;
-  std::string hash = has_password ? secret->password_hash() : hash_password("", "");
-  const bool is_good = co_await run_beside<bool>(
-      service_, here, [password = std::string(wish.password), hash] { return is_password(password, hash); });
-  if (!is_good || !has_password) {
+  std::string hash = has_password ? secret->password_hash() : hash_of_nobody();
+  const std::optional<bool> is_good = co_await run_beside<bool>(
+      service_, pipe, [password = std::string(wish.password), hash] { return is_password(password, hash); });
+  if (!is_good) co_return Reply{pipe.cancellation(), {}};
+  if (!*is_good || !has_password) {
     local.metrics.failed_logins.add();
     co_return refuse(ProtocolErrc::kAuthFailed);
   }
@@ -94,10 +109,11 @@ Task<Reply> Handlers::Auth_Authenticate(Pipe& pipe, std::string_view request) {
 Task<Reply> Handlers::Auth_UserAdd(Pipe& pipe, std::string_view request) {
   PasswordAsk wish;
   if (const CoordErrc taken = translate(request, wish); taken != CoordErrc::kOk) co_return refuse(taken);
-  std::string hash;
-  if (!wish.no_password) hash = co_await hash_beside(service_, pipe.reactor(), wish.password);
+  std::optional<std::string> hash = "";
+  if (!wish.no_password) hash = co_await hash_beside(service_, pipe, wish.password);
+  if (!hash) co_return Reply{pipe.cancellation(), {}};
   co_return co_await change(service_, pipe,
-                            coord::UserAdd{.name = wish.name, .password_hash = hash, .no_password = wish.no_password});
+                            coord::UserAdd{.name = wish.name, .password_hash = *hash, .no_password = wish.no_password});
 }
 
 Task<Reply> Handlers::Auth_UserGet(Pipe& pipe, std::string_view request) {
@@ -120,8 +136,9 @@ Task<Reply> Handlers::Auth_UserDelete(Pipe& pipe, std::string_view request) {
 Task<Reply> Handlers::Auth_UserChangePassword(Pipe& pipe, std::string_view request) {
   PasswordAsk wish;
   if (const CoordErrc taken = translate(request, wish); taken != CoordErrc::kOk) co_return refuse(taken);
-  const std::string hash = co_await hash_beside(service_, pipe.reactor(), wish.password);
-  co_return co_await change(service_, pipe, coord::UserChangePassword{.name = wish.name, .password_hash = hash});
+  const std::optional<std::string> hash = co_await hash_beside(service_, pipe, wish.password);
+  if (!hash) co_return Reply{pipe.cancellation(), {}};
+  co_return co_await change(service_, pipe, coord::UserChangePassword{.name = wish.name, .password_hash = *hash});
 }
 
 Task<Reply> Handlers::Auth_UserGrantRole(Pipe& pipe, std::string_view request) {

@@ -130,6 +130,7 @@ Task<Reply> Handlers::Maintenance_Status(Pipe& pipe, std::string_view request) {
   out.number(5, raft.index);
   out.number(6, facts.raft_term);
   out.number(7, raft.applied_index);
+  if (raft.leader == 0) out.element(8, status_of(coord::ServiceErrc::kNoLeader).message);
   out.number(9, store.bytes_held);  // nothing that a defragmentation would give back
   out.boolean(10, raft.is_learner);
   co_return reply;
@@ -209,11 +210,30 @@ Task<Reply> Handlers::Maintenance_Hash(Pipe& pipe, std::string_view request) {
   co_return reply;
 }
 
+namespace {
+
+// A leader that is asked to hand its lead over says so at once; whether it comes to that shows later.
+Task<CallStatus> until_it_leads(EtcdService& service, Pipe& pipe, uint64_t target) {
+  constexpr int64_t kLookNs = 100'000'000;     // a heartbeat, as etcd
+  constexpr int64_t kLimitNs = 7'000'000'000;  // etcd's for requests: five seconds and two elections
+  env::Reactor& here = pipe.reactor();
+  const int64_t until_ns = here.clock().monotonic_ns() + kLimitNs;
+  while ((co_await service.members().raft(here)).leader != target) {
+    if (pipe.is_cancelled()) co_return pipe.cancellation();
+    if (here.clock().monotonic_ns() >= until_ns) co_return status_of(ProtocolErrc::kLeaderTransferTimedOut);
+    co_await env::sleep_for(here, kLookNs);
+  }
+  co_return CallStatus{};
+}
+
+}  // namespace
+
 Task<Reply> Handlers::Maintenance_MoveLeader(Pipe& pipe, std::string_view request) {
   int64_t target = 0;
   if (const CoordErrc taken = translate_number(request, target); taken != CoordErrc::kOk) co_return refuse(taken);
   Asker asker(service_, pipe);
   CallStatus moved = co_await service_.members().move_leader(pipe.reactor(), static_cast<uint64_t>(target));
+  if (moved.ok()) moved = co_await until_it_leads(service_, pipe, static_cast<uint64_t>(target));
   if (!moved.ok()) co_return Reply{std::move(moved), {}};
   co_return co_await header_reply(asker);
 }

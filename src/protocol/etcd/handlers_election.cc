@@ -12,6 +12,7 @@
 #include "protocol/etcd/kv_answer.h"
 #include "protocol/etcd/kv_facts.h"
 #include "protocol/etcd/requests.h"
+#include "protocol/etcd/secrets.h"
 
 namespace keelson::etcd {
 
@@ -36,14 +37,6 @@ CallStatus not_leader() { return unknown("election: not leader"); }
 std::string prefix_end(std::string prefix) {
   ++prefix.back();
   return prefix;
-}
-
-std::string hex(coord::LeaseId lease) {
-  std::string text;
-  for (auto left = static_cast<uint64_t>(lease); left != 0 || text.empty(); left >>= 4) {
-    text.insert(text.begin(), "0123456789abcdef"[left & 15]);
-  }
-  return text;
 }
 
 // --- watching, until something comes or the call ends ----------------------------------------------------------------
@@ -148,7 +141,7 @@ Task<Place> take_place(Asker& asker, std::string_view name, coord::LeaseId lease
     if (!granted.ok()) co_return failed_place(std::move(granted.status));
     place.lease = granted.sink->granted().id;
   }
-  place.key = std::string(name) + "/" + hex(place.lease);
+  place.key = std::string(name) + "/" + number_to_hex(static_cast<uint64_t>(place.lease));
   coord::Txn txn;
   txn.compares.push_back({.target = coord::CompareTarget::kCreate, .key = place.key, .number = 0});
   txn.success.push_back({coord::Put{.key = place.key, .value = value, .lease = place.lease}});
@@ -196,11 +189,13 @@ Task<Reply> Handlers::Lock_Lock(Pipe& pipe, std::string_view request) {
     // The lease may have run out while this waited: then the lock is somebody else's.
     coord::Range own_key{.key = place.key};
     auto asked = co_await asker.ask<KvFacts>(own_key, Ask::kLinearizable);
-    if (!asked.ok()) co_return Reply{std::move(asked.status), {}};
-    if (asked.sink->ranges().front().empty()) co_return Reply{unknown("mutex: session is expired"), {}};
-    Reply reply = header_reply(asker, asked.sink->revision());
-    WireWriter(reply.message).bytes(2, place.key);
-    co_return reply;
+    if (asked.ok()) {
+      if (asked.sink->ranges().front().empty()) co_return Reply{unknown("mutex: session is expired"), {}};
+      Reply reply = header_reply(asker, asked.sink->revision());
+      WireWriter(reply.message).bytes(2, place.key);
+      co_return reply;
+    }
+    waited = std::move(asked.status);
   }
   if (place.is_new) (void)co_await change_own(asker, place.key, place.made, {coord::DeleteRange{.key = place.key}});
   co_return Reply{std::move(waited), {}};

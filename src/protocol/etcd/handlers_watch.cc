@@ -73,17 +73,20 @@ Task<bool> send_one(WatchCall& call, std::string_view message) {
   co_return is_there;
 }
 
+// Once the client is gone deliveries are taken and dropped, until the listener has heard of it: it may be waiting for
+// room().
 Task<void> send_deliveries(WatchCall& call) {
   const size_t bytes_max = call.service.options().request_bytes_max;
-  bool goes_on = true;
-  while (goes_on) {
+  bool is_there = true;
+  while (true) {
     const Delivery delivery = co_await call.stream->next();
     if (delivery.kind == DeliveryKind::kClosed) {
       call.closed.arm_after(0);
       co_return;
     }
+    if (!is_there) continue;
     for (const std::string& message : watch_responses(call.asker.facts(), delivery, bytes_max)) {
-      goes_on = goes_on && co_await send_one(call, message);
+      is_there = is_there && co_await send_one(call, message);
     }
   }
 }

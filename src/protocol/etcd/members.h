@@ -50,11 +50,12 @@ class Members {
   [[nodiscard]] virtual Task<MembersAnswer> update(env::Reactor& here, uint64_t id,
                                                    std::vector<std::string> peer_urls) = 0;
   [[nodiscard]] virtual Task<MembersAnswer> promote(env::Reactor& here, uint64_t id) = 0;
+  // OK: it has begun.
   [[nodiscard]] virtual Task<net::grpc::CallStatus> move_leader(env::Reactor& here, uint64_t target) = 0;
 };
 
 // A node that is alone: itself, leading, for ever in one term.
-class LoneMember final : public Members {
+class LoneMember : public Members {
  public:
   LoneMember(const HeaderFacts& facts, std::string name) : facts_(facts), name_(std::move(name)) {}
   // Once they are known; before anybody asks.

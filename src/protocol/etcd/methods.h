@@ -8,7 +8,11 @@
 
 namespace keelson::etcd {
 
-enum class MethodKind : uint8_t { kUnary, kStream, kNone };
+enum class MethodKind : uint8_t { kUnary, kStream, kRefused, kNone };
+// The others are answered UNIMPLEMENTED.
+[[nodiscard]] constexpr bool is_supported(MethodKind kind) {
+  return kind == MethodKind::kUnary || kind == MethodKind::kStream;
+}
 
 struct MethodRow {
   std::string_view grpc_path;  // "/etcdserverpb.KV/Range"
@@ -24,9 +28,11 @@ struct MethodRow {
 enum class MethodId : uint8_t {
 #define ETCD_UNARY(package, service, method, message, path, note) k##service##_##method,
 #define ETCD_STREAM ETCD_UNARY
+#define ETCD_REFUSED ETCD_UNARY
 #define ETCD_NO ETCD_UNARY
 #include "protocol/etcd/method_table.def"
 #undef ETCD_NO
+#undef ETCD_REFUSED
 #undef ETCD_STREAM
 #undef ETCD_UNARY
 };
@@ -35,9 +41,11 @@ inline constexpr size_t kMethodCount = []() constexpr {
   size_t count = 0;
 #define ETCD_UNARY(package, service, method, message, path, note) ++count;
 #define ETCD_STREAM ETCD_UNARY
+#define ETCD_REFUSED ETCD_UNARY
 #define ETCD_NO ETCD_UNARY
 #include "protocol/etcd/method_table.def"
 #undef ETCD_NO
+#undef ETCD_REFUSED
 #undef ETCD_STREAM
 #undef ETCD_UNARY
   return count;

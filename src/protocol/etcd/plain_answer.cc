@@ -30,7 +30,6 @@ void PlainAnswer::lease(coord::Revision revision, const coord::LeaseInfo& lease)
     out_.end(mark);
     return;
   }
-  lease_ = lease;
   end(revision);
 }
 

@@ -22,7 +22,6 @@ class PlainAnswer : public coord::AnswerSink {
   [[nodiscard]] const coord::StoreStatusAnswer& store_status() const { return store_status_; }
   [[nodiscard]] const coord::HashAnswer& hash() const { return hash_; }  // next_key is in next_key()
   [[nodiscard]] const std::string& next_key() const { return next_key_; }
-  [[nodiscard]] const coord::LeaseInfo& lease() const { return lease_; }
 
   void failed(const coord::Failure& failure) override { failure_ = failure; }
   void done(coord::Revision revision) override { end(revision); }
@@ -37,7 +36,7 @@ class PlainAnswer : public coord::AnswerSink {
   void permission(const coord::Permission& permission) override;
   void alarm(const coord::Alarm& alarm) override;
 
-  // LeaseLeases: the engine lists; lease() is one of many then, and `done` ends it.
+  // LeaseLeases: the engine lists; a lease is one of many then, and `done` ends them.
   bool lists_leases = false;
 
  private:
@@ -51,7 +50,6 @@ class PlainAnswer : public coord::AnswerSink {
   coord::StoreStatusAnswer store_status_;
   coord::HashAnswer hash_;
   std::string next_key_;
-  coord::LeaseInfo lease_;
 };
 
 // The secret of a user, to compare a password or a token with.

@@ -21,109 +21,37 @@ bool to_enum(int32_t number, int32_t count, Enum& into) {
   return true;
 }
 
+// A message whose fields are numbered from 1 on, each taken as what `into` has in its place; further ones are passed
+// over.
+template <class... Field>
+CoordErrc take_fields(std::string_view message, Field&... into) {
+  WireReader in(message);
+  while (in.next()) {
+    [[maybe_unused]] uint32_t number = 0;
+    (void)((in.field() == ++number ? (in.get(into), true) : false) || ...);
+  }
+  return outcome(in);
+}
+
 CoordErrc take_range(std::string_view message, RangeAsk& into) {
   coord::Range& range = into.range;
   int32_t order = static_cast<int32_t>(range.sort_order);
   int32_t target = static_cast<int32_t>(range.sort_target);
-  WireReader in(message);
-  while (in.next()) {
-    switch (in.field()) {
-      case 1:
-        in.get(range.key);
-        break;
-      case 2:
-        in.get(range.range_end);
-        break;
-      case 3:
-        in.get(range.limit);
-        break;
-      case 4:
-        in.get(range.revision);
-        break;
-      case 5:
-        in.get(order);
-        break;
-      case 6:
-        in.get(target);
-        break;
-      case 7:
-        in.get(into.is_serializable);
-        break;
-      case 8:
-        in.get(range.keys_only);
-        break;
-      case 9:
-        in.get(range.count_only);
-        break;
-      case 10:
-        in.get(range.min_mod_revision);
-        break;
-      case 11:
-        in.get(range.max_mod_revision);
-        break;
-      case 12:
-        in.get(range.min_create_revision);
-        break;
-      case 13:
-        in.get(range.max_create_revision);
-        break;
-      default:
-        break;
-    }
-  }
-  if (in.is_malformed()) return CoordErrc::kInvalid;
+  const CoordErrc taken = take_fields(message, range.key, range.range_end, range.limit, range.revision, order, target,
+                                      into.is_serializable, range.keys_only, range.count_only, range.min_mod_revision,
+                                      range.max_mod_revision, range.min_create_revision, range.max_create_revision);
+  if (taken != CoordErrc::kOk) return taken;
   constexpr int32_t kOrders = 3, kTargets = 5;
   const bool is_good = to_enum(order, kOrders, range.sort_order) && to_enum(target, kTargets, range.sort_target);
   return is_good ? CoordErrc::kOk : CoordErrc::kInvalidSortOption;
 }
 
 CoordErrc take_put(std::string_view message, coord::Put& into) {
-  WireReader in(message);
-  while (in.next()) {
-    switch (in.field()) {
-      case 1:
-        in.get(into.key);
-        break;
-      case 2:
-        in.get(into.value);
-        break;
-      case 3:
-        in.get(into.lease);
-        break;
-      case 4:
-        in.get(into.prev_kv);
-        break;
-      case 5:
-        in.get(into.ignore_value);
-        break;
-      case 6:
-        in.get(into.ignore_lease);
-        break;
-      default:
-        break;
-    }
-  }
-  return outcome(in);
+  return take_fields(message, into.key, into.value, into.lease, into.prev_kv, into.ignore_value, into.ignore_lease);
 }
 
 CoordErrc take_delete(std::string_view message, coord::DeleteRange& into) {
-  WireReader in(message);
-  while (in.next()) {
-    switch (in.field()) {
-      case 1:
-        in.get(into.key);
-        break;
-      case 2:
-        in.get(into.range_end);
-        break;
-      case 3:
-        in.get(into.prev_kv);
-        break;
-      default:
-        break;
-    }
-  }
-  return outcome(in);
+  return take_fields(message, into.key, into.range_end, into.prev_kv);
 }
 
 // The last of the union's members counts, and is 0 or empty if the target is another one's.
@@ -202,10 +130,16 @@ CoordErrc TxnTaker::take_operation(std::string_view message, size_t depth, size_
 CoordErrc TxnTaker::take(std::string_view message, size_t depth, size_t operations_left, coord::Txn& into) {
   if (depth >= coord::kTxnDepthMax) return CoordErrc::kTxnTooDeep;
   std::vector<std::string_view> branches[2];
+  // With what an earlier part of the same message has brought.
+  size_t counts[] = {into.compares.size(), into.success.size(), into.failure.size()};
   WireReader in(message);
   while (in.next()) {
     std::string_view part;
     if (in.field() < 1 || in.field() > 3 || !in.get_message(part)) continue;
+    if (++counts[in.field() - 1] > operations_left) {  // at once: two bytes make an operation of many
+      ask_.has_too_many_operations = true;
+      return CoordErrc::kOk;
+    }
     if (in.field() == 1) {
       if (const CoordErrc taken = take_compare(part, into.compares.emplace_back()); taken != CoordErrc::kOk) {
         return taken;
@@ -215,11 +149,7 @@ CoordErrc TxnTaker::take(std::string_view message, size_t depth, size_t operatio
     }
   }
   if (in.is_malformed()) return CoordErrc::kInvalid;
-  const size_t operations = std::max({into.compares.size(), branches[0].size(), branches[1].size()});
-  if (operations > operations_left) {
-    ask_.has_too_many_operations = true;
-    return CoordErrc::kOk;
-  }
+  const size_t operations = *std::ranges::max_element(counts);
   for (const size_t branch : {0, 1}) {
     std::vector<coord::TxnOp>& ops = branch == 0 ? into.success : into.failure;
     for (const std::string_view part : branches[branch]) {
@@ -328,23 +258,13 @@ CoordErrc translate(std::string_view message, WatchAsk& into) {
 // --- leases ----------------------------------------------------------------------------------------------------------
 
 CoordErrc translate(std::string_view message, coord::LeaseGrant& into) {
-  WireReader in(message);
-  while (in.next()) {
-    if (in.field() == 1) in.get(into.ttl_s);
-    if (in.field() == 2) in.get(into.id);
-  }
-  return outcome(in);
+  return take_fields(message, into.ttl_s, into.id);
 }
 
 CoordErrc translate(std::string_view message, coord::LeaseRevoke& into) { return translate_number(message, into.id); }
 
 CoordErrc translate(std::string_view message, coord::LeaseTimeToLive& into) {
-  WireReader in(message);
-  while (in.next()) {
-    if (in.field() == 1) in.get(into.id);
-    if (in.field() == 2) in.get(into.with_keys);
-  }
-  return outcome(in);
+  return take_fields(message, into.id, into.with_keys);
 }
 
 // --- members, alarms -------------------------------------------------------------------------------------------------
@@ -365,31 +285,15 @@ CoordErrc translate(std::string_view message, MemberAskKind kind, MemberAsk& int
 
 CoordErrc translate(std::string_view message, AlarmAsk& into) {
   int32_t action = 0, type = 0;
-  WireReader in(message);
-  while (in.next()) {
-    if (in.field() == 1) in.get(action);
-    if (in.field() == 2) in.get(into.alarm.member);
-    if (in.field() == 3) in.get(type);
-  }
+  const CoordErrc taken = take_fields(message, action, into.alarm.member, type);
   constexpr int32_t kActions = 3, kTypes = 3;
   const bool is_good = to_enum(action, kActions, into.action) && to_enum(type, kTypes, into.alarm.type);
-  return in.is_malformed() || !is_good ? CoordErrc::kInvalid : CoordErrc::kOk;
+  return is_good ? taken : CoordErrc::kInvalid;
 }
 
-CoordErrc translate_number(std::string_view message, int64_t& into) {
-  WireReader in(message);
-  while (in.next()) {
-    if (in.field() == 1) in.get(into);
-  }
-  return outcome(in);
-}
+CoordErrc translate_number(std::string_view message, int64_t& into) { return take_fields(message, into); }
 
-CoordErrc translate_nothing(std::string_view message) {
-  WireReader in(message);
-  while (in.next()) {
-  }
-  return outcome(in);
-}
+CoordErrc translate_nothing(std::string_view message) { return take_fields(message); }
 
 // --- users and roles -------------------------------------------------------------------------------------------------
 
@@ -400,23 +304,12 @@ CoordErrc translate(std::string_view message, PasswordAsk& into) {
     if (in.field() == 1) in.get(into.name);
     if (in.field() == 2) in.get(into.password);
     if (in.field() != 3 || !in.get_message(options)) continue;
-    WireReader option(options);
-    while (option.next()) {
-      if (option.field() == 1) option.get(into.no_password);
-    }
-    if (option.is_malformed()) return CoordErrc::kInvalid;
+    if (take_fields(options, into.no_password) != CoordErrc::kOk) return CoordErrc::kInvalid;
   }
   return outcome(in);
 }
 
-CoordErrc translate(std::string_view message, NamesAsk& into) {
-  WireReader in(message);
-  while (in.next()) {
-    if (in.field() == 1) in.get(into.first);
-    if (in.field() == 2) in.get(into.second);
-  }
-  return outcome(in);
-}
+CoordErrc translate(std::string_view message, NamesAsk& into) { return take_fields(message, into.first, into.second); }
 
 CoordErrc translate(std::string_view message, coord::RoleGrantPermission& into) {
   int32_t access = 0;
@@ -425,13 +318,8 @@ CoordErrc translate(std::string_view message, coord::RoleGrantPermission& into) 
     std::string_view part;
     if (in.field() == 1) in.get(into.name);
     if (in.field() != 2 || !in.get_message(part)) continue;
-    WireReader permission(part);
-    while (permission.next()) {
-      if (permission.field() == 1) permission.get(access);
-      if (permission.field() == 2) permission.get(into.permission.key);
-      if (permission.field() == 3) permission.get(into.permission.range_end);
-    }
-    if (permission.is_malformed()) return CoordErrc::kInvalid;
+    coord::Permission& permission = into.permission;
+    if (take_fields(part, access, permission.key, permission.range_end) != CoordErrc::kOk) return CoordErrc::kInvalid;
   }
   constexpr int32_t kAccesses = 3;
   return in.is_malformed() || !to_enum(access, kAccesses, into.permission.access) ? CoordErrc::kInvalid
@@ -439,25 +327,13 @@ CoordErrc translate(std::string_view message, coord::RoleGrantPermission& into) 
 }
 
 CoordErrc translate(std::string_view message, coord::RoleRevokePermission& into) {
-  WireReader in(message);
-  while (in.next()) {
-    if (in.field() == 1) in.get(into.name);
-    if (in.field() == 2) in.get(into.key);
-    if (in.field() == 3) in.get(into.range_end);
-  }
-  return outcome(in);
+  return take_fields(message, into.name, into.key, into.range_end);
 }
 
 // --- locks and elections ---------------------------------------------------------------------------------------------
 
 CoordErrc translate(std::string_view message, ElectionAsk& into) {
-  WireReader in(message);
-  while (in.next()) {
-    if (in.field() == 1) in.get(into.name);
-    if (in.field() == 2) in.get(into.lease);
-    if (in.field() == 3) in.get(into.value);
-  }
-  return outcome(in);
+  return take_fields(message, into.name, into.lease, into.value);
 }
 
 CoordErrc translate(std::string_view message, LeaderAsk& into) {
@@ -466,14 +342,10 @@ CoordErrc translate(std::string_view message, LeaderAsk& into) {
     std::string_view part;
     if (in.field() == 2) in.get(into.value);
     if (in.field() != 1 || !in.get_message(part)) continue;
-    WireReader leader(part);
-    while (leader.next()) {
-      if (leader.field() == 1) leader.get(into.leader.name);
-      if (leader.field() == 2) leader.get(into.leader.key);
-      if (leader.field() == 3) leader.get(into.leader.revision);
-      if (leader.field() == 4) leader.get(into.leader.lease);
+    LeaderKey& leader = into.leader;
+    if (take_fields(part, leader.name, leader.key, leader.revision, leader.lease) != CoordErrc::kOk) {
+      return CoordErrc::kInvalid;
     }
-    if (leader.is_malformed()) return CoordErrc::kInvalid;
   }
   return outcome(in);
 }

@@ -1,14 +1,13 @@
 #include "protocol/etcd/secrets.h"
 
-#include <openssl/crypto.h>
 #include <openssl/evp.h>
-#include <openssl/hmac.h>
 
 #include <array>
-#include <cstdint>
+#include <charconv>
 
 #include "base/check.h"
 #include "base/numbers.h"
+#include "net/keyed_hash.h"
 
 namespace keelson::etcd {
 
@@ -56,16 +55,32 @@ std::string from_hex(std::string_view text) {
   return bytes;
 }
 
+std::string number_to_hex(uint64_t number) {
+  constexpr int kHex = 16;
+  std::array<char, 16> text;
+  const auto end = std::to_chars(text.data(), text.data() + text.size(), number, kHex).ptr;
+  return {text.data(), end};
+}
+
 std::string make_salt(env::Random& random) {
   std::string salt(kSaltBytes, '\0');
   random.fill_secret(salt);
   return salt;
 }
 
-std::string hash_password(std::string_view password, std::string_view salt) {
-  return std::string(kScheme) + "$" + std::to_string(kIterations) + "$" + to_hex(salt) + "$" +
-         derive(password, salt, kIterations);
+namespace {
+
+std::string written(std::string_view salt, std::string_view hash) {
+  return std::string(kScheme) + "$" + std::to_string(kIterations) + "$" + to_hex(salt) + "$" + std::string(hash);
 }
+
+}  // namespace
+
+std::string hash_password(std::string_view password, std::string_view salt) {
+  return written(salt, derive(password, salt, kIterations));
+}
+
+std::string hash_of_nobody() { return written(std::string(kSaltBytes, '\0'), std::string(2 * kHashBytes, '-')); }
 
 bool is_password(std::string_view password, std::string_view hash) {
   std::array<std::string_view, 4> parts;
@@ -77,18 +92,10 @@ bool is_password(std::string_view password, std::string_view hash) {
   }
   const auto iterations = parse_uint64(parts[1]);
   if (parts[0] != kScheme || !iterations || *iterations == 0 || *iterations > kIterationsMax) return false;
-  return is_equal(derive(password, from_hex(parts[2]), *iterations), parts[3]);
+  return net::equal_in_constant_time(derive(password, from_hex(parts[2]), *iterations), parts[3]);
 }
 
-std::string seal(std::string_view key, std::string_view text) {
-  std::array<unsigned char, EVP_MAX_MD_SIZE> mac;
-  unsigned bytes = 0;
-  const unsigned char* const made =
-      HMAC(EVP_sha256(), key.data(), static_cast<int>(key.size()), reinterpret_cast<const unsigned char*>(text.data()),
-           text.size(), mac.data(), &bytes);
-  KEELSON_CHECK(made != nullptr, "HMAC fails");
-  return to_hex({reinterpret_cast<const char*>(mac.data()), bytes});
-}
+std::string seal(std::string_view key, std::string_view text) { return to_hex(net::keyed_hash(key, text)); }
 
 struct Sha256::Inside {
   EVP_MD_CTX* context = EVP_MD_CTX_new();
@@ -109,10 +116,6 @@ std::string Sha256::finish() {
   unsigned bytes = 0;
   KEELSON_CHECK(EVP_DigestFinal_ex(inside_->context, hash.data(), &bytes) == 1, "SHA-256 fails");
   return {reinterpret_cast<const char*>(hash.data()), bytes};
-}
-
-bool is_equal(std::string_view a, std::string_view b) {
-  return a.size() == b.size() && CRYPTO_memcmp(a.data(), b.data(), a.size()) == 0;
 }
 
 }  // namespace keelson::etcd

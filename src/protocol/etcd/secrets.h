@@ -4,6 +4,7 @@
 // bcrypt's; neither shows on the wire.
 #pragma once
 
+#include <cstdint>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -15,13 +16,13 @@ namespace keelson::etcd {
 // Takes some tens of milliseconds, as it should: for a worker's thread. `salt` is of random bytes.
 [[nodiscard]] std::string hash_password(std::string_view password, std::string_view salt);
 [[nodiscard]] std::string make_salt(env::Random& random);
-// The same; false too if `hash` is none.
+// Takes as long; false too if `hash` is none.
 [[nodiscard]] bool is_password(std::string_view password, std::string_view hash);
+// No password's, made in no time: looking whether one is takes as long as with any other.
+[[nodiscard]] std::string hash_of_nobody();
 
-// HMAC-SHA-256 in hex (RFC 2104).
+// net::keyed_hash() in hex.
 [[nodiscard]] std::string seal(std::string_view key, std::string_view text);
-// In a time that tells nothing about where they differ.
-[[nodiscard]] bool is_equal(std::string_view a, std::string_view b);
 
 class Sha256 {
  public:
@@ -41,5 +42,7 @@ class Sha256 {
 [[nodiscard]] std::string to_hex(std::string_view bytes);
 // Empty if it is none.
 [[nodiscard]] std::string from_hex(std::string_view text);
+// Of a number, without zeros before it.
+[[nodiscard]] std::string number_to_hex(uint64_t number);
 
 }  // namespace keelson::etcd

@@ -30,9 +30,11 @@ struct HandlerRow {
 constexpr std::array<HandlerRow, kMethodCount> kHandlers = {{
 #define ETCD_UNARY(package, service, method, message, path, note) {&Handlers::service##_##method, nullptr},
 #define ETCD_STREAM(package, service, method, message, path, note) {nullptr, &Handlers::service##_##method},
+#define ETCD_REFUSED ETCD_UNARY
 #define ETCD_NO(package, service, method, message, path, note) {nullptr, nullptr},
 #include "protocol/etcd/method_table.def"
 #undef ETCD_NO
+#undef ETCD_REFUSED
 #undef ETCD_STREAM
 #undef ETCD_UNARY
 }};
@@ -139,7 +141,10 @@ Task<void> EtcdService::watch_leader() {
   int leaderless_looks = 0;
   while (!is_stopping_) {
     co_await env::sleep_for(here, kLeaderLookNs);
-    if (leader_wanted_ == 0) continue;
+    if (leader_wanted_ == 0) {
+      leaderless_looks = 0;
+      continue;
+    }
     const RaftFacts raft = co_await members_.raft(here);
     leaderless_looks = raft.leader == 0 ? leaderless_looks + 1 : 0;
     if (leaderless_looks < kLeaderlessLooksMax) continue;

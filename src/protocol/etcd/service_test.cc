@@ -23,8 +23,18 @@ using net::grpc::TestReply;
 
 constexpr HeaderFacts kFacts{.cluster_id = 7, .member_id = 8, .raft_term = 1};
 
+// One that agrees to hand its lead to anybody, and keeps it.
+class FaithlessMember final : public LoneMember {
+ public:
+  using LoneMember::LoneMember;
+  Task<net::grpc::CallStatus> move_leader(env::Reactor& /*here*/, uint64_t /*target*/) override {
+    co_return net::grpc::CallStatus{};
+  }
+};
+
 class EtcdServiceTest : public testing::Test {
  protected:
+  explicit EtcdServiceTest(const HeaderFacts& facts = kFacts) : member_(facts, "default") {}
   void SetUp() override {
     client_node_ = &harness_.world.add_node();
     EtcdOptions options;
@@ -96,7 +106,7 @@ class EtcdServiceTest : public testing::Test {
   }
 
   CoordHarness harness_;
-  LoneMember member_{kFacts, "default"};
+  FaithlessMember member_;
   env::sim::Node* client_node_ = nullptr;
   std::unique_ptr<EtcdService> service_;
   std::unique_ptr<TestClient> client_;
@@ -147,6 +157,36 @@ TEST_F(EtcdServiceTest, AWatchSeesEverythingOnce) {
   EXPECT_EQ(service_->local(harness_.here()).metrics.streams.value() + service_->locals()[1]->metrics.streams.value() +
                 service_->locals()[2]->metrics.streams.value(),
             0);
+}
+
+// More requests than answers may wait for a client, from one that takes none and then goes.
+TEST_F(EtcdServiceTest, AWatcherThatTakesNothingCanGo) {
+  int pings = 0;
+  const auto ping = [&] {
+    client_->ping();
+    ++pings;
+    EXPECT_TRUE(run_until(*client_, [&] { return client_->pings_answered() == pings; }));
+    harness_.world.run_for(kSecond);
+  };
+  const auto streams = [&] {
+    int64_t all = 0;
+    for (const auto& local : service_->locals()) all += local->metrics.streams.value();
+    return all;
+  };
+  ping();  // from here on the server's windows are those of its settings
+  client_->gives_windows = false;
+  const uint32_t watch = client_->open("/etcdserverpb.Watch/Watch");
+  etcdserverpb::WatchRequest request;
+  request.mutable_create_request()->set_key("k");
+  const std::string create = request.SerializeAsString();
+  for (size_t i = 0; i < 10 * coord::kStreamAnswersMax; ++i) client_->send(watch, create);
+  ping();
+  ping();
+  EXPECT_EQ(streams(), 1);
+  EXPECT_LT(client_->reply(watch).messages.size(), 8 * coord::kStreamAnswersMax);
+  client_->reset(watch);
+  ping();
+  EXPECT_EQ(streams(), 0);
 }
 
 TEST_F(EtcdServiceTest, AServiceThatStopsEndsItsStreams) {
@@ -285,6 +325,50 @@ TEST_F(EtcdServiceTest, UsersLogIn) {
   }
   harness_.world.run_for(301 * kSecond);
   EXPECT_EQ(call_raw("/etcdserverpb.KV/Range", range, {{"token", token}}).field("grpc-status"), "16");
+}
+
+TEST_F(EtcdServiceTest, ALeadThatIsNotHandedOverIsNoSuccess) {
+  etcdserverpb::MoveLeaderRequest request;
+  request.set_targetid(kFacts.member_id);
+  call<etcdserverpb::MoveLeaderResponse>("/etcdserverpb.Maintenance/MoveLeader", request);
+  request.set_targetid(kFacts.member_id + 1);
+  EXPECT_EQ(call_raw("/etcdserverpb.Maintenance/MoveLeader", request).field("grpc-message"),
+            "etcdserver: request timed out, leader transfer took too long");
+}
+
+TEST_F(EtcdServiceTest, TheGatewaySaysWhatItCannotSay) {
+  const auto list_roles = [&] {
+    const uint32_t id = client_->open("/v3/auth/role/list", {{"content-type", "application/json"}});
+    client_->send_raw(id, "{}", true);
+    return finish(*client_, id).field(":status");
+  };
+  EXPECT_EQ(list_roles(), "200");
+  std::string add;
+  WireWriter(add).bytes(1, "\xff");  // no UTF-8
+  const uint32_t id = client_->open("/etcdserverpb.Auth/RoleAdd");
+  client_->send(id, add, true);
+  EXPECT_EQ(finish(*client_, id).field("grpc-status"), "0");
+  EXPECT_EQ(list_roles(), "500");
+}
+
+// Node 0 leads, which is nobody.
+class LeaderlessEtcdServiceTest : public EtcdServiceTest {
+ protected:
+  LeaderlessEtcdServiceTest() : EtcdServiceTest({.cluster_id = 7, .member_id = 0, .raft_term = 1}) {}
+};
+
+TEST_F(LeaderlessEtcdServiceTest, WhoWantsALeaderIsToldThatThereIsNone) {
+  etcdserverpb::StatusRequest question;
+  const auto status = call<etcdserverpb::StatusResponse>("/etcdserverpb.Maintenance/Status", question);
+  ASSERT_EQ(status.errors_size(), 1);
+  EXPECT_EQ(status.errors(0), "etcdserver: no leader");
+  etcdserverpb::RangeRequest range;
+  range.set_key("a");
+  range.set_serializable(true);
+  call<etcdserverpb::RangeResponse>("/etcdserverpb.KV/Range", range);
+  const TestReply& reply = call_raw("/etcdserverpb.KV/Range", range, {{"hasleader", "true"}});
+  EXPECT_EQ(reply.field("grpc-status"), "14");
+  EXPECT_EQ(reply.field("grpc-message"), "etcdserver: no leader");
 }
 
 TEST_F(EtcdServiceTest, ASnapshotEndsWithItsChecksum) {

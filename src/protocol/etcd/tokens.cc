@@ -1,10 +1,10 @@
 #include "protocol/etcd/tokens.h"
 
 #include <algorithm>
-#include <array>
 #include <charconv>
 #include <utility>
 
+#include "net/keyed_hash.h"
 #include "protocol/etcd/secrets.h"
 
 namespace keelson::etcd {
@@ -12,12 +12,6 @@ namespace keelson::etcd {
 namespace {
 
 constexpr int kHex = 16;
-
-std::string hex_number(uint64_t number) {
-  std::array<char, 16> text;
-  const auto end = std::to_chars(text.data(), text.data() + text.size(), number, kHex).ptr;
-  return {text.data(), end};
-}
 
 }  // namespace
 
@@ -38,12 +32,13 @@ std::optional<TokenParts> parse_token(std::string_view token) {
 }
 
 std::string make_token(std::string_view user, std::string_view password_hash, int64_t now_ms, env::Random& random) {
-  std::string token = to_hex(user) + "." + hex_number(static_cast<uint64_t>(now_ms)) + "." + hex_number(random.next());
+  std::string token =
+      to_hex(user) + "." + number_to_hex(static_cast<uint64_t>(now_ms)) + "." + number_to_hex(random.next());
   return token + "." + seal(password_hash, token);
 }
 
 bool is_sealed_with(const TokenParts& token, std::string_view password_hash) {
-  return !password_hash.empty() && is_equal(seal(password_hash, token.sealed), token.seal);
+  return !password_hash.empty() && net::equal_in_constant_time(seal(password_hash, token.sealed), token.seal);
 }
 
 const Tokens::Known* Tokens::use(std::string_view token, int64_t now_ms) {

@@ -49,7 +49,6 @@ class Tokens {
   [[nodiscard]] std::optional<int64_t> last_use(std::string_view token) const;
   void put(std::string_view token, Known known);
   void forget(std::string_view token);
-  [[nodiscard]] int64_t ttl_ms() const { return ttl_ms_; }
 
  private:
   const int64_t ttl_ms_;
