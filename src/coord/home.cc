@@ -18,6 +18,18 @@ namespace {
 // Of what a compaction left behind, in one turn: about 0.3 ms.
 constexpr size_t kTidySteps = 400;
 
+LeaseClock::Ended ended(shard::LogErrc outcome, CoordErrc answer) {
+  switch (from_log(outcome)) {
+    case ServiceErrc::kOk:
+      return answer == CoordErrc::kOk ? LeaseClock::Ended::kLogged : LeaseClock::Ended::kNotLogged;
+    case ServiceErrc::kTimedOut:
+    case ServiceErrc::kStopping:
+      return LeaseClock::Ended::kUnknown;
+    default:
+      return LeaseClock::Ended::kNotLogged;
+  }
+}
+
 class LeaseCollector final : public AnswerSink {
  public:
   void failed(const Failure&) override {}
@@ -41,11 +53,9 @@ void Home::OwnWrite::finished(shard::LogErrc outcome) {
 }
 
 void Home::expire(std::vector<LeaseExpire::Item> items) {
-  ending_leases_ =
-      std::make_unique<OwnWrite>(std::make_unique<Encoded>(LeaseExpire{.items = std::move(items)}),
-                                 [this](shard::LogErrc outcome, CoordErrc answer) {
-                                   leases_.expired(outcome == shard::LogErrc::kOk && answer == CoordErrc::kOk);
-                                 });
+  ending_leases_ = std::make_unique<OwnWrite>(
+      std::make_unique<Encoded>(LeaseExpire{.items = std::move(items)}),
+      [this](shard::LogErrc outcome, CoordErrc answer) { leases_.expired(ended(outcome, answer)); });
   runtime_.clock(reactor_.index()).refresh();
   shard_.submit(*ending_leases_);
 }

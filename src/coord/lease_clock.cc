@@ -77,26 +77,23 @@ LeaseAnswer LeaseClock::time_to_live(LeaseId lease) const {
           .ttl_s = std::max<int64_t>(found->second.deadline_ns - now_ns(), 0) / kSecondNs};
 }
 
-void LeaseClock::expired(bool is_logged) {
+void LeaseClock::expired(Ended ended) {
   is_expiring_ = false;
-  const std::vector<LeaseExpire::Item> ended = std::exchange(ending_, {});
-  if (is_logged) statistics_.leases_expired.add(ended.size());
-  // Those that are logged are gone() by now. The others live until the next attempt, and may be kept alive.
+  const std::vector<LeaseExpire::Item> items = std::exchange(ending_, {});
+  if (ended == Ended::kLogged) statistics_.leases_expired.add(items.size());
+  // Those that are logged are gone() by now. The others live until the next attempt.
   const int64_t retry_ns = now_ns() + kRetryMs * 1'000'000;
-  for (const LeaseExpire::Item& item : ended) {
+  for (const LeaseExpire::Item& item : items) {
     const auto found = leases_.find(item.id);
     if (found == leases_.end() || found->second.info.grant != item.grant) continue;
     Timed& timed = found->second;
-    timed.is_ending = false;
+    timed.is_ending = ended == Ended::kUnknown;
     timed.deadline_ns = retry_ns;
     std::vector<Answer> waiting = std::exchange(timed.waiting, {});
-    if (!waiting.empty()) {
-      const LeaseAnswer renewed = renew(timed);
-      due_.push({timed.deadline_ns, item.id, item.grant});
-      for (Answer& answer : waiting) answer(renewed);
-    } else {
-      due_.push({retry_ns, item.id, item.grant});
-    }
+    LeaseAnswer answer{.outcome = ServiceErrc::kTimedOut};
+    if (!timed.is_ending && !waiting.empty()) answer = renew(timed);
+    due_.push({timed.deadline_ns, item.id, item.grant});
+    for (Answer& one : waiting) one(answer);
   }
   arm();
 }

@@ -42,8 +42,13 @@ class LeaseClock {
   void keep_alive(LeaseId lease, Answer answer);
   [[nodiscard]] LeaseAnswer time_to_live(LeaseId lease) const;
 
-  // What expire() asked for is decided; false: it was not logged, or nobody knows.
-  void expired(bool is_logged);
+  enum class Ended : uint8_t {
+    kLogged,
+    kNotLogged,  // and never will be: the leases go on, and who wanted them kept alive has them
+    kUnknown,    // the record may end them yet: they are kept alive for nobody, and their end is logged again
+  };
+  // What became of what expire() asked for.
+  void expired(Ended ended);
 
   // Leases in one record: their keys are deleted in one call of the engine's.
   static constexpr size_t kExpireMax = 100;

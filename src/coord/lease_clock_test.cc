@@ -87,7 +87,7 @@ TEST_F(LeaseClockTest, AKeepAliveThatComesTooLateWaitsForWhatBecomesOfTheLease) 
   // The record is logged for one alone: as if the other was granted anew and is another lease.
   on_home([&] {
     clock_->gone(1);
-    clock_->expired(false);
+    clock_->expired(LeaseClock::Ended::kNotLogged);
   });
   ASSERT_TRUE(one && two);
   EXPECT_FALSE(one->is_found);
@@ -104,9 +104,35 @@ TEST_F(LeaseClockTest, TriesAgainWhenTheRecordWasRefused) {
   begin({{.id = 1, .granted_ttl_s = 2, .grant = 1}});
   world_.run_for(3 * kSecond);
   EXPECT_EQ(batches_.size(), 1U);
-  on_home([&] { clock_->expired(false); });
+  on_home([&] { clock_->expired(LeaseClock::Ended::kNotLogged); });
   world_.run_for(LeaseClock::kRetryMs * kMillisecond * 2);
   EXPECT_EQ(batches_.size(), 2U);
+}
+
+TEST_F(LeaseClockTest, KeepsNoLeaseAliveThatTheRecordMayYetEnd) {
+  begin({{.id = 1, .granted_ttl_s = 2, .grant = 1}});
+  world_.run_for(3 * kSecond);
+  ASSERT_EQ(batches_.size(), 1U);
+  std::optional<LeaseAnswer> before;
+  on_home([&] {
+    clock_->keep_alive(1, [&](LeaseAnswer answer) { before = answer; });
+    clock_->expired(LeaseClock::Ended::kUnknown);
+  });
+  ASSERT_TRUE(before);
+  EXPECT_EQ(before->outcome, ServiceErrc::kTimedOut);
+  EXPECT_EQ(time_to_live(1).ttl_s, 0);
+  // Nor one that comes until its end is asked for again and decided.
+  std::optional<LeaseAnswer> after;
+  on_home([&] { clock_->keep_alive(1, [&](LeaseAnswer answer) { after = answer; }); });
+  world_.run_for(LeaseClock::kRetryMs * kMillisecond * 2);
+  EXPECT_EQ(batches_.size(), 2U);
+  EXPECT_FALSE(after);
+  on_home([&] {
+    clock_->gone(1);
+    clock_->expired(LeaseClock::Ended::kLogged);
+  });
+  ASSERT_TRUE(after);
+  EXPECT_FALSE(after->is_found);
 }
 
 TEST_F(LeaseClockTest, EndsManyInPortionsOneAfterAnother) {
@@ -118,7 +144,7 @@ TEST_F(LeaseClockTest, EndsManyInPortionsOneAfterAnother) {
   for (int i = 0; i < 3; ++i) {
     on_home([&] {
       for (const LeaseExpire::Item& item : ending_) clock_->gone(item.id);
-      clock_->expired(true);
+      clock_->expired(LeaseClock::Ended::kLogged);
     });
     world_.run_for(kMillisecond);
   }
