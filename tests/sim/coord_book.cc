@@ -78,6 +78,18 @@ void CoordBook::applied(unsigned node, const coord::Event& event) {
 
 int64_t CoordBook::last_revision() const { return truth_.revisions().empty() ? 1 : truth_.revisions().rbegin()->first; }
 
+std::vector<std::string> CoordBook::leased_keys() const {
+  std::map<std::string, bool> is_leased;
+  for (const auto& [revision, events] : truth_.revisions()) {
+    for (const auto& [key, event] : events) is_leased[key] = event.lease != 0;
+  }
+  std::vector<std::string> keys;
+  for (const auto& [key, is] : is_leased) {
+    if (is) keys.push_back(key);
+  }
+  return keys;
+}
+
 // What became of calls without an answer is told by what was applied, where puts show it; and leases run out.
 linear::StoreHistory CoordBook::settled_history() const {
   linear::StoreHistory settled;
@@ -104,11 +116,14 @@ CoordBook::Sums CoordBook::sums() const {
   for (size_t i = 0; i < history_.size(); ++i) {
     if (!is_void_[i]) ++(history_[i].is_answered() ? sums.answered : sums.unanswered);
   }
-  for (const auto& [revision, events] : truth_.revisions()) sums.events += events.size();
+  for (const auto& [revision, events] : truth_.revisions()) {
+    sums.events += events.size();
+    for (const auto& [key, event] : events) sums.leased += event.lease != 0 ? 1 : 0;
+  }
   for (const WatchRecord& watch : watches_) {
     for (const WatchResponse& response : watch.responses) sums.events_watched += response.events.size();
   }
-  sums.leases_ended = leases_.size();
+  sums.leases = leases_.size();
   return sums;
 }
 
