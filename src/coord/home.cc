@@ -17,6 +17,8 @@ namespace {
 
 // Of what a compaction left behind, in one turn: about 0.3 ms.
 constexpr size_t kTidySteps = 400;
+// After a LeaseReign of which nobody knows whether it is in the log.
+constexpr int64_t kReignRetryNs = 100'000'000;
 
 LeaseClock::Ended ended(shard::LogErrc outcome, CoordErrc answer) {
   switch (from_log(outcome)) {
@@ -53,9 +55,13 @@ void Home::OwnWrite::finished(shard::LogErrc outcome) {
 }
 
 void Home::expire(std::vector<LeaseExpire::Item> items) {
-  ending_leases_ = std::make_unique<OwnWrite>(
-      std::make_unique<Encoded>(LeaseExpire{.items = std::move(items)}),
-      [this](shard::LogErrc outcome, CoordErrc answer) { leases_.expired(ended(outcome, answer)); });
+  ending_leases_ =
+      std::make_unique<OwnWrite>(std::make_unique<Encoded>(LeaseExpire{.items = std::move(items), .reign = reign_}),
+                                 [this](shard::LogErrc outcome, CoordErrc answer) {
+                                   leases_.expired(ended(outcome, answer));
+                                   // A reign that was given up for lost, or a former leader's, came late.
+                                   if (answer == CoordErrc::kReignIsOver && leads_) reign_timer_.arm_after(0);
+                                 });
   runtime_.clock(reactor_.index()).refresh();
   shard_.submit(*ending_leases_);
 }
@@ -95,7 +101,8 @@ Home::Home(shard::Runtime& runtime, shard::ShardId shard, HomeOptions options)
       options_(options),
       boxes_(runtime.env().reactor_count()),
       leases_(reactor_, statistics_, [this](std::vector<LeaseExpire::Item> items) { expire(std::move(items)); }),
-      compaction_timer_(reactor_, [this] { look_at_compaction(); }) {}
+      compaction_timer_(reactor_, [this] { look_at_compaction(); }),
+      reign_timer_(reactor_, [this] { begin_reign(); }) {}
 
 Home::~Home() = default;
 
@@ -121,18 +128,42 @@ void Home::shut() {
 }
 
 void Home::leader_changed(bool is_here) {
-  will_lead_ = is_here && !is_closed_;
-  if (!is_here) {
+  leads_ = is_here && !is_closed_;
+  if (!leads_) {
+    may_take_over_ = false;
     leases_.end();
     compaction_.reset();
     compaction_timer_.disarm();
-  } else if (will_lead_ && !shard_.is_lent()) {
-    begin_to_lead();
+    reign_timer_.disarm();
+  } else if (!options_.is_alone) {
+    begin_reign();
+  } else if (shard_.is_lent()) {
+    may_take_over_ = true;
+  } else {
+    take_over();
   }
 }
 
-void Home::begin_to_lead() {
-  will_lead_ = false;
+// See LeaseReign. A node that is alone has nobody whose decisions could come late.
+void Home::begin_reign() {
+  // Of a former lead, maybe: its outcome is this one's too.
+  if (beginning_reign_ != nullptr && !beginning_reign_->is_over()) return;
+  beginning_reign_ = std::make_unique<OwnWrite>(std::make_unique<Encoded>(LeaseReign{}),
+                                                [this](shard::LogErrc outcome, CoordErrc answer) {
+                                                  if (!leads_) return;
+                                                  if (outcome == shard::LogErrc::kOk && answer == CoordErrc::kOk) {
+                                                    take_over();
+                                                  } else {
+                                                    reign_timer_.arm_after(kReignRetryNs);
+                                                  }
+                                                });
+  runtime_.clock(reactor_.index()).refresh();
+  shard_.submit(*beginning_reign_);
+}
+
+void Home::take_over() {
+  may_take_over_ = false;
+  reign_ = engine_.lease_reign();
   LeaseCollector collector;
   const Encoded list{LeaseList{}};
   engine_.query({}, list.command(), collector);
@@ -173,7 +204,7 @@ void Home::finished(Call& call) {
 
 void Home::applied(shard::Shard& shard) {
   if (shard.is_lent()) return;
-  if (will_lead_) begin_to_lead();
+  if (may_take_over_) take_over();
   hub_->applied();
   if (may_tidy_ || hub_->has_work()) work_soon();
 }

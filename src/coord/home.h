@@ -95,7 +95,8 @@ class Home final : public shard::ShardListener, private ChangeListener, public C
 
   detail::FromHome& box(unsigned reactor_index);
   void send();
-  void begin_to_lead();
+  void begin_reign();
+  void take_over();
   void expire(std::vector<LeaseExpire::Item> items);
   void look_at_compaction();
   void work_soon();
@@ -115,11 +116,15 @@ class Home final : public shard::ShardListener, private ChangeListener, public C
   std::unique_ptr<OwnWrite> compacting_;
   std::optional<AutoCompaction> compaction_;
   env::Timer compaction_timer_;
+  std::unique_ptr<OwnWrite> beginning_reign_;
+  env::Timer reign_timer_;
+  uint64_t reign_ = 0;  // of this node: what it decides names it
   const detail::Call* running_ = nullptr;
   bool is_sending_ = false;
   bool is_working_ = false;
   bool may_tidy_ = true;
-  bool will_lead_ = false;  // as soon as the shard may be looked at
+  bool leads_ = false;
+  bool may_take_over_ = false;  // as soon as the shard may be looked at
   bool is_closed_ = false;
   bool is_shut_ = false;
 };

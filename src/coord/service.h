@@ -89,7 +89,8 @@ class Service {
   // The same, answered here or not at all (kNoLeader): for what another node has forwarded.
   [[nodiscard]] LeaseKeeper& local_leases();
 
-  // On the shard's reactor: this node begins or ceases to lead the shard. It has applied everything of former terms.
+  // On the shard's reactor: this node begins or ceases to lead the shard. It has applied everything of former terms. It
+  // keeps the times of leases once a record that says so is agreed on.
   void leader_changed(bool is_here);
   // The shard's.
   [[nodiscard]] env::Reactor& home() const;

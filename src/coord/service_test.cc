@@ -243,11 +243,13 @@ TEST(Service, WithoutTheLeadNobodyEndsLeases) {
   h.world.run_for(20 * kSecond);
   EXPECT_EQ(h.run(h.service().leases().keep_alive(h.here(), 5)).outcome, ServiceErrc::kNoLeader);
   h.world.run_on(h.service().home(), [&] { h.service().leader_changed(true); });
+  h.world.run_for(100 * kMillisecond);
   EXPECT_TRUE(h.run(h.service().leases().keep_alive(h.here(), 5)).is_found);
   h.world.run_for(1 * kSecond);
   h.world.run_on(h.service().home(), [&] { h.service().leader_changed(false); });
   h.world.run_for(20 * kSecond);
   h.world.run_on(h.service().home(), [&] { h.service().leader_changed(true); });
+  h.world.run_for(100 * kMillisecond);
   EXPECT_EQ(h.run(h.service().local_leases().time_to_live(h.here(), 5)).ttl_s, 1);
   h.world.run_for(3 * kSecond);
   EXPECT_FALSE(h.run(h.service().leases().keep_alive(h.here(), 5)).is_found);

@@ -58,6 +58,7 @@ Checkpoint::Checkpoint(State& state) : state_(&state), revision_(state.store.rev
   append_varint(rows, static_cast<uint64_t>(state.store.compact_revision()));
   append_varint(rows, static_cast<uint64_t>(state.store.tidied_to()));
   append_varint(rows, state.next_grant);
+  append_varint(rows, state.lease_reign);
   append_block(early_, Block::kCounters, rows);
   rows.clear();
   state.auth.write(rows);
@@ -166,7 +167,7 @@ Status load_counters(std::string_view from, State& state) {
   Revision tidied_to = 0;
   if (!read_u8(from, version) || version != kVersion) return bad("a version that is not known");
   if (!read_revision(from, revision) || !read_revision(from, compact_revision) || !read_revision(from, tidied_to) ||
-      !read_varint(from, state.next_grant) || !from.empty()) {
+      !read_varint(from, state.next_grant) || !read_varint(from, state.lease_reign) || !from.empty()) {
     return bad("counters");
   }
   if (revision < 1 || compact_revision > revision || tidied_to > compact_revision) return bad("revisions");

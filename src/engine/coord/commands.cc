@@ -191,8 +191,12 @@ bool fields(A& a, auto& x, LeaseRevoke*) {
   return caller(a, x) && a(x.id);
 }
 template <class A>
+bool fields(A&, auto&, LeaseReign*) {
+  return true;
+}
+template <class A>
 bool fields(A& a, auto& x, LeaseExpire*) {
-  return rows(a, x.items, [](A& archive, auto& row) { return archive(row.id) && archive(row.grant); });
+  return rows(a, x.items, [](A& archive, auto& row) { return archive(row.id) && archive(row.grant); }) && a(x.reign);
 }
 template <class A>
 bool fields(A& a, auto& x, LeaseCheckpoint*) {

@@ -36,6 +36,7 @@ enum class Code : uint16_t {
   kLeaseRevoke = 11,
   kLeaseExpire = 12,
   kLeaseCheckpoint = 13,
+  kLeaseReign = 14,
   kAuthEnable = 20,
   kAuthDisable = 21,
   kUserAdd = 22,
@@ -172,8 +173,16 @@ struct LeaseRevoke {
   LeaseId id = 0;
 };
 
+// A node has begun to lead: a reign begins, with the next number (CoordEngine::lease_reign()), and only ends of leases
+// that name it count from here on. It stands in the log before that leader promises any time to anybody. For what a
+// former leader has decided may be proposed again by itself and come into the log behind this, when its decision is
+// no longer true. Answer: done().
+struct LeaseReign {
+  static constexpr Code kCode = Code::kLeaseReign;
+};
+
 // The leader's word that these have run out. What was revoked, or granted anew, meanwhile is left alone. Each lease
-// that has keys takes one revision. Answer: done().
+// that has keys takes one revision. Answer: done(). kReignIsOver: nothing was done.
 struct LeaseExpire {
   static constexpr Code kCode = Code::kLeaseExpire;
   struct Item {
@@ -181,6 +190,7 @@ struct LeaseExpire {
     uint64_t grant = 0;  // LeaseInfo::grant of the lease that is meant
   };
   std::vector<Item> items{};
+  uint64_t reign = 0;  // in which it was decided
 };
 
 // How long these still have, so that the next leader need not begin with the full TTL of long ones. 0: the full TTL
@@ -403,8 +413,8 @@ struct Scan {
 
 // clang-format off
 #define KEELSON_COORD_BODIES(X) \
-  X(Put) X(DeleteRange) X(Txn) X(Compact) X(LeaseGrant) X(LeaseRevoke) X(LeaseExpire) X(LeaseCheckpoint) \
-  X(AuthEnable) X(AuthDisable) X(UserAdd) X(UserDelete) X(UserChangePassword) X(UserGrantRole) X(UserRevokeRole) \
+  X(Put) X(DeleteRange) X(Txn) X(Compact) X(LeaseGrant) X(LeaseRevoke) X(LeaseReign) X(LeaseExpire) \
+  X(LeaseCheckpoint) X(AuthEnable) X(AuthDisable) X(UserAdd) X(UserDelete) X(UserChangePassword) X(UserGrantRole) X(UserRevokeRole) \
   X(RoleAdd) X(RoleDelete) X(RoleGrantPermission) X(RoleRevokePermission) X(SetAlarm) X(Range) X(ReadEvents) \
   X(LeaseTimeToLive) X(LeaseList) X(AuthStatus) X(UserGet) X(UserList) X(RoleGet) X(RoleList) X(UserSecret) \
   X(CheckAccess) X(ListAlarms) X(StoreStatus) X(HashKv) X(HashRest) X(Scan)

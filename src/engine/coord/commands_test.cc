@@ -82,7 +82,8 @@ TEST(CoordCommands, TransactionsNest) {
   ASSERT_EQ(again.failure.size(), 2U);
   EXPECT_EQ(std::get<Txn>(again.failure[1].op).success.size(), 1U);
   EXPECT_EQ(std::get<Range>(again.success[1].op).limit, 5);
-  expect_round_trip(LeaseExpire{{{1, 2}, {-3, 4}}});
+  expect_round_trip(LeaseReign{});
+  expect_round_trip(LeaseExpire{{{1, 2}, {-3, 4}}, 5});
   expect_round_trip(LeaseCheckpoint{{{1, 2, 30}, {3, 4, 50}}});
 }
 

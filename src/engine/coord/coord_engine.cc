@@ -81,6 +81,7 @@ void CoordEngine::reset() {
 void CoordEngine::set_listener(ChangeListener* listener) { listener_ = listener; }
 Revision CoordEngine::revision() const { return state_->store.revision(); }
 Revision CoordEngine::compact_revision() const { return state_->store.compact_revision(); }
+uint64_t CoordEngine::lease_reign() const { return state_->lease_reign; }
 
 CoordErrc CoordEngine::read_events(const ReadEvents& which, FunctionRef<bool(const Event&)> take,
                                    EventsAnswer& answer) const {

@@ -57,6 +57,8 @@ class CoordEngine : public engine::Engine {
   [[nodiscard]] Revision revision() const;
   // 0: never.
   [[nodiscard]] Revision compact_revision() const;
+  // The present one, which ends of leases must name (LeaseReign). 0: none has begun.
+  [[nodiscard]] uint64_t lease_reign() const;
   // The same as the query ReadEvents. `take` returns false to stop behind the event that it was given. Costs a search,
   // then a step for each event; holds nothing between calls.
   [[nodiscard]] CoordErrc read_events(const ReadEvents& which, FunctionRef<bool(const Event&)> take,

@@ -127,9 +127,11 @@ TEST(CoordEngine, Leases) {
   test.apply(Put{.key = "c", .ignore_lease = true});
   test.apply(Put{.key = "a"});
   EXPECT_EQ(test.query(LeaseTimeToLive{.id = 7, .with_keys = true}), "key b\nkey c\nlease 6 7 2 0 1\n");
-  // Another lease of that id is meant.
-  EXPECT_EQ(test.apply(LeaseExpire{{{7, 2}}}), "done 6\n");
-  EXPECT_EQ(test.apply(LeaseExpire{{{7, 1}}}), "done 7\n");
+  EXPECT_EQ(test.apply(LeaseReign{}), "done 6\n");
+  // Another lease of that id is meant; what a former leader has decided.
+  EXPECT_EQ(test.apply(LeaseExpire{{{7, 2}}, 1}), "done 6\n");
+  EXPECT_EQ(test.apply(LeaseExpire{{{7, 1}}, 0}), "failed another node keeps the times of leases by now 6 0\n");
+  EXPECT_EQ(test.apply(LeaseExpire{{{7, 1}}, 1}), "done 7\n");
   EXPECT_EQ(test.query(Range{.key = "a", .range_end = "z", .keys_only = true}), "kv a=@3,6v2\nrange 7 1 all\n");
   EXPECT_EQ(test.query(ReadEvents{.from = 7, .to = 7}),
             "event b@7 gone - 0 \nevent c@7 gone - 1 last\nevents 7 0 8 0\n");

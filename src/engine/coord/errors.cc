@@ -36,6 +36,8 @@ std::string_view errc_text(CoordErrc code) {
       return "etcdserver: lease already exists";
     case CoordErrc::kLeaseTtlTooLarge:
       return "etcdserver: too large lease TTL";
+    case CoordErrc::kReignIsOver:
+      return "another node keeps the times of leases by now";
     case CoordErrc::kRootUserNotExist:
       return "etcdserver: root user does not exist";
     case CoordErrc::kRootRoleNotExist:

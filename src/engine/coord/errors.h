@@ -26,6 +26,7 @@ enum class CoordErrc : uint8_t {
   kLeaseNotFound,
   kLeaseExists,
   kLeaseTtlTooLarge,
+  kReignIsOver,  // another node has begun to keep the times of leases
   // Users and roles.
   kRootUserNotExist,
   kRootRoleNotExist,

@@ -36,6 +36,7 @@ class Model {
   std::string run(const LeaseGrant& grant);
   std::string run(const LeaseRevoke& revoke);
   std::string run(const LeaseExpire& expire);
+  std::string run(const LeaseReign&);
   std::string run(const LeaseCheckpoint& checkpoint);
   std::string run(const LeaseTimeToLive& which) const;
   std::string run(const LeaseList& which) const;
@@ -47,6 +48,7 @@ class Model {
   [[nodiscard]] Revision revision() const { return static_cast<Revision>(states_.size()) - 1; }
   [[nodiscard]] Revision compact_revision() const { return compact_revision_; }
   [[nodiscard]] std::vector<LeaseId> lease_ids() const;
+  [[nodiscard]] uint64_t lease_reign() const { return lease_reign_; }
   [[nodiscard]] uint64_t grant_of(LeaseId id) const { return leases_.contains(id) ? leases_.at(id).grant : 0; }
 
  private:
@@ -87,6 +89,7 @@ class Model {
   std::map<LeaseId, ModelLease> leases_;
   Revision compact_revision_ = 0;
   uint64_t next_grant_ = 1;
+  uint64_t lease_reign_ = 0;
   bool is_changing_ = false;
   int changes_ = 0;
 };

@@ -297,7 +297,15 @@ std::string Model::run(const LeaseRevoke& revoke) {
   return sink.text;
 }
 
+std::string Model::run(const LeaseReign&) {
+  ++lease_reign_;
+  TextSink sink;
+  sink.done(revision());
+  return sink.text;
+}
+
 std::string Model::run(const LeaseExpire& expire) {
+  if (expire.reign != lease_reign_) return failed(CoordErrc::kReignIsOver);
   for (const LeaseExpire::Item& item : expire.items) {
     if (leases_.contains(item.id) && leases_[item.id].grant == item.grant) drop_lease(item.id);
   }

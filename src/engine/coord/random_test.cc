@@ -183,7 +183,9 @@ class RandomRun {
         const LeaseId id = some_lease();
         expire.items.push_back({id, random_.one_in(4) ? random_.below(20) : model_.grant_of(id)});
       }
+      expire.reign = model_.lease_reign() - (random_.one_in(4) ? 1 : 0);
       apply(expire);
+      if (random_.one_in(4)) apply(LeaseReign{});
     } else if (kind < 94) {
       const LeaseId id = some_lease();
       apply(LeaseCheckpoint{{{id, model_.grant_of(id), static_cast<int64_t>(random_.below(12)) - 1}}});

@@ -1,4 +1,4 @@
-// LeaseGrant, LeaseRevoke, LeaseExpire, LeaseCheckpoint, LeaseTimeToLive, LeaseList.
+// LeaseGrant, LeaseRevoke, LeaseReign, LeaseExpire, LeaseCheckpoint, LeaseTimeToLive, LeaseList.
 #include <algorithm>
 #include <vector>
 
@@ -67,8 +67,14 @@ void run(const Call& call, const LeaseRevoke& revoke) {
   call.done();
 }
 
+void run(const Call& call, const LeaseReign&) {
+  ++call.state.lease_reign;
+  call.done();
+}
+
 void run(const Call& call, const LeaseExpire& expire) {
   if (call.state.has_alarm(AlarmType::kCorrupt)) return call.fail(CoordErrc::kCorrupt);
+  if (expire.reign != call.state.lease_reign) return call.fail(CoordErrc::kReignIsOver);
   for (const LeaseExpire::Item& item : expire.items) {
     const Lease* const lease = call.state.store.leases().find(item.id);
     if (lease != nullptr && lease->grant == item.grant) drop(call, item.id);

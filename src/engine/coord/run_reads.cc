@@ -135,7 +135,7 @@ CoordErrc hash_page(const Store& store, const HashKv& which, HashAnswer& answer,
 uint64_t hash_rest(const State& state) {
   std::string bytes;
   state.auth.write(bytes);
-  uint64_t hash = hash64(bytes, state.next_grant);
+  uint64_t hash = hash64(bytes, state.next_grant ^ mix64(state.lease_reign));
   for (const auto& [id, lease] : state.store.leases().all()) {
     const std::array<uint64_t, 4> numbers = {static_cast<uint64_t>(id), static_cast<uint64_t>(lease.ttl_s),
                                              static_cast<uint64_t>(lease.remaining_ttl_s), lease.grant};

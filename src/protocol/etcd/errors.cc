@@ -28,6 +28,8 @@ Code code_of(CoordErrc code) {
     case CoordErrc::kAuthOldRevision:
     case CoordErrc::kInvalidAuthManagement:
       return Code::kInvalidArgument;
+    case CoordErrc::kReignIsOver:  // no client's request
+      return Code::kInternal;
     case CoordErrc::kCompacted:
     case CoordErrc::kFutureRevision:
     case CoordErrc::kLeaseTtlTooLarge:
