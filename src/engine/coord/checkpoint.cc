@@ -28,7 +28,6 @@ void append_block(ByteSink auto& out, Block kind, std::string_view rows) {
 void append_lease(std::string& out, LeaseId id, const Lease& lease) {
   append_varint(out, zigzag(id));
   append_varint(out, zigzag(lease.ttl_s));
-  append_varint(out, zigzag(lease.remaining_ttl_s));
   append_varint(out, lease.grant);
 }
 
@@ -196,8 +195,7 @@ Status load_leases(std::string_view from, State& state) {
   while (!from.empty()) {
     LeaseId id = 0;
     Lease lease;
-    if (!read_signed(from, id) || !read_signed(from, lease.ttl_s) || !read_signed(from, lease.remaining_ttl_s) ||
-        !read_varint(from, lease.grant)) {
+    if (!read_signed(from, id) || !read_signed(from, lease.ttl_s) || !read_varint(from, lease.grant)) {
       return bad("a lease");
     }
     if (id == 0 || lease.grant >= state.next_grant || leases.find(id) != nullptr) return bad("a lease that cannot be");

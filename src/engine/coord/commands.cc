@@ -199,12 +199,6 @@ bool fields(A& a, auto& x, LeaseExpire*) {
   return rows(a, x.items, [](A& archive, auto& row) { return archive(row.id) && archive(row.grant); }) && a(x.reign);
 }
 template <class A>
-bool fields(A& a, auto& x, LeaseCheckpoint*) {
-  return rows(a, x.items, [](A& archive, auto& row) {
-    return archive(row.id) && archive(row.grant) && archive(row.remaining_ttl_s);
-  });
-}
-template <class A>
 bool fields(A& a, auto& x, LeaseTimeToLive*) {
   return caller(a, x) && a(x.id) && a(x.with_keys);
 }

@@ -20,7 +20,7 @@ class State {
   Store store;
   Auth auth;
   std::set<Alarm> alarms;
-  uint64_t next_grant = 1;  // Lease::grant of the next one
+  uint64_t next_grant = 1;   // Lease::grant of the next one
   uint64_t lease_reign = 0;  // the present one; 0: none has begun
   // That is being taken, or null.
   Checkpoint* checkpoint = nullptr;
