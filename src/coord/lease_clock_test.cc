@@ -135,6 +135,21 @@ TEST_F(LeaseClockTest, KeepsNoLeaseAliveThatTheRecordMayYetEnd) {
   EXPECT_FALSE(after->is_found);
 }
 
+TEST_F(LeaseClockTest, ForgetsTheDeadlinesOfLeasesThatAreGone) {
+  begin({{.id = 1, .granted_ttl_s = 5, .grant = 1}});
+  on_home([&] {
+    for (LeaseId id = 2; id < 10'000; ++id) {
+      clock_->granted({.id = id, .granted_ttl_s = kLeaseTtlMaxS, .grant = static_cast<uint64_t>(id)});
+      clock_->gone(id);
+      ASSERT_LE(clock_->deadlines(), 2 + LeaseClock::kGoneDeadlinesMax + 2);
+    }
+  });
+  // The others keep theirs.
+  world_.run_for(6 * kSecond);
+  ASSERT_EQ(ending_.size(), 1U);
+  EXPECT_EQ(ending_[0].id, 1);
+}
+
 TEST_F(LeaseClockTest, EndsManyInPortionsOneAfterAnother) {
   std::vector<LeaseInfo> leases;
   for (LeaseId id = 1; id <= 250; ++id) leases.push_back({.id = id, .granted_ttl_s = 5, .grant = 1});
@@ -160,8 +175,7 @@ TEST_F(LeaseClockTest, ANewLeaderGivesEveryLeaseItsWholeTime) {
   EXPECT_EQ(time_to_live(1).outcome, ServiceErrc::kNoLeader);
   world_.run_for(60 * kSecond);
   EXPECT_TRUE(ending_.empty());
-  // Whatever a checkpoint says is left.
-  begin({{.id = 1, .granted_ttl_s = 10, .remaining_ttl_s = 1, .grant = 1}});
+  begin({{.id = 1, .granted_ttl_s = 10, .grant = 1}});
   world_.run_for(9'900 * kMillisecond);
   EXPECT_TRUE(ending_.empty());
   world_.run_for(200 * kMillisecond);
