@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <utility>
 
-#include "coord/client.h"
+#include "coord/request.h"
 #include "engine/coord/coord_engine.h"
 #include "tests/sim/coord_calls.h"
 

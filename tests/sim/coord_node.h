@@ -50,7 +50,6 @@ class CoordNode final : public env::sim::Program, private shard::GroupListener {
 
   [[nodiscard]] bool is_serving() const { return is_serving_; }
   [[nodiscard]] const std::string& failure() const { return failure_; }
-  [[nodiscard]] coord::Service& service() { return *service_; }
   // Reads all keys, linearizably; again and again until that is answered.
   Task<void> read_all();
   // Asks watchers for their progress, so that what they were told is complete when it comes.

@@ -86,8 +86,8 @@ struct StoreModel {
 using StoreHistory = std::vector<Recorded<StoreCall>>;
 
 // What a range of the past has found holds for its revision from the moment that it is made: a call can only have made
-// the revision if the ranges agree, so of several orders that explain all other answers one is found that explains these
-// too. Ranges of revisions that nobody knows any more were errors and stand in no history.
+// the revision if the ranges agree, so of several orders that explain all other answers one is found that explains
+// these too. Ranges of revisions that nobody knows any more were errors and stand in no history.
 Judgement judge_store(const StoreHistory& history, Limits limits = {});
 
 }  // namespace keelson::sim_test::linear

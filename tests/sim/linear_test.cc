@@ -394,8 +394,8 @@ TEST(LinearStore, ARangeOfThePastTellsWhichCallMadeIt) {
   const StoredKey first{.value = "1", .create_revision = 2, .mod_revision = 2, .version = 1};
   for (const std::string& other : {"b", "a"}) {
     for (const bool is_other_first : {false, true}) {
-      StoreHistory history = store_history(
-          {put("a", "1", 0), put(other, "2", 0), put("a", "9", 4), range(2, {{"a", first}}, 4)});
+      StoreHistory history =
+          store_history({put("a", "1", 0), put(other, "2", 0), put("a", "9", 4), range(2, {{"a", first}}, 4)});
       if (is_other_first) std::swap(history[0], history[1]);
       history[0].returned_at = history[1].returned_at = kNever;
       EXPECT_EQ(judge_store(history).verdict, Verdict::kLinearizable) << other;
