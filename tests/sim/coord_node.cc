@@ -78,6 +78,12 @@ CoordNode::~CoordNode() {
   if (runtime_ != nullptr) runtime_->abandon();
 }
 
+std::string CoordNode::failure() const {
+  if (!failure_.empty() || !is_serving_ || peers_ != nullptr) return failure_;
+  // Of a cluster the replica says so; alone, every write is refused from there on.
+  return runtime_->local_log()->stats().has_failed.value() == 0 ? "" : "the log has failed";
+}
+
 shard::RuntimeOptions CoordNode::runtime_options() {
   shard::RuntimeOptions options;
   options.folder = "data";

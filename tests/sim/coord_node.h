@@ -49,7 +49,8 @@ class CoordNode final : public env::sim::Program, private shard::GroupListener {
   ~CoordNode() override;
 
   [[nodiscard]] bool is_serving() const { return is_serving_; }
-  [[nodiscard]] const std::string& failure() const { return failure_; }
+  // Why it has to be started anew; empty: it need not.
+  [[nodiscard]] std::string failure() const;
   // Reads all keys, linearizably; again and again until that is answered.
   Task<void> read_all();
   // Asks watchers for their progress, so that what they were told is complete when it comes.
