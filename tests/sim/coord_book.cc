@@ -62,8 +62,7 @@ void CoordBook::lease_holds_until(int64_t lease, int64_t until_ns) {
   leases_[lease] = std::max(leases_[lease], until_ns);
 }
 
-void CoordBook::applied(unsigned node, const coord::Event& event) {
-  WatchedEvent now = to_watched(event.kv);
+void CoordBook::applied(unsigned node, WatchedEvent now) {
   if (const WatchedEvent* before = truth_.find(now.mod_revision, now.key)) {
     if (*before != now) {
       violate("node " + std::to_string(node) + " applied something else to " + now.key + " at revision " +

@@ -32,7 +32,7 @@ class CoordBook {
   [[nodiscard]] std::deque<WatchRecord>& watches() { return watches_; }
 
   // ---- Replicas. Every one tells everything that it applies; all must tell the same.
-  void applied(unsigned node, const coord::Event& event);
+  void applied(unsigned node, WatchedEvent now);
   // The last one that was applied anywhere.
   [[nodiscard]] int64_t last_revision() const;
   // Keys that stand under a lease, after all that was applied.
