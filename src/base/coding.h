@@ -97,6 +97,14 @@ void append_varint(ByteSink auto& out, uint64_t value) {
   return false;
 }
 
+// Signed numbers for varints: those near zero, of either sign, become small.
+[[nodiscard]] constexpr uint64_t zigzag(int64_t value) {
+  return (static_cast<uint64_t>(value) << 1) ^ static_cast<uint64_t>(value >> 63);
+}
+[[nodiscard]] constexpr int64_t unzigzag(uint64_t value) {
+  return static_cast<int64_t>((value >> 1) ^ (0 - (value & 1)));
+}
+
 void append_string(ByteSink auto& out, std::string_view bytes) {
   append_varint(out, bytes.size());
   out.append(bytes);

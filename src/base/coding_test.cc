@@ -65,6 +65,17 @@ TEST(Coding, MalformedVarintsAreRefused) {
   }
 }
 
+TEST(Coding, SignedNumbersNearZeroAreSmall) {
+  EXPECT_EQ(zigzag(0), 0U);
+  EXPECT_EQ(zigzag(-1), 1U);
+  EXPECT_EQ(zigzag(1), 2U);
+  EXPECT_EQ(zigzag(INT64_MAX), UINT64_MAX - 1);
+  EXPECT_EQ(zigzag(INT64_MIN), UINT64_MAX);
+  for (const int64_t value : {int64_t{0}, int64_t{-1}, int64_t{1}, int64_t{-300}, INT64_MAX, INT64_MIN}) {
+    EXPECT_EQ(unzigzag(zigzag(value)), value);
+  }
+}
+
 TEST(Coding, StringsCarryTheirLength) {
   Buffer buffer;
   append_string(buffer, "");

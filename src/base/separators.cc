@@ -19,13 +19,6 @@ uint64_t head_of(std::string_view bytes) {
   return __builtin_bswap64(head);
 }
 
-size_t common_prefix(std::string_view a, std::string_view b) {
-  const size_t most = std::min(a.size(), b.size());
-  size_t length = 0;
-  while (length < most && a[length] == b[length]) ++length;
-  return length;
-}
-
 // Strings up to this length lie within their object (libstdc++).
 const size_t kInPlaceBytes = std::string().capacity();
 

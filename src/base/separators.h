@@ -6,6 +6,7 @@
 // Order is that of memcmp. Own thread only.
 #pragma once
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <string>
@@ -13,6 +14,13 @@
 #include <vector>
 
 namespace keelson {
+
+// Bytes that both begin with.
+[[nodiscard]] inline size_t common_prefix(std::string_view a, std::string_view b) {
+  const size_t most = std::min(a.size(), b.size());
+  return static_cast<size_t>(std::mismatch(a.begin(), a.begin() + static_cast<ptrdiff_t>(most), b.begin()).first -
+                             a.begin());
+}
 
 class Separators {
  public:

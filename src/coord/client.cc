@@ -121,49 +121,4 @@ Task<ClientResult<Committed>> Client::commit(Txn txn) {
   co_return committed_of(**answer);
 }
 
-PrefixWatch::PrefixWatch(Client& client, std::string prefix) : client_(client), prefix_(std::move(prefix)) {}
-
-Task<PrefixWatch::News> PrefixWatch::begin() {
-  for (;;) {
-    ClientResult<Listing> all = co_await client_.list(prefix_);
-    if (!all) {
-      if (all.error().service == ServiceErrc::kStopping) co_return News{.is_closed = true, .changes = {}};
-      co_await env::sleep_for(client_.here(), kRetryMs * 1'000'000);
-      continue;
-    }
-    stream_ = client_.service().open_watch_stream(client_.here());
-    stream_->create({.key = prefix_.empty() ? std::string(kFromKeyOn) : prefix_,
-                     .range_end = end_of_prefix(prefix_),
-                     .start_revision = all->revision + 1});
-    News news{.is_complete = true, .revision = all->revision, .changes = {}};
-    for (Item& item : all->items) news.changes.push_back({.item = std::move(item)});
-    co_return news;
-  }
-}
-
-Task<PrefixWatch::News> PrefixWatch::next() {
-  if (stream_ == nullptr) co_return co_await begin();
-  for (;;) {
-    const Delivery delivery = co_await stream_->next();
-    switch (delivery.kind) {
-      case DeliveryKind::kCreated:
-      case DeliveryKind::kProgress:
-        continue;
-      case DeliveryKind::kClosed:
-        co_return News{.is_closed = true, .changes = {}};
-      case DeliveryKind::kCanceled:
-      case DeliveryKind::kRefused:
-        stream_.reset();
-        co_return co_await begin();
-      case DeliveryKind::kEvents:
-        break;
-    }
-    News news{.revision = delivery.events->last_revision(), .changes = {}};
-    for (const Shared<WatchEvent>& event : delivery.events->events()) {
-      news.changes.push_back({.is_removed = event->is_deletion(), .item = copy_of(event->kv())});
-    }
-    co_return news;
-  }
-}
-
 }  // namespace keelson::coord

@@ -1,11 +1,8 @@
-// The house's own way to coordination, for cluster state and dynamic configuration: values with revisions, changes that
-// depend on them, and a view of all keys of a prefix that is kept up to date.
+// The service in the words of C++: values with revisions, and changes that depend on them. Tests and benchmarks ask so.
 //
 //   Client client(service, here);
-//   auto read = co_await client.get("/keelson/config/x");
-//   auto written = co_await client.put_if("/keelson/config/x", "2", read->has_value() ? (*read)->mod_revision : 0);
-//   PrefixWatch watch(client, "/keelson/config/");
-//   for (;;) { PrefixWatch::News news = co_await watch.next(); if (news.is_closed) break; ... }
+//   auto read = co_await client.get("/x");
+//   auto written = co_await client.put_if("/x", "2", read->has_value() ? (*read)->mod_revision : 0);
 //
 // It calls as the house itself, so no permissions are looked at. Linearizable throughout. Belongs to one reactor; cheap
 // to make. What is awaited may be destroyed there.
@@ -13,7 +10,6 @@
 
 #include <cstdint>
 #include <expected>
-#include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -23,7 +19,6 @@
 #include "coord/errors.h"
 #include "coord/request.h"
 #include "coord/service.h"
-#include "coord/watch.h"
 #include "engine/coord/commands.h"
 #include "env/reactor.h"
 
@@ -73,9 +68,6 @@ class Client {
   // Views in `txn` hold until it is done. What its ranges find is not handed back.
   [[nodiscard]] Task<ClientResult<Committed>> commit(Txn txn);
 
-  [[nodiscard]] Service& service() { return service_; }
-  [[nodiscard]] env::Reactor& here() { return here_; }
-
  private:
   Service& service_;
   env::Reactor& here_;
@@ -83,35 +75,5 @@ class Client {
 
 // The end of the range that has all keys with that prefix, by etcd's convention.
 [[nodiscard]] std::string end_of_prefix(std::string_view prefix);
-
-// All keys of a prefix: first as they are, then what changes, without a gap. Should a compaction overtake it, or the
-// service have no leader for a while, it begins anew with all keys.
-class PrefixWatch {
- public:
-  // `client` outlives it.
-  PrefixWatch(Client& client, std::string prefix);
-
-  struct Change {
-    bool is_removed = false;  // then only the key and mod_revision are of use
-    Item item;
-  };
-  struct News {
-    bool is_closed = false;    // the service stops; nothing more comes
-    bool is_complete = false;  // `changes` are all keys there are
-    Revision revision = 0;
-    std::vector<Change> changes;  // in their order; a key may come more than once
-  };
-  [[nodiscard]] Task<News> next();
-
- private:
-  // Between attempts to read all keys.
-  static constexpr int64_t kRetryMs = 200;
-
-  [[nodiscard]] Task<News> begin();
-
-  Client& client_;
-  const std::string prefix_;
-  std::unique_ptr<WatchStream> stream_;  // null: begin with all keys
-};
 
 }  // namespace keelson::coord

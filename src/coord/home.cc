@@ -20,6 +20,18 @@ constexpr size_t kTidySteps = 400;
 // After a LeaseReign of which nobody knows whether it is in the log.
 constexpr int64_t kReignRetryNs = 100'000'000;
 
+LeaseClock::Ended ended(shard::LogErrc outcome, CoordErrc answer) {
+  switch (from_log(outcome)) {
+    case ServiceErrc::kOk:
+      return answer == CoordErrc::kOk ? LeaseClock::Ended::kLogged : LeaseClock::Ended::kNotLogged;
+    case ServiceErrc::kTimedOut:
+    case ServiceErrc::kStopping:
+      return LeaseClock::Ended::kUnknown;
+    default:
+      return LeaseClock::Ended::kNotLogged;
+  }
+}
+
 class LeaseCollector final : public AnswerSink {
  public:
   void failed(const Failure&) override {}
@@ -46,7 +58,7 @@ void Home::expire(std::vector<LeaseExpire::Item> items) {
   ending_leases_ =
       std::make_unique<OwnWrite>(std::make_unique<Encoded>(LeaseExpire{.items = std::move(items), .reign = reign_}),
                                  [this](shard::LogErrc outcome, CoordErrc answer) {
-                                   leases_.expired(outcome == shard::LogErrc::kOk && answer == CoordErrc::kOk);
+                                   leases_.expired(ended(outcome, answer));
                                    // A reign that was given up for lost, or a former leader's, came late.
                                    if (answer == CoordErrc::kReignIsOver && leads_) reign_timer_.arm_after(0);
                                  });

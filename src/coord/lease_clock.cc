@@ -28,7 +28,7 @@ void LeaseClock::end() {
     for (Answer& answer : timed.waiting) unanswered.push_back(std::move(answer));
   }
   leases_.clear();
-  due_ = {};
+  due_.clear();
   ending_.clear();
   timer_.disarm();
   statistics_.leases.set(0);
@@ -48,6 +48,13 @@ void LeaseClock::gone(LeaseId lease) {
   std::vector<Answer> waiting = std::move(found->second.waiting);
   leases_.erase(found);
   statistics_.leases.set(static_cast<int64_t>(leases_.size()));
+  if (due_.size() > 2 * leases_.size() + kGoneDeadlinesMax) {
+    std::erase_if(due_, [this](const Due& due) {
+      const auto other = leases_.find(due.lease);
+      return other == leases_.end() || other->second.info.grant != due.grant;
+    });
+    std::make_heap(due_.begin(), due_.end());
+  }
   for (Answer& answer : waiting) answer({.outcome = ServiceErrc::kOk, .is_found = false});
 }
 
@@ -77,26 +84,23 @@ LeaseAnswer LeaseClock::time_to_live(LeaseId lease) const {
           .ttl_s = std::max<int64_t>(found->second.deadline_ns - now_ns(), 0) / kSecondNs};
 }
 
-void LeaseClock::expired(bool is_logged) {
+void LeaseClock::expired(Ended ended) {
   is_expiring_ = false;
-  const std::vector<LeaseExpire::Item> ended = std::exchange(ending_, {});
-  if (is_logged) statistics_.leases_expired.add(ended.size());
-  // Those that are logged are gone() by now. The others live until the next attempt, and may be kept alive.
+  const std::vector<LeaseExpire::Item> items = std::exchange(ending_, {});
+  if (ended == Ended::kLogged) statistics_.leases_expired.add(items.size());
+  // Those that are logged are gone() by now. The others live until the next attempt.
   const int64_t retry_ns = now_ns() + kRetryMs * 1'000'000;
-  for (const LeaseExpire::Item& item : ended) {
+  for (const LeaseExpire::Item& item : items) {
     const auto found = leases_.find(item.id);
     if (found == leases_.end() || found->second.info.grant != item.grant) continue;
     Timed& timed = found->second;
-    timed.is_ending = false;
+    timed.is_ending = ended == Ended::kUnknown;
     timed.deadline_ns = retry_ns;
     std::vector<Answer> waiting = std::exchange(timed.waiting, {});
-    if (!waiting.empty()) {
-      const LeaseAnswer renewed = renew(timed);
-      due_.push({timed.deadline_ns, item.id, item.grant});
-      for (Answer& answer : waiting) answer(renewed);
-    } else {
-      due_.push({retry_ns, item.id, item.grant});
-    }
+    LeaseAnswer answer{.outcome = ServiceErrc::kTimedOut};
+    if (!timed.is_ending && !waiting.empty()) answer = renew(timed);
+    push({timed.deadline_ns, item.id, item.grant});
+    for (Answer& one : waiting) one(answer);
   }
   arm();
 }
@@ -105,8 +109,13 @@ void LeaseClock::add(const LeaseInfo& lease, int64_t now) {
   Timed& timed = leases_[lease.id];
   timed.info = lease;
   put_off(timed, now);
-  due_.push({timed.deadline_ns, lease.id, lease.grant});
+  push({timed.deadline_ns, lease.id, lease.grant});
   statistics_.leases.set(static_cast<int64_t>(leases_.size()));
+}
+
+void LeaseClock::push(const Due& due) {
+  due_.push_back(due);
+  std::push_heap(due_.begin(), due_.end());
 }
 
 void LeaseClock::put_off(Timed& timed, int64_t now) const {
@@ -127,20 +136,21 @@ void LeaseClock::arm() {
   if (!is_leading_ || is_expiring_ || due_.empty()) {
     timer_.disarm();
   } else {
-    timer_.arm_at(due_.top().at_ns);
+    timer_.arm_at(due_.front().at_ns);
   }
 }
 
 void LeaseClock::look() {
   const int64_t now = now_ns();
-  while (!due_.empty() && due_.top().at_ns <= now && ending_.size() < kExpireMax) {
-    const Due due = due_.top();
-    due_.pop();
+  while (!due_.empty() && due_.front().at_ns <= now && ending_.size() < kExpireMax) {
+    std::pop_heap(due_.begin(), due_.end());
+    const Due due = due_.back();
+    due_.pop_back();
     const auto found = leases_.find(due.lease);
     if (found == leases_.end() || found->second.info.grant != due.grant) continue;
     Timed& timed = found->second;
     if (timed.deadline_ns > now) {
-      due_.push({timed.deadline_ns, due.lease, due.grant});
+      push({timed.deadline_ns, due.lease, due.grant});
       continue;
     }
     timed.is_ending = true;

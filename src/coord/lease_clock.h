@@ -1,14 +1,13 @@
 // The times of leases on the node that leads. See lease.h. For this folder alone; on the shard's reactor.
 //
 // A deadline that is put off stays where it is in the queue, and is looked at again when its old time comes: so a
-// keep-alive costs a look-up.
+// keep-alive costs a look-up. That of a lease that is gone stays too, until there are more of these than of others.
 #pragma once
 
 #include <boost/unordered/unordered_flat_map.hpp>
 #include <cstddef>
 #include <cstdint>
 #include <functional>
-#include <queue>
 #include <span>
 #include <vector>
 
@@ -32,7 +31,6 @@ class LeaseClock {
   void begin(std::span<const LeaseInfo> leases);
   // Does not lead any more.
   void end();
-  [[nodiscard]] bool is_leading() const { return is_leading_; }
 
   // What was applied. Nothing while this node does not lead.
   void granted(const LeaseInfo& lease);
@@ -42,8 +40,18 @@ class LeaseClock {
   void keep_alive(LeaseId lease, Answer answer);
   [[nodiscard]] LeaseAnswer time_to_live(LeaseId lease) const;
 
-  // What expire() asked for is decided; false: it was not logged, or nobody knows.
-  void expired(bool is_logged);
+  enum class Ended : uint8_t {
+    kLogged,
+    kNotLogged,  // and never will be: the leases go on, and who wanted them kept alive has them
+    kUnknown,    // the record may end them yet: they are kept alive for nobody, and their end is logged again
+  };
+  // What became of what expire() asked for.
+  void expired(Ended ended);
+
+  // Deadlines that are kept, those of leases that are gone among them.
+  [[nodiscard]] size_t deadlines() const { return due_.size(); }
+  // Of leases that are gone, this many besides as many as there are leases: for few leases it is not worth the while.
+  static constexpr size_t kGoneDeadlinesMax = 1000;
 
   // Leases in one record: their keys are deleted in one call of the engine's.
   static constexpr size_t kExpireMax = 100;
@@ -61,12 +69,13 @@ class LeaseClock {
     int64_t at_ns = 0;
     LeaseId lease = 0;
     uint64_t grant = 0;
-    // The queue's top is the greatest: the earliest, and of these the smallest.
+    // The heap's top is the greatest: the earliest, and of these the smallest.
     bool operator<(const Due& other) const { return at_ns != other.at_ns ? at_ns > other.at_ns : lease > other.lease; }
   };
 
   [[nodiscard]] int64_t now_ns() const { return home_.clock().monotonic_ns(); }
   void add(const LeaseInfo& lease, int64_t now);
+  void push(const Due& due);
   void put_off(Timed& timed, int64_t now) const;
   [[nodiscard]] LeaseAnswer renew(Timed& timed);
   void arm();
@@ -77,7 +86,7 @@ class LeaseClock {
   Expire expire_;
   bool is_leading_ = false;
   boost::unordered_flat_map<LeaseId, Timed> leases_;
-  std::priority_queue<Due> due_;
+  std::vector<Due> due_;                   // a heap
   std::vector<LeaseExpire::Item> ending_;  // of the record that is under way
   bool is_expiring_ = false;
   env::Timer timer_;

@@ -87,7 +87,7 @@ TEST_F(LeaseClockTest, AKeepAliveThatComesTooLateWaitsForWhatBecomesOfTheLease) 
   // The record is logged for one alone: as if the other was granted anew and is another lease.
   on_home([&] {
     clock_->gone(1);
-    clock_->expired(false);
+    clock_->expired(LeaseClock::Ended::kNotLogged);
   });
   ASSERT_TRUE(one && two);
   EXPECT_FALSE(one->is_found);
@@ -104,9 +104,50 @@ TEST_F(LeaseClockTest, TriesAgainWhenTheRecordWasRefused) {
   begin({{.id = 1, .granted_ttl_s = 2, .grant = 1}});
   world_.run_for(3 * kSecond);
   EXPECT_EQ(batches_.size(), 1U);
-  on_home([&] { clock_->expired(false); });
+  on_home([&] { clock_->expired(LeaseClock::Ended::kNotLogged); });
   world_.run_for(LeaseClock::kRetryMs * kMillisecond * 2);
   EXPECT_EQ(batches_.size(), 2U);
+}
+
+TEST_F(LeaseClockTest, KeepsNoLeaseAliveThatTheRecordMayYetEnd) {
+  begin({{.id = 1, .granted_ttl_s = 2, .grant = 1}});
+  world_.run_for(3 * kSecond);
+  ASSERT_EQ(batches_.size(), 1U);
+  std::optional<LeaseAnswer> before;
+  on_home([&] {
+    clock_->keep_alive(1, [&](LeaseAnswer answer) { before = answer; });
+    clock_->expired(LeaseClock::Ended::kUnknown);
+  });
+  ASSERT_TRUE(before);
+  EXPECT_EQ(before->outcome, ServiceErrc::kTimedOut);
+  EXPECT_EQ(time_to_live(1).ttl_s, 0);
+  // Nor one that comes until its end is asked for again and decided.
+  std::optional<LeaseAnswer> after;
+  on_home([&] { clock_->keep_alive(1, [&](LeaseAnswer answer) { after = answer; }); });
+  world_.run_for(LeaseClock::kRetryMs * kMillisecond * 2);
+  EXPECT_EQ(batches_.size(), 2U);
+  EXPECT_FALSE(after);
+  on_home([&] {
+    clock_->gone(1);
+    clock_->expired(LeaseClock::Ended::kLogged);
+  });
+  ASSERT_TRUE(after);
+  EXPECT_FALSE(after->is_found);
+}
+
+TEST_F(LeaseClockTest, ForgetsTheDeadlinesOfLeasesThatAreGone) {
+  begin({{.id = 1, .granted_ttl_s = 5, .grant = 1}});
+  on_home([&] {
+    for (LeaseId id = 2; id < 10'000; ++id) {
+      clock_->granted({.id = id, .granted_ttl_s = kLeaseTtlMaxS, .grant = static_cast<uint64_t>(id)});
+      clock_->gone(id);
+      ASSERT_LE(clock_->deadlines(), 2 + LeaseClock::kGoneDeadlinesMax + 2);
+    }
+  });
+  // The others keep theirs.
+  world_.run_for(6 * kSecond);
+  ASSERT_EQ(ending_.size(), 1U);
+  EXPECT_EQ(ending_[0].id, 1);
 }
 
 TEST_F(LeaseClockTest, EndsManyInPortionsOneAfterAnother) {
@@ -118,7 +159,7 @@ TEST_F(LeaseClockTest, EndsManyInPortionsOneAfterAnother) {
   for (int i = 0; i < 3; ++i) {
     on_home([&] {
       for (const LeaseExpire::Item& item : ending_) clock_->gone(item.id);
-      clock_->expired(true);
+      clock_->expired(LeaseClock::Ended::kLogged);
     });
     world_.run_for(kMillisecond);
   }
@@ -134,8 +175,7 @@ TEST_F(LeaseClockTest, ANewLeaderGivesEveryLeaseItsWholeTime) {
   EXPECT_EQ(time_to_live(1).outcome, ServiceErrc::kNoLeader);
   world_.run_for(60 * kSecond);
   EXPECT_TRUE(ending_.empty());
-  // Whatever a checkpoint says is left.
-  begin({{.id = 1, .granted_ttl_s = 10, .remaining_ttl_s = 1, .grant = 1}});
+  begin({{.id = 1, .granted_ttl_s = 10, .grant = 1}});
   world_.run_for(9'900 * kMillisecond);
   EXPECT_TRUE(ending_.empty());
   world_.run_for(200 * kMillisecond);

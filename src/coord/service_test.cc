@@ -287,28 +287,5 @@ TEST(Service, CompactsByItselfIfAskedTo) {
   EXPECT_NEAR(static_cast<double>(h.program().engine().compact_revision()), 21, 2);
 }
 
-TEST(PrefixWatch, BeginsWithEverythingAndGoesOnWithoutAGap) {
-  CoordHarness h;
-  Client client(h.service(), h.here());
-  ASSERT_TRUE(h.run(client.put("/c/a", "1")).has_value());
-  PrefixWatch watch(client, "/c/");
-  PrefixWatch::News news = h.run(watch.next());
-  EXPECT_TRUE(news.is_complete);
-  ASSERT_EQ(news.changes.size(), 1U);
-  EXPECT_EQ(news.changes[0].item.value, "1");
-  ASSERT_TRUE(h.run(client.put("/c/b", "2")).has_value());
-  ASSERT_TRUE(h.run(client.put("/d", "other")).has_value());
-  ASSERT_TRUE(h.run(client.remove("/c/a")).has_value());
-  news = h.run(watch.next());
-  EXPECT_FALSE(news.is_complete);
-  ASSERT_EQ(news.changes.size(), 1U);
-  EXPECT_EQ(news.changes[0].item.key, "/c/b");
-  news = h.run(watch.next());
-  EXPECT_TRUE(news.changes[0].is_removed);
-  EXPECT_EQ(news.changes[0].item.key, "/c/a");
-  ASSERT_TRUE(h.run(h.program().stop()).ok());
-  EXPECT_TRUE(h.run(watch.next()).is_closed);
-}
-
 }  // namespace
 }  // namespace keelson::coord

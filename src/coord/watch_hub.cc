@@ -17,8 +17,6 @@ namespace {
 // Further behind than that, watchers catch up in slices: the state was replaced, or a node has just begun.
 constexpr Revision kJumpMax = 1000;
 
-constexpr std::string_view kFromKey("\0", 1);
-
 Watcher*& synced_of(Watcher& watcher) { return watcher.entry.first[static_cast<size_t>(Audience::kSynced)]; }
 
 }  // namespace
@@ -152,7 +150,7 @@ void WatchHub::handle(StreamRequest request) {
 void WatchHub::create(StreamState& stream, const WatchRequest& request) {
   WatchErrc refusal = WatchErrc::kOk;
   WatchId id = request.id;
-  if (!request.range_end.empty() && request.range_end != kFromKey && request.range_end <= request.key) {
+  if (!request.range_end.empty() && request.range_end != kFromKeyOn && request.range_end <= request.key) {
     refusal = WatchErrc::kEmptyRange;
   } else if (id == kAutoWatchId) {
     while (stream.watchers.contains(stream.next_auto_id)) ++stream.next_auto_id;

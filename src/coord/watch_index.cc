@@ -3,6 +3,7 @@
 #include <utility>
 
 #include "base/check.h"
+#include "engine/coord/types.h"
 
 namespace keelson::coord {
 
@@ -111,7 +112,7 @@ WatchEntry& WatchIndex::find_or_add(std::string_view key, std::string_view range
     entry->begin = key;
     return **keys_.insert(std::move(entry)).first;
   }
-  const Kind kind = range_end == std::string_view("\0", 1) ? Kind::kFrom : Kind::kRange;
+  const Kind kind = range_end == kFromKeyOn ? Kind::kFrom : Kind::kRange;
   const std::string_view end = kind == Kind::kFrom ? std::string_view() : range_end;
   RangeEntry* node = root_;
   while (node != nullptr) {

@@ -62,8 +62,7 @@ void CoordBook::lease_holds_until(int64_t lease, int64_t until_ns) {
   leases_[lease] = std::max(leases_[lease], until_ns);
 }
 
-void CoordBook::applied(unsigned node, const coord::Event& event) {
-  WatchedEvent now = to_watched(event.kv);
+void CoordBook::applied(unsigned node, WatchedEvent now) {
   if (const WatchedEvent* before = truth_.find(now.mod_revision, now.key)) {
     if (*before != now) {
       violate("node " + std::to_string(node) + " applied something else to " + now.key + " at revision " +
@@ -77,6 +76,18 @@ void CoordBook::applied(unsigned node, const coord::Event& event) {
 }
 
 int64_t CoordBook::last_revision() const { return truth_.revisions().empty() ? 1 : truth_.revisions().rbegin()->first; }
+
+std::vector<std::string> CoordBook::leased_keys() const {
+  std::map<std::string, bool> is_leased;
+  for (const auto& [revision, events] : truth_.revisions()) {
+    for (const auto& [key, event] : events) is_leased[key] = event.lease != 0;
+  }
+  std::vector<std::string> keys;
+  for (const auto& [key, is] : is_leased) {
+    if (is) keys.push_back(key);
+  }
+  return keys;
+}
 
 // What became of calls without an answer is told by what was applied, where puts show it; and leases run out.
 linear::StoreHistory CoordBook::settled_history() const {
@@ -104,11 +115,14 @@ CoordBook::Sums CoordBook::sums() const {
   for (size_t i = 0; i < history_.size(); ++i) {
     if (!is_void_[i]) ++(history_[i].is_answered() ? sums.answered : sums.unanswered);
   }
-  for (const auto& [revision, events] : truth_.revisions()) sums.events += events.size();
+  for (const auto& [revision, events] : truth_.revisions()) {
+    sums.events += events.size();
+    for (const auto& [key, event] : events) sums.leased += event.lease != 0 ? 1 : 0;
+  }
   for (const WatchRecord& watch : watches_) {
     for (const WatchResponse& response : watch.responses) sums.events_watched += response.events.size();
   }
-  sums.leases_ended = leases_.size();
+  sums.leases = leases_.size();
   return sums;
 }
 

@@ -32,9 +32,11 @@ class CoordBook {
   [[nodiscard]] std::deque<WatchRecord>& watches() { return watches_; }
 
   // ---- Replicas. Every one tells everything that it applies; all must tell the same.
-  void applied(unsigned node, const coord::Event& event);
-  // The state as of that revision, in words of the API; of replicas and of checkpoints.
+  void applied(unsigned node, WatchedEvent now);
+  // The last one that was applied anywhere.
   [[nodiscard]] int64_t last_revision() const;
+  // Keys that stand under a lease, after all that was applied.
+  [[nodiscard]] std::vector<std::string> leased_keys() const;
 
   void violate(const std::string& what) {
     if (violation_.empty()) violation_ = what;
@@ -46,7 +48,8 @@ class CoordBook {
     uint64_t unanswered = 0;
     uint64_t events = 0;  // that really happened
     uint64_t events_watched = 0;
-    uint64_t leases_ended = 0;  // by running out
+    uint64_t leases = 0;  // that were granted
+    uint64_t leased = 0;  // puts under one
   };
   [[nodiscard]] Sums sums() const;
   // The first promise that was broken, or empty. Undecided: as linear.h says.

@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <utility>
 
-#include "coord/client.h"
+#include "coord/request.h"
 #include "engine/coord/coord_engine.h"
 #include "tests/sim/coord_calls.h"
 
@@ -21,14 +21,19 @@ constexpr uint64_t kStateEvery = 4;
 constexpr int64_t kCompactBehind = 20;  // revisions that clients leave readable, at least
 constexpr unsigned kReader = 1000;
 
+using Tell = std::function<void(std::function<void()> what)>;
+
 // Tells the book every event, and the witness now and then the state.
 class WitnessedCoord final : public coord::CoordEngine {
  public:
-  WitnessedCoord(CoordShared& shared, unsigned node) : shared_(shared), node_(node) {}
+  WitnessedCoord(CoordShared& shared, unsigned node, Tell tell)
+      : shared_(shared), node_(node), tell_(std::move(tell)) {}
 
   void apply(const engine::ApplyContext& context, const engine::Command& command, engine::ReplySink& reply) override {
     if (context.index != index_ && index_ != 0 && index_ % kStateEvery == 0) {
-      shared_.witness.has_state(node_, 0, index_, coord::digest(*this));
+      tell_([&shared = shared_, node = node_, index = index_, state = coord::digest(*this)] {
+        shared.witness.has_state(node, 0, index, state);
+      });
     }
     index_ = context.index;
     const coord::Revision before = revision();
@@ -39,7 +44,7 @@ class WitnessedCoord final : public coord::CoordEngine {
     const auto outcome = read_events(
         {.from = before + 1, .to = revision()},
         [this](const coord::Event& event) {
-          shared_.book.applied(node_, event);
+          tell_([&shared = shared_, node = node_, event = to_watched(event.kv)] { shared.book.applied(node, event); });
           return true;
         },
         answer);
@@ -53,6 +58,7 @@ class WitnessedCoord final : public coord::CoordEngine {
  private:
   CoordShared& shared_;
   const unsigned node_;
+  const Tell tell_;
   uint64_t index_ = 0;
 };
 
@@ -78,6 +84,20 @@ CoordNode::~CoordNode() {
   if (runtime_ != nullptr) runtime_->abandon();
 }
 
+std::string CoordNode::failure() const {
+  if (!failure_.empty() || !is_serving_ || peers_ != nullptr) return failure_;
+  // Of a cluster the replica says so; alone, every write is refused from there on.
+  return runtime_->local_log()->stats().has_failed.value() == 0 ? "" : "the log has failed";
+}
+
+void CoordNode::tell(std::function<void()> what) {
+  if (is_recovered_) {
+    what();
+  } else {
+    unproven_.push_back(std::move(what));
+  }
+}
+
 shard::RuntimeOptions CoordNode::runtime_options() {
   shard::RuntimeOptions options;
   options.folder = "data";
@@ -89,7 +109,10 @@ shard::RuntimeOptions CoordNode::runtime_options() {
   service.shard_count = 1;
   service.durability = log::Durability::kAlways;
   service.replay_sink = unheard_.get();
-  service.make_engine = [this](shard::ShardId) { return std::make_unique<WitnessedCoord>(shared_, options_.index); };
+  service.make_engine = [this](shard::ShardId) {
+    return std::make_unique<WitnessedCoord>(shared_, options_.index,
+                                            [this](std::function<void()> what) { tell(std::move(what)); });
+  };
   if (peers_ == nullptr) return options;
   shard::ReplicationOptions& replication = options.replication.emplace(peers_->replication());
   replication.listener = this;
@@ -103,6 +126,8 @@ Task<void> CoordNode::start() {
   if (!is_alone) peers_ = std::make_unique<ClusterPeers>(env_, options_.index, options_.peers);
   runtime_ = std::make_unique<shard::Runtime>(env_, runtime_options());
   if (const Status started = co_await runtime_->start(); !started.ok()) co_return fail_start(started);
+  is_recovered_ = true;
+  for (const auto& what : std::exchange(unproven_, {})) what();
   if (!is_alone) {
     if (const Status meshed = co_await peers_->start(*runtime_); !meshed.ok()) co_return fail_start(meshed);
   }

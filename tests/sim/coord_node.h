@@ -49,8 +49,8 @@ class CoordNode final : public env::sim::Program, private shard::GroupListener {
   ~CoordNode() override;
 
   [[nodiscard]] bool is_serving() const { return is_serving_; }
-  [[nodiscard]] const std::string& failure() const { return failure_; }
-  [[nodiscard]] coord::Service& service() { return *service_; }
+  // Why it has to be started anew; empty: it need not.
+  [[nodiscard]] std::string failure() const;
   // Reads all keys, linearizably; again and again until that is answered.
   Task<void> read_all();
   // Asks watchers for their progress, so that what they were told is complete when it comes.
@@ -66,6 +66,8 @@ class CoordNode final : public env::sim::Program, private shard::GroupListener {
   };
 
   Task<void> start();
+  // What a start reads counts once it is durable: one that fails may have read what the next crash takes.
+  void tell(std::function<void()> what);
   [[nodiscard]] shard::RuntimeOptions runtime_options();
   void fail_start(const Status& why) { failure_ = why.error().message(); }
 
@@ -96,6 +98,8 @@ class CoordNode final : public env::sim::Program, private shard::GroupListener {
   env::Env& env_;
   const CoordNodeOptions options_;
   CoordShared& shared_;
+  bool is_recovered_ = false;
+  std::vector<std::function<void()>> unproven_;  // until then
   bool is_serving_ = false;
   std::string failure_;
   std::unique_ptr<engine::ReplySink> unheard_;

@@ -51,6 +51,7 @@ class CoordLife {
     world_.run_until([this] { return has_ended(); }, kSecond);  // new writes, without faults
     shared_.is_writing = false;
     world_.run_until([this] { return has_ended(); }, kLeasesEndNs);
+    if (!has_ended()) expect_leases_to_end();
     if (!has_ended()) expect_watchers_to_know();
     if (!has_ended() && !read_everything()) book_.violate("not every node answers at the end" + failures());
     report();
@@ -124,6 +125,13 @@ class CoordLife {
   static Task<void> read_one(CoordNode& node, bool& is_done) {
     co_await node.read_all();
     is_done = true;
+  }
+
+  // Nobody keeps one alive any more.
+  void expect_leases_to_end() {
+    const bool they_do =
+        world_.run_until([this] { return has_ended() || book_.leased_keys().empty(); }, options_.recover_within_ns);
+    if (!they_do) book_.violate("the key " + book_.leased_keys().front() + " has outlived its lease" + failures());
   }
 
   void expect_watchers_to_know() {

@@ -29,7 +29,8 @@ struct Lives {
     all.sums.unanswered += one.sums.unanswered;
     all.sums.events += one.sums.events;
     all.sums.events_watched += one.sums.events_watched;
-    all.sums.leases_ended += one.sums.leases_ended;
+    all.sums.leases += one.sums.leases;
+    all.sums.leased += one.sums.leased;
     all.states_compared += one.states_compared;
     all.elections += one.elections;
     all.downs += one.downs;
@@ -38,15 +39,17 @@ struct Lives {
   }
   ~Lives() {
     std::printf(
-        "%llu lives: %llu answered, %llu not; %llu events, %llu of them watched; %llu leases, %llu lives with "
-        "compactions, %llu states compared, %llu leaders, %llu downs, slowest recovery %lld ms, %llu undecided\n",
+        "%llu lives: %llu answered, %llu not; %llu events, %llu of them watched; %llu leases, %llu puts under "
+        "one, %llu lives with compactions, %llu states compared, %llu leaders, %llu downs, slowest recovery %lld ms, "
+        "%llu undecided\n",
         ull(lives), ull(all.sums.answered), ull(all.sums.unanswered), ull(all.sums.events),
-        ull(all.sums.events_watched), ull(all.sums.leases_ended), ull(all.compactions_to), ull(all.states_compared),
-        ull(all.elections), ull(all.downs), static_cast<long long>(all.recovered_ns / kMillisecond), ull(undecided));
+        ull(all.sums.events_watched), ull(all.sums.leases), ull(all.sums.leased), ull(all.compactions_to),
+        ull(all.states_compared), ull(all.elections), ull(all.downs),
+        static_cast<long long>(all.recovered_ns / kMillisecond), ull(undecided));
     if (lives < kLivesToJudge) return;
     EXPECT_GT(all.sums.answered, 100 * lives) << "the clients got something done";
     EXPECT_GT(all.sums.events_watched, all.sums.events);
-    EXPECT_GT(all.sums.leases_ended, 0U);
+    EXPECT_GT(all.sums.leased, lives) << "leases have keys to take with them";
     EXPECT_GT(all.compactions_to, lives / 2);
     EXPECT_LE(undecided * 3, lives) << "few histories are too hard to judge";
   }

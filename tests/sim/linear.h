@@ -198,7 +198,7 @@ class Search {
         moment.unanswered_count = static_cast<uint32_t>(unanswered_.size());
         taken &= ~(uint64_t{1} << slots_[call]);
       } else if (history_[call].is_answered()) {
-        if (~taken == 0) return false;
+        if (open.size() == kOpenMax) return false;
         slots_[call] = static_cast<uint32_t>(std::countr_one(taken));
         taken |= uint64_t{1} << slots_[call];
         open.push_back(call);

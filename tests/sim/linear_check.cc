@@ -34,6 +34,11 @@ int judge_file(const std::string& path, Limits limits) {
     calls += all.size();
     for (const auto& one : all) unanswered += one.is_answered() ? 0 : 1;
   }
+  // What was not written down proves nothing.
+  if (calls == 0) {
+    std::printf("%s: no history: not one call stands in it\n", path.c_str());
+    return 2;
+  }
   const Judgement judgement = judge_keys(*history, limits);
   constexpr const char* kVerdicts[] = {"linearizable", "NOT LINEARIZABLE", "undecided"};
   std::printf("%s: %s: %zu keys, %zu calls, %zu of them without an answer, %llu steps\n", path.c_str(),

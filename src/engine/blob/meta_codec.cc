@@ -74,9 +74,6 @@ constexpr size_t kChecksumBytesMax = 64;
 // Of extents in one payload: 5 TiB in regions of 1 MiB, which only a node under constant memory pressure would make.
 constexpr uint64_t kExtentsMax = uint64_t{5} << 20;
 
-uint64_t zigzag(int64_t value) { return static_cast<uint64_t>(value) << 1 ^ static_cast<uint64_t>(value >> 63); }
-int64_t unzigzag(uint64_t value) { return static_cast<int64_t>(value >> 1) ^ -static_cast<int64_t>(value & 1); }
-
 void append_header(std::string& out, const std::string& name, const std::string& value) {
   const auto* known = std::find(kHeaderNames.begin() + 1, kHeaderNames.end(), name);
   if (known == kHeaderNames.end()) {

@@ -27,12 +27,6 @@ struct Raw {
   std::string_view value;
 };
 
-size_t common_prefix(std::string_view a, std::string_view b) {
-  const size_t most = std::min(a.size(), b.size());
-  return static_cast<size_t>(std::mismatch(a.begin(), a.begin() + static_cast<ptrdiff_t>(most), b.begin()).first -
-                             a.begin());
-}
-
 bool read_raw(std::string_view& from, Raw& entry) {
   uint64_t suffix = 0;
   uint64_t value = 0;

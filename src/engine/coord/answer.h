@@ -33,8 +33,7 @@ struct RangeAnswer {
 struct LeaseInfo {
   LeaseId id = 0;
   int64_t granted_ttl_s = 0;
-  int64_t remaining_ttl_s = 0;  // of the last LeaseCheckpoint; 0: the full TTL
-  uint64_t grant = 0;           // tells leases apart that had the same id one after another
+  uint64_t grant = 0;  // tells leases apart that had the same id one after another
 };
 
 struct EventsAnswer {

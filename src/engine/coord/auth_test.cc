@@ -144,13 +144,13 @@ TEST_F(CoordAuth, Reads) {
 }
 
 TEST_F(CoordAuth, ALeaseIsItsKeysWriters) {
-  EXPECT_EQ(test_.apply(LeaseGrant{.caller = ann(), .id = 5, .ttl_s = 10}), "granted 1 5 10 0 1\n");
+  EXPECT_EQ(test_.apply(LeaseGrant{.caller = ann(), .id = 5, .ttl_s = 10}), "granted 1 5 10 1\n");
   EXPECT_EQ(test_.apply(Put{.caller = root(), .key = "secret", .lease = 5}), "put 2 -\n");
   EXPECT_EQ(test_.apply(LeaseRevoke{.caller = ann(), .id = 5}), refused(CoordErrc::kPermissionDenied, 2));
   EXPECT_EQ(test_.apply(Put{.caller = ann(), .key = "x", .lease = 5}), refused(CoordErrc::kPermissionDenied, 2));
   EXPECT_EQ(test_.query(LeaseTimeToLive{.caller = ann(), .id = 5, .with_keys = true}),
             refused(CoordErrc::kPermissionDenied, 2));
-  EXPECT_EQ(test_.query(LeaseTimeToLive{.caller = ann(), .id = 5}), "lease 2 5 10 0 1\n");
+  EXPECT_EQ(test_.query(LeaseTimeToLive{.caller = ann(), .id = 5}), "lease 2 5 10 1\n");
   EXPECT_EQ(test_.apply(LeaseRevoke{.caller = root(), .id = 5}), "done 3\n");
 }
 

@@ -20,11 +20,6 @@ constexpr size_t kCallSteps = 4;
 enum class Block : uint8_t { kCounters = 1, kAuth = 2, kAlarms = 3, kLeases = 4, kVersions = 5 };
 enum RowFlag : uint8_t { kRowDeletion = 1, kRowLease = 2, kRowFirst = 4 };
 
-constexpr uint64_t zigzag(int64_t value) {
-  return (static_cast<uint64_t>(value) << 1) ^ static_cast<uint64_t>(value >> 63);
-}
-constexpr int64_t unzigzag(uint64_t value) { return static_cast<int64_t>((value >> 1) ^ (0 - (value & 1))); }
-
 void append_block(ByteSink auto& out, Block kind, std::string_view rows) {
   append_u8(out, static_cast<uint8_t>(kind));
   append_string(out, rows);
@@ -33,7 +28,6 @@ void append_block(ByteSink auto& out, Block kind, std::string_view rows) {
 void append_lease(std::string& out, LeaseId id, const Lease& lease) {
   append_varint(out, zigzag(id));
   append_varint(out, zigzag(lease.ttl_s));
-  append_varint(out, zigzag(lease.remaining_ttl_s));
   append_varint(out, lease.grant);
 }
 
@@ -201,8 +195,7 @@ Status load_leases(std::string_view from, State& state) {
   while (!from.empty()) {
     LeaseId id = 0;
     Lease lease;
-    if (!read_signed(from, id) || !read_signed(from, lease.ttl_s) || !read_signed(from, lease.remaining_ttl_s) ||
-        !read_varint(from, lease.grant)) {
+    if (!read_signed(from, id) || !read_signed(from, lease.ttl_s) || !read_varint(from, lease.grant)) {
       return bad("a lease");
     }
     if (id == 0 || lease.grant >= state.next_grant || leases.find(id) != nullptr) return bad("a lease that cannot be");

@@ -1,10 +1,11 @@
 // A checkpoint of the coordination engine, taken while it goes on (engine/engine.h, CheckpointSource).
 //
 // A row of blocks, each a u8 kind and a string (base/coding.h); numbers are varints, signed ones zigzag:
-//   1 counters   u8 version (1), revision, compacted revision, revision tidied to, next grant; the first block
+//   1 counters   u8 version (1), revision, compacted revision, revision tidied to, next grant, reign of
+//                leases; the first block
 //   2 auth       auth.h
 //   3 alarms     their count, then of each: member, u8 type
-//   4 leases     of each: id, ttl_s, remaining_ttl_s, grant
+//   4 leases     of each: id, ttl_s, grant
 //   5 versions   of each: revision less that of the one before in the block, sub, u8 flags, [create, count], [lease],
 //                key, [value]
 // Versions come after leases, by revision. Versions never change and are not removed while this is alive

@@ -8,11 +8,6 @@ namespace {
 
 constexpr uint8_t kBodyVersion = 1;
 
-constexpr uint64_t zigzag(int64_t value) {
-  return (static_cast<uint64_t>(value) << 1) ^ static_cast<uint64_t>(value >> 63);
-}
-constexpr int64_t unzigzag(uint64_t value) { return static_cast<int64_t>((value >> 1) ^ (0 - (value & 1))); }
-
 // One description of each body's fields (`fields` below) serves both directions: a Writer always says true.
 struct Writer {
   static constexpr bool kReads = false;
@@ -202,12 +197,6 @@ bool fields(A&, auto&, LeaseReign*) {
 template <class A>
 bool fields(A& a, auto& x, LeaseExpire*) {
   return rows(a, x.items, [](A& archive, auto& row) { return archive(row.id) && archive(row.grant); }) && a(x.reign);
-}
-template <class A>
-bool fields(A& a, auto& x, LeaseCheckpoint*) {
-  return rows(a, x.items, [](A& archive, auto& row) {
-    return archive(row.id) && archive(row.grant) && archive(row.remaining_ttl_s);
-  });
 }
 template <class A>
 bool fields(A& a, auto& x, LeaseTimeToLive*) {

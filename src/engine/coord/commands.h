@@ -35,8 +35,7 @@ enum class Code : uint16_t {
   kLeaseGrant = 10,
   kLeaseRevoke = 11,
   kLeaseExpire = 12,
-  kLeaseCheckpoint = 13,
-  kLeaseReign = 14,
+  kLeaseReign = 14,  // 13 was a command that no release had
   kAuthEnable = 20,
   kAuthDisable = 21,
   kUserAdd = 22,
@@ -153,8 +152,8 @@ struct Compact {
 };
 
 // ---- Leases. The engine holds what was granted; how long each still has is the leader's to know (src/coord): it sets
-// every deadline to the full TTL (or the remaining one of the last LeaseCheckpoint) when it begins to lead, puts it off
-// by the full TTL on a keep-alive, which is not logged, and submits LeaseExpire when it has passed.
+// every deadline to the full TTL when it begins to lead, puts it off by the full TTL on a keep-alive, which is not
+// logged, and submits LeaseExpire when it has passed.
 
 // id 0: the engine draws one from the record's seed. Answer: lease_granted(). kLeaseExists, kLeaseTtlTooLarge,
 // kNoSpace.
@@ -191,18 +190,6 @@ struct LeaseExpire {
   };
   std::vector<Item> items{};
   uint64_t reign = 0;  // in which it was decided
-};
-
-// How long these still have, so that the next leader need not begin with the full TTL of long ones. 0: the full TTL
-// again. What was revoked, or granted anew, meanwhile is left alone. Answer: done().
-struct LeaseCheckpoint {
-  static constexpr Code kCode = Code::kLeaseCheckpoint;
-  struct Item {
-    LeaseId id = 0;
-    uint64_t grant = 0;
-    int64_t remaining_ttl_s = 0;
-  };
-  std::vector<Item> items{};
 };
 
 // A query. Answer: with_keys lease_key() for each, in order; then lease(). kLeaseNotFound, kPermissionDenied
@@ -414,7 +401,7 @@ struct Scan {
 // clang-format off
 #define KEELSON_COORD_BODIES(X) \
   X(Put) X(DeleteRange) X(Txn) X(Compact) X(LeaseGrant) X(LeaseRevoke) X(LeaseReign) X(LeaseExpire) \
-  X(LeaseCheckpoint) X(AuthEnable) X(AuthDisable) X(UserAdd) X(UserDelete) X(UserChangePassword) X(UserGrantRole) X(UserRevokeRole) \
+  X(AuthEnable) X(AuthDisable) X(UserAdd) X(UserDelete) X(UserChangePassword) X(UserGrantRole) X(UserRevokeRole) \
   X(RoleAdd) X(RoleDelete) X(RoleGrantPermission) X(RoleRevokePermission) X(SetAlarm) X(Range) X(ReadEvents) \
   X(LeaseTimeToLive) X(LeaseList) X(AuthStatus) X(UserGet) X(UserList) X(RoleGet) X(RoleList) X(UserSecret) \
   X(CheckAccess) X(ListAlarms) X(StoreStatus) X(HashKv) X(HashRest) X(Scan)

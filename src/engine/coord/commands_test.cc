@@ -84,7 +84,6 @@ TEST(CoordCommands, TransactionsNest) {
   EXPECT_EQ(std::get<Range>(again.success[1].op).limit, 5);
   expect_round_trip(LeaseReign{});
   expect_round_trip(LeaseExpire{{{1, 2}, {-3, 4}}, 5});
-  expect_round_trip(LeaseCheckpoint{{{1, 2, 30}, {3, 4, 50}}});
 }
 
 TEST(CoordCommands, DepthIsLimited) {

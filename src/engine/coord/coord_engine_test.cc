@@ -117,7 +117,7 @@ TEST(CoordEngine, EventsComeInPages) {
 
 TEST(CoordEngine, Leases) {
   TestEngine test;
-  EXPECT_EQ(test.apply(LeaseGrant{.id = 7, .ttl_s = 1}), "granted 1 7 2 0 1\n");
+  EXPECT_EQ(test.apply(LeaseGrant{.id = 7, .ttl_s = 1}), "granted 1 7 2 1\n");
   EXPECT_EQ(test.apply(LeaseGrant{.id = 7, .ttl_s = 60}), "failed etcdserver: lease already exists 1 0\n");
   EXPECT_EQ(test.apply(LeaseGrant{.ttl_s = 9'000'000'001}), "failed etcdserver: too large lease TTL 1 0\n");
   EXPECT_EQ(test.apply(Put{.key = "b", .lease = 8}), "failed etcdserver: requested lease not found 1 0\n");
@@ -126,7 +126,7 @@ TEST(CoordEngine, Leases) {
   test.apply(Put{.key = "c", .lease = 7});
   test.apply(Put{.key = "c", .ignore_lease = true});
   test.apply(Put{.key = "a"});
-  EXPECT_EQ(test.query(LeaseTimeToLive{.id = 7, .with_keys = true}), "key b\nkey c\nlease 6 7 2 0 1\n");
+  EXPECT_EQ(test.query(LeaseTimeToLive{.id = 7, .with_keys = true}), "key b\nkey c\nlease 6 7 2 1\n");
   EXPECT_EQ(test.apply(LeaseReign{}), "done 6\n");
   // Another lease of that id is meant; what a former leader has decided.
   EXPECT_EQ(test.apply(LeaseExpire{{{7, 2}}, 1}), "done 6\n");
@@ -137,7 +137,7 @@ TEST(CoordEngine, Leases) {
             "event b@7 gone - 0 \nevent c@7 gone - 1 last\nevents 7 0 8 0\n");
   EXPECT_EQ(test.apply(LeaseRevoke{.id = 7}), "failed etcdserver: requested lease not found 7 0\n");
   // One without keys goes without a revision.
-  EXPECT_EQ(test.apply(LeaseGrant{.id = 7, .ttl_s = 60}), "granted 7 7 60 0 2\n");
+  EXPECT_EQ(test.apply(LeaseGrant{.id = 7, .ttl_s = 60}), "granted 7 7 60 2\n");
   EXPECT_EQ(test.apply(LeaseRevoke{.id = 7}), "done 7\n");
 }
 

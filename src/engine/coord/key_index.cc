@@ -9,12 +9,6 @@ namespace keelson::coord {
 
 namespace {
 
-size_t common_prefix(std::string_view a, std::string_view b) {
-  const size_t most = std::min(a.size(), b.size());
-  return static_cast<size_t>(std::mismatch(a.begin(), a.begin() + static_cast<ptrdiff_t>(most), b.begin()).first -
-                             a.begin());
-}
-
 // The shortest that is greater than `left` and not greater than `right`, which is greater than `left`.
 std::string_view separator_between(std::string_view left, std::string_view right) {
   return right.substr(0, common_prefix(left, right) + 1);

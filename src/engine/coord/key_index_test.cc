@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <map>
 #include <random>
 #include <string>
@@ -146,6 +147,27 @@ TEST(Version, FindsAnyRevisionOfALongChain) {
       EXPECT_EQ(found->main(), std::min<Revision>(main, 3999));
     }
   }
+  for (Version* version : chain) Version::destroy(version);
+}
+
+TEST(Version, FindsAnyRevisionThatCompactionsHaveLeft) {
+  std::vector<Version*> chain;  // by revision, from the first one left on
+  Revision compacted = 0;
+  for (Revision main = 1; main < 4000; ++main) {
+    Version* const older = chain.empty() ? nullptr : chain.back();
+    chain.push_back(Version::make({.key = "k", .value = {}, .main = main, .create = 1, .count = main, .lease = 0},
+                                  older, compacted));
+    if (main % 777 != 0) continue;
+    // What is left behind is gone: a jump to it would be seen.
+    const Revision first = compacted == 0 ? 1 : compacted;
+    compacted = main - 100;
+    const auto keeps = chain.begin() + (compacted - first);
+    (*keeps)->forget_older();
+    std::for_each(chain.begin(), keeps, Version::destroy);
+    chain.erase(chain.begin(), keeps);
+    for (Revision at = compacted; at <= main; ++at) ASSERT_EQ(chain.back()->at(at)->main(), at);
+  }
+  for (Revision at = compacted; at < 4000; ++at) ASSERT_EQ(chain.back()->at(at)->main(), at);
   for (Version* version : chain) Version::destroy(version);
 }
 

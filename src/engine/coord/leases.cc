@@ -24,11 +24,6 @@ void Leases::remove(LeaseId id) {
   leases_.erase(id);
 }
 
-void Leases::set_remaining_ttl(LeaseId id, int64_t remaining_ttl_s) {
-  if (observer_ != nullptr) observer_->before_change(id, find(id));
-  find_mutable(id)->remaining_ttl_s = remaining_ttl_s;
-}
-
 void Leases::attach(Version& version) {
   Lease* const lease = version.lease() == 0 ? nullptr : find_mutable(version.lease());
   if (lease == nullptr) return;

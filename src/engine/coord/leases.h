@@ -16,13 +16,12 @@ namespace keelson::coord {
 
 struct Lease {
   int64_t ttl_s = 0;
-  int64_t remaining_ttl_s = 0;
   uint64_t grant = 0;
   uint64_t keys = 0;
   Version* ring = nullptr;  // one of its keys; null: none
 };
 
-// Hears of a lease that is about to be changed, in what a checkpoint holds of it.
+// Hears of a lease that is about to be added or removed.
 class LeaseObserver {
  public:
   virtual ~LeaseObserver() = default;
@@ -40,8 +39,6 @@ class Leases {
   void add(LeaseId id, const Lease& lease);
   // One whose keys are gone.
   void remove(LeaseId id);
-  // One that is there.
-  void set_remaining_ttl(LeaseId id, int64_t remaining_ttl_s);
   void clear() { leases_.clear(); }
 
   // A version becomes its key's latest, or is so no longer. Nothing happens if it has no lease, or one that is not
@@ -54,7 +51,7 @@ class Leases {
   [[nodiscard]] static std::vector<const Version*> keys_of(const Lease& lease);
 
   [[nodiscard]] static LeaseInfo info(LeaseId id, const Lease& lease) {
-    return {.id = id, .granted_ttl_s = lease.ttl_s, .remaining_ttl_s = lease.remaining_ttl_s, .grant = lease.grant};
+    return {.id = id, .granted_ttl_s = lease.ttl_s, .grant = lease.grant};
   }
 
  private:

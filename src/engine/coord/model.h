@@ -37,7 +37,6 @@ class Model {
   std::string run(const LeaseRevoke& revoke);
   std::string run(const LeaseExpire& expire);
   std::string run(const LeaseReign&);
-  std::string run(const LeaseCheckpoint& checkpoint);
   std::string run(const LeaseTimeToLive& which) const;
   std::string run(const LeaseList& which) const;
   std::string run(const ReadEvents& which) const;
@@ -54,7 +53,6 @@ class Model {
  private:
   struct ModelLease {
     int64_t ttl_s = 0;
-    int64_t remaining_ttl_s = 0;
     uint64_t grant = 0;
   };
   struct ModelEvent {

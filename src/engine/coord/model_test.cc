@@ -275,7 +275,7 @@ std::string Model::run(const LeaseGrant& grant) {
   const ModelLease lease{.ttl_s = std::max<int64_t>(grant.ttl_s, 2), .grant = next_grant_++};
   leases_[grant.id] = lease;
   TextSink sink;
-  sink.lease_granted(revision(), {grant.id, lease.ttl_s, 0, lease.grant});
+  sink.lease_granted(revision(), {grant.id, lease.ttl_s, lease.grant});
   return sink.text;
 }
 
@@ -314,17 +314,6 @@ std::string Model::run(const LeaseExpire& expire) {
   return sink.text;
 }
 
-std::string Model::run(const LeaseCheckpoint& checkpoint) {
-  for (const LeaseCheckpoint::Item& item : checkpoint.items) {
-    if (leases_.contains(item.id) && leases_[item.id].grant == item.grant) {
-      leases_[item.id].remaining_ttl_s = std::min(std::max<int64_t>(item.remaining_ttl_s, 0), leases_[item.id].ttl_s);
-    }
-  }
-  TextSink sink;
-  sink.done(revision());
-  return sink.text;
-}
-
 std::string Model::run(const LeaseTimeToLive& which) const {
   if (!leases_.contains(which.id)) return failed(CoordErrc::kLeaseNotFound);
   TextSink sink;
@@ -332,7 +321,7 @@ std::string Model::run(const LeaseTimeToLive& which) const {
     if (which.with_keys && kv.lease == which.id) sink.lease_key(key);
   }
   const ModelLease& lease = leases_.at(which.id);
-  sink.lease(revision(), {which.id, lease.ttl_s, lease.remaining_ttl_s, lease.grant});
+  sink.lease(revision(), {which.id, lease.ttl_s, lease.grant});
   return sink.text;
 }
 
@@ -342,7 +331,7 @@ std::string Model::run(const LeaseList& which) const {
   for (const auto& [id, lease] : leases_) {
     if ((which.has_after && id <= which.after) || count == which.count_max) continue;
     ++count;
-    sink.lease(revision(), {id, lease.ttl_s, lease.remaining_ttl_s, lease.grant});
+    sink.lease(revision(), {id, lease.ttl_s, lease.grant});
   }
   sink.done(revision());
   return sink.text;

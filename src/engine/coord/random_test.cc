@@ -186,9 +186,6 @@ class RandomRun {
       expire.reign = model_.lease_reign() - (random_.one_in(4) ? 1 : 0);
       apply(expire);
       if (random_.one_in(4)) apply(LeaseReign{});
-    } else if (kind < 94) {
-      const LeaseId id = some_lease();
-      apply(LeaseCheckpoint{{{id, model_.grant_of(id), static_cast<int64_t>(random_.below(12)) - 1}}});
     } else if (kind < 97) {
       apply(Compact{.revision = some_revision()});
     }

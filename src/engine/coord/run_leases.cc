@@ -1,4 +1,4 @@
-// LeaseGrant, LeaseRevoke, LeaseReign, LeaseExpire, LeaseCheckpoint, LeaseTimeToLive, LeaseList.
+// LeaseGrant, LeaseRevoke, LeaseReign, LeaseExpire, LeaseTimeToLive, LeaseList.
 #include <algorithm>
 #include <vector>
 
@@ -78,17 +78,6 @@ void run(const Call& call, const LeaseExpire& expire) {
   for (const LeaseExpire::Item& item : expire.items) {
     const Lease* const lease = call.state.store.leases().find(item.id);
     if (lease != nullptr && lease->grant == item.grant) drop(call, item.id);
-  }
-  call.done();
-}
-
-void run(const Call& call, const LeaseCheckpoint& checkpoint) {
-  Leases& leases = call.state.store.leases();
-  for (const LeaseCheckpoint::Item& item : checkpoint.items) {
-    const Lease* const lease = leases.find(item.id);
-    if (lease == nullptr || lease->grant != item.grant) continue;
-    // Never more than was granted.
-    leases.set_remaining_ttl(item.id, std::clamp<int64_t>(item.remaining_ttl_s, 0, lease->ttl_s));
   }
   call.done();
 }

@@ -137,8 +137,8 @@ uint64_t hash_rest(const State& state) {
   state.auth.write(bytes);
   uint64_t hash = hash64(bytes, state.next_grant ^ mix64(state.lease_reign));
   for (const auto& [id, lease] : state.store.leases().all()) {
-    const std::array<uint64_t, 4> numbers = {static_cast<uint64_t>(id), static_cast<uint64_t>(lease.ttl_s),
-                                             static_cast<uint64_t>(lease.remaining_ttl_s), lease.grant};
+    const std::array<uint64_t, 3> numbers = {static_cast<uint64_t>(id), static_cast<uint64_t>(lease.ttl_s),
+                                             lease.grant};
     hash = hash64({reinterpret_cast<const char*>(numbers.data()), sizeof(numbers)}, hash);
     for (const Version* version : Leases::keys_of(lease)) hash = hash64(version->key(), hash);
   }

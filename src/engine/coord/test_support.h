@@ -41,11 +41,11 @@ class TextSink final : public AnswerSink {
   }
   void txn_end(Revision revision) override { line("end", revision); }
   void lease_granted(Revision revision, const LeaseInfo& lease) override {
-    line("granted", revision, lease.id, lease.granted_ttl_s, lease.remaining_ttl_s, lease.grant);
+    line("granted", revision, lease.id, lease.granted_ttl_s, lease.grant);
   }
   void lease_key(std::string_view key) override { line("key", std::string(key)); }
   void lease(Revision revision, const LeaseInfo& lease) override {
-    line("lease", revision, lease.id, lease.granted_ttl_s, lease.remaining_ttl_s, lease.grant);
+    line("lease", revision, lease.id, lease.granted_ttl_s, lease.grant);
   }
   void event(const Event& event) override {
     line("event", text_of(event.kv), event.prev_kv == nullptr ? "-" : text_of(*event.prev_kv), event.sub,

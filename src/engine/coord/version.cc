@@ -11,12 +11,14 @@ Version* Version::find_jump(Version* older, uint32_t depth, Revision compacted) 
   const uint32_t target = depth & (depth - 1);
   Version* at = older;
   while (at != nullptr && at->depth_ > target) {
-    const bool can_jump = at->has(kJump) && (at->depth_ & (at->depth_ - 1)) >= target;
-    if (can_jump && at->get<Revision>(kJump, 8) > compacted) {
-      at = at->get<Version*>(kJump, 0);
-    } else {
+    const bool can_jump = at->depth_ % kJumpEvery == 0 && (at->depth_ & (at->depth_ - 1)) >= target;
+    if (!can_jump) {
       at = at->older_;
+      continue;
     }
+    // Where this one leads is not before the target: if that is compacted, so is the target, and the way to it is long.
+    if (!at->has(kJump) || at->get<Revision>(kJump, 8) <= compacted) return nullptr;
+    at = at->get<Version*>(kJump, 0);
   }
   return at != nullptr && at->depth_ == target && at->main_ > compacted ? at : nullptr;
 }
