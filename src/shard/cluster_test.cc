@@ -416,6 +416,17 @@ TEST(Cluster, AnswersNothingFromACheckpointThatCannotBeLoaded) {
   ASSERT_EQ(cluster.run(1, kAppend, key_of(1), "b,")->outcome, LogErrc::kOk) << "the others go on";
 }
 
+TEST(Cluster, TakesACheckpointOverOnceThereIsRoom) {
+  Cluster cluster(1, 3, 3);
+  int tries = 0;
+  cluster.bring_back_by_checkpoints(3, [&](ShardId shard) -> Status {
+    if (shard == 0 && ++tries <= 3) return fail(env::DiskErrc::kFull, "the test's disk has no room");
+    return {};
+  });
+  EXPECT_TRUE(cluster.world.run_until([&] { return tries > 3; }, 30 * env::sim::kSecond));
+  cluster.expect_same({1, 2, 3});
+}
+
 TEST(Cluster, RemovesAReplicaThatTakesACheckpointOver) {
   Cluster cluster(1, 3, 3);
   bool is_loading = false;

@@ -12,6 +12,8 @@ namespace keelson::shard {
 
 namespace {
 constexpr int64_t kPollNs = 1'000'000;
+// While the disk has no room for a checkpoint that came from another node.
+constexpr int64_t kFullRetryNs = 500'000'000;
 }  // namespace
 
 // Waits until nobody else has the shard.
@@ -162,7 +164,18 @@ void ShardGroup::install(std::string path, uint64_t index, std::string prelude) 
 
 Task<void> ShardGroup::install_file(std::string path, uint64_t index, std::string prelude) {
   co_await TakeShard(replica());
-  Status loaded = co_await load_from(std::move(path), index, std::move(prelude));
+  Status loaded = co_await load_from(path, index, prelude);
+  // Room may come, and nothing is lost meanwhile: the member waits.
+  for (bool is_told = false; !loaded.ok() && loaded.error().code() == env::DiskErrc::kFull && member() != nullptr &&
+                             member_->status().halted.empty();
+       is_told = true) {
+    if (!is_told) {
+      log_warn("shard", "there is no room for a checkpoint that came from another node; it is taken over once there is",
+               {{"shard", parts_.shard.id()}, {"why", loaded.error().message()}});
+    }
+    co_await env::sleep_for(parts_.reactor, kFullRetryNs);
+    loaded = co_await load_from(path, index, prelude);
+  }
   const std::string why = loaded.ok() ? "" : loaded.error().message();
   if (loaded.ok()) {
     checkpoint_index_ = index;
