@@ -67,10 +67,10 @@ inline constexpr uint16_t kCodesBegin = 65'000;
 inline constexpr uint16_t kSeed = 65'001;
 // A SlotRange: the table of slots changes so.
 inline constexpr uint16_t kSlots = 65'002;
-// varint epoch, varint slot: the commands behind it bring what the slot holds, for the move of that epoch.
+// varints epoch, first slot, last slot, sequence: the commands behind it bring what the slots hold, for the move of
+// that epoch (SlotTable::import()).
 inline constexpr uint16_t kImport = 65'003;
-// Stands for the slot of a record that no slot decides on.
-inline constexpr uint16_t kNoSlot = UINT16_MAX;
+inline constexpr uint16_t kNoSlot = shard::kNoSlot;
 }  // namespace control
 
 // Who looks after the group's member.
