@@ -190,8 +190,12 @@ Task<Result<ClusterFacts>> Service::facts() {
 // Would each group still have a majority that can be reached?
 Task<Status> Service::check_removal(NodeId node) {
   const Seen seen = co_await look();
-  for (const auto& [shard, report] : seen.leaders) {
-    const std::vector<NodeId>& voters = report.status.members.voters;
+  for (const ShardId shard : shards_.replicated) {
+    const auto leader = seen.leaders.find(shard);
+    const bool is_led = leader != seen.leaders.end();
+    // Of a group without a leader no more is known than where its replicas should be; it may need this one.
+    const std::vector<NodeId> voters = is_led ? leader->second.status.members.voters : wanted(shard);
+    if (!is_led && std::ranges::find(voters, node) == voters.end()) continue;
     const auto left = std::count_if(voters.begin(), voters.end(),
                                     [&](NodeId voter) { return voter != node && seen.reachable.contains(voter); });
     if (static_cast<size_t>(left) * 2 > voters.size()) continue;
