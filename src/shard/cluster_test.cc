@@ -3,8 +3,10 @@
 
 #include <gtest/gtest.h>
 
+#include <functional>
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -48,6 +50,9 @@ class TextEngine final : public engine::Engine {
     return source;
   }
   Status load_checkpoint(std::string_view piece) override {
+    if (on_load) {
+      if (Status may_load = on_load(); !may_load.ok()) return may_load;
+    }
     std::string_view key, value;
     while (read_string(piece, key) && read_string(piece, value)) values[std::string(key)] = value;
     return {};
@@ -55,6 +60,7 @@ class TextEngine final : public engine::Engine {
   void reset() override { values.clear(); }
 
   std::map<std::string, std::string> values;
+  std::function<Status()> on_load;
 
  private:
   struct Source final : engine::CheckpointSource {
@@ -86,6 +92,23 @@ class TextOperation final : public BatchOperation {
   const std::string text_;
   const std::vector<std::string_view> args_;
   const engine::Command command_;
+};
+
+// Nobody's batch.
+class StaleRead final : public Operation {
+ public:
+  StaleRead() {
+    commands = {&command_, 1};
+    is_stale = true;
+  }
+  engine::ReplySink& open_reply() override { return sink_; }
+  void finished(LogErrc result) override { outcome = result; }
+  std::optional<LogErrc> outcome;
+
+ private:
+  const std::vector<std::string_view> args_{"key"};
+  const engine::Command command_{kRead, 0, args_};
+  TextSink sink_;
 };
 
 class Cluster;
@@ -267,6 +290,18 @@ class Cluster {
     return arrived;
   }
   int files() const { return files_; }
+  // A node that was away for so long that only checkpoints help it; `on_load` is called when it loads one.
+  void bring_back_by_checkpoints(NodeId id, std::function<Status(ShardId)> on_load) {
+    crash(id);
+    const NodeId other = id % founders_ + 1;
+    for (uint64_t i = 0; i < 150; ++i) {
+      ASSERT_EQ(run(other, kAppend, "key-" + std::to_string(i % 7), "a,")->outcome, LogErrc::kOk);
+    }
+    start(id);
+    for (ShardId shard = 0; shard < kShards; ++shard) {
+      peer(id).engines[shard]->on_load = [on_load, shard] { return on_load(shard); };
+    }
+  }
 
   env::sim::World world;
 
@@ -299,6 +334,10 @@ void Wire::send_file(NodeId to, ShardId group, std::string message, std::string 
 bool Wire::is_reachable(NodeId node) const { return cluster_.is_linked(from_, node); }
 
 std::string key_of(uint64_t number) { return "key-" + std::to_string(number); }
+
+Task<void> remove(Runtime& runtime, env::Reactor& here, std::vector<Status>& answers) {
+  answers.push_back(co_await runtime.remove_replica(here, 0));
+}
 
 TEST(Cluster, AnyNodeTakesWritesAndReads) {
   env::sim::for_each_seed(1, 10, [](uint64_t seed) {
@@ -361,6 +400,47 @@ TEST(Cluster, BringsBackWhoWasAwayByACheckpoint) {
     ASSERT_EQ(cluster.run(3, kAppend, key_of(1), "z,")->outcome, LogErrc::kOk) << cluster.tell();
     cluster.expect_same({1, 2, 3});
   });
+}
+
+TEST(Cluster, AnswersNothingFromACheckpointThatCannotBeLoaded) {
+  Cluster cluster(1, 3, 3);
+  StaleRead read;
+  cluster.bring_back_by_checkpoints(3, [&](ShardId shard) -> Status {
+    if (shard == 0) cluster.runtime(3).shard(0).submit(read);  // waits, for the state is being replaced
+    return fail(LogErrc::kDamaged, "the test's engine does not load it");
+  });
+  EXPECT_TRUE(cluster.world.run_until([&] { return read.outcome.has_value(); }, 30 * env::sim::kSecond));
+  EXPECT_EQ(read.outcome, LogErrc::kDamaged);
+  ASSERT_EQ(cluster.run(1, kAppend, key_of(1), "b,")->outcome, LogErrc::kOk) << "the others go on";
+}
+
+TEST(Cluster, RemovesAReplicaThatTakesACheckpointOver) {
+  Cluster cluster(1, 3, 3);
+  bool is_loading = false;
+  cluster.bring_back_by_checkpoints(3, [&](ShardId shard) -> Status {
+    is_loading |= shard == 0;
+    return {};
+  });
+  EXPECT_TRUE(cluster.world.run_until([&] { return is_loading; }, 30 * env::sim::kSecond));
+  const Status removed = cluster.world.run(cluster.home(3), cluster.runtime(3).remove_replica(cluster.home(3), 0));
+  EXPECT_TRUE(removed.ok()) << removed.error().message();
+  EXPECT_TRUE(cluster.peer(3).engines[0]->values.empty());
+  const auto status = cluster.world.run(cluster.home(3), cluster.runtime(3).group_status(cluster.home(3), 0));
+  EXPECT_FALSE(status.has_value());
+}
+
+// Whoever asked and got no answer asks again.
+TEST(Cluster, RemovesAReplicaOnceWhoeverAsks) {
+  Cluster cluster(1, 3, 3);
+  for (uint64_t i = 0; i < 20; ++i) ASSERT_EQ(cluster.run(1, kAppend, key_of(i), "a,")->outcome, LogErrc::kOk);
+  std::vector<Status> answers;
+  env::TaskScope scope(cluster.home(3));
+  cluster.world.run_on(cluster.home(3), [&] {
+    for (int i = 0; i < 2; ++i) scope.spawn(remove(cluster.runtime(3), cluster.home(3), answers));
+  });
+  EXPECT_TRUE(cluster.world.run_until([&] { return answers.size() == 2; }, 30 * env::sim::kSecond));
+  EXPECT_TRUE(answers.at(0).ok());
+  EXPECT_EQ(answers.at(1).error().code(), LogErrc::kRefused);
 }
 
 TEST(Cluster, NodesComeAndGo) {

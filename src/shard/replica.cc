@@ -57,7 +57,7 @@ void Replica::submit_write(Operation& operation) {
     refusal = LogErrc::kTooLarge;
   } else if (pending_bytes_ != 0 && pending_bytes_ + bytes > options_.pending_bytes_max) {
     refusal = LogErrc::kRefused;
-  } else if (!slots_.may_write(operation.slot())) {
+  } else if (!may_propose(operation.slot())) {
     refusal = LogErrc::kNotOwner;
   }
   if (refusal != LogErrc::kOk) {
@@ -91,15 +91,18 @@ void Replica::propose_waiting() {
     retry_timer_.arm_after(kRetryNs);
     return;
   }
+  const bool was_busy = std::exchange(is_busy_, true);
   for (size_t i = 0; i < writes_.size() && unproposed_ != 0; ++i) {
     Pending& pending = writes_[i];
     if (pending.operation == nullptr || !pending.operation->is_write || pending.proposal != 0) continue;
-    if (slots_.may_write(pending.operation->slot())) {
+    if (may_propose(pending.operation->slot())) {
       propose(pending);
     } else {
       finish(pending, LogErrc::kNotOwner);
     }
   }
+  is_busy_ = was_busy;
+  run_ready();
 }
 
 // Not kOk: it has no effect here.
@@ -201,6 +204,7 @@ bool Replica::apply(const log::AgreedRecord& record) {
     return false;
   }
   begin_record(record);
+  const bool was_busy = std::exchange(is_busy_, true);
   Pending* own = record.proposal != 0 ? find(record.proposal) : nullptr;
   if (own != nullptr) {
     run_before(*own);
@@ -208,6 +212,7 @@ bool Replica::apply(const log::AgreedRecord& record) {
   } else {
     run_foreign(record);
   }
+  is_busy_ = was_busy;
   if (shard_.damage_) return false;
   pop_over();
   if (shard_.listener_ != nullptr) shard_.listener_->applied(shard_);
@@ -376,8 +381,8 @@ void Replica::pop_over() {
 
 // Reads whose time has come, then loans.
 void Replica::run_ready() {
-  if (is_running_ready_) return;
-  is_running_ready_ = true;
+  if (is_busy_) return;
+  is_busy_ = true;
   while (!is_blocked()) {
     pop_over();
     if (!reads_.empty() && reads_.front().read <= confirmed_read_) {
@@ -392,7 +397,7 @@ void Replica::run_ready() {
       break;
     }
   }
-  is_running_ready_ = false;
+  is_busy_ = false;
   grant_loans();
 }
 
@@ -406,6 +411,7 @@ void Replica::check_deadlines() {
   const int64_t now_ns = reactor_.clock().monotonic_ns();
   deadline_at_ns_ = 0;
   const LogErrc no_effect = leader() == 0 ? LogErrc::kNoLeader : LogErrc::kRefused;
+  const bool was_busy = std::exchange(is_busy_, true);
   while (!reads_.empty() && reads_.front().deadline_ns <= now_ns) {
     Operation& read = *reads_.front().operation;
     reads_.pop_front();
@@ -426,6 +432,7 @@ void Replica::check_deadlines() {
       finish(pending, pending.proposal != 0 ? LogErrc::kTimedOut : no_effect);
     }
   }
+  is_busy_ = was_busy;
   check_loan_deadlines(now_ns, next_ns);
   if (next_ns != 0) arm_deadline(next_ns);
   pop_over();
@@ -434,6 +441,7 @@ void Replica::check_deadlines() {
 
 // Nothing will be decided any more.
 void Replica::fail_all(LogErrc why) {
+  const bool was_busy = std::exchange(is_busy_, true);
   std::deque<Read> reads = std::exchange(reads_, {});
   for (const Read& read : reads) read.operation->finished(why);
   // What a client submits when it hears of this comes behind, and is answered at once.
@@ -443,6 +451,7 @@ void Replica::fail_all(LogErrc why) {
     const bool may_be_in_log = pending.operation->is_write && pending.proposal != 0;
     finish(pending, may_be_in_log ? LogErrc::kTimedOut : why);
   }
+  is_busy_ = was_busy;
   pop_over();
   const std::vector<Asked> asked = std::exchange(asked_, {});
   for (const Asked& some : asked) some.request->decided(LogErrc::kTimedOut);

@@ -67,10 +67,10 @@ inline constexpr uint16_t kCodesBegin = 65'000;
 inline constexpr uint16_t kSeed = 65'001;
 // A SlotRange: the table of slots changes so.
 inline constexpr uint16_t kSlots = 65'002;
-// varint epoch, varint slot: the commands behind it bring what the slot holds, for the move of that epoch.
+// varints epoch, first slot, last slot, sequence: the commands behind it bring what the slots hold, for the move of
+// that epoch (SlotTable::import()).
 inline constexpr uint16_t kImport = 65'003;
-// Stands for the slot of a record that no slot decides on.
-inline constexpr uint16_t kNoSlot = UINT16_MAX;
+inline constexpr uint16_t kNoSlot = shard::kNoSlot;
 }  // namespace control
 
 // Who looks after the group's member.
@@ -145,7 +145,9 @@ class Replica final : public log::AgreedState {
   void hold_ready() override;
   void read_confirmed(uint64_t read, bool is_confirmed) override;
   void leader_changed(NodeId leader, bool is_here) override;
-  bool may_propose(uint16_t slot) override { return slot == control::kNoSlot || slots_.may_write(slot); }
+  bool may_propose(uint16_t slot) override {
+    return slot == control::kNoSlot || (slot < kSlotCount && slots_.may_write(slot));  // another node may say anything
+  }
   int64_t log_time_ms() override;
 
  private:
@@ -242,7 +244,9 @@ class Replica final : public log::AgreedState {
   size_t pending_bytes_ = 0;
   size_t unproposed_ = 0;     // of writes_: refused, or behind one that was
   uint64_t retry_after_ = 0;  // proposals up to this one must be decided before the refused are proposed again
-  bool is_running_ready_ = false;
+  // A record is being applied, or somebody walks the queues: who hears of an answer may borrow the shard and give it
+  // back at once, and whatever is ready then waits until this is over.
+  bool is_busy_ = false;
   std::vector<Asked> asked_;
 
   Hold hold_ = Hold::kNone;

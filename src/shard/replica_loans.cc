@@ -47,7 +47,7 @@ LogErrc Replica::loan_state(const Waiting& waiting) {
 
 // The first that can be had; more when it is given back.
 void Replica::grant_loans() {
-  if (is_running_ready_) return;
+  if (is_busy_) return;
   if (install_ != nullptr && !shard_.is_lent_) {
     LoanRequest& request = *std::exchange(install_, nullptr);
     is_tainted_ = false;
@@ -111,7 +111,7 @@ void Replica::commit(std::span<const engine::Command> commands, uint16_t slot, i
   KEELSON_CHECK(loan_.request == nullptr, "a borrower commits one record at a time");
   LogErrc refusal = LogErrc::kOk;
   if (log_ == nullptr || hold_ != Hold::kReady) refusal = LogErrc::kNotLeader;
-  if (!slots_.may_write(slot)) refusal = LogErrc::kNotOwner;
+  if (!may_propose(slot)) refusal = LogErrc::kNotOwner;
   if (encoded_bytes_max(commands) > options_.record_bytes_max) refusal = LogErrc::kTooLarge;
   if (refusal != LogErrc::kOk) {
     reactor_.post([&request, refusal] { request.decided(refusal); });

@@ -4,6 +4,7 @@
 
 #include <gtest/gtest.h>
 
+#include <functional>
 #include <map>
 #include <memory>
 #include <set>
@@ -69,6 +70,7 @@ class TextOperation final : public Operation {
     EXPECT_FALSE(is_finished);
     outcome = result;
     is_finished = true;
+    if (then) then();
   }
   [[nodiscard]] const void* sequence() const override { return sequence_; }
   [[nodiscard]] uint16_t slot() const override { return slot_; }
@@ -79,6 +81,7 @@ class TextOperation final : public Operation {
   LogErrc outcome = LogErrc::kStopped;
   bool is_finished = false;
   std::set<std::string> known;  // acknowledged before it was submitted
+  std::function<void()> then;
 
  private:
   const std::string key_;
@@ -399,6 +402,66 @@ TEST(Replica, WhatComesAfterItsDeadlineIsAppliedAllTheSame) {
   EXPECT_EQ(house.node(2).replica().counters().foreign, 1U);
 }
 
+// As a session that looks at a shard when it has its answer.
+void look(Shard& shard) {
+  if (shard.try_lend()) shard.give_back();
+}
+
+class Looker final : public LoanRequest {
+ public:
+  void granted(Shard&) override { is_granted = true; }
+  bool is_granted = false;
+};
+
+TEST(Replica, TellsEverybodyWhoseTimeIsOver) {
+  House house(1, 500);
+  house.set_leader(0);
+  Shard& shard = *house.node(2).shard;
+  TextOperation first(kAppend, "key", "a,", nullptr);
+  TextOperation second(kAppend, "key", "b,", nullptr);
+  first.then = [&] { look(shard); };
+  house.run([&] {
+    shard.submit(first);
+    shard.submit(second);
+  });
+  house.world.run_for(600 * env::sim::kMillisecond);
+  EXPECT_TRUE(first.is_finished);
+  EXPECT_TRUE(second.is_finished);
+}
+
+// A record waits for a borrower, and another borrower behind it: that one must not get the shard while the record is
+// applied, even if somebody borrows and gives back meanwhile.
+TEST(Replica, LendsBetweenRecordsAlone) {
+  int met = 0;
+  env::sim::for_each_seed(1, 30, [&](uint64_t seed) {
+    House house(seed);
+    house.set_leader(1);
+    Shard& shard = *house.node(2).shard;
+    TextOperation read(kRead, "key", "", nullptr);
+    TextOperation write(kAppend, "key", "a,", nullptr);
+    Looker before;
+    Looker behind;
+    read.then = [&] {
+      met += before.is_granted && !write.is_finished ? 1 : 0;
+      look(shard);
+    };
+    write.then = [&] { EXPECT_FALSE(behind.is_granted); };
+    house.run([&] {
+      shard.lend(before);
+      shard.submit(read);
+      shard.submit(write);
+      shard.lend(behind);
+    });
+    house.step(30);
+    EXPECT_FALSE(write.is_finished || behind.is_granted);
+    house.run([&] { shard.give_back(); });
+    house.step(30);
+    EXPECT_TRUE(read.is_finished && write.is_finished && behind.is_granted);
+    house.run([&] { shard.give_back(); });
+  });
+  EXPECT_GT(met, 0);
+}
+
 TEST(Replica, ReadsStaleAtOnce) {
   House house(1);
   house.set_leader(0);
@@ -473,6 +536,8 @@ TEST(Replica, KeepsToTheTableOfSlots) {
   EXPECT_EQ(change(SlotState::kFrozen, 1), LogErrc::kOk);
   EXPECT_EQ(run(kAppend, 5), LogErrc::kNotOwner);
   EXPECT_EQ(run(kAppend, 7), LogErrc::kOk) << "another slot";
+  EXPECT_EQ(run(kAppend, control::kNoSlot), LogErrc::kOk) << "of no slot";
+  EXPECT_FALSE(house.node(1).replica().may_propose(kSlotCount)) << "no slot that there is";
   EXPECT_EQ(run(kRead, 5), LogErrc::kOk) << "frozen, not gone";
   EXPECT_EQ(change(SlotState::kGone, 1), LogErrc::kOk);
   EXPECT_EQ(run(kRead, 6), LogErrc::kNotOwner);
@@ -492,7 +557,7 @@ TEST(Replica, KeepsToTheTableOfSlots) {
   EXPECT_EQ(change(SlotState::kOwned, 2), LogErrc::kOk);
   EXPECT_EQ(import(2), LogErrc::kNotOwner) << "the move is over";
   EXPECT_EQ(run(kAppend, 5), LogErrc::kOk);
-  for (log::NodeId id = 1; id <= kNodes; ++id) EXPECT_EQ(house.node(id).engine->values["key"], "x,x,moved,x,");
+  for (log::NodeId id = 1; id <= kNodes; ++id) EXPECT_EQ(house.node(id).engine->values["key"], "x,x,x,moved,x,");
 }
 
 // A write that was put into the log before the slot was frozen, and comes behind that: void on every replica.

@@ -61,10 +61,19 @@ void ShardGroup::detach(LogErrc why) {
 }
 
 Task<Result<raft::Replay>> ShardGroup::leave() {
-  KEELSON_CHECK(member() != nullptr, "a member that is there leaves");
+  if (std::exchange(is_leaving_, true)) co_return fail(log::LogErrc::kRefused, "shard: the replica is leaving already");
+  auto left = co_await leave_now();
+  is_leaving_ = false;
+  co_return left;
+}
+
+Task<Result<raft::Replay>> ShardGroup::leave_now() {
   raft::Prelude prelude;
+  while (is_installing_ || !replica().is_at_entry_end()) co_await env::sleep_for(parts_.reactor, kPollNs);
+  if (member() == nullptr || !member_->status().halted.empty()) {
+    co_return fail(log::LogErrc::kRefused, "shard: the replica has left or stopped meanwhile");
+  }
   if (member_->applied_index() != 0) {
-    while (!replica().is_at_entry_end()) co_await env::sleep_for(parts_.reactor, kPollNs);
     auto now = raft::decode_prelude(member_->prelude());
     KEELSON_CHECK(now.ok(), "a prelude that was just made can be read");
     prelude = std::move(*now);
@@ -139,6 +148,8 @@ void ShardGroup::stop() {
 }
 
 void ShardGroup::checkpoint_finished(uint64_t index) {
+  // One that came from another node meanwhile is newer.
+  if (index < checkpoint_index_) return;
   checkpoint_index_ = index;
   if (member_ != nullptr) member_->checkpoint_finished(index);
 }
@@ -153,6 +164,7 @@ std::string ShardGroup::checkpoint_path(uint64_t index) {
 }
 
 void ShardGroup::install(std::string path, uint64_t index, std::string prelude) {
+  is_installing_ = true;
   tasks_.spawn(install_file(std::move(path), index, std::move(prelude)));
 }
 
@@ -167,10 +179,14 @@ Task<void> ShardGroup::install_file(std::string path, uint64_t index, std::strin
               {{"shard", parts_.shard.id()}, {"why", why}});
   }
   member_->installed(std::move(loaded));
-  if (why.empty()) parts_.host.checkpoint_installed(parts_.shard.id(), index, member_->needed_from());
+  if (why.empty()) {
+    parts_.host.checkpoint_installed(parts_.shard.id(), index, member_->needed_from());
+  } else if (!parts_.shard.damage()) {
+    // What it holds now is no state of any index: nothing that waits may be answered from it.
+    parts_.shard.stop_damaged(why);
+  }
   parts_.shard.give_back();
-  // What it holds now is no state of any index.
-  if (!why.empty() && !parts_.shard.damage()) parts_.shard.stop_damaged(why);
+  is_installing_ = false;
 }
 
 Task<Status> ShardGroup::load_from(std::string path, uint64_t index, std::string prelude) {

@@ -70,9 +70,10 @@ class ShardGroup final : public raft::MemberHost, public ReplicaListener {
   void start(raft::Replay recovered, uint64_t checkpoint_index, const std::vector<NodeId>& voters);
   // No member any more: the shard is empty, and answers as one without a replica. A checkpoint that says so takes the
   // place of what is on disk; it holds what a member must not forget should it be added again (its vote), and is
-  // returned for a later start().
+  // returned for a later start(). kRefused if there is none to leave.
   Task<Result<raft::Replay>> leave();
-  [[nodiscard]] bool has_member() const { return is_in_; }
+  // Also one that has halted, or is leaving.
+  [[nodiscard]] bool has_member() const { return is_in_ || is_halted_ || is_leaving_; }
   // Null: none, or one that has stopped.
   [[nodiscard]] raft::Member* member() { return is_in_ && !is_halted_ ? member_.get() : nullptr; }
 
@@ -104,6 +105,7 @@ class ShardGroup final : public raft::MemberHost, public ReplicaListener {
   Task<void> install_file(std::string path, uint64_t index, std::string prelude);
   Task<Status> load_from(std::string path, uint64_t index, std::string prelude);
   Status load_piece(std::string_view piece);
+  Task<Result<raft::Replay>> leave_now();
   Task<Status> write_absence(const raft::Prelude& prelude);
   void detach(LogErrc why);
 
@@ -112,6 +114,8 @@ class ShardGroup final : public raft::MemberHost, public ReplicaListener {
   std::unique_ptr<raft::Member> member_;
   bool is_in_ = false;
   bool is_halted_ = false;
+  bool is_installing_ = false;
+  bool is_leaving_ = false;
   uint64_t checkpoint_index_ = 0;  // of the newest file; 0: none
   size_t pieces_loaded_ = 0;
   env::TaskScope tasks_;

@@ -17,15 +17,23 @@ void cmd_internal_expire(CommandContext& context) {
   context.out.integer(removed);
 }
 
-void cmd_internal_evict(CommandContext& context) {
+namespace {
+
+void evict(CommandContext& context, bool only_volatile) {
   const std::string_view key = context.arg(1);
   Value value = find(context, key);
-  if (!value) return context.out.integer(0);
+  if (!value || (only_volatile && value.expires_at_ms() == kNoExpiry)) return context.out.integer(0);
   Keyspace& keyspace = context.at(key);
   keyspace.erase(value);
   keyspace.changed(context.database, key, EventClass::kEvicted, "evicted");
   context.out.integer(1);
 }
+
+}  // namespace
+
+void cmd_internal_evict(CommandContext& context) { evict(context, false); }
+
+void cmd_internal_evict_volatile(CommandContext& context) { evict(context, true); }
 
 void cmd_internal_put(CommandContext& context) {
   const std::string_view key = context.arg(1);

@@ -11,11 +11,6 @@
 namespace keelson::kv {
 namespace {
 
-[[nodiscard]] bool is_volatile_only(EvictionPolicy policy) {
-  return policy == EvictionPolicy::kVolatileLru || policy == EvictionPolicy::kVolatileLfu ||
-         policy == EvictionPolicy::kVolatileRandom || policy == EvictionPolicy::kVolatileTtl;
-}
-
 [[nodiscard]] const Entry* entry_of(const Database& in, const ExpiryKey& key) {
   return in.table.find_where(key.hash, [&](const Entry& candidate) {
     return candidate.has_expiry() && candidate.expires_at_ms() == key.at_ms;

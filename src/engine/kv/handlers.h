@@ -198,6 +198,8 @@ void cmd_internal_digest_value(CommandContext& context);  // _DIGESTVALUE key: 4
 // applies it changes nothing.
 void cmd_internal_expire(CommandContext& context);  // _EXPIRE key: removes the key if its time is over; event "expired"
 void cmd_internal_evict(CommandContext& context);   // _EVICT key: removes the key; event "evicted"
+// _EVICTVOLATILE key: the same, if the key has an expiry when this is applied: under the volatile policies others stay.
+void cmd_internal_evict_volatile(CommandContext& context);
 // _PUT key expire_at_ms payload: whatever the key held, it now holds the value of a DUMP payload and expires then (0:
 // never). The caller of the command has sent the events, so this has none. Sources: RENAME, COPY, *STORE across shards.
 void cmd_internal_put(CommandContext& context);

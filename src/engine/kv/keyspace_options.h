@@ -55,5 +55,10 @@ inline constexpr size_t kKeyBytesMax = size_t{512} << 20;
 [[nodiscard]] constexpr bool is_lfu(EvictionPolicy policy) {
   return policy == EvictionPolicy::kAllKeysLfu || policy == EvictionPolicy::kVolatileLfu;
 }
+// Evicts only keys that have an expiry.
+[[nodiscard]] constexpr bool is_volatile_only(EvictionPolicy policy) {
+  return policy == EvictionPolicy::kVolatileLru || policy == EvictionPolicy::kVolatileLfu ||
+         policy == EvictionPolicy::kVolatileRandom || policy == EvictionPolicy::kVolatileTtl;
+}
 
 }  // namespace keelson::kv

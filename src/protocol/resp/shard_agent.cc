@@ -237,12 +237,15 @@ bool ShardAgent::expire_due_keys(size_t keys_max) {
 size_t ShardAgent::evict_keys(const KvConfig& config, size_t keys_max) {
   if (!may_decide(kEvictionsUnderWayMax)) return 0;
   Local& local = service_.local(service_.router().reactor_of(shard_.id()));
+  // Of a replicated shard the key may be rewritten before the decision is applied, and have no expiry then.
+  const bool only_volatile = kv::is_volatile_only(keyspace().options().eviction_policy);
+  const uint16_t code = only_volatile ? kv::code::kEvictVolatile : kv::code::kEvict;
   size_t evicted = 0;
   while (evicted < keys_max) {
     const std::optional<kv::Victim> victim =
         keyspace().pick_victim(config.maxmemory_samples, local.reactor.random().next(), shard_.clock().now_ms());
     if (!victim) break;
-    auto write = std::make_unique<InternalWrite>(kv::code::kEvict, victim->database, shard_);
+    auto write = std::make_unique<InternalWrite>(code, victim->database, shard_);
     write->add_key(victim->key);
     InternalWrite::submit(std::move(write));
     ++evicted;
