@@ -15,13 +15,13 @@
 #include "env/sim/sim.h"
 #include "log/checkpoint_file.h"
 #include "shard/batch.h"
-#include "shard/cluster_house.h"
+#include "shard/cluster_harness.h"
 #include "shard/runtime.h"
 
 namespace keelson::shard {
 namespace {
 
-using namespace cluster_house;
+using namespace cluster_harness;
 
 // Nobody's batch.
 class StaleRead final : public Operation {

@@ -10,12 +10,12 @@
 #include <vector>
 
 #include "env/sim/gtest_seeds.h"
-#include "shard/cluster_house.h"
+#include "shard/cluster_harness.h"
 
 namespace keelson::shard {
 namespace {
 
-using namespace cluster_house;
+using namespace cluster_harness;
 using enum SlotState;
 using State = engine::SlotWalk::State;
 

@@ -17,7 +17,7 @@
 #include "shard/batch.h"
 #include "shard/runtime.h"
 
-namespace keelson::shard::cluster_house {
+namespace keelson::shard::cluster_harness {
 
 inline constexpr uint16_t kAppend = 1;  // key, text: appends the text, answers the new value
 inline constexpr uint16_t kRead = 2;    // key
@@ -382,4 +382,4 @@ inline bool Wire::is_reachable(NodeId node) const { return cluster_.is_linked(fr
 
 inline std::string key_of(uint64_t number) { return "key-" + std::to_string(number); }
 
-}  // namespace keelson::shard::cluster_house
+}  // namespace keelson::shard::cluster_harness
