@@ -11,13 +11,6 @@
 
 namespace keelson::cluster {
 
-// What the nodes say at one time.
-struct Service::Seen {
-  std::set<NodeId> reachable;
-  std::map<ShardId, std::set<NodeId>> holders;
-  std::map<ShardId, ReplicaReport> leaders;
-};
-
 std::vector<NodeId> Service::wanted(ShardId shard) const {
   const auto found = state_.replicas.find(shard);
   return found == state_.replicas.end() ? std::vector<NodeId>() : found->second;
@@ -132,6 +125,7 @@ Task<bool> Service::take_step(const Seen& seen, ShardId shard) {
 
 Task<void> Service::drive_once() {
   const Seen seen = co_await look();
+  co_await carry_on_moves(seen);
   if (Status planned = co_await plan(seen); !planned.ok()) {
     log_debug("cluster", "the placement cannot be written down now", {{"why", planned.error().message()}});
     co_return;
@@ -155,7 +149,10 @@ Task<void> Service::drive_once() {
     drive_timer_.arm_after(kMovingEveryMs * kNsPerMs);
     co_return;
   }
+  // A shard that gives slots would have to begin anew under another leader.
+  const std::vector<SlotMove> due = moves_due(state_.moves, kSlotMovesMax);
   for (const LeadMove& move : next_lead_moves(seen.leaders, seen.reachable, kLeadMovesMax)) {
+    if (std::ranges::any_of(due, [&](const SlotMove& one) { return one.from == move.shard; })) continue;
     (void)co_await ask(move.from, CallMethod::kTransferLead, {.shard = move.shard, .node = move.to});
   }
 }
@@ -182,8 +179,11 @@ Task<Result<ClusterFacts>> Service::facts() {
                      .self = file_.node,
                      .system_leader = leaders_->leader_of(shards_.system),
                      .state = state_,
-                     .reachable = std::move(seen.reachable),
-                     .shards = {}};
+                     .reachable = seen.reachable,
+                     .shards = {},
+                     .slots = SlotOwners(shards_.slots, state_.slots).runs(),
+                     .moves = {}};
+  facts.moves = co_await move_facts(seen);
   for (const ShardId shard : shards_.replicated) {
     ShardFacts& about = facts.shards.emplace_back();
     about.shard = shard;

@@ -22,6 +22,18 @@ inline constexpr size_t kMovesMax = 64;
 inline constexpr uint64_t kSmallCommitMax = 100;
 // Leads that go to other nodes at a time.
 inline constexpr size_t kLeadMovesMax = 16;
+// Moves of slots that copy at a time: each keeps a reactor busy, and fills two groups' logs.
+inline constexpr size_t kSlotMovesMax = 4;
+// Of calls about slots: a change of a table, and a record of an import. A group without a leader for a moment may take
+// an election.
+inline constexpr int64_t kSlotCallTimeoutMs = 2'000;
+inline constexpr int64_t kImportTimeoutMs = 5'000;
+// Until a wipe that is not done is answered with "not yet".
+inline constexpr int64_t kWipeAnswerMs = 1'000;
+// Between two looks at something that is about to happen.
+inline constexpr int64_t kLookMs = 2;
+// A node that has not seen a change of the state for this long is behind.
+inline constexpr int64_t kFollowMs = 1'000;
 // Shards whose placement one transaction changes (etcd's own bound of operations is 128).
 inline constexpr size_t kPutsMax = 100;
 

@@ -52,6 +52,8 @@ std::string_view name_of(NodeState state) {
 
 std::string node_key(NodeId id) { return std::string(kNodesPrefix) + digits(id); }
 
+std::string move_key(uint64_t id) { return std::string(kMovesPrefix) + digits(id); }
+
 std::string replicas_key(ShardId shard) { return std::string(kReplicasPrefix) + digits(shard); }
 
 std::string format_node(const NodeRecord& node) {
@@ -67,6 +69,7 @@ std::string format_node(const NodeRecord& node) {
   fields.set("http", node.http);
   fields.set("kv-id", node.kv_id);
   fields.set("version", node.version);
+  fields.set("moves-slots", uint64_t{node.can_move_slots});
   return fields.format();
 }
 
@@ -87,6 +90,7 @@ std::optional<NodeRecord> parse_node(NodeId id, std::string_view value) {
   node.http = fields->text("http");
   node.kv_id = fields->text("kv-id");
   node.version = fields->text("version");
+  node.can_move_slots = fields->number("moves-slots") == 1;
   node.fields = std::move(*fields);
   return node;
 }
@@ -134,6 +138,27 @@ bool ClusterState::apply(std::string_view key, std::optional<std::string_view> v
     auto ids = parse_ids(*value);
     if (ids) replicas[static_cast<ShardId>(*shard)] = std::move(*ids);
     return ids.has_value();
+  }
+  return apply_slots(key, value);
+}
+
+bool ClusterState::apply_slots(std::string_view key, std::optional<std::string_view> value) {
+  if (key == kSlotsKey) {
+    auto runs = parse_slot_runs(value.value_or(""));
+    if (runs) slots = std::move(*runs);
+    return runs.has_value();
+  }
+  if (key == kNextMoveKey) {
+    const auto ids = value ? parse_ids(*value) : std::nullopt;
+    if (!ids || ids->size() != 1) return false;
+    next_move = ids->front();
+    return true;
+  }
+  if (const auto id = number_of(key, kMovesPrefix)) {
+    if (!value) return moves.erase(*id) != 0;
+    auto parsed = parse_move(*id, *value);
+    if (parsed) moves[*id] = std::move(*parsed);
+    return parsed.has_value();
   }
   return false;
 }

@@ -4,6 +4,7 @@
 //   /keelson/cluster/next-node        the number of the next node that joins
 //   /keelson/cluster/nodes/<id>       fields of one node (NodeRecord); a removed node's stays, so its number does too
 //   /keelson/cluster/replicas/<shard> the nodes that should have a replica that votes: "1 2 3"
+//   /keelson/cluster/slots, next-move, moves/<id>: see slots.h
 //
 // <id> and <shard> have ten digits, so that keys sort as numbers. Who votes in fact is what the shard's group says.
 // Values and pure functions over bytes.
@@ -18,11 +19,10 @@
 
 #include "cluster/fields.h"
 #include "cluster/identity.h"
+#include "cluster/slots.h"
 #include "log/commit_log.h"
 
 namespace keelson::cluster {
-
-using log::ShardId;
 
 inline constexpr std::string_view kPrefix = "/keelson/cluster/";
 // The keys from the prefix on and before this.
@@ -31,6 +31,9 @@ inline constexpr std::string_view kSettingsKey = "/keelson/cluster/settings";
 inline constexpr std::string_view kNextNodeKey = "/keelson/cluster/next-node";
 inline constexpr std::string_view kNodesPrefix = "/keelson/cluster/nodes/";
 inline constexpr std::string_view kReplicasPrefix = "/keelson/cluster/replicas/";
+inline constexpr std::string_view kSlotsKey = "/keelson/cluster/slots";
+inline constexpr std::string_view kNextMoveKey = "/keelson/cluster/next-move";
+inline constexpr std::string_view kMovesPrefix = "/keelson/cluster/moves/";
 
 inline constexpr size_t kNameBytesMax = 64;
 inline constexpr size_t kNodesMax = peer::kBookNodesMax;
@@ -54,6 +57,7 @@ struct NodeRecord {
   std::string http;
   std::string kv_id;  // 40 hex digits: the node's id in CLUSTER NODES
   std::string version;
+  bool can_move_slots = false;  // its version understands the records of moves
   NodeState state = NodeState::kActive;
   Fields fields;  // with what this version does not know
   bool operator==(const NodeRecord&) const = default;
@@ -81,12 +85,18 @@ struct ClusterState {
   uint64_t next_node = 0;
   std::map<NodeId, NodeRecord> nodes;
   std::map<ShardId, std::vector<NodeId>> replicas;
+  std::vector<SlotRun> slots;  // where the map differs from the static division
+  uint64_t next_move = 1;
+  SlotMoves moves;
 
   // A key of the prefix has this value now, or (none) is gone. False: it is not understood, and passed over.
   bool apply(std::string_view key, std::optional<std::string_view> value);
   // Where nodes are that were not removed, and which were.
   [[nodiscard]] std::vector<BookEntry> book() const;
   [[nodiscard]] std::vector<NodeId> removed() const;
+
+ private:
+  bool apply_slots(std::string_view key, std::optional<std::string_view> value);
 };
 
 }  // namespace keelson::cluster

@@ -20,11 +20,13 @@ class Collect final : public coord::AnswerSink {
   void range(const coord::RangeAnswer& answer) override { found.revision = answer.revision; }
   void put(coord::Revision, const coord::KeyValue*) override {}
   void txn_begin(bool is_done, size_t) override { succeeded = is_done; }
-  void txn_end(coord::Revision) override {}
+  void deleted(coord::Revision, int64_t) override {}
+  void txn_end(coord::Revision at) override { revision = at; }
 
   coord::CoordErrc code = coord::CoordErrc::kOk;
   StoredKeys found;
   bool succeeded = false;
+  coord::Revision revision = 0;
 };
 
 constexpr coord::Caller kHouse{.user = {}, .auth_revision = 0, .is_internal = true};
@@ -61,6 +63,12 @@ Task<Result<StoredKey>> Store::get(std::string key) {
 }
 
 Task<Result<bool>> Store::change(KeyChange change) {
+  Result<int64_t> at = co_await change_at(std::move(change));
+  if (!at.ok()) co_return forward_error(at);
+  co_return *at != 0;
+}
+
+Task<Result<int64_t>> Store::change_at(KeyChange change) {
   coord::Txn txn;
   txn.caller = kHouse;
   for (const auto& [key, revision] : change.unchanged) {
@@ -76,9 +84,12 @@ Task<Result<bool>> Store::change(KeyChange change) {
     }
     txn.success.push_back({coord::Put{.caller = kHouse, .key = key, .value = value}});
   }
+  for (const std::string& key : change.deletes) {
+    txn.success.push_back({coord::DeleteRange{.caller = kHouse, .key = key}});
+  }
   auto answered = co_await service_.write(home_, txn, std::make_unique<Collect>());
   if (Status status = to_status(answered); !status.ok()) co_return forward_error(status);
-  co_return answered.sink->succeeded;
+  co_return answered.sink->succeeded ? answered.sink->revision : 0;
 }
 
 }  // namespace keelson::cluster

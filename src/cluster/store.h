@@ -33,6 +33,7 @@ struct KeyChange {
   std::vector<std::pair<std::string, int64_t>> unchanged;  // key, mod revision; 0: not there
   int64_t seen = 0;  // not 0: nor has any of the keys that are put been changed behind this revision of the store
   std::vector<std::pair<std::string, std::string>> puts;
+  std::vector<std::string> deletes = {};  // keys that need not be there
 };
 
 class Store {
@@ -44,8 +45,10 @@ class Store {
   Task<Result<StoredKeys>> read(std::string prefix, std::string prefix_end, bool is_linearizable);
   // One key; mod_revision 0: not there.
   Task<Result<StoredKey>> get(std::string key);
-  // False: somebody was faster, and nothing has changed.
+  // False: somebody was faster, and nothing has changed. kFailed: maybe it has (kNoLeader: it has not).
   Task<Result<bool>> change(KeyChange change);
+  // The same with the revision of the change, which is the mod revision of what was put; 0: somebody was faster.
+  Task<Result<int64_t>> change_at(KeyChange change);
 
  private:
   coord::Service& service_;

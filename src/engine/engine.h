@@ -11,6 +11,7 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "base/buffer.h"
 #include "base/result.h"
@@ -51,6 +52,34 @@ class CheckpointSource {
   virtual bool next(size_t bytes_wanted, Buffer& out) = 0;
 };
 
+// A command that owns its arguments.
+struct OwnedCommand {
+  uint16_t code = 0;
+  uint16_t space = 0;
+  std::vector<std::string> args;
+};
+
+// What a walk over slots may put into one command, its arguments together: it must fit a record of a shard's log (64
+// MiB, shard/replica.h) besides a batch's other commands (1 MiB).
+inline constexpr size_t kSlotWalkCommandBytesMax = size_t{62} << 20;
+
+// Walks over the keys of some slots (shard/router.h) while the engine goes on changing, and says what it finds as
+// commands, for a slot that moves to another shard. It changes nothing. Owner's thread; the engine outlives it, and
+// several may be under way at once.
+class SlotWalk {
+ public:
+  enum class State : uint8_t {
+    kMore,     // call again, maybe although nothing was appended
+    kDrained,  // nothing is left as of this call; later changes bring more
+    kLost,     // all keys changed at once (a flush, a swap, a reset, a loaded checkpoint): begin anew; for good
+  };
+  virtual ~SlotWalk() = default;
+  // Appends commands of about `bytes_wanted` bytes (at most 1 MiB) and at most one large one besides. One call costs at
+  // most about 1 ms, or what one value costs. An error is for good: a value that is too large to travel
+  // (kSlotWalkCommandBytesMax), by its key's name, or more changes than are kept.
+  virtual Result<State> next(size_t bytes_wanted, std::vector<OwnedCommand>& out) = 0;
+};
+
 class Engine {
  public:
   virtual ~Engine() = default;
@@ -66,6 +95,16 @@ class Engine {
   virtual Status load_checkpoint(std::string_view piece) = 0;
   // Empties the engine, as when it was made.
   virtual void reset() = 0;
+
+  // Slots `first` to `last`, which is included. Null: an engine without slots.
+  //
+  // Commands that bring another engine, in which these slots are empty, to what they hold here: what is there, then
+  // what has changed since, on and on. They are good in the order in which they come, and good when they are repeated
+  // in that order. What a client is told of a change (keyspace events) is not told again where they are applied.
+  virtual std::unique_ptr<SlotWalk> begin_export(uint16_t first, uint16_t last) { return nullptr; }
+  // Commands that delete here what is there. Those of one call are to be applied before the next one; kDrained, once
+  // the walk is through: what came into the slots meanwhile may be left.
+  virtual std::unique_ptr<SlotWalk> begin_wipe(uint16_t first, uint16_t last) { return nullptr; }
 };
 
 }  // namespace keelson::engine

@@ -27,20 +27,21 @@ namespace keelson::shard {
 class Loan {
  public:
   // `shards` ascending, without duplicates.
-  // Always held for kLook; for other uses of replicated shards it may be denied: then it is not held, and refusal()
-  // says why.
+  // Always held for kLook without a slot; for other uses of replicated shards it may be denied: then it is not held,
+  // and refusal() says why. `slot`: of the keys that are read or written, in a cluster; it is refused with kNotOwner if
+  // the shard has not got it, and waited for if it is just being moved.
   static Task<Loan> take(Runtime& runtime, env::Reactor& here, std::vector<ShardId> shards,
-                         LoanUse use = LoanUse::kLook);
+                         LoanUse use = LoanUse::kLook, uint16_t slot = kNoSlot);
   // Without waiting: only if every shard belongs to `here` and is idle. Check is_held().
   static Loan try_take(Runtime& runtime, env::Reactor& here, std::span<const ShardId> shards,
-                       LoanUse use = LoanUse::kLook);
+                       LoanUse use = LoanUse::kLook, uint16_t slot = kNoSlot);
 
   Loan(Loan&&) noexcept;
   Loan& operator=(Loan&&) noexcept = delete;
   ~Loan();
 
   [[nodiscard]] bool is_held() const { return runtime_ != nullptr; }
-  // Why it was denied (kNotLeader, kNoLeader, kStopped), or kOk.
+  // Why it was denied (kNotLeader, kNoLeader, kStopped, kNotOwner), or kOk.
   [[nodiscard]] LogErrc refusal() const { return refusal_; }
   [[nodiscard]] std::span<const ShardId> shards() const { return shards_; }
   [[nodiscard]] Shard& shard(ShardId id);

@@ -27,6 +27,9 @@
 #include "shard/router.h"
 #include "shard/shard.h"
 #include "shard/shard_group.h"
+#include "shard/slot_export.h"
+#include "shard/slot_map.h"
+#include "shard/slot_table.h"
 
 namespace keelson::shard {
 
@@ -49,6 +52,9 @@ struct ServiceOptions {
   engine::ReplySink* replay_sink = nullptr;
   // On a node of a cluster: each shard is a group of replicas. False: the service is this node's own.
   bool is_replicated = true;
+  // On a node of a cluster: keys have slots, each shard begins with its home range of them (shard/router.h), and slots
+  // may move. Its operations name their slots then. False: each shard takes whatever it gets.
+  bool has_slots = false;
 };
 
 // Makes the node one of a cluster. The numbers and services of shards are then the same on all nodes.
@@ -173,6 +179,26 @@ class Runtime : private ShardGroup::Host {
   // Of all replicas here, ascending.
   Task<std::map<ShardId, raft::MemberStatus>> group_statuses(env::Reactor& here);
 
+  // Slots that move (runtime_slots.cc), on the node that leads the shard: kNotLeader elsewhere, and in time: kTimedOut
+  // says that a record may be in the log or get there yet; to ask for the same again does no harm. kRefused: it is not,
+  // ask again. kStopped, kDamaged: this node's replica is of no use.
+  //
+  // Where this node's operations on the first service's slots go; null if it has no slots, or on one node. Begins with
+  // the home ranges.
+  [[nodiscard]] SlotMap* slot_map() { return slot_map_.get(); }
+  // kNotOwner: the change was void.
+  Task<LogErrc> change_slots(env::Reactor& here, ShardId id, SlotChange change);
+  // The range of the shard's table that has the slot, as of a moment after the call. kNoLeader: it cannot be confirmed.
+  Task<Result<SlotRange>> slot_state(env::Reactor& here, ShardId id, uint16_t slot);
+  // kNotOwner: void, the range is not being imported with that epoch, is spoiled, or has not got what comes before;
+  // kTooLarge: above a record's limit.
+  Task<LogErrc> import_slots(env::Reactor& here, ShardId id, SlotImport import);
+  // Deletes what is there of these slots, in small records, until nothing is left. The slots are kImporting or kGone,
+  // with that epoch: kNotOwner otherwise.
+  Task<LogErrc> wipe_slots(env::Reactor& here, ShardId id, uint16_t first, uint16_t last, uint64_t epoch);
+  // Begins to read what the shard holds of these slots. kRefused: an engine without slots.
+  Task<Result<std::unique_ptr<SlotExport>>> export_slots(env::Reactor& here, ShardId id, uint16_t first, uint16_t last);
+
  private:
   struct Background;
   struct JournalReader;
@@ -191,6 +217,8 @@ class Runtime : private ShardGroup::Host {
 
   // runtime_groups.cc
   [[nodiscard]] bool is_replicated(ShardId id) const { return is_replicated() && service_of(id).is_replicated; }
+  void add_router(const ServiceOptions& service);
+  [[nodiscard]] SlotTable home_slots(ShardId id) const;
   Task<void> make_groups();
   void start_group(ShardId id);
   Task<Status> leave_group(ShardId id);
@@ -204,6 +232,7 @@ class Runtime : private ShardGroup::Host {
 
   env::Env& env_;
   RuntimeOptions options_;
+  std::unique_ptr<SlotMap> slot_map_;
   std::vector<Router> routers_;       // of each service
   std::vector<uint16_t> service_of_;  // of each shard
   std::vector<std::unique_ptr<LogClock>> clocks_;

@@ -24,6 +24,7 @@
 #include "engine/engine.h"
 #include "log/commit_log.h"
 #include "shard/log_clock.h"
+#include "shard/slot_table.h"
 
 namespace keelson::shard {
 
@@ -80,9 +81,13 @@ class LoanRequest {
   virtual ~LoanRequest() = default;
   // The shard is lent from now on. Owner's thread.
   virtual void granted(Shard& shard) = 0;
-  // It will not be (kNotLeader, kNoLeader, kStopped). Not for kLook, nor on one node. Owner's thread.
+  // It will not be (kNotLeader, kNoLeader, kStopped, kNotOwner). Not for kLook without a slot, nor on one node. Owner's
+  // thread.
   virtual void denied(Shard& shard, LogErrc why);
   LoanUse use = LoanUse::kLook;
+  // Of a replicated shard: of the keys that are to be read or written; a slot that is on its way here (or, for kWrite,
+  // to another shard) is waited for. kNoSlot: of none.
+  uint16_t slot = kNoSlot;
 };
 
 // What the service above wants to know of a shard.
@@ -94,6 +99,9 @@ class ShardListener {
   virtual void applied(Shard& shard) = 0;
   // The whole state is another one: a checkpoint came from another node. Nothing may be submitted.
   virtual void replaced(Shard& shard) {}
+  // Of a replicated shard: its slots have changed (Replica::slots()), and what was held for that is about to go on.
+  // Clients that block on keys of slots that are gone must be told. May submit operations.
+  virtual void slots_changed(Shard& shard) {}
 };
 
 struct ShardCounters {

@@ -5,15 +5,33 @@
 // checkpoint.
 //
 //   kOwned      reads and writes
-//   kFrozen     reads; writes are refused: the slot is being handed over
-//   kImporting  records of the move alone (their epoch is the slot's); nobody else reads or writes
+//   kFrozen     reads; writes are held: the slot is being handed over
+//   kImporting  records of the move alone (their epoch is the slot's); everything else is held
 //   kGone       nothing: another shard has it
 //
-// Each change has an epoch, which grows with each move of a slot; a change with an epoch below the slot's is void, so a
-// late or doubled one does no harm.
+// A table begins with the shard's home range (shard/router.h) owned and all else gone, at epoch 0.
 //
-// Written down, of each range as LEB128 varints: first slot, last slot, state, epoch. In a checkpoint's piece, behind a
-// version (u8, 1), all ranges; in a control record, one.
+// Each attempt at moving a slot has an epoch, higher than those before. All slots of a change are in one state, and:
+//
+//   kOwned     -> kOwned      with a higher epoch: an attempt claims them
+//   kOwned     -> kFrozen     with the claim's epoch
+//   kFrozen    -> kOwned      with a higher epoch: another attempt claims and thaws them
+//   kFrozen    -> kGone       with the same epoch
+//   kGone      -> kImporting  with a higher epoch
+//   kImporting -> kImporting  with a higher epoch: begun anew
+//   kImporting -> kOwned      with the same epoch
+//   kImporting -> kGone       with a higher epoch: given up
+//
+// A change to the state and epoch that all slots have already is done again without effect. Any other is void: so a
+// late or doubled one does no harm, and no shard takes or loses slots but by way of kImporting and kFrozen.
+//
+// A range that is being imported counts the move's records: each is applied once, in the order of its sequence numbers,
+// however often it was sent. A record of no slot (FLUSHALL) may have deleted what was imported, though it still belongs
+// to the shard where it came from: it spoils every importing range, which takes no more records then.
+//
+// Written down, of each range as LEB128 varints: first slot, last slot, state, epoch, records imported (2^64-1:
+// spoiled). In a checkpoint's piece, behind a version (u8, 1), all ranges, or none: the table of the beginning. In a
+// control record, one range.
 #pragma once
 
 #include <cstdint>
@@ -33,35 +51,76 @@ struct SlotRange {
   uint16_t last = 0;  // included
   SlotState state = SlotState::kOwned;
   uint64_t epoch = 0;
+  // Of kImporting: the sequence number of the move's last record. Of no meaning in a change.
+  uint64_t imported = 0;
 
+  [[nodiscard]] bool is_spoiled() const { return imported == UINT64_MAX; }
   friend bool operator==(const SlotRange&, const SlotRange&) = default;
 };
 using SlotChange = SlotRange;
 
+// What is to become of an operation on a slot.
+enum class SlotAnswer : uint8_t {
+  kRun,
+  kHold,      // until the table changes
+  kNotOwner,  // the slot is gone
+};
+
+// Stands for the slot of what no slot decides on.
+inline constexpr uint16_t kNoSlot = UINT16_MAX;
+
 class SlotTable {
  public:
-  // Everything is owned, with epoch 0: a shard that no slot moves to or from.
+  // Everything is the home range: a shard of a service without slots.
   SlotTable() = default;
+  SlotTable(uint16_t home_first, uint16_t home_last) : home_first_(home_first), home_last_(home_last) {}
 
-  [[nodiscard]] bool may_write(uint16_t slot) const { return ranges_.empty() || at(slot).state == SlotState::kOwned; }
-  [[nodiscard]] bool may_read(uint16_t slot) const { return ranges_.empty() || may_read_at(slot); }
-  // Of a move's records.
-  [[nodiscard]] bool may_import(uint16_t slot, uint64_t epoch) const {
-    return !ranges_.empty() && at(slot).state == SlotState::kImporting && at(slot).epoch == epoch;
+  // kNoSlot is always owned, but see may_flush().
+  [[nodiscard]] SlotAnswer for_write(uint16_t slot) const {
+    if (ranges_.empty()) return is_home(slot) ? SlotAnswer::kRun : SlotAnswer::kNotOwner;
+    return answer(slot, SlotState::kOwned);
   }
+  [[nodiscard]] SlotAnswer for_read(uint16_t slot) const {
+    if (ranges_.empty()) return is_home(slot) ? SlotAnswer::kRun : SlotAnswer::kNotOwner;
+    return answer(slot, SlotState::kFrozen);
+  }
+  [[nodiscard]] bool may_write(uint16_t slot) const { return for_write(slot) == SlotAnswer::kRun; }
+  [[nodiscard]] bool may_read(uint16_t slot) const { return for_read(slot) == SlotAnswer::kRun; }
+  // May a record of no slot be applied? Not while slots are frozen: what they hold may have been read to its end.
+  [[nodiscard]] bool may_flush() const { return ranges_.empty() || !has(SlotState::kFrozen); }
   [[nodiscard]] SlotRange at(uint16_t slot) const;
-  // All ranges, ascending, without a gap; neighbours differ. Empty: everything is owned, with epoch 0.
+  // All ranges, ascending, without a gap; neighbours differ. Empty: the table of the beginning.
   [[nodiscard]] const std::vector<SlotRange>& ranges() const { return ranges_; }
 
-  // False, and nothing is changed, if a slot of the range has a higher epoch or the range is none.
+  // False, and nothing is changed, if it is void.
   bool change(const SlotChange& to);
+  enum class Import : uint8_t {
+    kApply,    // and it counts from now on
+    kDoubled,  // was applied before: nothing is to be done
+    kVoid,
+  };
+  // A move's record. Sequence 0 only deletes: on kGone, and on kImporting before the first that counts.
+  Import import(uint16_t first, uint16_t last, uint64_t epoch, uint64_t sequence);
+  // A record of no slot was applied.
+  void spoil_imports();
+  // As in the beginning.
+  void clear() { ranges_.clear(); }
 
   void encode(Buffer& into) const;
-  // kDamaged if the bytes are no table.
+  // Keeps the home range. kDamaged if the bytes are no table.
   Status decode(std::string_view bytes);
 
  private:
-  [[nodiscard]] bool may_read_at(uint16_t slot) const;
+  [[nodiscard]] bool is_home(uint16_t slot) const {
+    return (slot >= home_first_ && slot <= home_last_) || slot == kNoSlot;
+  }
+  // `least` and better states run.
+  [[nodiscard]] SlotAnswer answer(uint16_t slot, SlotState least) const;
+  [[nodiscard]] bool has(SlotState state) const;
+  [[nodiscard]] std::vector<SlotRange> all_ranges() const;
+
+  uint16_t home_first_ = 0;
+  uint16_t home_last_ = kSlotCount - 1;
   std::vector<SlotRange> ranges_;
 };
 
