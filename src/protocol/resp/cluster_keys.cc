@@ -2,6 +2,8 @@
 // the shard of their slot, and what it says when that shard is led elsewhere.
 
 #include <algorithm>
+#include <ranges>
+#include <set>
 #include <string>
 #include <utility>
 
@@ -16,6 +18,9 @@
 namespace keelson::resp {
 
 namespace {
+
+// How often a command follows its slot to another shard of this node's. One move of a slot makes it one.
+constexpr unsigned kRoundsMax = 3;
 
 // Commands of a session's own coroutine, whose answers go where it says.
 class RunOperation final : public shard::BatchOperation {
@@ -140,12 +145,43 @@ std::string Session::refusal(shard::LogErrc outcome, uint16_t slot, shard::Shard
 
 Task<Session::Ran> Session::run_as_operation(std::span<const engine::Command> commands, bool is_write, uint16_t slot,
                                              kv::ReplySink& reply) {
-  const shard::ShardId id = service_.router().shard_of_slot(slot);
-  shard::Batch batch(service_.runtime(), reactor());
-  RunOperation operation(commands, is_write, client_.is_readonly, slot, reply);
-  batch.add(operation, id);
-  if (!batch.run()) co_await batch.done();
-  co_return Ran{operation.outcome, id};
+  shard::ShardId id = service_.router().shard_of_slot(slot);
+  for (unsigned round = 0;; ++round) {
+    shard::Batch batch(service_.runtime(), reactor());
+    RunOperation operation(commands, is_write, client_.is_readonly, slot, reply);
+    batch.add(operation, id);
+    if (!batch.run()) co_await batch.done();
+    const shard::ShardId now = service_.router().shard_of_slot(slot);
+    if (operation.outcome != shard::LogErrc::kNotOwner || now == id || round == kRoundsMax) {
+      co_return Ran{operation.outcome, id};
+    }
+    id = now;
+  }
+}
+
+// What was refused because its slot has gone to a shard that this node knows of by now is submitted there. But not if a
+// later command on the slot has run already: the client is told instead, and knows. False: nothing is to be done.
+bool Session::follow_slots() {
+  SessionBatch& batch = *batch_;
+  if (!service_.is_cluster() || batch.rounds == kRoundsMax) return false;
+  const auto all = std::ranges::subrange(batch.operations.begin(), batch.operations.begin() + batch.used);
+  if (std::ranges::none_of(all, &SessionOperation::is_refused)) return false;
+  ++batch.rounds;
+  std::set<uint16_t> have_run;
+  std::vector<SessionOperation*> again;
+  for (SessionOperation& operation : all | std::views::reverse) {
+    const uint16_t slot = operation.slot();
+    if (!operation.is_refused()) {
+      have_run.insert(slot);
+    } else if (!have_run.contains(slot) && service_.router().shard_of_slot(slot) != operation.shard_id) {
+      again.push_back(&operation);
+    }
+  }
+  for (SessionOperation* operation : again | std::views::reverse) {
+    operation->prepare_for(service_.router().shard_of_slot(operation->slot()));
+    batch.batch.add(*operation, operation->shard_id);
+  }
+  return !again.empty();
 }
 
 Task<void> Session::run_in_cluster(const kv::CommandSpec& spec, kv::Args args, RespWriter& reply) {

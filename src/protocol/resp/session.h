@@ -185,6 +185,7 @@ class Session {
     shard::ShardId shard = 0;               // of the key, if `has_key`
     bool has_key = false;                   // exactly one
     bool is_same_key = false;               // as the command before it
+    uint16_t slot = 0;                      // of the key, in a cluster
     uint64_t key_hash = 0;
     const kv::BigObject* object = nullptr;  // while its member is fetched
     uint64_t member_hash = 0;
@@ -247,6 +248,7 @@ class Session {
   void run_quick(QuickHandler handler, const kv::CommandSpec& spec, kv::Args args);
   bool is_batch_under_way();
   void acquire_batch();
+  Task<void> end_batch();
   void batch_ended();
   Task<void> run_alone();
   bool is_paused(const kv::CommandSpec& spec) const;
@@ -268,6 +270,7 @@ class Session {
   [[nodiscard]] static bool is_on_every_shard(const kv::CommandSpec& spec);
   [[nodiscard]] bool crosses_slots(const kv::CommandSpec& spec, kv::Args args);
   [[nodiscard]] uint16_t slot_of(const kv::CommandSpec& spec, kv::Args args);
+  bool follow_slots();
   Task<void> run_on_each_shard(const kv::CommandSpec& spec, kv::Args args, RespWriter& reply);
   Task<void> run_in_cluster(const kv::CommandSpec& spec, kv::Args args, RespWriter& reply);
   Task<std::vector<shard::ShardId>> shards_to_ask(const kv::CommandSpec& spec, kv::Args args);
