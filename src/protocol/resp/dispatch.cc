@@ -243,18 +243,14 @@ void Session::prefetch_first_entry() {
 
 bool Session::is_batch_under_way() {
   if (batch_ == nullptr) return false;
-  do {
+  for (;;) {
     if (!batch_->batch.run()) return true;
-  } while (follow_slots());
+    const Follow follow = follow_slots();
+    if (follow == Follow::kWait) return true;
+    if (follow == Follow::kNothing) break;
+  }
   batch_ended();
   return false;
-}
-
-Task<void> Session::end_batch() {
-  do {
-    if (!batch_->batch.run()) co_await batch_->batch.done();
-  } while (follow_slots());
-  batch_ended();
 }
 
 // Nothing stands in the command's way.

@@ -157,6 +157,9 @@ class Session {
   };
   Task<Ran> run_as_operation(std::span<const engine::Command> commands, bool is_write, uint16_t slot,
                              kv::ReplySink& reply);
+  // A shard has said that it has not got the slot: waits a little until this node has heard which one has. False: it
+  // has not.
+  Task<bool> hear_of_move(uint16_t slot, shard::ShardId from);
   // Forgets MULTI and WATCH.
   void reset_transaction();
 
@@ -270,7 +273,8 @@ class Session {
   [[nodiscard]] static bool is_on_every_shard(const kv::CommandSpec& spec);
   [[nodiscard]] bool crosses_slots(const kv::CommandSpec& spec, kv::Args args);
   [[nodiscard]] uint16_t slot_of(const kv::CommandSpec& spec, kv::Args args);
-  bool follow_slots();
+  enum class Follow : uint8_t { kNothing, kAgain, kWait };
+  Follow follow_slots();
   Task<void> run_on_each_shard(const kv::CommandSpec& spec, kv::Args args, RespWriter& reply);
   Task<void> run_in_cluster(const kv::CommandSpec& spec, kv::Args args, RespWriter& reply);
   Task<std::vector<shard::ShardId>> shards_to_ask(const kv::CommandSpec& spec, kv::Args args);
