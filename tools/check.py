@@ -24,10 +24,9 @@ RELEASE = ROOT / "build" / "release"
 ASAN = ROOT / "build" / "fuzz"      # address and undefined-behaviour sanitizers, with the fuzz targets
 TSAN = ROOT / "build" / "tsan"
 VENV = ROOT / "build" / "venv"
-# Of each kind of simulated life in tests/sim: seven of kv, five of the blob store. Both run at the same time.
 # Of a failed step's log, what tells the cause when it stands far above the end (a build goes on with what it can).
 FIRST_SIGNS = re.compile(r"\berror: |^FAILED|^FAIL |\[  FAILED")
-
+# Of each kind of simulated life in tests/sim: seven of kv, five of the blob store. Both run at the same time.
 SIM_SEEDS = 500
 SIM_CLUSTER_SEEDS = 1000
 SIM_CLUSTERS = "^sim_(cluster|coord|raft_member)$"
@@ -198,8 +197,10 @@ def pytest(log: Log, what: list[str], binary: Path, limit_s: int, env=None) -> C
         return Counts(failed=1)
     report = log.path.with_suffix(".xml")
     report.unlink(missing_ok=True)
+    # pytest empties it first; what a failed test leaves there stays until the next run.
+    folders = log.path.with_suffix(".folders")
     code = log.command([VENV / "bin" / "python", "-m", "pytest", "-p", "no:cacheprovider", "-v", "--tb=short",
-                        f"--junitxml={report}", *what], limit_s,
+                        f"--basetemp={folders}", f"--junitxml={report}", *what], limit_s,
                        env={**SANITIZER_ENV, "KEELSON_BINARY": str(binary), "PYTHONDONTWRITEBYTECODE": "1", **(env or {})})
     if not report.exists():
         return Counts(failed=1)

@@ -2,19 +2,18 @@
 
 #include <CLI/CLI.hpp>
 #include <cstdio>
-#include <nlohmann/json.hpp>
 #include <utility>
 
+#include "cli/coord_client.h"
 #include "cli/run_env.h"
 #include "env/env.h"
 #include "net/http/client.h"
+#include "net/http/url.h"
 #include "protocol/s3/digest.h"
 
 namespace keelson::cli {
 
 namespace {
-
-using Json = nlohmann::json;
 
 constexpr std::string_view kPath = "/admin/cluster";
 // A status of a thousand nodes and shards.
@@ -74,33 +73,33 @@ Task<Result<std::string>> ClusterCommands::Command::add_node(env::Env& env, Targ
   if (!answer.ok()) co_return answer;
   const Json known = Json::parse(*answer, nullptr, false);
   std::string peers;
-  if (known.is_object() && known.contains("nodes")) {
-    for (const Json& one : known["nodes"]) {
-      if (!one.value("reachable", false)) continue;
-      peers.append(peers.empty() ? "" : ",").append(one.value("peer", ""));
-    }
+  for (const Json& one : list_in(known, "nodes")) {
+    if (!flag_in(one, "reachable")) continue;
+    peers.append(peers.empty() ? "" : ",").append(text_in(one, "peer"));
   }
   if (peers.empty()) co_return fail(net::http::HttpErrc::kMalformed, "the server's answer names no node to join");
   Target there = target;
   there.address = new_node;
-  co_return co_await ask(env, std::move(there), "POST", "/join?at=" + peers);
+  co_return co_await ask(env, std::move(there), "POST", "/join?at=" + net::http::percent_encode(peers, true));
 }
 
 Task<Result<std::string>> ClusterCommands::Command::work(env::Env& env, Target target) const {
+  const auto word = [](const std::string& given) { return net::http::percent_encode(given, false); };
   if (*init) co_return co_await ask(env, std::move(target), "POST", "/init");
   if (*status) co_return co_await ask(env, std::move(target), "GET", json ? "?format=json" : "");
   if (*add) co_return co_await add_node(env, std::move(target));
-  if (*remove) co_return co_await ask(env, std::move(target), "POST", "/node?state=removed&id=" + node);
-  if (*drain) co_return co_await ask(env, std::move(target), "POST", "/node?state=draining&id=" + node);
-  if (*activate) co_return co_await ask(env, std::move(target), "POST", "/node?state=active&id=" + node);
+  if (*remove) co_return co_await ask(env, std::move(target), "POST", "/node?state=removed&id=" + word(node));
+  if (*drain) co_return co_await ask(env, std::move(target), "POST", "/node?state=draining&id=" + word(node));
+  if (*activate) co_return co_await ask(env, std::move(target), "POST", "/node?state=active&id=" + word(node));
   if (*move && !slots.empty()) {
     co_return fail(net::http::HttpErrc::kMalformed,
                    "slots are not moved between shards yet: not supported; without --slots a shard's replica moves");
   }
   if (*move) {
-    co_return co_await ask(env, std::move(target), "POST", "/move?shard=" + shard + "&from=" + from + "&to=" + to);
+    co_return co_await ask(env, std::move(target), "POST",
+                           "/move?shard=" + word(shard) + "&from=" + word(from) + "&to=" + word(to));
   }
-  if (*lead) co_return co_await ask(env, std::move(target), "POST", "/lead?shard=" + shard + "&to=" + to);
+  if (*lead) co_return co_await ask(env, std::move(target), "POST", "/lead?shard=" + word(shard) + "&to=" + word(to));
   co_return co_await ask(env, std::move(target), "POST", "/rebalance");
 }
 

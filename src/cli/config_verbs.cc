@@ -23,11 +23,6 @@ bool print(const std::string& text) {
   return std::fwrite(text.data(), 1, text.size(), stdout) == text.size() && std::fflush(stdout) == 0;
 }
 
-std::string word_of(const Json& json, const char* member) {
-  const auto found = json.is_object() ? json.find(member) : json.end();
-  return json.is_object() && found != json.end() && found->is_string() ? found->get<std::string>() : std::string();
-}
-
 using Rows = std::vector<std::vector<std::string>>;
 
 std::string table(const Rows& rows) {
@@ -46,13 +41,13 @@ std::string table(const Rows& rows) {
 
 // A setting's value in force, or what an application keeps.
 std::string value_of(const Json& entry) {
-  return flag_in(entry, "setting") ? word_of(entry, "in_force") : word_of(entry, "stored");
+  return flag_in(entry, "setting") ? text_in(entry, "in_force") : text_in(entry, "stored");
 }
 
 std::string source_of(const Json& entry) {
-  if (!word_of(entry, "ignored").empty()) return "start (ignored: " + word_of(entry, "ignored") + ")";
+  if (!text_in(entry, "ignored").empty()) return "start (ignored: " + text_in(entry, "ignored") + ")";
   if (entry.contains("stored")) return "revision " + std::to_string(number_in(entry, "revision"));
-  return word_of(entry, "start") == word_of(entry, "in_force") ? "start" : "CONFIG SET";
+  return text_in(entry, "start") == text_in(entry, "in_force") ? "start" : "CONFIG SET";
 }
 
 // What is stored and not what the server was started with, and what is not in force as it should be.
@@ -60,17 +55,17 @@ std::string differences(const Json& entries) {
   Rows rows;
   for (const Json& entry : entries) {
     const bool is_stored = entry.contains("stored");
-    const std::string name = word_of(entry, "name");
+    const std::string name = text_in(entry, "name");
     if (!flag_in(entry, "setting")) {
-      if (!word_of(entry, "ignored").empty()) {
-        rows.push_back({name, "stored \"" + word_of(entry, "stored") + "\", ignored: " + word_of(entry, "ignored")});
+      if (!text_in(entry, "ignored").empty()) {
+        rows.push_back({name, "stored \"" + text_in(entry, "stored") + "\", ignored: " + text_in(entry, "ignored")});
       }
       continue;
     }
-    const std::string start = word_of(entry, "start"), live = word_of(entry, "in_force");
-    if (!word_of(entry, "ignored").empty()) {
-      rows.push_back({name, "in force \"" + live + "\"; stored \"" + word_of(entry, "stored") +
-                                "\" is ignored: " + word_of(entry, "ignored")});
+    const std::string start = text_in(entry, "start"), live = text_in(entry, "in_force");
+    if (!text_in(entry, "ignored").empty()) {
+      rows.push_back({name, "in force \"" + live + "\"; stored \"" + text_in(entry, "stored") +
+                                "\" is ignored: " + text_in(entry, "ignored")});
     } else if (is_stored && live != start) {
       rows.push_back({name, "at start \"" + start + "\", in force \"" + live + "\""});
     } else if (!is_stored && live != start) {
@@ -83,7 +78,7 @@ std::string differences(const Json& entries) {
 std::string history_text(const Json& versions) {
   Rows rows;
   for (const Json& one : versions) {
-    rows.push_back({std::to_string(number_in(one, "revision")), word_of(one, "value")});
+    rows.push_back({std::to_string(number_in(one, "revision")), text_in(one, "value")});
   }
   return rows.empty() ? std::string() : table(rows);
 }
@@ -132,7 +127,7 @@ Task<Result<Json>> ConfigCommands::Command::ask(env::Env& env, Target target) co
   if (!text.ok()) co_return forward_error(text);
   Json answer = Json::parse(*text, nullptr, false);
   if (head->status / 100 == 2 && !answer.is_discarded()) co_return answer;
-  std::string sentence = word_of(answer, "error");
+  std::string sentence = text_in(answer, "error");
   if (sentence.empty() || head->status == 401) {
     sentence = "the server at " + address + " answered " + std::to_string(head->status) + " " + head->reason;
     if (head->status == 401) sentence += ". Give its password with --password-file or KEELSON_PASSWORD";
@@ -150,7 +145,7 @@ std::string ConfigCommands::Command::shown(const Json& answer) const {
   if (*history) return history_text(answer);
   if (!name.empty()) return value_of(answer) + "\n";
   Rows rows = {{"NAME", "VALUE", "FROM"}};
-  for (const Json& entry : answer) rows.push_back({word_of(entry, "name"), value_of(entry), source_of(entry)});
+  for (const Json& entry : answer) rows.push_back({text_in(entry, "name"), value_of(entry), source_of(entry)});
   return table(rows);
 }
 
@@ -165,11 +160,11 @@ Task<int> ConfigCommands::Command::work(env::Env& env, Target target) const {
 }
 
 void ConfigCommands::Command::show_event(const Json& event) const {
-  const Json kv = event.value("kv", Json::object());
+  const Json& kv = member_in(event, "kv");
   const std::string key = bytes_in(kv, "key");
   const std::string shown_name = key.substr(std::min(key.size(), kPrefix.size()));
   const std::string revision = std::to_string(number_in(kv, "mod_revision"));
-  const bool is_gone = event.value("type", "PUT") == "DELETE";
+  const bool is_gone = text_in(event, "type") == "DELETE";
   (void)print(revision + " " + shown_name + (is_gone ? " is unset\n" : " = " + bytes_in(kv, "value") + "\n"));
 }
 
@@ -184,11 +179,11 @@ Task<Status> ConfigCommands::Command::follow_from(CoordClient& client, int64_t& 
     Result<Json> answer = co_await (*answers)->next();
     if (!answer.ok()) co_return forward_error(answer);
     if (flag_in(*answer, "canceled"))
-      co_return fail(CoordErrc::kRefused, "the watch was ended: " + word_of(*answer, "cancel_reason"));
-    if (next == 0 && answer->contains("header")) next = number_in((*answer)["header"], "revision") + 1;
+      co_return fail(CoordErrc::kRefused, "the watch was ended: " + text_in(*answer, "cancel_reason"));
+    if (const int64_t now = number_in(member_in(*answer, "header"), "revision"); next == 0 && now != 0) next = now + 1;
     for (const Json& event : list_in(*answer, "events")) {
       show_event(event);
-      next = number_in(event.value("kv", Json::object()), "mod_revision") + 1;
+      next = number_in(member_in(event, "kv"), "mod_revision") + 1;
     }
   }
 }

@@ -14,7 +14,6 @@ namespace {
 constexpr size_t kAnswerBytesMax = 256 << 20;  // a range of everything
 constexpr size_t kLineBytesMax = 64 << 20;     // one answer of a stream
 // gRPC's codes, as the gateway's errors carry them.
-constexpr int64_t kOutOfRange = 11;
 constexpr int64_t kUnavailable = 14;
 constexpr int64_t kUnauthenticated = 16;
 constexpr uint16_t kHttpGood = 200;
@@ -35,8 +34,8 @@ class CoordCategory final : public std::error_category {
         return "refused";
       case CoordErrc::kMalformed:
         return "malformed answer";
-      case CoordErrc::kCompacted:
-        return "compacted";
+      case CoordErrc::kBadEndpoint:
+        return "bad endpoint";
     }
     return "unknown";
   }
@@ -46,20 +45,15 @@ std::string dumped(const Json& json) { return json.dump(-1, ' ', false, Json::er
 
 // The error that an answer other than 200 tells: {"error": sentence, "code": gRPC's}. Streams wrap it once more.
 std::unexpected<Error> refusal(const Json& answer, const std::string& address) {
-  const Json& inner =
-      answer.is_object() && answer.contains("error") && answer["error"].is_object() ? answer["error"] : answer;
-  std::string sentence;
-  for (const char* member : {"message", "error"}) {
-    if (sentence.empty() && inner.is_object() && inner.contains(member) && inner[member].is_string())
-      sentence = inner[member].get<std::string>();
-  }
+  const Json& wrapped = member_in(answer, "error");
+  const Json& inner = wrapped.is_object() ? wrapped : answer;
+  std::string sentence = text_in(inner, "message");
+  if (sentence.empty()) sentence = text_in(inner, "error");
   const int64_t code = std::max(number_in(inner, "code"), number_in(inner, "grpc_code"));
   if (sentence.empty()) {
     return fail(CoordErrc::kMalformed, address + " answers, but not as a server of etcd's API does");
   }
   if (code == kUnavailable) return fail(CoordErrc::kUnreachable, address + ": " + sentence);
-  if (code == kOutOfRange && sentence.find("compacted") != std::string::npos)
-    return fail(CoordErrc::kCompacted, std::move(sentence));
   return fail(CoordErrc::kRefused, std::move(sentence));
 }
 
@@ -70,32 +64,41 @@ std::error_code make_error_code(CoordErrc code) {
   return {static_cast<int>(code), category};
 }
 
+const Json& member_in(const Json& json, const char* member) {
+  static const Json kNone;
+  if (!json.is_object()) return kNone;
+  const auto found = json.find(member);
+  return found == json.end() ? kNone : *found;
+}
+
 int64_t number_in(const Json& json, const char* member) {
-  const auto found = json.is_object() ? json.find(member) : json.end();
-  if (!json.is_object() || found == json.end()) return 0;
-  if (found->is_number_integer()) return found->get<int64_t>();
-  if (!found->is_string()) return 0;
-  const auto& text = found->get_ref<const std::string&>();
+  const Json& found = member_in(json, member);
+  if (found.is_number_integer()) return found.get<int64_t>();
+  if (!found.is_string()) return 0;
+  const auto& text = found.get_ref<const std::string&>();
   int64_t number = 0;
   const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
   return error == std::errc() && end == text.data() + text.size() ? number : 0;
 }
 
 bool flag_in(const Json& json, const char* member) {
-  const auto found = json.is_object() ? json.find(member) : json.end();
-  return json.is_object() && found != json.end() && found->is_boolean() && found->get<bool>();
+  const Json& found = member_in(json, member);
+  return found.is_boolean() && found.get<bool>();
+}
+
+std::string text_in(const Json& json, const char* member) {
+  const Json& found = member_in(json, member);
+  return found.is_string() ? found.get<std::string>() : std::string();
 }
 
 std::string bytes_in(const Json& json, const char* member) {
-  const auto found = json.is_object() ? json.find(member) : json.end();
-  if (!json.is_object() || found == json.end() || !found->is_string()) return {};
-  return s3::from_base64(found->get_ref<const std::string&>()).value_or(std::string());
+  return s3::from_base64(text_in(json, member)).value_or(std::string());
 }
 
 const Json& list_in(const Json& json, const char* member) {
   static const Json kNone = Json::array();
-  const auto found = json.is_object() ? json.find(member) : json.end();
-  return json.is_object() && found != json.end() && found->is_array() ? *found : kNone;
+  const Json& found = member_in(json, member);
+  return found.is_array() ? found : kNone;
 }
 
 std::string as_bytes(std::string_view bytes) { return s3::to_base64(bytes); }
@@ -129,7 +132,7 @@ Status CoordClient::open() {
     const size_t colon = text.rfind(':');
     const auto port = colon == std::string::npos ? std::nullopt : parse_uint64(text.substr(colon + 1));
     if (!port || *port > UINT16_MAX || colon == 0)
-      return fail(CoordErrc::kMalformed, "\"" + text + "\" is no endpoint; say HOST:PORT");
+      return fail(CoordErrc::kBadEndpoint, "\"" + text + "\" is no endpoint; say HOST:PORT");
     std::string host = text.substr(0, colon);
     if (host.starts_with('[') && host.ends_with(']')) host = host.substr(1, host.size() - 2);
     net::http::ClientPoolOptions options{.to = {.host = host, .port = static_cast<uint16_t>(*port), .unix_path = {}},
@@ -143,7 +146,7 @@ Status CoordClient::open() {
     endpoint.streams = std::make_unique<net::http::ClientPool>(env_.network(), env_.reactor(0), options);
     endpoints_.push_back(std::move(endpoint));
   }
-  if (endpoints_.empty()) return fail(CoordErrc::kMalformed, "no endpoint is named");
+  if (endpoints_.empty()) return fail(CoordErrc::kBadEndpoint, "no endpoint is named");
   return {};
 }
 
@@ -206,6 +209,13 @@ Task<Result<Json>> CoordClient::call(std::string path, Json body) {
 }
 
 Task<Result<std::unique_ptr<CoordClient::Answers>>> CoordClient::begin(std::string path, Json body) {
+  if (!target_.user.empty() && token_.empty()) {
+    Status signed_in = co_await sign_in();
+    if (!signed_in.ok()) {
+      if (signed_in.error().code() == CoordErrc::kUnreachable) next_endpoint();
+      co_return forward_error(signed_in);
+    }
+  }
   const Endpoint& endpoint = endpoints_[at_];
   Result<net::http::ClientPool::Lease> lease = co_await endpoint.streams->acquire();
   if (!lease.ok()) {
@@ -219,7 +229,9 @@ Task<Result<std::unique_ptr<CoordClient::Answers>>> CoordClient::begin(std::stri
   }
   if (head->status != kHttpGood) {
     Result<std::string> text = co_await (*lease)->read_all(kLineBytesMax);
-    co_return refusal(text.ok() ? Json::parse(*text, nullptr, false) : Json(), endpoint.address);
+    const Json answer = text.ok() ? Json::parse(*text, nullptr, false) : Json();
+    if (number_in(answer, "code") == kUnauthenticated) token_.clear();
+    co_return refusal(answer, endpoint.address);
   }
   co_return std::make_unique<Answers>(std::move(*lease));
 }

@@ -33,7 +33,7 @@ enum class CoordErrc : uint8_t {
   kUnreachable,  // none of the servers answered
   kRefused,      // the server's own error; the sentence is its
   kMalformed,    // an answer that makes no sense
-  kCompacted,    // the revisions asked for are gone
+  kBadEndpoint,  // none is named, or one cannot be understood
 };
 std::error_code make_error_code(CoordErrc code);
 
@@ -68,6 +68,7 @@ class CoordClient {
     std::string unread_;
   };
   static constexpr uint32_t kSilenceMs = 10'000;
+  // At the present endpoint alone; the next try goes to the next one. Signs in as call() does.
   Task<Result<std::unique_ptr<Answers>>> begin(std::string path, Json body);
 
  private:
@@ -92,10 +93,13 @@ class CoordClient {
   std::string token_;
 };
 
-// What answers are made of.
+// What answers are made of. A server may send anything: what is not of the kind that is asked for is not there.
 int64_t number_in(const Json& json, const char* member);  // 0 if there is none
 bool flag_in(const Json& json, const char* member);
+std::string text_in(const Json& json, const char* member);
 std::string bytes_in(const Json& json, const char* member);
+// What stands under the name, null if there is nothing.
+const Json& member_in(const Json& json, const char* member);
 // The array of the name, empty if there is none.
 const Json& list_in(const Json& json, const char* member);
 // For requests: base64.

@@ -22,8 +22,6 @@ namespace {
 constexpr int64_t kMillisecondNs = 1'000'000;
 // How often the command is looked at.
 constexpr int64_t kLookNs = 20 * kMillisecondNs;
-constexpr int64_t kTtlLeastS = 2;
-constexpr int64_t kTtlMostS = 24 * 3600;
 
 std::string here() {
   std::array<char, 256> name{};
@@ -68,12 +66,24 @@ class Elect {
       complain("elect: " + elected.error().message());
       co_return candidate.is_lost() ? kExitLost : kExitBad;
     }
+    // Being elected may have taken as long as the lease lasts: a process that was paused learns it here.
+    if (const std::string why = why_over(candidate); !why.empty()) {
+      complain("elect: " + why);
+      co_return kExitLost;
+    }
     say("elected, token " + std::to_string(candidate.token()));
     co_return co_await lead(candidate);
   }
   static Task<void> wait(Candidate& candidate, Status& elected, bool& is_decided) {
     elected = co_await candidate.wait();
     is_decided = true;
+  }
+
+  // Why the command may not run (any longer); empty: it may.
+  [[nodiscard]] std::string why_over(const Candidate& candidate) const {
+    if (candidate.is_lost()) return candidate.why_lost();
+    const bool is_late = reactor_.clock().monotonic_ns() >= candidate.lease_time().end_at_ns();
+    return is_late ? "the lease cannot be kept" : "";
   }
 
   Task<int> lead(Candidate& candidate) {
@@ -92,12 +102,10 @@ class Elect {
     for (;;) {
       if (const auto code = child->exit_code()) co_return was_lost ? kExitLost : *code;
       const int64_t now_ns = reactor_.clock().monotonic_ns();
-      const LeaseTime& time = candidate.lease_time();
-      if (!was_lost && (candidate.is_lost() || now_ns >= time.end_at_ns())) {
+      if (const std::string why = was_lost ? "" : why_over(candidate); !why.empty()) {
         was_lost = true;
-        complain("elect: " + (candidate.is_lost() ? candidate.why_lost() : "the lease cannot be kept") +
-                 "; ending the command");
-        kill_at_ns = std::min(now_ns + grace_ns, std::max(time.kill_at_ns(), now_ns));
+        complain("elect: " + why + "; ending the command");
+        kill_at_ns = std::min(now_ns + grace_ns, std::max(candidate.lease_time().kill_at_ns(), now_ns));
         child->send(SIGTERM);
       }
       if (signal_ != 0 && signal_ != told) {
@@ -115,7 +123,7 @@ class Elect {
   }
   static int failed(const Error& error) {
     complain("elect: " + error.message());
-    return error.code() == CoordErrc::kMalformed ? kExitUsage : kExitBad;
+    return error.code() == CoordErrc::kBadEndpoint ? kExitUsage : kExitBad;
   }
 
   env::RealEnv& env_;
@@ -136,11 +144,11 @@ std::string wrong(const ElectOptions& options) {
 }  // namespace
 
 int elect(ElectOptions options) {
-  if (options.grace_ms < 0) options.grace_ms = options.ttl_s * 300;
   if (const std::string why = wrong(options); !why.empty()) {
     complain("elect: " + why);
     return kExitUsage;
   }
+  if (options.grace_ms < 0) options.grace_ms = options.ttl_s * 300;
   if (options.value.empty()) options.value = here();
   // A server that is silent must not use up the time that the lease has.
   options.target.timeout_ms = static_cast<uint32_t>(std::clamp<int64_t>(options.ttl_s * 100, 200, kCoordTimeoutMs));

@@ -23,6 +23,9 @@ struct ElectOptions {
   std::vector<std::string> command;
 };
 
+inline constexpr int64_t kTtlLeastS = 2;
+inline constexpr int64_t kTtlMostS = 24 * 3600;
+
 // The leadership was lost while the command ran (EX_TEMPFAIL of sysexits.h): begin again.
 inline constexpr int kExitLost = 75;
 

@@ -1,17 +1,19 @@
 #include "cli/elect_verb.h"
 
 #include <CLI/CLI.hpp>
+#include <optional>
 #include <string>
 #include <utility>
 
 #include "cli/elect.h"
+#include "cli/run_env.h"
 
 namespace keelson::cli {
 
 struct ElectCommand::Words {
   CLI::App* verb = nullptr;
   ElectOptions options;
-  double grace_s = -1;
+  std::optional<double> grace_s;
 };
 
 ElectCommand::ElectCommand(CLI::App& program, const std::function<void(CLI::App&)>& add_target_flags)
@@ -57,7 +59,13 @@ int ElectCommand::run(Target target) {
   ElectOptions options = words_->options;
   options.target.password = target.password;
   options.target.tls = std::move(target);
-  if (words_->grace_s >= 0) options.grace_ms = static_cast<int64_t>(words_->grace_s * 1000);
+  if (const std::optional<double> grace_s = words_->grace_s) {
+    if (!(*grace_s >= 0 && *grace_s <= static_cast<double>(kTtlMostS))) {
+      complain("elect: --grace is 0 seconds or more, and at most half of --ttl");
+      return kExitUsage;
+    }
+    options.grace_ms = static_cast<int64_t>(*grace_s * 1000);
+  }
   return elect(std::move(options));
 }
 

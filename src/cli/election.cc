@@ -20,9 +20,7 @@ std::string in_hex(int64_t number) {
   return text.data();
 }
 
-int64_t revision_of(const Json& answer) {
-  return answer.contains("header") ? number_in(answer["header"], "revision") : 0;
-}
+int64_t revision_of(const Json& answer) { return number_in(member_in(answer, "header"), "revision"); }
 
 }  // namespace
 
@@ -61,8 +59,7 @@ Task<Status> Candidate::enter() {
   token_ = seen_revision_;
   if (!flag_in(*answer, "succeeded")) {  // a try that seemed to fail had put it
     const Json& responses = list_in(*answer, "responses");
-    const Json range = responses.empty() ? Json() : responses[0].value("response_range", Json());
-    const Json& found = list_in(range, "kvs");
+    const Json& found = list_in(member_in(responses.empty() ? responses : responses[0], "response_range"), "kvs");
     token_ = found.empty() ? 0 : number_in(found[0], "create_revision");
   }
   if (token_ <= 0) co_return fail(CoordErrc::kMalformed, "the server tells no revision");
@@ -117,7 +114,7 @@ Task<void> Candidate::await_end_of(std::string key) {
     // Silence too ends it, and the caller looks whether the key is there.
     if (!answer.ok() || flag_in(*answer, "canceled")) co_return;
     for (const Json& event : list_in(*answer, "events")) {
-      if (event.value("type", "PUT") == "DELETE") co_return;
+      if (text_in(event, "type") == "DELETE") co_return;
     }
   }
 }
@@ -147,7 +144,7 @@ Task<void> Candidate::keep_once() {
   const int64_t sent_ns = reactor_.clock().monotonic_ns();
   Result<Json> answer = co_await client_.call("/v3/lease/keepalive", {{"ID", std::to_string(lease_)}});
   if (!answer.ok()) co_return;
-  if (number_in(answer->value("result", Json()), "TTL") <= 0) {
+  if (number_in(member_in(*answer, "result"), "TTL") <= 0) {
     lose("the lease has run out or was revoked");
     co_return;
   }

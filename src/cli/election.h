@@ -45,7 +45,6 @@ class Candidate {
   [[nodiscard]] const std::string& why_lost() const { return why_lost_; }
   [[nodiscard]] const LeaseTime& lease_time() const { return time_; }
   [[nodiscard]] const std::string& key() const { return key_; }
-  [[nodiscard]] int64_t lease() const { return lease_; }
   [[nodiscard]] int64_t token() const { return token_; }
 
  private:

@@ -11,13 +11,6 @@
 
 namespace keelson::cluster {
 
-// What the nodes say at one time.
-struct Service::Seen {
-  std::set<NodeId> reachable;
-  std::map<ShardId, std::set<NodeId>> holders;
-  std::map<ShardId, ReplicaReport> leaders;
-};
-
 std::vector<NodeId> Service::wanted(ShardId shard) const {
   const auto found = state_.replicas.find(shard);
   return found == state_.replicas.end() ? std::vector<NodeId>() : found->second;
@@ -132,6 +125,7 @@ Task<bool> Service::take_step(const Seen& seen, ShardId shard) {
 
 Task<void> Service::drive_once() {
   const Seen seen = co_await look();
+  co_await carry_on_moves(seen);
   if (Status planned = co_await plan(seen); !planned.ok()) {
     log_debug("cluster", "the placement cannot be written down now", {{"why", planned.error().message()}});
     co_return;
@@ -172,8 +166,11 @@ Task<Result<ClusterFacts>> Service::facts() {
                      .self = file_.node,
                      .system_leader = leaders_->leader_of(shards_.system),
                      .state = state_,
-                     .reachable = std::move(seen.reachable),
-                     .shards = {}};
+                     .reachable = seen.reachable,
+                     .shards = {},
+                     .slots = SlotOwners(shards_.slots, state_.slots).runs(),
+                     .moves = {}};
+  facts.moves = co_await move_facts(seen);
   for (const ShardId shard : shards_.replicated) {
     ShardFacts& about = facts.shards.emplace_back();
     about.shard = shard;
@@ -190,8 +187,12 @@ Task<Result<ClusterFacts>> Service::facts() {
 // Would each group still have a majority that can be reached?
 Task<Status> Service::check_removal(NodeId node) {
   const Seen seen = co_await look();
-  for (const auto& [shard, report] : seen.leaders) {
-    const std::vector<NodeId>& voters = report.status.members.voters;
+  for (const ShardId shard : shards_.replicated) {
+    const auto leader = seen.leaders.find(shard);
+    const bool is_led = leader != seen.leaders.end();
+    // Of a group without a leader no more is known than where its replicas should be; it may need this one.
+    const std::vector<NodeId> voters = is_led ? leader->second.status.members.voters : wanted(shard);
+    if (!is_led && std::ranges::find(voters, node) == voters.end()) continue;
     const auto left = std::count_if(voters.begin(), voters.end(),
                                     [&](NodeId voter) { return voter != node && seen.reachable.contains(voter); });
     if (static_cast<size_t>(left) * 2 > voters.size()) continue;

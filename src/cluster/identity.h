@@ -48,6 +48,7 @@ struct ClusterFile {
 [[nodiscard]] Result<std::optional<ClusterFile>> load_cluster_file(env::Disk& disk, const std::string& folder);
 Task<Status> save_cluster_file(env::Disk& disk, env::Reactor& on, std::string folder, ClusterFile file);
 
+// 128 bits by chance, in hex.
 [[nodiscard]] std::string new_cluster_id(env::Random& random);
 
 }  // namespace keelson::cluster

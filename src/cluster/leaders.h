@@ -16,11 +16,10 @@ namespace keelson::cluster {
 
 class Leaders final : public shard::GroupListener {
  public:
-  explicit Leaders(uint16_t shards) : leaders_(std::make_unique<std::atomic<NodeId>[]>(shards)), shards_(shards) {}
+  explicit Leaders(uint16_t shards) : leaders_(std::make_unique<std::atomic<NodeId>[]>(shards)) {}
 
   // 0: none is known, or this node has no replica of the shard.
   [[nodiscard]] NodeId leader_of(ShardId shard) const { return leaders_[shard].load(std::memory_order_relaxed); }
-  [[nodiscard]] uint16_t shards() const { return shards_; }
   // Called on the shard's reactor when this node begins or ceases to lead it. Set before the groups start.
   void set_on_lead(ShardId shard, std::function<void(bool is_here)> on_lead) {
     watched_ = shard;
@@ -50,7 +49,6 @@ class Leaders final : public shard::GroupListener {
 
  private:
   std::unique_ptr<std::atomic<NodeId>[]> leaders_;
-  const uint16_t shards_;
   ShardId watched_ = 0;
   std::function<void(bool)> on_lead_;
   std::function<void()> on_change_;

@@ -24,11 +24,13 @@ Service::Service(env::Env& env, peer::Mesh& mesh, ServiceOptions options)
                      if (!is_looking_around_ && runtime_ != nullptr) tasks_->spawn(look_around());
                    }),
       announce_timer_(home_, [this] { tasks_->spawn(keep_announced()); }),
-      tasks_(std::make_unique<env::TaskScope>(home_)) {
+      tasks_(std::make_unique<env::TaskScope>(home_)),
+      moving_tasks_(std::make_unique<env::TaskScope>(home_)) {
   for (unsigned i = 0; i < env.reactor_count(); ++i) {
     messengers_.push_back(std::make_unique<HubMessenger>(mesh.hub(i)));
   }
   add_methods();
+  add_slot_methods();
 }
 
 Service::~Service() = default;
@@ -58,7 +60,13 @@ Task<Status> Service::start(shard::Runtime& runtime, coord::Service& coord) {
   KEELSON_CHECK(leaders_ != nullptr, "replication() comes before start()");
   store_ = std::make_unique<Store>(coord, home_);
   coord_ = &coord;
-  leaders_->set_on_change([this] { home_.post([this] { show_soon(); }); });
+  leaders_->set_on_change([this] {
+    home_.post([this] {
+      show_soon();
+      // Whoever leads a shard now carries on with its moves; clients may wait for that.
+      if (!is_stopping_ && !state_.moves.empty()) drive_soon();
+    });
+  });
   leaders_->set_on_lead(shards_.system, [&coord](bool is_here) { coord.leader_changed(is_here); });
   for (unsigned i = 0; i < env_.reactor_count(); ++i) {
     co_await shard::call_on(home_, env_.reactor(i), [&] { messengers_[i]->attach(&runtime.groups(i)); });
@@ -83,12 +91,14 @@ void Service::abandon() {
   drive_timer_.disarm();
   announce_timer_.disarm();
   tasks_.reset();
+  moving_tasks_.reset();
+  moving_.clear();
   watching_.reset();
 }
 
 Task<void> Service::stop() {
+  co_await stop_moving();
   abandon();
-  co_return;
 }
 
 Task<void> Service::detach() {
@@ -188,6 +198,7 @@ Task<Status> Service::found() {
   self.peer = mesh_.advertised();
   self.revision = file_.boots;
   self.version = options_.version;
+  self.can_move_slots = true;
   KeyChange change{.unchanged = {{std::string(kNextNodeKey), 0}}, .seen = 0, .puts = {}};
   change.puts.emplace_back(kSettingsKey, format_settings(options_.settings));
   change.puts.emplace_back(kNextNodeKey, std::to_string(file_.node + 1));
@@ -220,6 +231,7 @@ Task<Status> Service::announce_once() {
   wanted.etcd = served_at_->etcd;
   wanted.http = served_at_->http;
   wanted.version = options_.version;
+  wanted.can_move_slots = true;
   if (format_node(wanted) == stored->value) co_return Status();
   KeyChange change{
       .unchanged = {{stored->key, stored->mod_revision}}, .seen = 0, .puts = {{stored->key, format_node(wanted)}}};
@@ -247,8 +259,20 @@ void Service::show() {
   for (const ShardId shard : shards_.slots) {
     if (const NodeId leader = leaders_->leader_of(shard)) leaders[shard] = leader;
   }
-  view_.show(make_map(
-      {.here = file_.node, .state = state_, .slot_shards = shards_.slots, .leaders = leaders, .reachable = reachable}));
+  std::vector<SlotRun> slots = SlotOwners(shards_.slots, state_.slots).runs();
+  view_.show(make_map({.here = file_.node,
+                       .state = state_,
+                       .slot_shards = shards_.slots,
+                       .slots = slots,
+                       .leaders = leaders,
+                       .reachable = reachable}));
+  shard::SlotMap* const map = runtime_ == nullptr ? nullptr : runtime_->slot_map();
+  if (map != nullptr && slots != shown_slots_) {
+    for (const SlotRun& run : slots) map->set(run.first, run.last, run.shard);
+    shown_slots_ = std::move(slots);
+  }
+  shown_revision_ = state_.revision;
+  forget_moves();
 }
 
 // The system shard's term, and the leaders of shards of which no replica here knows one.

@@ -14,6 +14,10 @@
 // changes, where replicas are with where they should be (placement.h), and takes the next step of each group that
 // differs (steps.h), for at most kMovesMax groups at a time.
 //
+// Slots. The state says which shard has which (slots.h); it goes into the runtime's SlotMap and the view that protocols
+// show. The leader of the system shard asks the leaders of shards that give slots to carry on with each move, at most
+// kSlotMovesMax that copy at a time; those nodes run the coordinators (slot_mover.h).
+//
 // Reactor 0, but for what says otherwise.
 #pragma once
 
@@ -35,6 +39,7 @@
 #include "cluster/leaders.h"
 #include "cluster/leases.h"
 #include "cluster/messenger.h"
+#include "cluster/slot_mover.h"
 #include "cluster/state.h"
 #include "cluster/store.h"
 #include "cluster/view.h"
@@ -76,6 +81,12 @@ struct ShardFacts {
   std::vector<NodeId> wanted;
   std::optional<raft::MemberStatus> status;  // of the leader
 };
+// Of one move of slots.
+struct MoveFacts {
+  SlotMove move;
+  NodeId node = 0;        // that works at it; 0: none, or it is not known
+  MoveProgress progress;  // as that says; error: also that it cannot be asked
+};
 struct ClusterFacts {
   std::string cluster;
   NodeId self = 0;
@@ -83,6 +94,13 @@ struct ClusterFacts {
   ClusterState state;
   std::set<NodeId> reachable;
   std::vector<ShardFacts> shards;
+  std::vector<SlotRun> slots;  // the whole map
+  std::vector<MoveFacts> moves;
+};
+// What was begun.
+struct BegunMoves {
+  std::vector<SlotMove> moves;
+  bool is_all = true;  // of what was wanted
 };
 
 class Service {
@@ -126,6 +144,11 @@ class Service {
   // The shard's replica goes from one node to another.
   Task<Status> move_replica(ShardId shard, NodeId from, NodeId to);
   Task<Status> transfer_lead(ShardId shard, NodeId to);
+  // Slots first to last (included) go to a shard; or as many slots to each shard as to the others. Begun, not done.
+  Task<Result<BegunMoves>> move_slots(uint64_t first, uint64_t last, uint64_t to);
+  Task<Result<BegunMoves>> rebalance_slots();
+  // The slots stay where they are; refused once they have been handed over. Of a move that has failed, forgets it.
+  Task<Status> cancel_move(uint64_t move);
   // Looks after the placement now.
   void drive_soon();
 
@@ -138,7 +161,12 @@ class Service {
   [[nodiscard]] const shard::ClusterView& view() const { return view_; }
 
  private:
-  struct Seen;
+  // What the nodes say at one time.
+  struct Seen {
+    std::set<NodeId> reachable;
+    std::map<ShardId, std::set<NodeId>> holders;
+    std::map<ShardId, ReplicaReport> leaders;
+  };
 
   // service.cc
   void show_soon();
@@ -170,6 +198,30 @@ class Service {
   // False: it is not ready to be asked.
   [[nodiscard]] bool is_ready() const { return runtime_ != nullptr && !is_stopping_; }
 
+  // service_slots.cc
+  class Moving;
+  struct Plan;
+  struct Wipe;
+  void add_slot_methods();
+  Task<Result<std::string>> answer_carry_on(peer::Caller caller, std::string request);
+  Task<Result<std::string>> answer_change_slots(peer::Caller caller, std::string request);
+  Task<Result<std::string>> answer_slot_state(peer::Caller caller, std::string request);
+  Task<Result<std::string>> answer_wipe_slots(peer::Caller caller, std::string request);
+  Task<Result<std::string>> answer_import_slots(peer::Caller caller, std::string request);
+  Task<Result<std::string>> answer_follow(peer::Caller caller, std::string request);
+  [[nodiscard]] bool has_slots(ShardId shard) const;
+  void carry_on(uint64_t move);
+  void forget_moves();
+  Task<void> carry_on_moves(const Seen& seen);
+  Task<std::vector<MoveFacts>> move_facts(const Seen& seen);
+  Task<LogErrc> wipe_here(ShardId shard, shard::SlotRange range);
+  Task<void> run_wipe(std::shared_ptr<Wipe> wipe);
+  // Until this node has seen that revision of the cluster's state, and shows it.
+  Task<Status> follow(int64_t revision);
+  Task<Result<Plan>> begin_plan();
+  Task<Result<BegunMoves>> begin_moves(Plan plan, std::vector<SlotMove> moves);
+  Task<void> stop_moving();
+
   // driver.cc
   Task<void> drive();
   Task<void> drive_once();
@@ -195,6 +247,10 @@ class Service {
   ClusterState state_;
   View view_;
   std::map<ShardId, NodeId> leaders_elsewhere_;  // of shards that have no replica here
+  int64_t shown_revision_ = 0;                   // of the state, in what is shown
+  std::vector<SlotRun> shown_slots_;             // likewise
+  std::map<uint64_t, std::shared_ptr<Moving>> moving_;
+  std::vector<std::shared_ptr<Wipe>> wipes_;
   bool is_view_wanted_ = false;
   std::atomic<uint64_t> system_term_{0};
   bool is_looking_around_ = false;
@@ -208,6 +264,7 @@ class Service {
   env::Timer drive_timer_;
   env::Timer announce_timer_;
   std::unique_ptr<env::TaskScope> tasks_;
+  std::unique_ptr<env::TaskScope> moving_tasks_;
 };
 
 }  // namespace keelson::cluster

@@ -1,6 +1,7 @@
 // What other nodes ask of this one.
 
 #include <algorithm>
+#include <map>
 #include <utility>
 
 #include "base/logging.h"
@@ -74,14 +75,24 @@ Task<Result<NodeId>> Service::enrol(JoinRequest request) {
   if (!found.ok()) co_return forward_error(found);
   ClusterState now;
   int64_t next_revision = 0;
+  std::map<std::string_view, int64_t> revisions;
   for (const StoredKey& key : found->keys) {
     (void)now.apply(key.key, key.value);
+    revisions[key.key] = key.mod_revision;
     if (key.key == kNextNodeKey) next_revision = key.mod_revision;
   }
   if (next_revision == 0) co_return fail(ClusterErrc::kNoLeader, "the cluster is still being founded; try again");
+  KeyChange change{.unchanged = {{std::string(kNextNodeKey), next_revision}}, .seen = 0, .puts = {}};
   for (const auto& [id, node] : now.nodes) {
     if (node.fields.text("token") == request.token) co_return id;
-    if (node.state != NodeState::kRemoved && !request.name.empty() && node.name == request.name) {
+    if (node.state == NodeState::kRemoved) continue;
+    if (node.revision == 0 && node.peer == request.peer) {
+      // A crash has cut its join short: it never came up under that number, and nobody will.
+      NodeRecord unborn = node;
+      unborn.state = NodeState::kRemoved;
+      change.unchanged.emplace_back(node_key(id), revisions[node_key(id)]);
+      change.puts.emplace_back(node_key(id), format_node(unborn));
+    } else if (!request.name.empty() && node.name == request.name) {
       co_return fail(ClusterErrc::kNotAllowed, "a node named " + request.name + " is in the cluster already");
     }
   }
@@ -92,7 +103,6 @@ Task<Result<NodeId>> Service::enrol(JoinRequest request) {
   node.zone = request.zone;
   node.peer = request.peer;
   node.fields.set("token", request.token);
-  KeyChange change{.unchanged = {{std::string(kNextNodeKey), next_revision}}, .seen = 0, .puts = {}};
   change.puts.emplace_back(kNextNodeKey, std::to_string(node.id + 1));
   change.puts.emplace_back(node_key(node.id), format_node(node));
   Result<bool> done = co_await store_->change(std::move(change));
@@ -104,6 +114,7 @@ Task<Result<NodeId>> Service::enrol(JoinRequest request) {
 Task<std::vector<ReplicaReport>> Service::reports() {
   std::vector<ReplicaReport> reports;
   for (const ShardId shard : shards_.replicated) {
+    if (!is_ready()) break;  // stopped while it waited for the one before
     std::optional<raft::MemberStatus> status = co_await runtime_->group_status(home_, shard);
     if (!status) continue;
     // A group that sleeps hears of nobody, since nobody has anything to say: all were there when it fell asleep.

@@ -17,6 +17,18 @@ inline constexpr int64_t kRetryMs = 200;
 inline constexpr int64_t kCallTimeoutMs = 2'000;
 // Groups that change at a time: each may have a checkpoint sent to a new replica.
 inline constexpr size_t kMovesMax = 4;
+// Moves of slots that copy at a time: each keeps a reactor busy, and fills two groups' logs.
+inline constexpr size_t kSlotMovesMax = 4;
+// Of calls about slots: a change of a table, and a record of an import. A group without a leader for a moment may take
+// an election.
+inline constexpr int64_t kSlotCallTimeoutMs = 2'000;
+inline constexpr int64_t kImportTimeoutMs = 5'000;
+// Until a wipe that is not done is answered with "not yet".
+inline constexpr int64_t kWipeAnswerMs = 1'000;
+// Between two looks at something that is about to happen.
+inline constexpr int64_t kLookMs = 2;
+// A node that has not seen a change of the state for this long is behind.
+inline constexpr int64_t kFollowMs = 1'000;
 // Shards whose placement one transaction changes (etcd's own bound of operations is 128).
 inline constexpr size_t kPutsMax = 100;
 

@@ -132,6 +132,7 @@ class Program final : public env::sim::Program {
   }
 
   Service& service() { return *service_; }
+  peer::Mesh& mesh() { return *mesh_; }
   coord::Service& coord() { return *coord_; }
   bool is_up = false;
   bool was_removed = false;
@@ -313,6 +314,25 @@ TEST_F(ClusterTest, FourthNodeTakesItsShareAndOneIsDrainedAndRemoved) {
   EXPECT_TRUE(facts(0)->state.nodes.contains(5));
 }
 
+// A crash between the cluster's answer and the file that remembers it: the node asks again, as somebody new.
+TEST_F(ClusterTest, JoinThatWasCutShortLeavesNoNameBehind) {
+  set_up(12, 2);
+  wait_whole(0, 2);
+  const auto join = [&](const std::string& token, const std::string& peer) {
+    const JoinRequest request{.name = "keel", .zone = {}, .peer = peer, .token = token};
+    return world_->run(node(1).reactor(0), ask_to_join(program(1).mesh(), {node(0).address(kPort)}, request));
+  };
+  const Result<Joined> first = join("one", "10.9.9.9:7400");
+  ASSERT_TRUE(first.ok()) << first.error().message();
+  EXPECT_EQ(join("one", "10.9.9.9:7400")->node, first->node);
+  EXPECT_FALSE(join("two", "10.9.9.8:7400").ok());
+  const Result<Joined> again = join("three", "10.9.9.9:7400");
+  ASSERT_TRUE(again.ok()) << again.error().message();
+  EXPECT_NE(again->node, first->node);
+  world_->run_for(kSecond);
+  EXPECT_EQ(facts(0)->state.nodes.at(first->node).state, NodeState::kRemoved);
+}
+
 TEST_F(ClusterTest, DeadNodeIsReplacedOnlyWhenItIsRemoved) {
   set_up(10, 4);
   wait_whole(0, 3);
@@ -327,6 +347,36 @@ TEST_F(ClusterTest, DeadNodeIsReplacedOnlyWhenItIsRemoved) {
   world_->run_for(5 * kSecond);
   wait_whole(0, 3);
   for (const ShardFacts& shard : facts(0)->shards) EXPECT_FALSE(std::ranges::count(shard.wanted, 4U));
+}
+
+// Two of a shard's three replicas are away: neither may go, although nobody leads the shard and says who its members
+// are.
+TEST_F(ClusterTest, ShardWithoutALeaderKeepsItsNodes) {
+  set_up(13, 5);
+  wait_whole(0, 3);
+  world_->run_for(20 * kSecond);
+  const Result<ClusterFacts> seen = facts(0);
+  ASSERT_TRUE(seen.ok());
+  const std::vector<NodeId>& system = seen->shards.back().wanted;
+  ASSERT_TRUE(seen->shards.back().is_system);
+  // Two nodes that share a shard, and do not both vote in the system's.
+  std::pair<NodeId, NodeId> away{0, 0};
+  for (const ShardFacts& shard : seen->shards) {
+    for (const NodeId one : shard.wanted) {
+      for (const NodeId other : shard.wanted) {
+        if (one == 1 || other <= one || (std::ranges::count(system, one) && std::ranges::count(system, other)))
+          continue;
+        away = {one, other};
+      }
+    }
+  }
+  ASSERT_NE(away.first, 0U) << describe(0);
+  for (const NodeId one : {away.first, away.second}) node(static_cast<unsigned>(one - 1)).crash();
+  world_->run_for(20 * kSecond);
+  ASSERT_TRUE(std::ranges::any_of(facts(0)->shards, [](const ShardFacts& shard) { return !shard.status; }));
+  for (const NodeId one : {away.first, away.second}) {
+    EXPECT_EQ(set_state(0, one, NodeState::kRemoved).error().code(), ClusterErrc::kNotAllowed) << one;
+  }
 }
 
 TEST_F(ClusterTest, WhatWouldBreakItIsRefused) {

@@ -180,6 +180,7 @@ Task<SlotMover::Next> SlotMover::copy_most(const Attempt& attempt) {
   if (!begun.ok()) co_return co_await export_failed(attempt, begun.error());
   for (unsigned rounds = 0; rounds < kRoundsMax;) {
     if (is_stopping_) co_return Next::kEnd;
+    if (world_.is_given_up(id_)) co_return Next::kRead;
     ExportPiece piece;
     const Next next = co_await carry(attempt, piece, step_until());
     if (next != Next::kGoOn) co_return next;
@@ -207,6 +208,8 @@ Task<SlotMover::Next> SlotMover::carry(const Attempt& attempt, ExportPiece& piec
 
 Task<SlotMover::Next> SlotMover::export_failed(const Attempt& attempt, Error error) {
   if (error.code() == LogErrc::kNotLeader) co_return Next::kEnd;
+  const bool is_for_good = error.code() == LogErrc::kTooLarge || error.code() == LogErrc::kRefused;
+  if (!is_for_good) co_return failed("the slots cannot be read: " + error.message());
   co_return co_await begin_giving_up(attempt, error.message());
 }
 
@@ -407,7 +410,7 @@ int64_t SlotMover::try_until(int64_t until_ns, unsigned tries) const {
 int64_t SlotMover::retry_ms() const { return is_frozen_ ? kFrozenRetryMs : options_.retry_ms; }
 
 bool SlotMover::is_over(ShardId shard, LogErrc outcome, int64_t until_ns) const {
-  if (is_certain(outcome) || after_ns(retry_ms()) >= until_ns) return true;
+  if (is_certain(outcome) || after_ns(retry_ms()) >= until_ns || !may_go_on()) return true;
   // Whoever leads it now carries on. The lead of the other shard is somebody's.
   return shard == from_ && outcome == LogErrc::kNotLeader;
 }

@@ -87,6 +87,8 @@ class MoveWorld {
 
   // This node, and the one that leads the shard, have seen this revision of the cluster's state.
   virtual Task<Status> followed(ShardId shard, int64_t revision) = 0;
+  // Somebody wants the move to be given up, as far as this node knows.
+  [[nodiscard]] virtual bool is_given_up(uint64_t id) const = 0;
   // This node leads the shard, as far as it knows.
   [[nodiscard]] virtual bool leads(ShardId shard) const = 0;
 };

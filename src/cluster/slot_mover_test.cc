@@ -224,6 +224,7 @@ class FakeWorld final : public MoveWorld {
   Task<Status> followed(ShardId, int64_t) override {
     return call<Status>([] { return Status(); }, broken(), broken());
   }
+  [[nodiscard]] bool is_given_up(uint64_t) const override { return stored.move.phase == MovePhase::kGivingUp; }
   [[nodiscard]] bool leads(ShardId shard) const override { return is_leader && shard == kFrom; }
 
   std::vector<uint64_t> flips;
@@ -325,6 +326,7 @@ class OtherNode final : public MoveWorld {
   Task<Result<ExportPiece>> next_export(size_t) override { return world_.next_export(world_.other); }
   void end_export() override { world_.other.is_running = false; }
   Task<Status> followed(ShardId shard, int64_t revision) override { return world_.followed(shard, revision); }
+  [[nodiscard]] bool is_given_up(uint64_t id) const override { return world_.is_given_up(id); }
   [[nodiscard]] bool leads(ShardId shard) const override { return world_.leads(shard); }
 
  private:
@@ -542,6 +544,29 @@ TEST_F(SlotMoverTest, AStopLeavesNothingFrozen) {
     drive();
     expect_moved();
   });
+}
+
+TEST_F(SlotMoverTest, GivenUpByPeopleAtAnyTime) {
+  unsigned stayed = 0;
+  env::sim::for_each_seed(1, 150, [&](uint64_t seed) {
+    set_up(seed);
+    begin();
+    sim_->run_for(static_cast<int64_t>(seed) * kMillisecond);
+    sim_->run_on(*reactor_, [this] {
+      if (world->stored.revision == 0 || world->stored.move.phase != MovePhase::kCopying) return;
+      world->stored.move.phase = MovePhase::kGivingUp;
+      world->stored.revision = ++world->revision;
+    });
+    drive();
+    if (world->stored.revision == 0) {
+      expect_moved();
+    } else {
+      expect_stayed();
+      ++stayed;
+    }
+  });
+  EXPECT_GT(stayed, 10U);
+  EXPECT_LT(stayed, 150U);
 }
 
 // Two nodes that both believe that they lead: both work at it, and it is right all the same.

@@ -3,7 +3,6 @@
 #include <algorithm>
 
 #include "env/network.h"
-#include "shard/router.h"
 
 namespace keelson::cluster {
 
@@ -31,10 +30,9 @@ shard::ClusterMap make_map(const MapParts& parts) {
     node.peer_port = port_of(record.peer);
     node.is_reachable = parts.reachable.contains(id);
   }
-  const size_t count = parts.slot_shards.size();
-  for (size_t i = 0; i < count; ++i) {
+  for (const ShardId shard : parts.slot_shards) {
     shard::ClusterMap::Shard& about = map.shards.emplace_back();
-    about.id = parts.slot_shards[i];
+    about.id = shard;
     const auto leader = parts.leaders.find(about.id);
     if (leader != parts.leaders.end()) about.leader = leader->second;
     const auto replicas = parts.state.replicas.find(about.id);
@@ -43,12 +41,9 @@ shard::ClusterMap make_map(const MapParts& parts) {
     if (about.leader != 0 && std::ranges::find(about.replicas, about.leader) == about.replicas.end()) {
       about.replicas.push_back(about.leader);
     }
-    // The first slot of the shard: the least one of which slot * count / slots is i.
-    const auto first_of = [&](size_t shard) { return (shard * shard::kSlotCount + count - 1) / count; };
-    map.slots.push_back({.first = static_cast<uint16_t>(first_of(i)),
-                         .last = static_cast<uint16_t>(first_of(i + 1) - 1),
-                         .shard = about.id});
   }
+  for (const SlotRun& run : parts.slots)
+    map.slots.push_back({.first = run.first, .last = run.last, .shard = run.shard});
   return map;
 }
 

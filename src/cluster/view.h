@@ -16,7 +16,8 @@ namespace keelson::cluster {
 struct MapParts {
   NodeId here = 0;
   const ClusterState& state;
-  const std::vector<ShardId>& slot_shards;  // ascending: slots are divided between them as shard/router.h does
+  const std::vector<ShardId>& slot_shards;  // ascending: slots are divided between them
+  const std::vector<SlotRun>& slots;        // how (SlotOwners::runs())
   const std::map<ShardId, NodeId>& leaders;
   const std::set<NodeId>& reachable;
 };

@@ -47,7 +47,9 @@ Task<void> Inlet::serve() {
   } else {
     log_warn("peer", "a connection is refused", {{"from", remote}, {"why", greeted.error().message()}});
     // The refusal leaves at the turn's end; the other side closes when it has read it, or the deadline does.
-    while (co_await wire_.read(kHandshakeBodyBytesMax) == Wire::Outcome::kFrames) {
+    // What it still sends is kept until then, so there is a bound to it.
+    const uint64_t most = wire_.bytes_received() + kHandshakeBodyBytesMax;
+    while (wire_.bytes_received() < most && co_await wire_.read(kHandshakeBodyBytesMax) == Wire::Outcome::kFrames) {
     }
   }
   wire_.close();

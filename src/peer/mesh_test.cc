@@ -314,6 +314,33 @@ TEST_F(MeshTest, StrangersAreRefused) {
   }
 }
 
+// Writes until the other side ends the connection, or has taken the most.
+Task<size_t> flood(env::Env& env, env::Address to, size_t most) {
+  auto stream = co_await env.network().connect(env.reactor(0), to);
+  if (!stream.ok()) co_return 0;
+  Buffer hello;
+  append_frame(hello, FrameType::kHello, 0, "who knows");
+  if (!(co_await (*stream)->write(hello.view())).ok()) co_return 0;
+  const std::string junk(16 << 10, 'x');
+  size_t taken = 0;
+  while (taken < most && (co_await (*stream)->write(junk)).ok()) {
+    taken += junk.size();
+    co_await env::sleep_for(env.reactor(0), kMillisecond);
+  }
+  co_return taken;
+}
+
+TEST_F(MeshTest, WhoIsRefusedCannotFillTheMemory) {
+  set_up(16, 1);
+  world_->add_node();
+  ASSERT_TRUE(world_->run_until([&] { return program(0).started; }, kSecond));
+  const size_t most = 16 * kHandshakeBodyBytesMax;
+  const size_t taken =
+      world_->run(world_->node(1).reactor(0), flood(world_->node(1).env(), node(0).address(kPort), most));
+  EXPECT_GT(taken, 0U);
+  EXPECT_LT(taken, most / 2);
+}
+
 TEST_F(MeshTest, RemovedNodeIsCutOffAndStaysOut) {
   set_up(10, 3);
   connect();

@@ -109,6 +109,7 @@ Task<void> Node::answer_cluster_join(net::http::Exchange& exchange) {
 
 Task<void> Node::answer_cluster_node(net::http::Exchange& exchange) {
   if (cluster_ == nullptr) co_return co_await say(exchange, 404, std::string(kNoCluster));
+  if (state_ != State::kReady) co_return co_await say(exchange, 503, why_not_ready());
   const auto id = number_of(exchange, "id", INT64_MAX);
   const auto name = exchange.request().parameter("state");
   std::optional<cluster::NodeState> state;
@@ -123,6 +124,7 @@ Task<void> Node::answer_cluster_node(net::http::Exchange& exchange) {
 
 Task<void> Node::answer_cluster_move(net::http::Exchange& exchange) {
   if (cluster_ == nullptr) co_return co_await say(exchange, 404, std::string(kNoCluster));
+  if (state_ != State::kReady) co_return co_await say(exchange, 503, why_not_ready());
   const auto shard = number_of(exchange, "shard", UINT16_MAX);
   const auto from = number_of(exchange, "from", INT64_MAX);
   const auto to = number_of(exchange, "to", INT64_MAX);
@@ -135,9 +137,10 @@ Task<void> Node::answer_cluster_move(net::http::Exchange& exchange) {
 
 Task<void> Node::answer_cluster_lead(net::http::Exchange& exchange) {
   if (cluster_ == nullptr) co_return co_await say(exchange, 404, std::string(kNoCluster));
+  if (state_ != State::kReady) co_return co_await say(exchange, 503, why_not_ready());
   const auto shard = number_of(exchange, "shard", UINT16_MAX);
   const auto to = number_of(exchange, "to", INT64_MAX);
-  if (!shard || !to || (runtime_ != nullptr && *shard >= runtime_->shards_total())) {
+  if (!shard || !to || *shard >= runtime_->shards_total()) {
     co_return co_await say(exchange, 400, "shard and to are numbers");
   }
   Status done = co_await cluster_->service().transfer_lead(static_cast<shard::ShardId>(*shard), *to);
@@ -147,6 +150,7 @@ Task<void> Node::answer_cluster_lead(net::http::Exchange& exchange) {
 
 Task<void> Node::answer_cluster_rebalance(net::http::Exchange& exchange) {
   if (cluster_ == nullptr) co_return co_await say(exchange, 404, std::string(kNoCluster));
+  if (state_ != State::kReady) co_return co_await say(exchange, 503, why_not_ready());
   cluster_->service().drive_soon();
   co_await say(exchange, 200, "the leader of the system shard looks after the placement all the time; see the status");
 }

@@ -1,7 +1,6 @@
 #include "server/cluster_setup.h"
 
 #include <algorithm>
-#include <array>
 #include <utility>
 
 #include "base/logging.h"
@@ -17,18 +16,6 @@ namespace {
 constexpr int64_t kNsPerMs = 1'000'000;
 // Between attempts to join.
 constexpr int64_t kJoinRetryMs = 500;
-
-std::string new_token(env::Random& random) {
-  std::array<char, 16> bytes{};
-  random.fill_secret(bytes);
-  std::string token;
-  for (const char byte : bytes) {
-    constexpr std::string_view kDigits = "0123456789abcdef";
-    token.push_back(kDigits[static_cast<uint8_t>(byte) >> 4]);
-    token.push_back(kDigits[static_cast<uint8_t>(byte) & 15]);
-  }
-  return token;
-}
 
 }  // namespace
 
@@ -223,7 +210,7 @@ Task<Status> ClusterPart::join_cluster() {
   cluster::JoinRequest request{.name = settings_.text("cluster.name"),
                                .zone = settings_.text("cluster.zone"),
                                .peer = mesh_->advertised(),
-                               .token = new_token(home_.random())};
+                               .token = cluster::new_cluster_id(home_.random())};
   std::string told;
   while (!is_given_up_) {
     Result<cluster::Joined> joined = co_await cluster::ask_to_join(*mesh_, join_at_, request);
@@ -265,6 +252,7 @@ void ClusterPart::give_up() {
 }
 
 void ClusterPart::shape(FolderWish& wish) const {
+  wish.keeps_numbers = !is_new_;
   if (agreed_.kv_shards == 0) return;
   wish.shards = agreed_.kv_shards;
   wish.is_shards_explicit = true;
@@ -272,6 +260,26 @@ void ClusterPart::shape(FolderWish& wish) const {
   wish.hash_secret = hash_secret_;
   for (ServiceShards& service : wish.services) {
     if (service.name == kBlobName) service.shards = agreed_.blob_shards;
+  }
+}
+
+// Settings that say something else than what holds in this cluster.
+void ClusterPart::tell_ignored(const cluster::ClusterSettings& here) const {
+  const auto tell = [this](std::string_view name, const std::string& in_force) {
+    log_warn("cluster", "a setting has no effect: the cluster decides",
+             {{"name", name}, {"value", settings_.value(name).text}, {"in_force", in_force}});
+  };
+  const auto check = [&](std::string_view name, uint16_t in_force) {
+    const bool is_set = settings_.origin(name).kind != Origin::Kind::kDefault;
+    if (is_set && settings_.number(name) != in_force) tell(name, std::to_string(in_force));
+  };
+  check("kv.shards", here.kv_shards);
+  check("kv.databases", here.databases);
+  check("blob.shards", here.blob_shards);
+  if (agreed_.kv_shards != 0) check("cluster.replicas", agreed_.replicas);
+  for (const std::string_view name : {"kv.durability", "etcd.durability"}) {
+    const bool is_set = settings_.origin(name).kind != Origin::Kind::kDefault;
+    if (is_set && settings_.text(name) != "always") tell(name, "always");
   }
 }
 
@@ -283,7 +291,14 @@ Task<Status> ClusterPart::settle(NodeFile node) {
                                           .databases = node.databases,
                                           .replicas = static_cast<uint16_t>(settings_.number("cluster.replicas"))};
   service_->set_file(file_, settings, node.hash_secret);
+  tell_ignored(settings);
   if (!is_new_) co_return Status();
+  const bool has_joined = agreed_.kv_shards != 0;
+  if (has_joined && (node.hash_secret != hash_secret_ || settings.blob_shards != agreed_.blob_shards)) {
+    co_return fail(FolderErrc::kMismatch, "the data folder " + folder_ +
+                                              " was begun for another cluster than the one that the node has joined. "
+                                              "Start with an empty folder");
+  }
   co_return co_await cluster::save_cluster_file(env_.disk(), home_, folder_, file_);
 }
 

@@ -95,6 +95,7 @@ class ClusterPart {
   void found_cluster();
   Task<Status> join_cluster();
   void take_place(cluster::ClusterFile file);
+  void tell_ignored(const cluster::ClusterSettings& here) const;
   [[nodiscard]] std::string reached_at(const std::vector<env::Address>& listening) const;
 
   env::Env& env_;

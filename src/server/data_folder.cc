@@ -204,6 +204,10 @@ Task<Result<std::unique_ptr<DataFolder>>> DataFolder::open(env::Disk& disk, env:
     Result<NodeFile> read = read_node_file(*text, node_path);
     if (!read.ok()) co_return forward_error(read);
     node = std::move(*read);
+    if (wish.keeps_numbers) {
+      wish.shards = node.shards;
+      wish.databases = node.databases;
+    }
     if (Status fits = check_wish(path, node, wish); !fits.ok()) co_return forward_error(fits);
     is_written = node.databases == wish.databases;
     node.databases = wish.databases;

@@ -90,14 +90,16 @@ Task<void> DynamicConfig::stop() {
 }
 
 Task<void> DynamicConfig::follow() {
+  std::string told;  // once is enough
   while (!is_stopping_) {
-    Result<coord::Revision> loaded = co_await load();
-    if (!loaded.ok()) {
-      log_warn(kPart, "dynamic settings cannot be read", {{"why", loaded.error().message()}});
-      co_await env::sleep_for(home_, kRetryNs);
+    Status followed = co_await load_and_watch();
+    if (followed.ok()) {
+      told.clear();
       continue;
     }
-    co_await watch(*loaded + 1);
+    const std::string& why = followed.error().message();
+    if (std::exchange(told, why) != why) log_warn(kPart, "dynamic settings cannot be read", {{"why", why}});
+    co_await env::sleep_for(home_, kRetryNs);
   }
 }
 
@@ -113,11 +115,17 @@ Task<Result<coord::Revision>> DynamicConfig::load() {
   }
   for (std::string& name : gone) co_await drop(std::move(name));
   for (Found& one : answer.sink->found) co_await take(std::move(one.name), std::move(one.value), one.revision);
-  applied_ = answer.sink->revision;
   co_return answer.sink->revision;
 }
 
-Task<void> DynamicConfig::watch(coord::Revision from) {
+Task<Status> DynamicConfig::load_and_watch() {
+  Result<coord::Revision> loaded = co_await load();
+  if (!loaded.ok()) co_return forward_error(loaded);
+  co_return co_await watch(*loaded + 1);
+}
+
+Task<Status> DynamicConfig::watch(coord::Revision from) {
+  Status outcome;
   stream_ = service_.open_watch_stream(home_);
   stream_->create({.key = std::string(kConfigPrefix), .range_end = end_of_prefix(), .start_revision = from});
   while (!is_stopping_) {
@@ -125,6 +133,10 @@ Task<void> DynamicConfig::watch(coord::Revision from) {
     if (delivery.kind == coord::DeliveryKind::kCanceled || delivery.kind == coord::DeliveryKind::kRefused ||
         delivery.kind == coord::DeliveryKind::kClosed) {
       is_stopping_ = is_stopping_ || delivery.kind == coord::DeliveryKind::kClosed;
+      if (delivery.kind == coord::DeliveryKind::kRefused) {
+        outcome = fail(SettingErrc::kUnavailable,
+                       std::string("the coordination service: ") + coord::watch_error_text(delivery.why));
+      }
       break;  // else a compaction has overtaken it: everything is read anew
     }
     if (delivery.kind != coord::DeliveryKind::kEvents) continue;
@@ -135,10 +147,10 @@ Task<void> DynamicConfig::watch(coord::Revision from) {
       } else {
         co_await take(std::move(name), std::string(event->kv().value), event->revision());
       }
-      applied_ = event->revision();
     }
   }
   stream_.reset();
+  co_return outcome;
 }
 
 Task<void> DynamicConfig::take(std::string name, std::string value, coord::Revision revision) {

@@ -74,8 +74,6 @@ class DynamicConfig {
 
   // Every setting that can be changed, and what an application keeps.
   [[nodiscard]] std::vector<ConfigEntry> describe() const;
-  // The revision up to which everything is applied here.
-  [[nodiscard]] coord::Revision applied() const { return applied_; }
 
  private:
   struct Stored {
@@ -88,7 +86,8 @@ class DynamicConfig {
   // Everything that is stored now; applies it. The revision at which that was.
   Task<Result<coord::Revision>> load();
   // Until the watch ends.
-  Task<void> watch(coord::Revision from);
+  Task<Status> watch(coord::Revision from);
+  Task<Status> load_and_watch();
   Task<void> take(std::string name, std::string value, coord::Revision revision);
   Task<void> drop(std::string name);
   [[nodiscard]] const std::string& start_text(const SettingSpec& spec) const;
@@ -99,7 +98,6 @@ class DynamicConfig {
   std::map<std::string, std::string, std::less<>> at_start_;  // as LiveSettings::in_force tells it, of each setting
   std::map<std::string, Stored, std::less<>> stored_;
   std::unique_ptr<coord::WatchStream> stream_;
-  coord::Revision applied_ = 0;
   bool is_stopping_ = false;
   env::TaskScope tasks_;  // last: they use the rest
 };

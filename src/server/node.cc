@@ -32,6 +32,9 @@ namespace {
 constexpr uint64_t kConfigBytesMax = 4 << 20;
 constexpr std::string_view kPlain = "text/plain; charset=utf-8";
 
+constexpr std::string_view kClusterDurability =
+    "in a cluster every write is on the disks of a majority before it is answered";
+
 net::TlsServerOptions kv_tls_options(const Settings& settings) {
   net::TlsServerOptions options;
   options.certificate_file = settings.text("kv.tls.cert");
@@ -128,11 +131,11 @@ Task<Status> Node::open_folder(resp::KvConfig& config) {
   wish.services.push_back({std::string(kBlobName), static_cast<uint16_t>(settings.number("blob.shards"))});
   wish.services.push_back({std::string(kCoordName), kCoordShards});
   if (cluster_ != nullptr) cluster_->shape(wish);
-  config.databases = wish.databases;
-  config.encodings.databases = wish.databases;
   auto folder = co_await DataFolder::open(env_.disk(), home_, settings.text("data-dir"), wish);
   if (!folder.ok()) co_return forward_error(folder);
   folder_ = std::move(*folder);
+  config.databases = folder_->node().databases;
+  config.encodings.databases = config.databases;
   if (cluster_ == nullptr) co_return Status();
   co_return co_await cluster_->settle(folder_->node());
 }
@@ -288,7 +291,11 @@ Task<Status> Node::start_etcd() {
 
 void Node::start_config() {
   LiveSettings live;
-  live.check = [](const SettingSpec& spec, std::string_view text) { return check_live(spec, text); };
+  live.check = [this](const SettingSpec& spec, std::string_view text) -> Status {
+    if (Status good = check_live(spec, text); !good.ok()) return good;
+    const bool is_decided = cluster_ != nullptr && spec.key == "kv.durability" && text != "always";
+    return is_decided ? fail(SettingErrc::kBadValue, std::string(kClusterDurability)) : Status();
+  };
   live.apply = [this](const SettingSpec& spec, std::string text) { return apply_live(*kv_, spec, std::move(text)); };
   live.in_force = [this](const SettingSpec& spec) { return live_text(*kv_, spec); };
   config_ = std::make_unique<DynamicConfig>(home_, *coord_, std::move(live));
@@ -327,9 +334,12 @@ resp::Host Node::make_host() {
     if (options_.request_stop) options_.request_stop(with_checkpoint);
   };
   host.rewrite_config = [this](resp::KvConfig live) { return rewrite_config(std::move(live)); };
-  host.set_durability = [this](log::Durability durability) {
+  host.set_durability = [this](log::Durability durability) -> Status {
+    if (cluster_ != nullptr && durability != log::Durability::kAlways) {
+      return fail(SettingErrc::kBadValue, std::string(kClusterDurability));
+    }
     runtime_->set_durability(kKvService, durability);
-    return Status();
+    return {};
   };
   host.durability = [this] { return runtime_->durability(kKvService); };
   host.process_figures = options_.process_figures;

@@ -41,9 +41,6 @@ class Service;
 namespace keelson::s3 {
 class S3Service;
 }
-namespace keelson::coord {
-class Service;
-}
 namespace keelson::etcd {
 class EtcdService;
 class Members;

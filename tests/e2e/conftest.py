@@ -4,6 +4,7 @@ KEELSON_BINARY names the program (build/release/keelson otherwise). KEELSON_E2E_
 redis-server, which shows that the tests expect what Redis does.
 """
 import os
+import shutil
 import signal
 import ssl
 import subprocess
@@ -57,21 +58,44 @@ class Launcher:
         return wrong
 
 
-def _launcher(folder):
+SPOILED = pytest.StashKey[bool]()
+
+
+def _gone_when_passed(request, folder):
+    """Gives the folder of a test or module, and removes it unless something failed: a node alone leaves several hundred megabytes."""
+    failed_before = request.session.testsfailed
+    yield folder
+    if request.session.testsfailed == failed_before and not request.node.stash.get(SPOILED, False):
+        shutil.rmtree(folder, ignore_errors=True)   # what a test made unreadable may stay
+
+
+def _launcher(request, folder):
     made = Launcher(folder)
     yield made
     wrong = made.end()
+    request.node.stash[SPOILED] = bool(wrong)
     assert not wrong, "\n".join(wrong)
 
 
 @pytest.fixture
-def launch(tmp_path):
-    yield from _launcher(tmp_path)
+def tmp_path(request, tmp_path):
+    """pytest's own, gone when the test passed."""
+    yield from _gone_when_passed(request, tmp_path)
+
+
+@pytest.fixture
+def launch(request, tmp_path):
+    yield from _launcher(request, tmp_path)
 
 
 @pytest.fixture(scope="module")
-def launch_shared(tmp_path_factory):
-    yield from _launcher(tmp_path_factory.mktemp("module"))
+def module_folder(request, tmp_path_factory):
+    yield from _gone_when_passed(request, tmp_path_factory.mktemp("module"))
+
+
+@pytest.fixture(scope="module")
+def launch_shared(request, module_folder):
+    yield from _launcher(request, module_folder)
 
 
 @pytest.fixture(scope="module")

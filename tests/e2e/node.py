@@ -1,6 +1,7 @@
 """Starts and stops the programs under test, each on ports and in a folder of its own. Stops them by their process ids."""
 import json
 import os
+import random
 import shutil
 import signal
 import socket
@@ -165,10 +166,16 @@ class Redis(Process):
 
 
 def free_port() -> int:
-    """For programs that cannot be asked for port 0."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
+    """For programs that cannot be asked for port 0, or need the same one over several lives: none of those that the kernel gives to
+    outgoing connections."""
+    while True:
+        port = random.randrange(12_000, 32_000)
+        with socket.socket() as probe:
+            try:
+                probe.bind(("127.0.0.1", port))
+                return port
+            except OSError:
+                continue
 
 
 def memory_bytes(pid: int) -> int:

@@ -1,8 +1,6 @@
 """A cluster of three real processes on loopback: it forms, serves through each node, loses one under load and gets it back."""
 import json
-import random
 import re
-import socket
 import subprocess
 import threading
 import time
@@ -11,24 +9,12 @@ import urllib.request
 
 import pytest
 
-from node import BINARY, Keelson, wait_until
+from node import BINARY, Keelson, free_port, wait_until
 from resp import Connection
 
 pytestmark = pytest.mark.keelson_only
 
 PATIENCE_S = 90
-
-
-def free_port() -> int:
-    """A port that is the same over a node's lives: none of those that the kernel gives to outgoing connections."""
-    while True:
-        port = random.randrange(12_000, 32_000)
-        with socket.socket() as probe:
-            try:
-                probe.bind(("127.0.0.1", port))
-                return port
-            except OSError:
-                continue
 
 
 class Node:
@@ -253,6 +239,9 @@ def test_verbs(launch):
     for node in nodes:
         wait_until(lambda: "belongs to no cluster" in node.get("/readyz")[1], PATIENCE_S, "waiting")
     http = [f"127.0.0.1:{node.http_port}" for node in nodes]
+    for words in (["rebalance"], ["lead", "0", "1"], ["move", "0", "1", "2"], ["remove", "1"], ["status"]):
+        done = cli("cluster", *words, "--http", http[0])
+        assert done.returncode == 1 and "belongs to no cluster" in done.stderr, done
     done = cli("cluster", "init", "--http", http[0])
     assert done.returncode == 0, done
     wait_until(nodes[0].is_ready, PATIENCE_S, "the first node")
@@ -273,6 +262,28 @@ def test_verbs(launch):
     assert cli("cluster", "remove", "1", "--http", http[0]).returncode == 1
     # A waiting node can be told to stop; so can the one that is left.
     assert nodes[0].process.stop(PATIENCE_S) == 0
+
+
+def test_a_node_takes_what_the_cluster_has_decided_and_says_so(launch):
+    """Its own settings count for nothing, when it joins and when it starts again."""
+    ports = [free_port() for _ in range(2)]
+    first = Node(launch, 1, ports, {"kv.databases": "32"})
+    wait_until(first.is_ready, PATIENCE_S, "the first node")
+    second = Node(launch, 2, ports, {"kv.shards": "8", "kv.databases": "20", "blob.shards": "7", "kv.durability": "never"})
+    for _ in range(2):
+        wait_until(second.is_ready, PATIENCE_S, "the second node")
+        told = [line for line in second.process.output().splitlines() if "has no effect" in line]
+        for name in ("kv.shards", "kv.databases", "blob.shards", "kv.durability"):
+            assert sum(name in line for line in told) == 1, told
+        with second.connect() as connection:
+            assert connection.call("CONFIG", "GET", "databases")[1] == b"32"
+            assert connection.call("CONFIG", "GET", "appendfsync")[1] == b"always"
+            assert "majority" in str(connection.call("CONFIG", "SET", "appendfsync", "no"))
+            assert connection.call("CONFIG", "SET", "appendfsync", "always") == "OK"
+        done = cli("config", "set", "--http", f"127.0.0.1:{second.http_port}", "kv.durability", "never")
+        assert done.returncode == 1 and "majority" in done.stderr, done
+        assert second.process.stop(PATIENCE_S) == 0
+        second.start()
 
 
 def test_secret_keeps_strangers_out(launch):

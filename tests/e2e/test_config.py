@@ -90,6 +90,22 @@ def test_history_and_watch(launch, server):
     wait_until(shown, what="the watch")
 
 
+def test_watch_as_a_user(launch, server):
+    for words in (("user", "add", "root:pw"), ("role", "add", "root"), ("user", "grant-role", "root", "root"), ("auth", "enable")):
+        etcdctl_ok(server, *words)
+    argv = [BINARY, "config", "watch", "--endpoints", server.endpoint]
+    nobody = subprocess.run(argv, capture_output=True, text=True, timeout=PATIENCE_S)
+    assert nobody.returncode == 1
+    wrong = subprocess.run([*argv, "--user", "root"], capture_output=True, text=True, timeout=PATIENCE_S, env={**machine_environment(), "KEELSON_PASSWORD": "no"})
+    assert wrong.returncode == 1 and "authentication failed" in wrong.stderr
+    watch = launch.keep(Process([*argv, "--user", "root"], launch.folder / "watch.log", {"KEELSON_PASSWORD": "pw"}))
+
+    def shown():   # the first may have come before it listened
+        config(server, "set", "kv.maxmemory", "5mb")
+        return "kv.maxmemory = 5mb" in watch.output()
+    wait_until(shown, what="the watch")
+
+
 def test_an_applications_own(server):
     config(server, "set", "app/color", "blue")
     assert config(server, "get", "app/color") == "blue\n"

@@ -1,8 +1,12 @@
 """keelson elect: one server of several runs the command, beside etcdctl's candidates. Against etcd too (KEELSON_E2E_PEER=etcd): the verb
 speaks to any server of etcd's API."""
+import http.server
 import os
 import signal
+import threading
 import time
+import urllib.error
+import urllib.request
 
 import pytest
 
@@ -149,6 +153,79 @@ def test_a_silent_server_ends_the_command_in_time(server, elect):
     assert "the lease cannot be kept" in leader.output()
 
 
+class NoKeepAlives(http.server.BaseHTTPRequestHandler):
+    """Hands calls on to a server, but for keep-alives and watches: those it answers as a server without a leader."""
+    protocol_version = "HTTP/1.1"
+
+    def do_POST(self):
+        body = self.rfile.read(int(self.headers["Content-Length"]))
+        status, answer = 503, b'{"error": "no leader", "message": "no leader", "code": 14}'
+        if not self.path.endswith(("/keepalive", "/watch")):
+            try:
+                with urllib.request.urlopen(urllib.request.Request(f"http://{self.server.behind}{self.path}", body, {"Content-Type": "application/json"})) as got:
+                    status, answer = got.status, got.read()
+            except urllib.error.HTTPError as error:
+                status, answer = error.code, error.read()
+        self.send_response(status)
+        self.send_header("Content-Length", str(len(answer)))
+        self.end_headers()
+        self.wfile.write(answer)
+
+    def log_message(self, *_):
+        pass
+
+
+def test_who_is_elected_too_late_does_not_begin(server, elect):
+    """The lease has stood for most of its time without a word when the one before goes: nothing may be started any more."""
+    proxy = http.server.ThreadingHTTPServer(("127.0.0.1", 0), NoKeepAlives)
+    proxy.behind = server.endpoint
+    threading.Thread(target=proxy.serve_forever, daemon=True).start()
+    try:
+        with Api(server.endpoint) as api:
+            api.Put(key=b"chair/before", value=b"")
+            late = elect("--ttl", "20", command=says("two"), at=type("Proxy", (), {"endpoint": f"127.0.0.1:{proxy.server_port}"}))
+            waits_behind(server, 2)
+            time.sleep(13.5)   # the command would have to end 12 s after the grant; the candidate gives up after 18 s
+            api.DeleteRange(key=b"chair/before")
+            assert late.wait() == 75
+    finally:
+        proxy.shutdown()
+        proxy.server_close()
+    assert "elected, token" not in late.output() and not lines(late, "two"), late.output()
+
+
+class Nonsense(http.server.BaseHTTPRequestHandler):
+    """Grants a lease and takes part in an election; what it answers besides is JSON, but none that anybody expects."""
+    protocol_version = "HTTP/1.1"
+
+    def do_POST(self):
+        self.rfile.read(int(self.headers["Content-Length"]))
+        answers = {"/v3/lease/grant": b'{"ID": "7"}', "/v3/kv/txn": self.server.txn, "/v3/lease/keepalive": b"[1]",
+                   "/v3/kv/range": b'{"header": 1, "kvs": [{"key": "Y2hhaXIvMQ=="}]}', "/v3/watch": b'{"result": {"events": [7, {"type": 1}]}}\n'}
+        answer = answers.get(self.path, b"null")
+        self.send_response(200)
+        self.send_header("Content-Length", str(len(answer)))
+        self.end_headers()
+        self.wfile.write(answer)
+
+    def log_message(self, *_):
+        pass
+
+
+@pytest.mark.parametrize("txn, code", [(b'{"header": {"revision": "5"}, "succeeded": true}', 75), (b'{"succeeded": 1, "responses": [7]}', 1), (b"[]", 1)])
+def test_a_server_that_answers_nonsense(elect, txn, code):
+    nonsense = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Nonsense)
+    nonsense.txn = txn
+    threading.Thread(target=nonsense.serve_forever, daemon=True).start()
+    try:
+        verb = elect("--ttl", "4", command=says("one"), at=type("At", (), {"endpoint": f"127.0.0.1:{nonsense.server_port}"}))
+        assert verb.wait() == code, verb.output()
+    finally:
+        nonsense.shutdown()
+        nonsense.server_close()
+    assert "elected" not in verb.output()
+
+
 def test_a_command_that_will_not_end_is_killed(server, elect):
     leader = elect("--ttl", "4", "--grace", "1", command=["sh", "-c", "trap '' TERM; echo pid $$; while :; do sleep 0.1; done"])
     pid = pid_of(leader)
@@ -224,6 +301,7 @@ def test_users(server, elect):
 def test_wrong_arguments(server, elect):
     assert elect("--ttl", "1", command=["true"]).wait() == 2
     assert elect("--ttl", "10", "--grace", "6", command=["true"]).wait() == 2
+    assert elect("--grace", "-1", command=["true"]).wait() == 2
     assert elect(command=["true"], at=type("Nonsense", (), {"endpoint": "nonsense"})).wait() == 2
     nobody = type("Nobody", (), {"endpoint": "127.0.0.1:1"})
     unreachable = elect(command=["true"], at=nobody)
