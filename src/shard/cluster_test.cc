@@ -13,6 +13,7 @@
 #include "base/coding.h"
 #include "env/sim/gtest_seeds.h"
 #include "env/sim/sim.h"
+#include "log/checkpoint_file.h"
 #include "shard/batch.h"
 #include "shard/runtime.h"
 
@@ -441,6 +442,34 @@ TEST(Cluster, RemovesAReplicaOnceWhoeverAsks) {
   EXPECT_TRUE(cluster.world.run_until([&] { return answers.size() == 2; }, 30 * env::sim::kSecond));
   EXPECT_TRUE(answers.at(0).ok());
   EXPECT_EQ(answers.at(1).error().code(), LogErrc::kRefused);
+}
+
+TEST(Cluster, ALeavingReplicaLeavesFilesThatAreHeld) {
+  Cluster cluster(1, 3, 3);
+  for (uint64_t i = 0; i < 20; ++i) ASSERT_EQ(cluster.run(1, kAppend, key_of(i), "a,")->outcome, LogErrc::kOk);
+  cluster.expect_same({1, 2, 3});
+  EXPECT_TRUE(cluster.world.run(cluster.home(3), cluster.runtime(3).checkpoint_all()).ok());
+  const auto paths = [&] {
+    std::vector<std::string> found;
+    const auto files = log::list_checkpoints(cluster.peer(3).machine->env().disk(), "data/checkpoints");
+    EXPECT_TRUE(files.ok());
+    for (const log::CheckpointFile& file : *files) found.push_back(file.path);
+    return found;
+  };
+  const std::vector<std::string> before = paths();
+  EXPECT_EQ(before.size(), kShards);
+  std::vector<Status> answers;
+  env::TaskScope scope(cluster.home(3));
+  cluster.world.run_on(cluster.home(3), [&] {
+    cluster.runtime(3).hold_files();
+    scope.spawn(remove(cluster.runtime(3), cluster.home(3), answers));
+  });
+  cluster.world.run_for(env::sim::kSecond);
+  EXPECT_EQ(paths(), before);
+  cluster.world.run_on(cluster.home(3), [&] { cluster.runtime(3).release_files(); });
+  EXPECT_TRUE(cluster.world.run_until([&] { return !answers.empty(); }, 30 * env::sim::kSecond));
+  EXPECT_TRUE(answers.at(0).ok());
+  EXPECT_NE(paths(), before);
 }
 
 TEST(Cluster, NodesComeAndGo) {

@@ -25,8 +25,6 @@ constexpr size_t kSliceBytes = 128 << 10;
 // Pieces of a replicated shard's checkpoint before those of its engine: the member's prelude, and the table of slots.
 constexpr size_t kPiecesBeforeEngine = 2;
 constexpr int64_t kLentPollNs = 200'000;
-// How often a second checkpoint_all() looks whether the first has ended.
-constexpr int64_t kCheckpointWaitNs = 10 * kNsPerMs;
 
 }  // namespace
 

@@ -16,7 +16,6 @@ namespace {
 constexpr int64_t kNsPerMs = 1'000'000;
 // How often a stop looks whether the lead has gone, or the last records are on the disk.
 constexpr int64_t kStopPollNs = 5 * kNsPerMs;
-constexpr int64_t kCheckpointWaitNs = 10 * kNsPerMs;
 }  // namespace
 
 Task<void> Runtime::make_groups() {
@@ -97,9 +96,13 @@ Task<Status> Runtime::remove_replica(env::Reactor& here, ShardId id) {
   co_return co_await run_on(here, *background_->scopes[0], reactor(0), leave_group(id));
 }
 
-// On reactor 0. No checkpoint is under way meanwhile: one that ended afterwards would bring the replica back.
+// On reactor 0. No checkpoint is under way meanwhile: one that ended afterwards would bring the replica back. Nor does
+// it begin while somebody copies the files, for it removes one.
 Task<Status> Runtime::leave_group(ShardId id) {
-  while (progress_.is_running) co_await env::sleep_for(reactor(0), kCheckpointWaitNs);
+  while (progress_.is_running || files_held_.load(std::memory_order_relaxed) != 0) {
+    co_await env::sleep_for(reactor(0), kCheckpointWaitNs);
+    if (background_->is_stopping) co_return fail(log::LogErrc::kStopped, "shard: the node is stopping");
+  }
   progress_.is_running = true;
   env::TaskScope& scope = *background_->scopes[router().reactor_of(id)];
   auto left = co_await run_on(reactor(0), scope, reactor_of(id), shard_groups_[id]->leave());

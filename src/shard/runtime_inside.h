@@ -11,6 +11,9 @@
 
 namespace keelson::shard {
 
+// How often whoever wants to begin a checkpoint looks whether the one under way has ended.
+inline constexpr int64_t kCheckpointWaitNs = 10'000'000;
+
 // What checkpoints keep between their steps.
 struct Runtime::Background {
   explicit Background(Runtime& runtime) : checkpoint_of(runtime.shards_total()) {

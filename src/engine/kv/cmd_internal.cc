@@ -41,14 +41,35 @@ void cmd_internal_put(CommandContext& context) {
   if (!int_arg(context, 2, expires_at_ms)) return;
   Keyspace& keyspace = context.at(key);
   // Whether the old value was due does not matter: nobody sees the difference.
-  Value value = keyspace.find(context.database, key, kNeverDue, Touch::kPeek);
-  if (value) keyspace.erase(value);
+  keyspace.remove(context.database, key);
+  Value value;
   if (restore_value(keyspace, context.database, key, context.arg(3), value) != RestoreError::kOk) {
     return context.out.error("ERR Bad data format");
   }
   if (expires_at_ms != 0) keyspace.set_expiry(value, expires_at_ms);
   keyspace.changed(context.database, key);
   context.out.integer(1);
+}
+
+void cmd_internal_take(CommandContext& context) {
+  Keyspace& keyspace = context.at(context.arg(1));
+  // Not even that the key is new ("new").
+  Observer* observer = keyspace.observer();
+  keyspace.set_observer(nullptr);
+  cmd_internal_put(context);
+  keyspace.set_observer(observer);
+  keyspace.changed(context.database, context.arg(1));
+}
+
+void cmd_internal_drop(CommandContext& context) {
+  int64_t removed = 0;
+  for (const std::string_view key : context.args.subspan(1)) {
+    Keyspace& keyspace = context.at(key);
+    if (!keyspace.remove(context.database, key)) continue;
+    keyspace.changed(context.database, key);
+    ++removed;
+  }
+  context.out.integer(removed);
 }
 
 }  // namespace keelson::kv

@@ -105,6 +105,8 @@ inline constexpr uint16_t kDigest = 1005;
 inline constexpr uint16_t kDigestValue = 1006;
 inline constexpr uint16_t kDebugObject = 1007;
 inline constexpr uint16_t kEvictVolatile = 1008;
+inline constexpr uint16_t kTake = 1009;
+inline constexpr uint16_t kDrop = 1010;
 }  // namespace code
 
 // Past the greatest code: for arrays indexed by code.

@@ -194,8 +194,8 @@ void cmd_internal_digest(CommandContext& context);        // _DIGEST, all: 40 he
 void cmd_internal_digest_value(CommandContext& context);  // _DIGESTVALUE key: 40 hex digits, zeros if there is no key
 
 // Internal commands (cmd_internal.cc): no client can send them; they stand in logs as what was decided once. Each is a
-// write of one key, answers an integer (1: something changed), and may stand in a log beside any state: where it no
-// longer applies it changes nothing.
+// write, answers an integer (how many keys changed), and may stand in a log beside any state: where it no longer
+// applies it changes nothing.
 void cmd_internal_expire(CommandContext& context);  // _EXPIRE key: removes the key if its time is over; event "expired"
 void cmd_internal_evict(CommandContext& context);   // _EVICT key: removes the key; event "evicted"
 // _EVICTVOLATILE key: the same, if the key has an expiry when this is applied: under the volatile policies others stay.
@@ -203,5 +203,10 @@ void cmd_internal_evict_volatile(CommandContext& context);
 // _PUT key expire_at_ms payload: whatever the key held, it now holds the value of a DUMP payload and expires then (0:
 // never). The caller of the command has sent the events, so this has none. Sources: RENAME, COPY, *STORE across shards.
 void cmd_internal_put(CommandContext& context);
+// What moves a slot (slot_walk.h); no client is told of anything.
+// _TAKE key expire_at_ms payload: as _PUT.
+void cmd_internal_take(CommandContext& context);
+// _DROP key [key ...]: removes the keys.
+void cmd_internal_drop(CommandContext& context);
 
 }  // namespace keelson::kv

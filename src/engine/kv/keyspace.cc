@@ -11,6 +11,7 @@
 #include "engine/kv/eviction_pool.h"
 #include "engine/kv/integer_bytes.h"
 #include "engine/kv/lazy_free.h"
+#include "engine/kv/slot_walk.h"
 #include "engine/kv/string_object.h"
 
 namespace keelson::kv {
@@ -36,7 +37,10 @@ DetachedValue::~DetachedValue() {
 }
 
 Keyspace::Keyspace(const KeyspaceOptions& options)
-    : options_(options), lazy_free_(std::make_unique<LazyFree>(*this)), field_names_(options.hash_secret) {
+    : options_(options),
+      lazy_free_(std::make_unique<LazyFree>(*this)),
+      field_names_(options.hash_secret),
+      walks_(std::make_unique<SlotWalks>(*this)) {
   for (unsigned i = 0; i < options.databases; ++i) {
     databases_.push_back(std::make_unique<Database>(options.hash_secret));
   }
@@ -47,6 +51,7 @@ Keyspace::~Keyspace() { reset(); }
 void Keyspace::reset() {
   if (checkpoint_ != nullptr) checkpoint_->abandon();
   checkpoint_ = nullptr;
+  walks_->lose_all();
   loader_.reset();
   eviction_pool_.reset();
   for (auto& database : databases_) {
@@ -56,6 +61,13 @@ void Keyspace::reset() {
   while (lazy_free_->step(SIZE_MAX)) continue;
   field_names_.clear();
 }
+
+void Keyspace::set_observer(Observer* observer) {
+  observer_ = observer;
+  tell_changes_to_walks(!walks_->empty());
+}
+
+void Keyspace::tell_changes_to_walks(bool has_walks) { changes_ = has_walks ? walks_.get() : observer_; }
 
 // ---- Clocks
 
@@ -86,7 +98,7 @@ Value Keyspace::find(uint16_t database, std::string_view key, int64_t now_ms, To
   tick(now_ms);
   Table<EntryTraits>& table = databases_[database]->table;
   Entry* entry = table.find(key, table.hash(key));
-  const bool is_there = entry != nullptr && !is_due(*entry, now_ms);
+  const bool is_there = entry != nullptr && !kv::is_due(*entry, now_ms);
   if (touch_kind != Touch::kPeek) ++(is_there ? stats_.hits : stats_.misses);
   if (!is_there) return {};
   if (touch_kind == Touch::kYes) touch(*entry);
@@ -99,12 +111,21 @@ Value Keyspace::find_for_write(uint16_t database, std::string_view key, int64_t 
   const uint64_t hash = in.table.hash(key);
   Entry* entry = in.table.find(key, hash);
   if (entry == nullptr) return {};
-  if (is_due(*entry, now_ms)) {
+  if (kv::is_due(*entry, now_ms)) {
     expire(database, entry, hash);
     return {};
   }
   before_change(in, hash);
   if (touch_kind == Touch::kYes) touch(*entry);
+  return {*this, database, entry};
+}
+
+bool Keyspace::is_due(const Value& value) const { return kv::is_due(*value.entry(), clock_now_ms_); }
+
+Value Keyspace::peek(uint16_t database, std::string_view key) {
+  Table<EntryTraits>& table = databases_[database]->table;
+  Entry* entry = table.find(key, table.hash(key));
+  if (entry == nullptr || kv::is_due(*entry, clock_now_ms_)) return {};
   return {*this, database, entry};
 }
 
@@ -213,7 +234,7 @@ Value Keyspace::put_string(uint16_t database, std::string_view key, Encoding enc
   Database& in = *databases_[database];
   const uint64_t hash = in.table.hash(key);
   Entry* entry = in.table.find(key, hash);
-  if (entry != nullptr && is_due(*entry, clock_now_ms_)) [[unlikely]] {
+  if (entry != nullptr && kv::is_due(*entry, clock_now_ms_)) [[unlikely]] {
     expire(database, entry, hash);
     entry = nullptr;
   }
@@ -269,6 +290,16 @@ bool Keyspace::erase(uint16_t database, std::string_view key, int64_t now_ms) {
   Value value = find_for_write(database, key, now_ms, Touch::kNo);
   if (!value) return false;
   erase(value);
+  return true;
+}
+
+bool Keyspace::remove(uint16_t database, std::string_view key) {
+  Database& from = *databases_[database];
+  const uint64_t hash = from.table.hash(key);
+  Entry* entry = from.table.find(key, hash);
+  if (entry == nullptr) return false;
+  unlink(from, entry, hash);
+  free_entry(entry);
   return true;
 }
 
@@ -368,29 +399,30 @@ std::unique_ptr<Database> Keyspace::exchange_for_empty(uint16_t database) {
   return std::exchange(databases_[database], std::move(empty));
 }
 
+void Keyspace::flush_keys(uint16_t database) {
+  if (databases_[database]->table.size() == 0) return;
+  std::unique_ptr<Database> old = exchange_for_empty(database);
+  if (checkpoint_ != nullptr) old = checkpoint_->adopt(std::move(old));
+  if (old != nullptr) lazy_free_->add(std::move(old));
+}
+
 void Keyspace::flush(uint16_t database) {
-  if (databases_[database]->table.size() != 0) {
-    std::unique_ptr<Database> old = exchange_for_empty(database);
-    if (checkpoint_ != nullptr) old = checkpoint_->adopt(std::move(old));
-    if (old != nullptr) lazy_free_->add(std::move(old));
-  }
-  if (observer_ != nullptr) observer_->database_changed(database);
+  flush_keys(database);
+  if (changes_ != nullptr) changes_->database_changed(database);
 }
 
 void Keyspace::flush_all() {
-  Observer* observer = std::exchange(observer_, nullptr);
-  for (unsigned i = 0; i < databases_.size(); ++i) flush(static_cast<uint16_t>(i));
+  for (unsigned i = 0; i < databases_.size(); ++i) flush_keys(static_cast<uint16_t>(i));
   // No hash is left to use them; but a checkpoint may still have some to write.
   if (checkpoint_ == nullptr) field_names_.clear();
-  observer_ = observer;
-  if (observer_ != nullptr) observer_->database_changed(Observer::kAllDatabases);
+  if (changes_ != nullptr) changes_->database_changed(Observer::kAllDatabases);
 }
 
 void Keyspace::swap(uint16_t one, uint16_t other) {
   std::swap(databases_[one], databases_[other]);
-  if (observer_ == nullptr) return;
+  if (changes_ == nullptr) return;
   for (const uint16_t number : {one, other}) {
-    observer_->database_changed(number);
+    changes_->database_changed(number);
   }
 }
 
@@ -418,7 +450,7 @@ Value Keyspace::random(uint16_t database, uint64_t seed, int64_t now_ms) {
   constexpr int kTries = 100;
   for (int i = 0; i < kTries; ++i) {
     Entry* entry = table.random(mix64(mix64(seed) + static_cast<uint64_t>(i)));
-    if (!is_due(*entry, now_ms)) return {*this, database, entry};
+    if (!kv::is_due(*entry, now_ms)) return {*this, database, entry};
   }
   return {};
 }
@@ -468,7 +500,7 @@ bool Keyspace::expire_if_due(uint16_t database, std::string_view key, int64_t no
   const Table<EntryTraits>& table = databases_[database]->table;
   const uint64_t hash = table.hash(key);
   Entry* entry = table.find(key, hash);
-  if (entry == nullptr || !is_due(*entry, now_ms)) return false;
+  if (entry == nullptr || !kv::is_due(*entry, now_ms)) return false;
   expire(database, entry, hash);
   return true;
 }
@@ -495,6 +527,7 @@ std::unique_ptr<engine::CheckpointSource> Keyspace::begin_checkpoint() {
 }
 
 Status Keyspace::load_checkpoint(std::string_view piece) {
+  walks_->lose_all();
   if (loader_ == nullptr) loader_ = std::make_unique<CheckpointLoader>(*this);
   return loader_->load(piece);
 }

@@ -58,6 +58,7 @@ class CheckpointLoader;
 class Database;
 class EvictionPool;
 class LazyFree;
+class SlotWalks;
 
 // Does an access count for idle time and frequency? (OBJECT, TTL, TYPE, EXISTS ... do not, as in Redis.) A peek is no
 // client's look-up and does not count as a hit or miss either.
@@ -117,7 +118,7 @@ class Keyspace {
     if (now_ms != clock_now_ms_) set_clock_time(now_ms);
   }
   // Outlives the keyspace or is set back to null.
-  void set_observer(Observer* observer) { observer_ = observer; }
+  void set_observer(Observer* observer);
   [[nodiscard]] Observer* observer() const { return observer_; }
 
   // Since the last call; begins anew.
@@ -167,6 +168,8 @@ class Keyspace {
   void erase(Value& value);
   // False if there is no such key (one whose time has come counts as none, and is removed).
   bool erase(uint16_t database, std::string_view key, int64_t now_ms);
+  // The same, but a key whose time has come is a key like others.
+  bool remove(uint16_t database, std::string_view key);
   // Erases the collection if it holds nothing.
   bool erase_if_empty(Value& value);
   // An absolute time, also one in the past (the key is then as good as gone); kNoExpiry: none.
@@ -189,11 +192,11 @@ class Keyspace {
   // To be called by the handler once for each key that it changed: for WATCH and for keyspace notifications. changed()
   // with no event: only WATCH.
   void changed(uint16_t database, std::string_view key) {
-    if (observer_ != nullptr) observer_->key_changed(database, key);
+    if (changes_ != nullptr) changes_->key_changed(database, key);
   }
   void changed(uint16_t database, std::string_view key, EventClass event_class, std::string_view event) {
-    if (observer_ == nullptr) return;
-    observer_->key_changed(database, key);
+    if (changes_ == nullptr) return;
+    changes_->key_changed(database, key);
     notify(database, key, event_class, event);
   }
   // A further event of the same change ("rename_from", "rename_to"; "expire" behind "set").
@@ -256,7 +259,7 @@ class Keyspace {
   // Back to how it was made; frees at once.
   void reset();
 
-  // ---- For the value types and the checkpoint; handlers have no use for these.
+  // ---- For the value types, the checkpoint and walks over slots; handlers have no use for these.
 
   [[nodiscard]] Database& database(uint16_t number) { return *databases_[number]; }
   [[nodiscard]] const Database& database(uint16_t number) const { return *databases_[number]; }
@@ -269,6 +272,14 @@ class Keyspace {
   void drop(BigObject* object);
   [[nodiscard]] uint32_t epoch() const { return epoch_; }
   void checkpoint_ended() { checkpoint_ = nullptr; }
+  // The walks over slots that are under way (slot_walk.h). While there are any, they are told what has changed, and
+  // tell the observer.
+  [[nodiscard]] SlotWalks& slot_walks() { return *walks_; }
+  void tell_changes_to_walks(bool has_walks);
+  // As of tick().
+  [[nodiscard]] bool is_due(const Value& value) const;
+  // A key that is not due, as of tick(), and leaves no trace of having been looked for.
+  [[nodiscard]] Value peek(uint16_t database, std::string_view key);
   // Takes a loaded entry in; false if its key is there already.
   bool link_loaded(uint16_t database, Entry* entry);
   void reserve(uint16_t database, size_t keys);
@@ -293,17 +304,20 @@ class Keyspace {
   // Into both, as a new key: clock, events.
   void link(uint16_t database, Entry* entry, uint64_t hash);
   void expire(uint16_t database, Entry* entry, uint64_t hash);
+  void flush_keys(uint16_t database);
   std::unique_ptr<Database> exchange_for_empty(uint16_t database);
   void sample_victims(uint16_t database, unsigned samples, uint64_t& chance, int64_t now_ms);
 
   KeyspaceOptions options_;
   Observer* observer_ = nullptr;
+  Observer* changes_ = nullptr;  // who is told which keys have changed: observer_, or walks_
   KeyspaceStats stats_;
   std::vector<std::unique_ptr<Database>> databases_;
   std::unique_ptr<LazyFree> lazy_free_;
   FieldNames field_names_;
   std::unique_ptr<EvictionPool> eviction_pool_;
   std::unique_ptr<CheckpointLoader> loader_;
+  std::unique_ptr<SlotWalks> walks_;
   Checkpoint* checkpoint_ = nullptr;  // owned by whoever called begin_checkpoint()
   uint32_t epoch_ = 0;                // of the last checkpoint that was begun
 

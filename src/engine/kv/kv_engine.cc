@@ -3,6 +3,7 @@
 #include <string>
 
 #include "engine/kv/keyspace.h"
+#include "engine/kv/slot_walk.h"
 
 namespace keelson::kv {
 
@@ -71,6 +72,14 @@ std::unique_ptr<engine::CheckpointSource> KvEngine::begin_checkpoint() { return 
 Status KvEngine::load_checkpoint(std::string_view piece) { return keyspace_->load_checkpoint(piece); }
 
 void KvEngine::reset() { keyspace_->reset(); }
+
+std::unique_ptr<engine::SlotWalk> KvEngine::begin_export(uint16_t first, uint16_t last) {
+  return std::make_unique<KeyWalk>(*keyspace_, KeyWalk::Kind::kExport, first, last);
+}
+
+std::unique_ptr<engine::SlotWalk> KvEngine::begin_wipe(uint16_t first, uint16_t last) {
+  return std::make_unique<KeyWalk>(*keyspace_, KeyWalk::Kind::kWipe, first, last);
+}
 
 void run_across(KeyspaceMap& map, Effects* effects, const engine::ApplyContext& context, const engine::Command& command,
                 ReplySink& reply) {

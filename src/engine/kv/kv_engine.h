@@ -29,6 +29,9 @@ class KvEngine : public engine::Engine {
   std::unique_ptr<engine::CheckpointSource> begin_checkpoint() override;
   Status load_checkpoint(std::string_view piece) override;
   void reset() override;
+  // slot_walk.h.
+  std::unique_ptr<engine::SlotWalk> begin_export(uint16_t first, uint16_t last) override;
+  std::unique_ptr<engine::SlotWalk> begin_wipe(uint16_t first, uint16_t last) override;
 
   [[nodiscard]] Keyspace& keyspace() { return *keyspace_; }
 

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <ranges>
+#include <set>
 #include <string>
 
 #include "base/crc16.h"
@@ -87,6 +88,24 @@ TEST_F(ClusterCommands, RefusesWhatAClusterHasNot) {
   EXPECT_EQ(say("COPY {a}1 {a}2"), ":0\r\n");
 }
 
+// By the shard of its key alone, whichever that is.
+TEST_F(ClusterCommands, SortsWhatOneSlotHolds) {
+  std::set<int> shards;
+  for (int i = 0; i < 20; ++i) {
+    const std::string key = "{" + std::to_string(i) + "}list";
+    shards.insert(key_slot(key) / 4096);
+    EXPECT_EQ(say("RPUSH " + key + " 3 1 2"), ":3\r\n");
+    EXPECT_EQ(say("SORT " + key), "*3\r\n$1\r\n1\r\n$1\r\n2\r\n$1\r\n3\r\n") << key;
+    EXPECT_EQ(say("SORT_RO " + key + " DESC LIMIT 0 1"), "*1\r\n$1\r\n3\r\n") << key;
+    EXPECT_EQ(say("SORT " + key + " BY nothing STORE {" + std::to_string(i) + "}to"), ":3\r\n") << key;
+    EXPECT_EQ(say("LINDEX {" + std::to_string(i) + "}to 0"), "$1\r\n3\r\n") << key;
+  }
+  EXPECT_EQ(shards.size(), kTestShards);
+  EXPECT_EQ(say("SORT {a}1 STORE {b}1"), "-CROSSSLOT Keys in request don't hash to the same slot\r\n");
+  EXPECT_EQ(say("SORT a BY w_*"), "-ERR BY option of SORT denied in cluster mode.\r\n");
+  EXPECT_EQ(say("SORT_RO a LIMIT 0 1 GET #"), "-ERR GET option of SORT denied in cluster mode.\r\n");
+}
+
 TEST_F(ClusterCommands, TransactionsOfOneSlotAreOneRecord) {
   EXPECT_EQ(client->send("MULTI\r\nSET {t}a 1\r\nINCR {t}a\r\nGET {t}a\r\nLPOP {t}a\r\nEXEC\r\n"),
             "+OK\r\n+QUEUED\r\n+QUEUED\r\n+QUEUED\r\n+QUEUED\r\n"
@@ -101,6 +120,15 @@ TEST_F(ClusterCommands, TransactionsOfOneSlotAreOneRecord) {
   EXPECT_EQ(client->send("MULTI\r\nPING\r\nSET {t}b 1\r\nEXEC\r\n"),
             "+OK\r\n+QUEUED\r\n+QUEUED\r\n*2\r\n+PONG\r\n+OK\r\n");
   EXPECT_EQ(say("GET {t}b"), "$1\r\n1\r\n");
+}
+
+TEST_F(ClusterCommands, TransactionsLookAtNoShardButTheirOwn) {
+  EXPECT_EQ(say("MULTI"), "+OK\r\n");
+  for (const std::string_view line : {"KEYS *", "SCAN 0", "DBSIZE", "FLUSHALL", "SORT {t}a", "INFO", "MEMORY STATS",
+                                      "CLUSTER COUNTKEYSINSLOT 16383", "CLUSTER GETKEYSINSLOT 16383 1"}) {
+    EXPECT_EQ(say(line), "-ERR Command not allowed inside a transaction in a cluster\r\n") << line;
+  }
+  EXPECT_EQ(say("EXEC"), "-EXECABORT Transaction discarded because of previous errors.\r\n");
 }
 
 TEST_F(ClusterCommands, WatchesOnTheLeader) {
@@ -132,6 +160,50 @@ TEST_F(ClusterCommands, ExpiresByRecords) {
   service.world().run_for(500 * env::sim::kMillisecond);
   EXPECT_EQ(say("DBSIZE"), ":0\r\n");
   EXPECT_EQ(say("GET short"), "$-1\r\n");
+}
+
+// A write of the leader's own, submitted like a client's.
+class WriteOf final : public shard::Operation {
+ public:
+  WriteOf(uint16_t slot, std::vector<std::string_view> args) : slot_(slot), args_(std::move(args)) {
+    command_ = {kv::find_command(args_.front())->code, 0, args_};
+    commands = {&command_, 1};
+    is_write = true;
+  }
+  engine::ReplySink& open_reply() override { return unheard_; }
+  void finished(shard::LogErrc outcome) override { is_done = outcome == shard::LogErrc::kOk; }
+  [[nodiscard]] uint16_t slot() const override { return slot_; }
+  bool is_done = false;
+
+ private:
+  const uint16_t slot_;
+  const std::vector<std::string_view> args_;
+  engine::Command command_;
+  kv::NullReply unheard_;
+};
+
+// The leader decides to evict a key whose expiry a write takes away that comes before the decision in the log.
+TEST_F(ClusterCommands, VolatilePoliciesEvictNoKeyThatWasRewrittenMeanwhile) {
+  const uint16_t slot = key_slot("key");
+  const auto id = static_cast<shard::ShardId>(slot / 4096);
+  KvService& kv_service = service.service();
+  ShardAgent& agent = kv_service.agent(id);
+  env::Reactor& owner = kv_service.reactor(kv_service.router().reactor_of(id));
+  for (const std::string_view policy : {"volatile-ttl", "volatile-lru", "allkeys-random"}) {
+    EXPECT_EQ(say("CONFIG SET maxmemory-policy " + std::string(policy)), "+OK\r\n");
+    EXPECT_EQ(say("SET key old EX 100"), "+OK\r\n");
+    WriteOf rewrite(slot, {"SET", "key", "new"});
+    size_t decided = 0;
+    service.world().run_on(owner, [&] {
+      agent.shard().submit(rewrite);
+      EXPECT_FALSE(rewrite.is_done) << "the decision must meet a write that is under way";
+      decided = agent.evict_keys({}, 1);
+    });
+    EXPECT_EQ(decided, 1U) << policy;
+    service.world().run_for(100 * env::sim::kMillisecond);
+    EXPECT_TRUE(rewrite.is_done) << policy;
+    EXPECT_EQ(say("GET key"), policy == "allkeys-random" ? "$-1\r\n" : "$3\r\nnew\r\n") << policy;
+  }
 }
 
 TEST_F(ClusterCommands, DescribesTheCluster) {

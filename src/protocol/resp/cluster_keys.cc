@@ -49,6 +49,24 @@ uint16_t first_slot(const kv::CommandSpec& spec, kv::Args args, std::vector<uint
   return kv::keys_of(spec, args, scratch) && !scratch.empty() ? key_slot(args[scratch.front()]) : uint16_t{0};
 }
 
+// What SORT may not do: other keys, which it finds by patterns, may lie on any shard. The texts are those of Redis 7.0,
+// which allows a BY without a star (in no order) and no GET. Null: nothing of the kind.
+const char* sort_refusal(const kv::CommandSpec& spec, kv::Args args) {
+  if (spec.name != "SORT" && spec.name != "SORT_RO") return nullptr;
+  for (size_t i = 2; i + 1 < args.size(); ++i) {
+    if (equals_ignoring_case(args[i], "LIMIT")) {
+      i += 2;
+    } else if (equals_ignoring_case(args[i], "STORE")) {
+      ++i;
+    } else if (equals_ignoring_case(args[i], "BY")) {
+      if (args[++i].find('*') != std::string_view::npos) return "ERR BY option of SORT denied in cluster mode.";
+    } else if (equals_ignoring_case(args[i], "GET")) {
+      return "ERR GET option of SORT denied in cluster mode.";
+    }
+  }
+  return nullptr;
+}
+
 // COPY source destination [DB destination-db] [REPLACE]
 bool names_another_database(kv::Args args) {
   for (size_t i = 3; i + 1 < args.size(); ++i) {
@@ -75,6 +93,11 @@ bool Session::crosses_slots(const kv::CommandSpec& spec, kv::Args args) {
   return std::any_of(keys.begin() + 1, keys.end(), [&](uint32_t key) { return key_slot(args[key]) != slot; });
 }
 
+// SORT, which on one node looks at any shard, has keys, and in a cluster no business anywhere else.
+bool Session::is_on_every_shard(const kv::CommandSpec& spec) {
+  return spec.home == kv::Home::kAllShards && spec.keys.first == 0;
+}
+
 bool Session::is_barred_in_cluster(const kv::CommandSpec& spec) {
   return spec.name == "MOVE" || spec.name == "COPY" || spec.name == "SWAPDB";
 }
@@ -87,6 +110,8 @@ bool Session::refuse_in_cluster(const kv::CommandSpec& spec, kv::Args args) {
     reject(&spec, "ERR Copying to another database is not allowed in cluster mode");
   } else if (crosses_slots(spec, args)) {
     reject(&spec, kErrCrossSlot);
+  } else if (const char* error = sort_refusal(spec, args)) {
+    reject(&spec, error);
   } else {
     return false;
   }
@@ -118,7 +143,7 @@ Task<shard::LogErrc> Session::run_as_operation(std::span<const engine::Command> 
 }
 
 Task<void> Session::run_in_cluster(const kv::CommandSpec& spec, kv::Args args, RespWriter& reply) {
-  if (spec.home == kv::Home::kAllShards) {
+  if (is_on_every_shard(spec)) {
     co_await run_on_each_shard(spec, args, reply);
     co_return;
   }
@@ -174,7 +199,7 @@ Task<void> Session::run_on_each_shard(const kv::CommandSpec& spec, kv::Args args
 // Commands on every key (KEYS, DBSIZE): in a cluster each node answers for the shards that it leads, so that a client
 // that asks every primary and adds up is right; for all of its replicas after READONLY.
 Task<std::vector<shard::ShardId>> Session::shards_to_ask(const kv::CommandSpec& spec, kv::Args args) {
-  if (!service_.is_cluster() || spec.home != kv::Home::kAllShards || client_.is_readonly) {
+  if (!service_.is_cluster() || !is_on_every_shard(spec) || client_.is_readonly) {
     co_return shards_of(service_.router(), spec, args);
   }
   co_return co_await service_.led_shards(reactor());

@@ -528,7 +528,7 @@ Task<void> Session::run_keyed(const kv::CommandSpec& spec, kv::Args args, RespWr
     held_->run(spec, client_.database, args, reply);
     co_return;
   }
-  if (service_.is_cluster() && (kv::is_write(spec) || spec.home != kv::Home::kAllShards)) {
+  if (service_.is_cluster() && (kv::is_write(spec) || !is_on_every_shard(spec))) {
     co_await run_in_cluster(spec, args, reply);
     co_return;
   }

@@ -23,7 +23,7 @@ inline std::string_view refusal_text(log::LogErrc outcome) {
       return "ERR The shard of this key is stopped because its data on disk is damaged, see the server's log and "
              "'keelson log verify'";
     case log::LogErrc::kTooLarge:
-      return "ERR The command is larger than a log record may be (1 GiB)";
+      return "ERR The command is larger than a log record may be (1 GiB, in a cluster 64 MiB)";
     case log::LogErrc::kTimedOut:
       return "UNCERTAIN The shard's group did not say in time whether the write is committed: it may or may not take "
              "effect";

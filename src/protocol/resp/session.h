@@ -260,6 +260,7 @@ class Session {
   void reject(const kv::CommandSpec* spec, std::string_view error);
 
   // cluster_keys.cc
+  [[nodiscard]] static bool is_on_every_shard(const kv::CommandSpec& spec);
   [[nodiscard]] bool crosses_slots(const kv::CommandSpec& spec, kv::Args args);
   [[nodiscard]] uint16_t slot_of(const kv::CommandSpec& spec, kv::Args args);
   Task<void> run_on_each_shard(const kv::CommandSpec& spec, kv::Args args, RespWriter& reply);

@@ -37,10 +37,12 @@ class Unwatch final : public shard::LoanRequest {
 
 bool runs_on_shards(const kv::CommandSpec& spec) { return spec.handler != nullptr; }
 
-// A session command may ask for any key while it runs inside EXEC; INFO and MEMORY STATS count all of them.
+// A session command may ask for any key while it runs inside EXEC; INFO and MEMORY STATS count all of them, and CLUSTER
+// COUNTKEYSINSLOT and GETKEYSINSLOT walk a shard.
 bool may_need_any_shard(const kv::CommandSpec& spec) {
   const bool uses_keys = (spec.flags & (kv::kReadonly | kv::kWrite)) != 0;
-  const bool counts_keys = spec.name == "INFO" || spec.name == "MEMORY|STATS";
+  const bool counts_keys = spec.name == "INFO" || spec.name == "MEMORY|STATS" ||
+                           spec.name == "CLUSTER|COUNTKEYSINSLOT" || spec.name == "CLUSTER|GETKEYSINSLOT";
   return spec.home == kv::Home::kSession && spec.handler == nullptr && (uses_keys || counts_keys);
 }
 
