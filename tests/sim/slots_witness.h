@@ -23,7 +23,14 @@ namespace keelson::sim_test {
 
 class SlotsWitness {
  public:
-  explicit SlotsWitness(ClusterWitness& all) : all_(all) {}
+  SlotsWitness(ClusterWitness& all, unsigned shards) : all_(all) {
+    const shard::Router router(0, static_cast<uint16_t>(shards), 1);
+    for (unsigned i = 0; i < shards; ++i) {
+      const shard::SlotRange home{static_cast<uint16_t>(router.home_begin(i)),
+                                  static_cast<uint16_t>(router.home_begin(i + 1) - 1), shard::SlotState::kOwned, 0, 0};
+      newest_[i].ranges.push_back(home);
+    }
+  }
 
   // The replica's table has changed by the entry at that index; it is its nth change there.
   void changed(unsigned node, unsigned shard, uint64_t index, unsigned nth, const shard::SlotTable& table) {
@@ -40,7 +47,7 @@ class SlotsWitness {
   // A checkpoint has brought it there.
   void reached(unsigned shard, uint64_t index, unsigned nth, const shard::SlotTable& table) {
     Newest& newest = newest_[shard];
-    if (std::pair(index, nth) <= std::pair(newest.index, newest.nth)) return;
+    if (table.ranges().empty() || std::pair(index, nth) <= std::pair(newest.index, newest.nth)) return;
     std::vector<shard::SlotRange> ranges = table.ranges();
     count(newest.ranges, ranges);
     newest = {index, nth, std::move(ranges)};
@@ -52,7 +59,7 @@ class SlotsWitness {
   struct Newest {
     uint64_t index = 0;
     unsigned nth = 0;
-    std::vector<shard::SlotRange> ranges;  // empty: as in the beginning
+    std::vector<shard::SlotRange> ranges;  // a slot that is missing is kGone at epoch 0
   };
   [[nodiscard]] const std::map<unsigned, Newest>& newest() const { return newest_; }
   // Ranges that came to be owned where they had been imported.
