@@ -6,7 +6,10 @@
 //   POST /admin/cluster/node?id=N&state=S        S is active, draining or removed
 //   POST /admin/cluster/move?shard=S&from=N&to=N a replica goes from one node to another
 //   POST /admin/cluster/lead?shard=S&to=N        the lead of a shard goes to a node
-//   POST /admin/cluster/rebalance                looks after the placement now
+//   POST /admin/cluster/move-slots?first=N&last=N&to=S
+//                                                slots go to a shard; with format=json the moves that were begun
+//   POST /admin/cluster/cancel-move?id=N         slots that are on their way stay where they are
+//   POST /admin/cluster/rebalance                each shard gets as many slots as the others; likewise
 //
 // Errors are a sentence, with 400 for what makes no sense, 409 for what the cluster does not allow, and 503 while it
 // cannot be done.
@@ -31,13 +34,24 @@ Task<void> say(net::http::Exchange& exchange, uint16_t status, std::string sente
   (void)co_await exchange.respond(status, kPlain, sentence);
 }
 
-Task<void> say(net::http::Exchange& exchange, Status outcome, std::string done) {
-  if (outcome.ok()) co_return co_await say(exchange, 200, std::move(done));
-  const std::error_code code = outcome.error().code();
+Task<void> say(net::http::Exchange& exchange, Error error) {
+  const std::error_code code = error.code();
   uint16_t status = 503;
   if (code == cluster::ClusterErrc::kNotFound) status = 404;
   if (code == cluster::ClusterErrc::kNotAllowed) status = 409;
-  co_await say(exchange, status, outcome.error().message());
+  co_await say(exchange, status, error.message());
+}
+
+Task<void> say(net::http::Exchange& exchange, Status outcome, std::string done) {
+  if (!outcome.ok()) co_return co_await say(exchange, std::move(outcome.error()));
+  co_await say(exchange, 200, std::move(done));
+}
+
+Task<void> say_begun(net::http::Exchange& exchange, Result<cluster::BegunMoves> begun) {
+  if (!begun.ok()) co_return co_await say(exchange, std::move(begun.error()));
+  const bool is_json = exchange.request().parameter("format") == "json";
+  const std::string text = is_json ? begun_json(*begun) : begun_text(*begun);
+  (void)co_await exchange.respond(200, is_json ? kJson : kPlain, text);
 }
 
 std::optional<uint64_t> number_of(const net::http::Exchange& exchange, std::string_view name, int64_t most) {
@@ -64,7 +78,9 @@ void Node::add_cluster_endpoints() {
   add("POST", "/admin/cluster/node", &Node::answer_cluster_node, "drains a node, takes it back or removes it");
   add("POST", "/admin/cluster/move", &Node::answer_cluster_move, "moves a replica of a shard");
   add("POST", "/admin/cluster/lead", &Node::answer_cluster_lead, "gives the lead of a shard to a node");
-  add("POST", "/admin/cluster/rebalance", &Node::answer_cluster_rebalance, "looks after the placement now");
+  add("POST", "/admin/cluster/move-slots", &Node::answer_cluster_move_slots, "moves slots to a shard");
+  add("POST", "/admin/cluster/cancel-move", &Node::answer_cluster_cancel_move, "leaves slots where they are");
+  add("POST", "/admin/cluster/rebalance", &Node::answer_cluster_rebalance, "gives shards equally many slots");
 }
 
 void Node::announce_to_cluster() {
@@ -148,11 +164,33 @@ Task<void> Node::answer_cluster_lead(net::http::Exchange& exchange) {
                "the lead of shard " + std::to_string(*shard) + " goes to node " + std::to_string(*to));
 }
 
+Task<void> Node::answer_cluster_move_slots(net::http::Exchange& exchange) {
+  if (cluster_ == nullptr) co_return co_await say(exchange, 404, std::string(kNoCluster));
+  if (state_ != State::kReady) co_return co_await say(exchange, 503, why_not_ready());
+  const auto first = number_of(exchange, "first", INT64_MAX);
+  const auto last = number_of(exchange, "last", INT64_MAX);
+  const auto to = number_of(exchange, "to", INT64_MAX);
+  if (!first || !last || !to) co_return co_await say(exchange, 400, "first and last are slots, to is a shard's number");
+  Result<cluster::BegunMoves> begun = co_await cluster_->service().move_slots(*first, *last, *to);
+  co_await say_begun(exchange, std::move(begun));
+}
+
+Task<void> Node::answer_cluster_cancel_move(net::http::Exchange& exchange) {
+  if (cluster_ == nullptr) co_return co_await say(exchange, 404, std::string(kNoCluster));
+  if (state_ != State::kReady) co_return co_await say(exchange, 503, why_not_ready());
+  const auto id = number_of(exchange, "id", INT64_MAX);
+  if (!id) co_return co_await say(exchange, 400, "id is a move's number; see the status");
+  Status done = co_await cluster_->service().cancel_move(*id);
+  co_await say(exchange, std::move(done), "move " + std::to_string(*id) + " is cancelled");
+}
+
 Task<void> Node::answer_cluster_rebalance(net::http::Exchange& exchange) {
   if (cluster_ == nullptr) co_return co_await say(exchange, 404, std::string(kNoCluster));
   if (state_ != State::kReady) co_return co_await say(exchange, 503, why_not_ready());
+  // Replicas: the leader of the system shard looks after them all the time, and now.
   cluster_->service().drive_soon();
-  co_await say(exchange, 200, "the leader of the system shard looks after the placement all the time; see the status");
+  Result<cluster::BegunMoves> begun = co_await cluster_->service().rebalance_slots();
+  co_await say_begun(exchange, std::move(begun));
 }
 
 }  // namespace keelson::server

@@ -123,5 +123,8 @@ class ClusterPart {
 // JSON of what is known of the cluster, and the same for people.
 [[nodiscard]] std::string cluster_json(const cluster::ClusterFacts& facts);
 [[nodiscard]] std::string cluster_text(const cluster::ClusterFacts& facts);
+// Of moves of slots that were begun.
+[[nodiscard]] std::string begun_json(const cluster::BegunMoves& begun);
+[[nodiscard]] std::string begun_text(const cluster::BegunMoves& begun);
 
 }  // namespace keelson::server

@@ -70,6 +70,49 @@ std::string trouble_of(const cluster::ClusterFacts& facts, const cluster::ShardF
   return {};
 }
 
+uint64_t slots_of(const cluster::ClusterFacts& facts, shard::ShardId shard) {
+  uint64_t slots = 0;
+  for (const cluster::SlotRun& run : facts.slots) slots += run.shard == shard ? run.last - run.first + 1U : 0U;
+  return slots;
+}
+
+std::string ranges_of(const cluster::ClusterFacts& facts, shard::ShardId shard) {
+  std::string text;
+  for (const cluster::SlotRun& run : facts.slots) {
+    if (run.shard == shard) text.append(text.empty() ? "" : ",").append(cluster::format_slots(run.first, run.last));
+  }
+  return text;
+}
+
+void write_move(const cluster::SlotMove& move, Json& json) {
+  json.field("id", move.id);
+  json.field("first", uint64_t{move.first});
+  json.field("last", uint64_t{move.last});
+  json.field("from", uint64_t{move.from});
+  json.field("to", uint64_t{move.to});
+  json.field("phase", cluster::name_of(move.phase));
+}
+
+std::string move_text(const cluster::SlotMove& move) {
+  return "move " + std::to_string(move.id) + ": slots " + cluster::format_slots(move.first, move.last) +
+         " from shard " + std::to_string(move.from) + " to shard " + std::to_string(move.to);
+}
+
+// What it does, and what is wrong with it.
+std::string state_text(const cluster::MoveFacts& about) {
+  if (about.move.phase == cluster::MovePhase::kFailed) return "failed: " + about.move.why;
+  std::string text(cluster::name_of(about.move.phase));
+  if (about.node == 0 && about.progress.error.empty()) return text + ", waits for others";
+  if (about.node != 0) text += ", node " + std::to_string(about.node);
+  if (about.progress.is_running) {
+    text += ", " + about.progress.step + ", attempt " + std::to_string(about.progress.attempt) + ", " +
+            std::to_string(about.progress.bytes >> 10) + " KiB copied";
+  }
+  if (!about.move.why.empty()) text += "; " + about.move.why;
+  if (!about.progress.error.empty()) text += "; last error: " + about.progress.error;
+  return text;
+}
+
 void write_node(const cluster::ClusterFacts& facts, const cluster::NodeRecord& node, Json& json) {
   json.element();
   json.open('{');
@@ -107,6 +150,8 @@ std::string cluster_json(const cluster::ClusterFacts& facts) {
     json.field("is_system", shard.is_system);
     json.field("leader", shard.leader);
     json.field("wanted", shard.wanted);
+    json.field("slots", slots_of(facts, shard.shard));
+    json.field("slot_ranges", ranges_of(facts, shard.shard));
     if (shard.status) {
       json.field("voters", shard.status->members.voters);
       json.field("learners", shard.status->members.learners);
@@ -117,8 +162,50 @@ std::string cluster_json(const cluster::ClusterFacts& facts) {
     json.close('}');
   }
   json.close(']');
+  json.begin("moves");
+  json.open('[');
+  for (const cluster::MoveFacts& about : facts.moves) {
+    json.element();
+    json.open('{');
+    write_move(about.move, json);
+    json.field("why", about.move.why);
+    json.field("node", about.node);
+    json.field("running", about.progress.is_running);
+    json.field("step", about.progress.step);
+    json.field("attempt", about.progress.attempt);
+    json.field("bytes", about.progress.bytes);
+    json.field("error", about.progress.error);
+    json.field("text", state_text(about));
+    json.close('}');
+  }
+  json.close(']');
   json.close('}');
   return json.take() + "\n";
+}
+
+std::string begun_json(const cluster::BegunMoves& begun) {
+  Json json;
+  json.open('{');
+  json.field("is_all", begun.is_all);
+  json.begin("moves");
+  json.open('[');
+  for (const cluster::SlotMove& move : begun.moves) {
+    json.element();
+    json.open('{');
+    write_move(move, json);
+    json.close('}');
+  }
+  json.close(']');
+  json.close('}');
+  return json.take() + "\n";
+}
+
+std::string begun_text(const cluster::BegunMoves& begun) {
+  if (begun.moves.empty()) return begun.is_all ? "no slots need to move\n" : "other moves have to end first\n";
+  std::string text;
+  for (const cluster::SlotMove& move : begun.moves) text += move_text(move) + "\n";
+  if (!begun.is_all) text += "more moves are needed: ask again once these are done\n";
+  return text;
 }
 
 std::string cluster_text(const cluster::ClusterFacts& facts) {
@@ -146,6 +233,9 @@ std::string cluster_text(const cluster::ClusterFacts& facts) {
   }
   text += "\n" + std::to_string(good) + " of " + std::to_string(facts.shards.size()) +
           " shards have all their replicas\n" + troubles;
+  for (const cluster::MoveFacts& about : facts.moves) {
+    text += move_text(about.move) + ": " + state_text(about) + "\n";
+  }
   return text;
 }
 

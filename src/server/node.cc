@@ -202,6 +202,7 @@ Task<Status> Node::start_shards(const resp::KvConfig& config) {
   kv_service.shard_count = folder_->node().shards;
   kv_service.engine_version = kKvEngineVersion;
   kv_service.replay_sink = &nobody;
+  kv_service.has_slots = true;
   const kv::KvOptions engine_options{.databases = config.databases, .hash_secret = folder_->node().hash_secret};
   kv_service.make_engine = [engine_options](shard::ShardId) { return std::make_unique<kv::KvEngine>(engine_options); };
   shard::ServiceOptions& blob_service = options.services.emplace_back(make_blob_service(options_.settings));

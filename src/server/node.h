@@ -133,6 +133,8 @@ class Node {
   Task<void> answer_cluster_node(net::http::Exchange& exchange);
   Task<void> answer_cluster_move(net::http::Exchange& exchange);
   Task<void> answer_cluster_lead(net::http::Exchange& exchange);
+  Task<void> answer_cluster_move_slots(net::http::Exchange& exchange);
+  Task<void> answer_cluster_cancel_move(net::http::Exchange& exchange);
   Task<void> answer_cluster_rebalance(net::http::Exchange& exchange);
   void announce_to_cluster();
 

@@ -48,8 +48,8 @@ TEST(VerbTexts, TellEveryVerbAndEverySetting) {
       "default;config docs;cli;blob cp;blob sync;blob ls;blob rm;blob du;blob "
       "stat;blob mb;blob rb;blob presign;blob keys create;blob keys list;blob keys show;blob keys enable;blob keys "
       "disable;blob keys rm;blob keys policy get;blob keys policy set;blob fsck;cluster init;cluster status;cluster "
-      "add;cluster remove;cluster drain;cluster activate;cluster move;cluster lead;cluster rebalance;elect;"
-      "backup;restore;log inspect;log verify;completion;man;version;");
+      "add;cluster remove;cluster drain;cluster activate;cluster move;cluster lead;cluster move-slots;cluster "
+      "cancel-move;cluster rebalance;elect;backup;restore;log inspect;log verify;completion;man;version;");
   std::string flags;
   for (const FlagText& flag : verbs.front().flags) flags.append(flag.names).append(";");
   for (const SettingSpec& spec : setting_table())

@@ -253,7 +253,17 @@ def test_verbs(launch):
                PATIENCE_S, "replicas")
     done = cli("cluster", "status", "--http", http[1])
     assert done.returncode == 0 and re.search(r"5 of 5 shards have all their replicas", done.stdout), done
-    assert "not supported" in cli("cluster", "move", "0", "1", "2", "--slots", "0-10", "--http", http[0]).stderr
+    done = cli("cluster", "move-slots", "0-10", "1", "--http", http[1])
+    assert done.returncode == 0 and done.stdout == "slots 0-10 went from shard 0 to shard 1\n", done
+    assert [shard["slots"] for shard in nodes[0].status()["shards"]][:2] == [4096 - 11, 4096 + 11]
+    for words, why in ((["0-10", "1"], "already"), (["5", "9"], "no shard 9"), (["9-5", "1"], "no slots 9-5"),
+                       (["0-16384", "1"], "0-16383"), (["x", "1"], "SLOTS")):
+        done = cli("cluster", "move-slots", *words, "--http", http[0])
+        assert done.returncode == 1 and why in done.stderr, done
+    done = cli("cluster", "rebalance", "--http", http[0])
+    assert done.returncode == 0 and re.fullmatch(r"slots [0-9-]+ went from shard 1 to shard 0\n", done.stdout), done
+    assert cli("cluster", "rebalance", "--http", http[0]).stdout == "no slots need to move\n"
+    assert "no move 77" in cli("cluster", "cancel-move", "77", "--http", http[0]).stderr
     done = cli("cluster", "drain", "2", "--http", http[0])
     assert done.returncode == 0, done
     wait_until(lambda: all(shard["voters"] == [1] for shard in nodes[0].status()["shards"]), PATIENCE_S, "a drained node")
