@@ -2,10 +2,12 @@
 
 #include <utility>
 
+#include "base/crc16.h"
 #include "cluster/identity.h"
 #include "cluster/join.h"
 #include "engine/coord/answer.h"
 #include "engine/coord/coord_engine.h"
+#include "engine/kv/keyspace.h"
 #include "engine/kv/kv_engine.h"
 #include "engine/kv/reply.h"
 #include "protocol/resp/command_stats.h"
@@ -112,7 +114,8 @@ shard::RuntimeOptions SlotsNode::runtime_options() {
   shards.replicated.push_back(shards.system);
   shards.total = static_cast<uint16_t>(shards.replicated.size());
   shard::ReplicationOptions& replication = options.replication.emplace(cluster_->replication(std::move(shards)));
-  leaders_ = std::exchange(replication.listener, this);
+  leaders_ = replication.listener;
+  replication.listener = this;
   replication.member = options_.member;
   replication.groups.tick_ms = options_.tick_ms;
   return options;
@@ -213,7 +216,7 @@ std::string SlotsNode::keys_astray() {
     std::string found;
     for (uint64_t cursor = 0, is_first = 1; (is_first | cursor) != 0; is_first = 0) {
       cursor = keyspace.scan(0, cursor, 1000, [&](const kv::Value& value) {
-        if (!shard.replica()->slots().may_read(shard::key_slot(value.key()))) found = value.key();
+        if (!shard.replica()->slots().may_read(key_slot(value.key()))) found = value.key();
       });
     }
     if (!found.empty()) {

@@ -6,6 +6,7 @@
 #include <utility>
 #include <vector>
 
+#include "base/crc16.h"
 #include "cluster/slots.h"
 #include "shard/router.h"
 
@@ -30,7 +31,7 @@ class SlotsLife {
     load_ = options.load;
     for (unsigned i = 0; i < options.tags; ++i) {
       load_.tags.push_back("t" + std::to_string(i));
-      tag_slots_.push_back(shard::key_slot("{" + load_.tags.back() + "}"));
+      tag_slots_.push_back(key_slot("{" + load_.tags.back() + "}"));
     }
     for (unsigned i = 0; i < options.nodes; ++i) servers_.push_back(&world_.add_node(options.reactors));
     machine_ = &world_.add_node(1);
