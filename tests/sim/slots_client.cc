@@ -89,8 +89,8 @@ SlotsClient::Wish SlotsClient::draw() {
     if (below(2) == 0) {
       part.call.kind = Kind::kSet;
       part.call.value = next_value();
-      const int64_t ttl_ms = load_.ttl_ms_min + static_cast<int64_t>(below(static_cast<uint64_t>(
-                                                    load_.ttl_ms_max - load_.ttl_ms_min)));
+      const int64_t ttl_ms =
+          load_.ttl_ms_min + static_cast<int64_t>(below(static_cast<uint64_t>(load_.ttl_ms_max - load_.ttl_ms_min)));
       wish.commands.push_back({"SET", name, part.call.value, "PX", std::to_string(ttl_ms)});
       Part expiry = part;
       expiry.call.kind = Kind::kExpire;

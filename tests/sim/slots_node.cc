@@ -195,8 +195,11 @@ Task<Status> SlotsNode::start_services() {
   }
   env::Address at = options_.peers[options_.index];
   at.port = kClientPort;
-  cluster_->announce(
-      {.kv = at.text(), .kv_tls = {}, .kv_id = std::string(40, static_cast<char>('a' + options_.index)), .etcd = {}, .http = {}});
+  cluster_->announce({.kv = at.text(),
+                      .kv_tls = {},
+                      .kv_id = std::string(40, static_cast<char>('a' + options_.index)),
+                      .etcd = {},
+                      .http = {}});
   co_return Status();
 }
 
@@ -248,9 +251,8 @@ void SlotsNode::replica_stopped(shard::ShardId shard, const std::string& why) {
 void SlotsNode::stir(uint64_t chance) {
   const auto shard = static_cast<shard::ShardId>(chance % (options_.shards + 1U));
   const shard::NodeId who = 1 + chance / 1000 % options_.peers.size();
-  home_.post([this, shard, who, kind = chance / 100 % 3] {
-    tasks_.spawn(kind == 0 ? checkpoint() : give_lead(shard, who));
-  });
+  home_.post(
+      [this, shard, who, kind = chance / 100 % 3] { tasks_.spawn(kind == 0 ? checkpoint() : give_lead(shard, who)); });
 }
 
 Task<void> SlotsNode::give_lead(shard::ShardId shard, shard::NodeId to) {

@@ -122,8 +122,11 @@ class SlotsLife {
   // Each node serves, and knows all nodes and who leads which shard; each shard has the replicas that it should have.
   void form() {
     const int64_t began_ns = world_.now_ns();
-    expect([this] { return std::all_of(servers_.begin(), servers_.end(), [this](auto* node) { return is_formed(*node); }); },
-           "the cluster does not form", options_.form_within_ns);
+    expect(
+        [this] {
+          return std::all_of(servers_.begin(), servers_.end(), [this](auto* node) { return is_formed(*node); });
+        },
+        "the cluster does not form", options_.form_within_ns);
     result_.formed_ns = world_.now_ns() - began_ns;
   }
   bool is_formed(env::sim::Node& node) {
@@ -132,9 +135,8 @@ class SlotsLife {
     const size_t replicas = std::min<size_t>(options_.nodes, 3);
     return map->nodes.size() == options_.nodes && map->shards.size() == options_.node.shards &&
            std::all_of(map->nodes.begin(), map->nodes.end(), [](const auto& one) { return !one.host.empty(); }) &&
-           std::all_of(map->shards.begin(), map->shards.end(), [&](const auto& shard) {
-             return shard.leader != 0 && shard.replicas.size() == replicas;
-           });
+           std::all_of(map->shards.begin(), map->shards.end(),
+                       [&](const auto& shard) { return shard.leader != 0 && shard.replicas.size() == replicas; });
   }
 
   void start_clients() {
@@ -184,7 +186,9 @@ class SlotsLife {
   // The faults are over.
   void settle() {
     const int64_t calm_since_ns = world_.now_ns();
-    if (!expect([this] { return have_moves_ended(); }, "moves do not end after the faults have", options_.recover_within_ns)) return;
+    if (!expect([this] { return have_moves_ended(); }, "moves do not end after the faults have",
+                options_.recover_within_ns))
+      return;
     result_.recovered_ns = world_.now_ns() - calm_since_ns;
     std::vector<uint64_t> before;
     for (const auto& client : clients_) before.push_back(client->written());
@@ -194,10 +198,13 @@ class SlotsLife {
       }
       return true;
     };
-    if (!expect(are_busy, "clients' writes do not get on after the faults have ended", options_.recover_within_ns)) return;
+    if (!expect(are_busy, "clients' writes do not get on after the faults have ended", options_.recover_within_ns))
+      return;
     for (auto& client : clients_) client->finish();
     if (!expect([this] { return are_done(clients_); }, "a client is not answered any more", 30 * kSecond)) return;
-    if (!expect([this] { return map_fault().empty(); }, "the map of slots and the shards' tables do not come to agree: ", 10 * kSecond)) return;
+    if (!expect([this] { return map_fault().empty(); },
+                "the map of slots and the shards' tables do not come to agree: ", 10 * kSecond))
+      return;
     // All that has a time to live is past it, or its time went forward with a clock that did.
     world_.run_until([this] { return has_ended(); }, load_.ttl_ms_max * 2 * kMillisecond);
     read_everything();
