@@ -16,13 +16,16 @@ namespace {
 // Asks one reactor for its shards of a loan, one after another, and resumes the borrower on its own reactor.
 class TakeFromReactor final : public LoanRequest {
  public:
-  TakeFromReactor(Runtime& runtime, env::Reactor& here, std::span<const ShardId> shards, LoanUse wanted)
+  TakeFromReactor(Runtime& runtime, env::Reactor& here, std::span<const ShardId> shards, LoanUse wanted,
+                  uint16_t of_slot)
       : runtime_(runtime), here_(here), shards_(shards) {
     use = wanted;
+    slot = of_slot;
   }
 
   bool await_ready() {
     if (runtime_.router().reactor_of(shards_[0]) != here_.index()) return false;
+    if (slot != kNoSlot && runtime_.shard(shards_[0]).replica() != nullptr) return false;
     while (next_ < shards_.size() && runtime_.shard(shards_[next_]).try_lend(use)) ++next_;
     return next_ == shards_.size();
   }
@@ -141,7 +144,7 @@ Loan::Loan(Loan&& other) noexcept
 
 Loan::~Loan() { give_back(); }
 
-Task<Loan> Loan::take(Runtime& runtime, env::Reactor& here, std::vector<ShardId> shards, LoanUse use) {
+Task<Loan> Loan::take(Runtime& runtime, env::Reactor& here, std::vector<ShardId> shards, LoanUse use, uint16_t slot) {
   KEELSON_CHECK(std::is_sorted(shards.begin(), shards.end()), "the shards of a loan are sorted");
   // By reactor, then by number: one order for every borrower, and one message for each reactor.
   std::vector<ShardId> order;
@@ -156,7 +159,7 @@ Task<Loan> Loan::take(Runtime& runtime, env::Reactor& here, std::vector<ShardId>
       if (runtime.router().reactor_of(id) == reactor) order.push_back(id);
     }
     if (order.size() == begin) continue;
-    const auto [count, refusal] = co_await TakeFromReactor(runtime, here, std::span(order).subspan(begin), use);
+    const auto [count, refusal] = co_await TakeFromReactor(runtime, here, std::span(order).subspan(begin), use, slot);
     if (refusal == LogErrc::kOk) continue;
     loan.refusal_ = refusal;
     loan.give_back(std::span(order).first(begin + count));
@@ -167,12 +170,13 @@ Task<Loan> Loan::take(Runtime& runtime, env::Reactor& here, std::vector<ShardId>
   co_return loan;
 }
 
-Loan Loan::try_take(Runtime& runtime, env::Reactor& here, std::span<const ShardId> shards, LoanUse use) {
+Loan Loan::try_take(Runtime& runtime, env::Reactor& here, std::span<const ShardId> shards, LoanUse use, uint16_t slot) {
   Loan loan;
   for (ShardId id : shards) {
     if (runtime.router().reactor_of(id) != here.index() || !runtime.shard(id).is_idle()) return loan;
-    // A replica has to ask its group first.
-    if (use != LoanUse::kLook && runtime.shard(id).replica() != nullptr) return loan;
+    Replica* replica = runtime.shard(id).replica();
+    // A replica has to ask its group first, or says why it has not got the slot.
+    if (replica != nullptr && (use != LoanUse::kLook || !replica->slots().may_read(slot))) return loan;
   }
   for (ShardId id : shards) {
     const bool is_lent = runtime.shard(id).try_lend();

@@ -26,6 +26,8 @@ Replica::Replica(Shard& shard, env::Reactor& reactor, engine::ReplySink& unheard
       retry_timer_(reactor, [this] {
         propose_waiting();
         ask_again();
+        is_held_due_ = true;
+        run_ready();
       }) {}
 
 void Replica::set_log(log::AgreedLog* log, LogErrc why) {
@@ -34,6 +36,7 @@ void Replica::set_log(log::AgreedLog* log, LogErrc why) {
   hold_ = Hold::kNone;
   has_refused_apply_ = false;
   is_going_on_ = false;
+  end_walks();
   fail_all(why);
   run_ready();
 }
@@ -52,12 +55,13 @@ void Replica::submit(Operation& operation) {
 
 void Replica::submit_write(Operation& operation) {
   const size_t bytes = encoded_bytes_max(operation.commands);
+  const SlotAnswer answer = slot_answer(operation);
   LogErrc refusal = LogErrc::kOk;
   if (bytes > options_.record_bytes_max) {
     refusal = LogErrc::kTooLarge;
   } else if (pending_bytes_ != 0 && pending_bytes_ + bytes > options_.pending_bytes_max) {
     refusal = LogErrc::kRefused;
-  } else if (!may_propose(operation.slot())) {
+  } else if (answer == SlotAnswer::kNotOwner) {
     refusal = LogErrc::kNotOwner;
   }
   if (refusal != LogErrc::kOk) {
@@ -65,9 +69,21 @@ void Replica::submit_write(Operation& operation) {
     operation.finished(refusal);
     return;
   }
-  const int64_t deadline_ns = next_deadline_ns();
-  writes_.push_back({.operation = &operation, .deadline_ns = deadline_ns, .bytes = bytes});
+  const HeldOperation write{&operation, ++last_order_, next_deadline_ns(), bytes};
   pending_bytes_ += bytes;
+  if (answer == SlotAnswer::kHold) {
+    hold(write);
+  } else {
+    append_write(write);
+  }
+}
+
+void Replica::append_write(const HeldOperation& write) {
+  // Deadlines stand in their order; what was held may get some more time so.
+  const int64_t deadline_ns =
+      writes_.empty() ? write.deadline_ns : std::max(write.deadline_ns, writes_.back().deadline_ns);
+  writes_.push_back(
+      {.operation = write.operation, .order = write.order, .deadline_ns = deadline_ns, .bytes = write.bytes});
   if (unproposed_++ == 0) propose(writes_.back());
   arm_deadline(deadline_ns);
 }
@@ -95,10 +111,16 @@ void Replica::propose_waiting() {
   for (size_t i = 0; i < writes_.size() && unproposed_ != 0; ++i) {
     Pending& pending = writes_[i];
     if (pending.operation == nullptr || !pending.operation->is_write || pending.proposal != 0) continue;
-    if (may_propose(pending.operation->slot())) {
-      propose(pending);
-    } else {
-      finish(pending, LogErrc::kNotOwner);
+    switch (slot_answer(*pending.operation)) {
+      case SlotAnswer::kRun:
+        propose(pending);
+        break;
+      case SlotAnswer::kHold:
+        put_off(i);
+        break;
+      case SlotAnswer::kNotOwner:
+        finish(pending, LogErrc::kNotOwner);
+        break;
     }
   }
   is_busy_ = was_busy;
@@ -114,17 +136,37 @@ void Replica::finish(Pending& pending, LogErrc outcome) {
 }
 
 void Replica::submit_read(Operation& operation) {
+  const uint64_t order = ++last_order_;
+  const SlotAnswer answer = slot_answer(operation);
+  if (answer == SlotAnswer::kRun) {
+    append_read({&operation, order, 0, 0});
+    return;
+  }
+  const size_t bytes = encoded_bytes_max(operation.commands);
+  const bool is_full = pending_bytes_ != 0 && pending_bytes_ + bytes > options_.pending_bytes_max;
+  if (answer == SlotAnswer::kNotOwner || is_full) {
+    operation.finished(is_full ? LogErrc::kRefused : LogErrc::kNotOwner);
+    return;
+  }
+  pending_bytes_ += bytes;
+  hold({&operation, order, next_deadline_ns(), bytes});
+}
+
+void Replica::append_read(const HeldOperation& read) {
+  Operation& operation = *read.operation;
   const bool must_wait = operation.is_ordered && !writes_.empty();
   if (operation.is_stale && !must_wait && !is_blocked()) {
     run_query(operation);
     return;
   }
-  const uint64_t read = operation.is_stale ? 0 : ask_read();
-  const int64_t deadline_ns = next_deadline_ns();
+  const uint64_t asked = operation.is_stale ? 0 : ask_read();
+  int64_t deadline_ns = read.deadline_ns != 0 ? read.deadline_ns : next_deadline_ns();
   if (must_wait) {
-    writes_.push_back({.operation = &operation, .read = read, .deadline_ns = deadline_ns});
+    deadline_ns = std::max(deadline_ns, writes_.back().deadline_ns);
+    writes_.push_back({.operation = &operation, .order = read.order, .read = asked, .deadline_ns = deadline_ns});
   } else {
-    reads_.push_back({&operation, read, last_proposal_, deadline_ns});
+    if (!reads_.empty()) deadline_ns = std::max(deadline_ns, reads_.back().deadline_ns);
+    reads_.push_back({&operation, asked, last_proposal_, deadline_ns});
   }
   arm_deadline(deadline_ns);
 }
@@ -183,11 +225,11 @@ void Replica::run_query(Operation& operation) {
   operation.finished(LogErrc::kOk);
 }
 
-Replica::Pending* Replica::find(uint64_t proposal) {
-  for (Pending& pending : writes_) {
-    if (pending.operation != nullptr && pending.proposal == proposal) return &pending;
-  }
-  return nullptr;
+size_t Replica::find(uint64_t proposal) const {
+  size_t place = 0;
+  while (place < writes_.size() && (writes_[place].operation == nullptr || writes_[place].proposal != proposal))
+    ++place;
+  return place;
 }
 
 bool Replica::apply(const log::AgreedRecord& record) {
@@ -196,6 +238,7 @@ bool Replica::apply(const log::AgreedRecord& record) {
     // The borrower has run it; it gives the shard back when it hears of this.
     KEELSON_CHECK(record.time_ms == loan_.time_ms, "a borrower's record has the borrower's time");
     begin_record(record);
+    if (record.slot == kNoSlot) slots_.spoil_imports();
     end_commit(LogErrc::kOk);
     return true;
   }
@@ -205,10 +248,9 @@ bool Replica::apply(const log::AgreedRecord& record) {
   }
   begin_record(record);
   const bool was_busy = std::exchange(is_busy_, true);
-  Pending* own = record.proposal != 0 ? find(record.proposal) : nullptr;
-  if (own != nullptr) {
-    run_before(*own);
-    run_own(*own, record);
+  const size_t own = record.proposal != 0 ? find(record.proposal) : writes_.size();
+  if (own != writes_.size()) {
+    apply_own(own, record);
   } else {
     run_foreign(record);
   }
@@ -216,6 +258,7 @@ bool Replica::apply(const log::AgreedRecord& record) {
   if (shard_.damage_) return false;
   pop_over();
   if (shard_.listener_ != nullptr) shard_.listener_->applied(shard_);
+  tell_slots();
   run_ready();
   return true;
 }
@@ -238,6 +281,7 @@ void Replica::run_before(Pending& write) {
   }
   const void* sequence = write.operation->sequence();
   if (sequence == nullptr) return;
+  run_held_before(write);
   for (size_t i = 0; &writes_[i] != &write; ++i) {
     Pending& before = writes_[i];
     if (before.operation == nullptr || before.operation->sequence() != sequence) continue;
@@ -251,11 +295,22 @@ void Replica::run_before(Pending& write) {
   }
 }
 
-void Replica::run_own(Pending& pending, const log::AgreedRecord& record) {
-  if (!may_propose(record.slot)) {
-    finish(pending, LogErrc::kNotOwner);
-    return;
+void Replica::apply_own(size_t place, const log::AgreedRecord& record) {
+  switch (slot_answer_of_write(record.slot)) {
+    case SlotAnswer::kRun:
+      run_before(writes_[place]);
+      run_own(writes_[place], record);
+      break;
+    case SlotAnswer::kHold:
+      put_off(place);
+      break;
+    case SlotAnswer::kNotOwner:
+      finish(writes_[place], LogErrc::kNotOwner);
+      break;
   }
+}
+
+void Replica::run_own(Pending& pending, const log::AgreedRecord& record) {
   Operation& operation = *std::exchange(pending.operation, nullptr);
   pending_bytes_ -= pending.bytes;
   engine::ReplySink& reply = operation.open_reply();
@@ -263,6 +318,7 @@ void Replica::run_own(Pending& pending, const log::AgreedRecord& record) {
   for (const engine::Command& command : operation.commands) {
     shard_.engine_->apply({record.index, record.time_ms, seed_of(shard_.id_, record.index, ordinal++)}, command, reply);
   }
+  if (record.slot == kNoSlot) slots_.spoil_imports();
   operation.finished(LogErrc::kOk);
 }
 
@@ -275,22 +331,19 @@ void Replica::run_foreign(const log::AgreedRecord& record) {
   std::span<const engine::Command> commands = decoder_.commands();
   uint64_t seed = record.index;
   uint64_t ordinal = uint64_t{record.ordinal} << kOrdinalShift;
-  LogErrc outcome = may_propose(record.slot) ? LogErrc::kOk : LogErrc::kNotOwner;
+  LogErrc outcome = slot_answer_of_write(record.slot) == SlotAnswer::kRun ? LogErrc::kOk : LogErrc::kNotOwner;
   bool is_known = true;
+  bool is_of_move = false;
+  bool is_doubled = false;
   while (is_known && !commands.empty() && commands.front().code >= control::kCodesBegin) {
     const engine::Command& command = commands.front();
-    std::string_view argument = command.args.size() == 1 ? command.args[0] : std::string_view();
-    uint64_t epoch = 0;
-    uint64_t slot = 0;
     if (command.code == control::kSeed) {
-      is_known = read_u64(argument, seed);
+      is_known = command.args.size() == 1 && command.args[0].size() == sizeof(seed);
+      if (is_known) seed = get_u64(command.args[0].data());
       ordinal = 0;
-    } else if (command.code == control::kImport) {
-      is_known = read_varint(argument, epoch) && read_varint(argument, slot) && slot < kSlotCount;
-      if (!is_known) break;
-      outcome = slots_.may_import(static_cast<uint16_t>(slot), epoch) ? LogErrc::kOk : LogErrc::kNotOwner;
     } else {
-      is_known = command.code == control::kSlots && apply_slots(argument, outcome);
+      is_known = apply_control(command, outcome, is_doubled);
+      is_of_move = true;
     }
     commands = commands.subspan(1);
   }
@@ -298,11 +351,12 @@ void Replica::run_foreign(const log::AgreedRecord& record) {
     damaged(record, "a control record that this version does not know");
     return;
   }
-  if (outcome == LogErrc::kOk) {
+  if (outcome == LogErrc::kOk && !is_doubled) {
     for (const engine::Command& command : commands) {
       const engine::ApplyContext context{record.index, record.time_ms, seed_of(shard_.id_, seed, ordinal++)};
       shard_.engine_->apply(context, command, unheard_);
     }
+    if (record.slot == kNoSlot && !is_of_move) slots_.spoil_imports();
   }
   if (record.proposal != 0) end_asked(record.proposal, outcome);
 }
@@ -315,6 +369,7 @@ void Replica::damaged(const log::AgreedRecord& record, const std::string& why) {
 }
 
 void Replica::stop_damaged() {
+  end_walks();
   fail_all(LogErrc::kDamaged);
   if (listener_ != nullptr) listener_->damaged(shard_);
 }
@@ -326,22 +381,26 @@ void Replica::refused(uint64_t proposal) {
     end_commit(LogErrc::kRefused);
     return;
   }
-  Pending* pending = find(proposal);
-  if (pending == nullptr) {
+  const size_t place = find(proposal);
+  if (place == writes_.size()) {
     end_asked(proposal, LogErrc::kRefused);
     return;
   }
-  if (pending->is_overtaken) {
-    pending->proposal = 0, ++unproposed_;
-    finish(*pending, LogErrc::kRefused);
-    pop_over();
-    run_ready();
+  Pending& pending = writes_[place];
+  const SlotAnswer answer = slot_answer_of_write(pending.operation->slot());
+  if (answer == SlotAnswer::kNotOwner || pending.is_overtaken) {
+    finish(pending, answer == SlotAnswer::kRun ? LogErrc::kRefused : LogErrc::kNotOwner);
+  } else if (answer == SlotAnswer::kHold) {
+    put_off(place);
+  } else {
+    pending.proposal = 0;
+    ++unproposed_;
+    retry_after_ = last_proposal_;
+    retry_timer_.arm_after(kRetryNs);
     return;
   }
-  pending->proposal = 0;
-  ++unproposed_;
-  retry_after_ = last_proposal_;
-  retry_timer_.arm_after(kRetryNs);
+  pop_over();
+  run_ready();
 }
 
 void Replica::outcome_lost(uint64_t proposal) {
@@ -351,9 +410,9 @@ void Replica::outcome_lost(uint64_t proposal) {
     end_commit(LogErrc::kTimedOut);
     return;
   }
-  if (Pending* pending = find(proposal)) {
+  if (const size_t place = find(proposal); place != writes_.size()) {
     ++counters_.timed_out;
-    finish(*pending, LogErrc::kTimedOut);
+    finish(writes_[place], LogErrc::kTimedOut);
     pop_over();
     run_ready();
   } else {
@@ -363,6 +422,7 @@ void Replica::outcome_lost(uint64_t proposal) {
 
 void Replica::leader_changed(NodeId leader, bool is_here) {
   if (!is_here) hold_ = Hold::kNone;
+  if (!is_here) end_walks();
   if (!is_here && loan_.read != 0) end_commit(LogErrc::kNoLeader);
   if (leader != 0 && unproposed_ != 0) retry_timer_.arm_after(0);
   if (listener_ != nullptr) listener_->leader_changed(shard_, leader, is_here);
@@ -383,6 +443,7 @@ void Replica::pop_over() {
 void Replica::run_ready() {
   if (is_busy_) return;
   is_busy_ = true;
+  release_held();
   while (!is_blocked()) {
     pop_over();
     if (!reads_.empty() && reads_.front().read <= confirmed_read_) {
@@ -432,6 +493,7 @@ void Replica::check_deadlines() {
       finish(pending, pending.proposal != 0 ? LogErrc::kTimedOut : no_effect);
     }
   }
+  check_held_deadlines(now_ns, next_ns);
   is_busy_ = was_busy;
   check_loan_deadlines(now_ns, next_ns);
   if (next_ns != 0) arm_deadline(next_ns);
@@ -444,6 +506,8 @@ void Replica::fail_all(LogErrc why) {
   const bool was_busy = std::exchange(is_busy_, true);
   std::deque<Read> reads = std::exchange(reads_, {});
   for (const Read& read : reads) read.operation->finished(why);
+  for (size_t i = 0, count = held_.size(); i < count; ++i) finish_held(held_.take(i), why);
+  held_.close_gaps();
   // What a client submits when it hears of this comes behind, and is answered at once.
   for (size_t i = 0; i < writes_.size(); ++i) {
     Pending& pending = writes_[i];

@@ -16,6 +16,12 @@
 // Deadlines. What is not decided in time is answered: a write that may be in the log with kTimedOut (its record may
 // still come, and is then applied as somebody else's), any other with kNoLeader.
 //
+// Slots that move (shard/slot_table.h). What the table does not let run now, but may later, is held, and what comes
+// behind it in its sequence as well, until the table changes or the deadline has come (kNotOwner then): a client that
+// writes to a slot while it moves waits for the end of the move. A record that was proposed before its slot was frozen
+// and comes behind that is void, and its operation is held too, unless a later write of its sequence has got into the
+// log (kNotOwner). What is held counts as pending bytes.
+//
 // Borrowers. Whoever looks (kLook) or reads (kRead) is alone with the state: records wait. Whoever wants to write
 // (kWrite) needs this node to lead, and holds the log: nothing comes between what it sees and its record. Its commands
 // have run when the record comes back, so they are not run again here; should the record be refused, it undoes them
@@ -26,6 +32,7 @@
 
 #include <cstdint>
 #include <deque>
+#include <memory>
 #include <span>
 #include <string>
 #include <vector>
@@ -33,8 +40,10 @@
 #include "engine/engine.h"
 #include "env/reactor.h"
 #include "log/agreed_log.h"
+#include "shard/held.h"
 #include "shard/record.h"
 #include "shard/shard.h"
+#include "shard/slot_export.h"
 #include "shard/slot_table.h"
 
 namespace keelson::shard {
@@ -57,7 +66,8 @@ struct ReplicaCounters {
   uint64_t timed_out = 0;
   uint64_t foreign = 0;  // records that no operation waits for
   uint64_t read_rounds = 0;
-  uint64_t held = 0;  // loans for writing
+  uint64_t held = 0;           // loans for writing
+  uint64_t held_for_move = 0;  // operations that waited for the table of slots
 };
 
 // Commands of the shard's own in a record, which the engine never sees. They stand first in their record.
@@ -104,7 +114,7 @@ class Replica final : public log::AgreedState {
   void lend(LoanRequest& request);
   bool try_lend(LoanUse use);
   void give_back();
-  [[nodiscard]] bool is_idle() const { return writes_.empty() && reads_.empty() && loans_.empty(); }
+  [[nodiscard]] bool is_idle() const { return writes_.empty() && reads_.empty() && loans_.empty() && held_.is_empty(); }
   void stop_damaged();
   // Before a stop: nobody waits any longer for what the group does not decide. What may be in the log is answered with
   // kTimedOut, a borrower's record too, and the state is then nothing to go on with.
@@ -131,12 +141,20 @@ class Replica final : public log::AgreedState {
   [[nodiscard]] bool is_at_entry_end() const { return log_ == nullptr || last_record_index_ <= log_->applied_index(); }
   [[nodiscard]] const ReplicaCounters& counters() const { return counters_; }
 
-  // Which slots this shard has. Changed by change_slots() and by what is loaded alone.
+  // Which slots this shard has. Changed by change_slots(), import() and by what is loaded alone.
   [[nodiscard]] SlotTable& slots() { return slots_; }
+  // What becomes of the two is told within the deadline; kTimedOut: the record may be in the log, or get there yet.
   // Proposes a change of the table: kOk once it is applied, kNotOwner if it was void.
   void change_slots(const SlotChange& change, CommitRequest& request);
-  // Proposes records of a move: void (kNotOwner) unless the slot is being imported with that epoch.
-  void import(std::span<const engine::Command> commands, uint16_t slot, uint64_t epoch, CommitRequest& request);
+  // Proposes a record of a move: kNotOwner if it was void.
+  void import(const SlotImport& import, CommitRequest& request);
+  // Walks over what the engine holds of some slots, which end by themselves when this node does not lead any more. The
+  // shard is lent to the caller, or nobody has it. Errors: see SlotExport and Runtime::export_slots().
+  enum class WalkUse : uint8_t { kExport, kWipe };
+  Result<uint64_t> begin_walk(WalkUse use, uint16_t first, uint16_t last);
+  Result<SlotBatch> next_of_walk(uint64_t walk, size_t bytes_wanted);
+  // At any time.
+  void end_walk(uint64_t walk);
 
   // log::AgreedState.
   bool apply(const log::AgreedRecord& record) override;
@@ -145,15 +163,14 @@ class Replica final : public log::AgreedState {
   void hold_ready() override;
   void read_confirmed(uint64_t read, bool is_confirmed) override;
   void leader_changed(NodeId leader, bool is_here) override;
-  bool may_propose(uint16_t slot) override {
-    return slot == control::kNoSlot || (slot < kSlotCount && slots_.may_write(slot));  // another node may say anything
-  }
+  bool may_propose(uint16_t slot) override { return slots_.may_write(slot); }
   int64_t log_time_ms() override;
 
  private:
   // A write, or a read that waits for the writes before it.
   struct Pending {
     Operation* operation = nullptr;  // null: over
+    uint64_t order = 0;              // of its submission
     uint64_t proposal = 0;           // of a write: 0 while it is not in flight
     uint64_t read = 0;               // of a read: runs once this is confirmed
     int64_t deadline_ns = 0;
@@ -174,8 +191,15 @@ class Replica final : public log::AgreedState {
   };
   // A control record that somebody waits for.
   struct Asked {
-    uint64_t proposal;
-    CommitRequest* request;
+    uint64_t proposal = 0;
+    CommitRequest* request = nullptr;
+    int64_t deadline_ns = 0;
+    size_t bytes = 0;
+  };
+  struct Walk {
+    uint64_t number = 0;
+    std::unique_ptr<engine::SlotWalk> walk;  // null: it has ended, and nobody has said so yet
+    bool is_over = false;                    // to be dropped once nobody has the engine
   };
   enum class Hold : uint8_t { kNone, kAsked, kReady };
   struct LoanOut {
@@ -192,18 +216,23 @@ class Replica final : public log::AgreedState {
   [[nodiscard]] bool is_blocked() const { return shard_.is_lent_ || is_tainted_; }
   void submit_write(Operation& operation);
   void submit_read(Operation& operation);
+  // What need not be held: new, or no more.
+  void append_write(const HeldOperation& write);
+  void append_read(const HeldOperation& read);
   void propose(Pending& pending);
   void propose_waiting();
   void finish(Pending& pending, LogErrc outcome);
   uint64_t ask_read();
   void ask_again();
   void run_query(Operation& operation);
+  void apply_own(size_t place, const log::AgreedRecord& record);
   void run_own(Pending& pending, const log::AgreedRecord& record);
   void run_foreign(const log::AgreedRecord& record);
   void run_before(Pending& write);
   void run_ready();
   void pop_over();
-  Pending* find(uint64_t proposal);
+  // Its place in writes_; writes_.size(): none.
+  [[nodiscard]] size_t find(uint64_t proposal) const;
   void damaged(const log::AgreedRecord& record, const std::string& why);
   void begin_record(const log::AgreedRecord& record);
   void arm_deadline(int64_t at_ns);
@@ -216,13 +245,34 @@ class Replica final : public log::AgreedState {
   [[nodiscard]] LogErrc loan_state(const Waiting& waiting);
   void grant(LoanRequest& request);
   void release_hold();
+  void release_hold_if_unwanted();
+  [[nodiscard]] SlotAnswer slot_answer(const LoanRequest& request) const;
   void end_commit(LogErrc outcome);
   void check_loan_deadlines(int64_t now_ns, int64_t& next_ns);
   void deny_loans(LogErrc why);
+
+  // replica_slots.cc
+  // What the table says of an operation's slot; kHold for a flush that has to wait.
+  [[nodiscard]] SlotAnswer slot_answer(const Operation& operation) const;
+  // The same of a record, when it is applied.
+  [[nodiscard]] SlotAnswer slot_answer_of_write(uint16_t slot) const;
+  void hold(const HeldOperation& held);
+  // Takes it out of writes_, and what must not pass it by.
+  void put_off(size_t place);
+  void put_off_alone(size_t place);
+  void finish_held(const HeldOperation& held, LogErrc outcome);
+  // Whoever is held and submitted before that write of its sequence, which is about to run.
+  void run_held_before(const Pending& write);
+  void release_held();
+  void resubmit(const HeldOperation& held);
+  void tell_slots();
+  void check_held_deadlines(int64_t now_ns, int64_t& next_ns);
   void propose_control(std::span<const engine::Command> commands, CommitRequest& request);
-  bool end_asked(uint64_t proposal, LogErrc outcome);
-  // False: a defect.
-  bool apply_slots(std::string_view range, LogErrc& outcome);
+  void end_asked(uint64_t proposal, LogErrc outcome);
+  // A change of the table, or the head of a move's record (doubled: what follows was applied before). False: a defect.
+  bool apply_control(const engine::Command& command, LogErrc& outcome, bool& is_doubled);
+  void end_walks();
+  void drop_walks();
 
   Shard& shard_;
   env::Reactor& reactor_;
@@ -241,13 +291,20 @@ class Replica final : public log::AgreedState {
   bool is_read_due_ = false;
   std::deque<Pending> writes_;  // in the order of submission
   std::deque<Read> reads_;      // likewise
+  HeldOperations held_;
+  uint64_t last_order_ = 0;
+  bool is_held_due_ = false;    // some of held_ may go on
+  bool is_releasing_ = false;   // they are being looked at
+  bool are_slots_new_ = false;  // nobody has been told yet
   size_t pending_bytes_ = 0;
   size_t unproposed_ = 0;     // of writes_: refused, or behind one that was
   uint64_t retry_after_ = 0;  // proposals up to this one must be decided before the refused are proposed again
   // A record is being applied, or somebody walks the queues: who hears of an answer may borrow the shard and give it
   // back at once, and whatever is ready then waits until this is over.
   bool is_busy_ = false;
-  std::vector<Asked> asked_;
+  std::vector<Asked> asked_;  // in the order of their deadlines
+  std::vector<Walk> walks_;
+  uint64_t last_walk_ = 0;
 
   Hold hold_ = Hold::kNone;
   bool has_refused_apply_ = false;  // a record waits for go_on()

@@ -1,4 +1,4 @@
-// Loans of a replicated shard, and the records of its own.
+// Loans of a replicated shard.
 
 #include <algorithm>
 #include <utility>
@@ -28,16 +28,21 @@ bool Replica::try_lend(LoanUse use) {
   return true;
 }
 
+SlotAnswer Replica::slot_answer(const LoanRequest& request) const {
+  return request.use == LoanUse::kWrite ? slots_.for_write(request.slot) : slots_.for_read(request.slot);
+}
+
 LogErrc Replica::loan_state(const Waiting& waiting) {
-  switch (waiting.request->use) {
-    case LoanUse::kLook:
-      return LogErrc::kOk;
-    case LoanUse::kRead:
-      return waiting.read <= confirmed_read_ ? LogErrc::kOk : LogErrc::kRefused;
-    case LoanUse::kWrite:
-      break;
+  const LoanUse use = waiting.request->use;
+  if (use == LoanUse::kWrite && !leads()) {
+    return leader() != 0 && leader() != options_.node ? LogErrc::kNotLeader : LogErrc::kRefused;
   }
-  if (!leads()) return leader() != 0 && leader() != options_.node ? LogErrc::kNotLeader : LogErrc::kRefused;
+  const SlotAnswer answer = slot_answer(*waiting.request);
+  if (use == LoanUse::kLook) return answer == SlotAnswer::kRun ? LogErrc::kOk : LogErrc::kNotOwner;
+  if (answer == SlotAnswer::kNotOwner) return LogErrc::kNotOwner;
+  // Not even a hold: what the slot waits for must get into the log.
+  if (answer == SlotAnswer::kHold) return LogErrc::kRefused;
+  if (use == LoanUse::kRead) return waiting.read <= confirmed_read_ ? LogErrc::kOk : LogErrc::kRefused;
   if (hold_ == Hold::kNone) {
     hold_ = Hold::kAsked;  // first, because hold_ready() may come within the call
     if (!log_->hold()) hold_ = Hold::kNone;
@@ -68,6 +73,7 @@ void Replica::grant_loans() {
       request.denied(shard_, state);
     }
   }
+  release_hold_if_unwanted();
 }
 
 void Replica::grant(LoanRequest& request) {
@@ -94,14 +100,24 @@ void Replica::release_hold() {
   log_->release();
 }
 
+void Replica::release_hold_if_unwanted() {
+  const bool wants_hold = std::any_of(loans_.begin(), loans_.end(), [this](const Waiting& waiting) {
+    return waiting.request->use == LoanUse::kWrite && slot_answer(*waiting.request) == SlotAnswer::kRun;
+  });
+  const bool is_out = shard_.is_lent_ && loan_.use == LoanUse::kWrite;
+  if (!wants_hold && !is_out) release_hold();
+}
+
 void Replica::give_back() {
   KEELSON_CHECK(loan_.request == nullptr, "a shard is given back while its record is under way");
   if (loan_.use == LoanUse::kWrite) release_hold();
   loan_ = {};
+  drop_walks();
   // What was put off comes before anybody else has the shard.
   is_going_on_ = has_refused_apply_;
   if (std::exchange(has_refused_apply_, false) && log_ != nullptr && !is_tainted_) log_->go_on();
   if (shard_.listener_ != nullptr && !is_tainted_) shard_.listener_->applied(shard_);
+  tell_slots();
   run_ready();
 }
 
@@ -111,7 +127,8 @@ void Replica::commit(std::span<const engine::Command> commands, uint16_t slot, i
   KEELSON_CHECK(loan_.request == nullptr, "a borrower commits one record at a time");
   LogErrc refusal = LogErrc::kOk;
   if (log_ == nullptr || hold_ != Hold::kReady) refusal = LogErrc::kNotLeader;
-  if (!may_propose(slot)) refusal = LogErrc::kNotOwner;
+  if (!slots_.may_write(slot)) refusal = LogErrc::kNotOwner;
+  if (slot == kNoSlot && !slots_.may_flush()) refusal = LogErrc::kRefused;
   if (encoded_bytes_max(commands) > options_.record_bytes_max) refusal = LogErrc::kTooLarge;
   if (refusal != LogErrc::kOk) {
     reactor_.post([&request, refusal] { request.decided(refusal); });
@@ -157,12 +174,9 @@ void Replica::check_loan_deadlines(int64_t now_ns, int64_t& next_ns) {
     LoanRequest& request = *loans_[i].request;
     loans_.erase(loans_.begin() + static_cast<ptrdiff_t>(i));
     --i;
-    request.denied(shard_, LogErrc::kNoLeader);
+    request.denied(shard_, slot_answer(request) == SlotAnswer::kRun ? LogErrc::kNoLeader : LogErrc::kNotOwner);
   }
-  const bool wants_hold = std::any_of(loans_.begin(), loans_.end(),
-                                      [](const Waiting& waiting) { return waiting.request->use == LoanUse::kWrite; });
-  const bool is_out = shard_.is_lent_ && loan_.use == LoanUse::kWrite;
-  if (!wants_hold && !is_out) release_hold();
+  release_hold_if_unwanted();
 }
 
 void Replica::deny_loans(LogErrc why) {
@@ -185,60 +199,12 @@ void Replica::installed(uint64_t index, int64_t time_ms) {
   has_refused_apply_ = false;
   is_going_on_ = false;
   is_tainted_ = false;
+  are_slots_new_ = true;
   last_record_index_ = shard_.applied_index_ = index;
   shard_.next_index_ = index + 1;
   shard_.last_time_ms_ = std::max(shard_.last_time_ms_, time_ms);
   shard_.clock_.at_least(time_ms);
   if (shard_.listener_ != nullptr) shard_.listener_->replaced(shard_);
-}
-
-void Replica::propose_control(std::span<const engine::Command> commands, CommitRequest& request) {
-  asked_.push_back({++last_proposal_, &request});
-  encode_commands(commands, log_->begin(last_proposal_, control::kNoSlot, false));
-  log_->end();
-}
-
-void Replica::change_slots(const SlotChange& change, CommitRequest& request) {
-  if (log_ == nullptr) {
-    reactor_.post([&request] { request.decided(LogErrc::kNotLeader); });
-    return;
-  }
-  Buffer range;
-  encode_slot_range(change, range);
-  const std::string_view argument = range.view();
-  const engine::Command command{control::kSlots, 0, {&argument, 1}};
-  propose_control({&command, 1}, request);
-}
-
-void Replica::import(std::span<const engine::Command> commands, uint16_t slot, uint64_t epoch, CommitRequest& request) {
-  if (log_ == nullptr) {
-    reactor_.post([&request] { request.decided(LogErrc::kNotLeader); });
-    return;
-  }
-  Buffer head;
-  append_varint(head, epoch);
-  append_varint(head, slot);
-  const std::string_view argument = head.view();
-  std::vector<engine::Command> all{{control::kImport, 0, {&argument, 1}}};
-  all.insert(all.end(), commands.begin(), commands.end());
-  propose_control(all, request);
-}
-
-bool Replica::end_asked(uint64_t proposal, LogErrc outcome) {
-  const auto found =
-      std::find_if(asked_.begin(), asked_.end(), [&](const Asked& asked) { return asked.proposal == proposal; });
-  if (found == asked_.end()) return false;
-  CommitRequest& request = *found->request;
-  asked_.erase(found);
-  request.decided(outcome);
-  return true;
-}
-
-bool Replica::apply_slots(std::string_view range, LogErrc& outcome) {
-  SlotRange change;
-  if (!read_slot_range(range, change) || !range.empty()) return false;
-  outcome = slots_.change(change) ? LogErrc::kOk : LogErrc::kNotOwner;
-  return true;
 }
 
 }  // namespace keelson::shard

@@ -16,142 +16,14 @@
 #include "shard/fake_agreed.h"
 #include "shard/fake_log.h"
 #include "shard/record.h"
-#include "shard/shard.h"
+#include "shard/replica_house.h"
 
 namespace keelson::shard {
 namespace {
 
-constexpr uint16_t kAppend = 1;  // key, text: appends the text, answers the new value
-constexpr uint16_t kRead = 2;    // key
-constexpr size_t kNodes = 3;
+using namespace replica_house;
 
-class TextSink final : public engine::ReplySink {
- public:
-  std::string text;
-};
-
-class TextEngine final : public engine::Engine {
- public:
-  void apply(const engine::ApplyContext& context, const engine::Command& command, engine::ReplySink& reply) override {
-    EXPECT_GE(context.time_ms, last_time_ms) << "log time never goes back";
-    last_time_ms = context.time_ms;
-    std::string& value = values[std::string(command.args[0])];
-    value += command.args[1];
-    seeds.push_back(context.seed);
-    static_cast<TextSink&>(reply).text = value;
-  }
-  void query(const engine::ApplyContext&, const engine::Command& command, engine::ReplySink& reply) override {
-    const auto found = values.find(std::string(command.args[0]));
-    static_cast<TextSink&>(reply).text = found == values.end() ? "" : found->second;
-  }
-  std::unique_ptr<engine::CheckpointSource> begin_checkpoint() override { return nullptr; }
-  Status load_checkpoint(std::string_view) override { return {}; }
-  void reset() override { values.clear(); }
-
-  std::map<std::string, std::string> values;
-  std::vector<uint64_t> seeds;
-  int64_t last_time_ms = 0;
-};
-
-class TextOperation final : public Operation {
- public:
-  TextOperation(uint16_t code, std::string key, std::string text, const void* sequence, uint16_t slot = 0)
-      : key_(std::move(key)),
-        text_(std::move(text)),
-        args_{key_, text_},
-        command_{code, 0, args_},
-        sequence_(sequence),
-        slot_(slot) {
-    commands = {&command_, 1};
-    is_write = code == kAppend;
-  }
-  engine::ReplySink& open_reply() override { return sink; }
-  void finished(LogErrc result) override {
-    EXPECT_FALSE(is_finished);
-    outcome = result;
-    is_finished = true;
-    if (then) then();
-  }
-  [[nodiscard]] const void* sequence() const override { return sequence_; }
-  [[nodiscard]] uint16_t slot() const override { return slot_; }
-  [[nodiscard]] const std::string& key() const { return key_; }
-  [[nodiscard]] const std::string& added() const { return text_; }
-
-  TextSink sink;
-  LogErrc outcome = LogErrc::kStopped;
-  bool is_finished = false;
-  std::set<std::string> known;  // acknowledged before it was submitted
-  std::function<void()> then;
-
- private:
-  const std::string key_;
-  const std::string text_;
-  const std::vector<std::string_view> args_;
-  const engine::Command command_;
-  const void* sequence_;
-  const uint16_t slot_;
-};
-
-// One node's shard.
-struct Node {
-  Node(env::Reactor& reactor, FakeGroup& group, log::NodeId id, int64_t deadline_ms)
-      : log(reactor, journal, {}), clock(reactor.clock()) {
-    auto made = std::make_unique<TextEngine>();
-    engine = made.get();
-    shard = std::make_unique<Shard>(7, std::move(made), log, clock);
-    ReplicaOptions options;
-    options.node = id;
-    options.deadline_ms = deadline_ms;
-    shard->set_replica(std::make_unique<Replica>(*shard, reactor, unheard, options));
-    group.node(id).set_state(*shard->replica());
-    shard->replica()->set_log(&group.node(id));
-  }
-  Replica& replica() { return *shard->replica(); }
-
-  Journal journal;
-  FakeLog log;
-  LogClock clock;
-  TextSink unheard;
-  TextEngine* engine = nullptr;
-  std::unique_ptr<Shard> shard;
-};
-
-struct House {
-  explicit House(uint64_t seed, int64_t deadline_ms = 60'000)
-      : world(seed), machine(world.add_node()), group(machine.reactor(0).random(), kNodes) {
-    run([&] {
-      for (size_t i = 1; i <= kNodes; ++i) {
-        nodes.push_back(std::make_unique<Node>(machine.reactor(0), group, i, deadline_ms));
-      }
-    });
-  }
-  ~House() {
-    run([&] { nodes.clear(); });
-  }
-  Node& node(log::NodeId id) { return *nodes[id - 1]; }
-  void run(std::function<void()> what) {
-    bool is_done = false;
-    world.run_on(machine.reactor(0), [&] {
-      what();
-      is_done = true;
-    });
-    world.run_until([&] { return is_done; });
-  }
-  void step(int times = 1) {
-    for (int i = 0; i < times; ++i) {
-      run([&] { group.step(); });
-      world.run_for(env::sim::kMillisecond);
-    }
-  }
-  void set_leader(log::NodeId leader) {
-    run([&] { group.set_leader(leader); });
-  }
-
-  env::sim::World world;
-  env::sim::Node& machine;
-  FakeGroup group;
-  std::vector<std::unique_ptr<Node>> nodes;
-};
+constexpr uint16_t kSharedSlot = 7;
 
 // A connection: pipelines of appends to a key of its own and to one of all, and reads of both.
 struct Client {
@@ -201,6 +73,8 @@ class Crowd {
   }
 
  private:
+  // As slots of a move: what a client's own key is in.
+  [[nodiscard]] static uint16_t slot_of(size_t number) { return static_cast<uint16_t>(1 + number % 6); }
   void begin(Client& client, size_t number) {
     env::Random& random = house_.machine.reactor(0).random();
     const size_t count = 1 + random.next() % 5;
@@ -208,8 +82,9 @@ class Crowd {
       const bool is_write = random.next() % 2 == 0;
       const bool is_shared = random.next() % 3 == 0;
       const std::string token = std::to_string(number) + "." + std::to_string(client.next++);
-      client.pipeline.push_back(std::make_unique<TextOperation>(
-          is_write ? kAppend : kRead, is_shared ? "shared" : client.own_key, token + ",", &client));
+      client.pipeline.push_back(std::make_unique<TextOperation>(is_write ? kAppend : kRead,
+                                                                is_shared ? "shared" : client.own_key, token + ",",
+                                                                &client, is_shared ? kSharedSlot : slot_of(number)));
       client.pipeline.back()->is_ordered = i != 0;
       client.pipeline.back()->known = acknowledged_;
     }
@@ -303,7 +178,51 @@ class Borrower final : public LoanRequest, public CommitRequest {
   int next_ = 0;
 };
 
-void run_crowd(uint64_t seed, uint64_t refuse_one_in, bool changes_leaders) {
+// Moves slots out of the shard and back into it, at random, all by rules of the table, some against them.
+class Mover {
+ public:
+  explicit Mover(House& house) : house_(house) {}
+  [[nodiscard]] bool is_idle() const { return !asked_ || asked_->outcome.has_value(); }
+  [[nodiscard]] uint64_t changes() const { return changes_; }
+
+  void go_on(bool begins_more) {
+    if (!is_idle()) return;
+    env::Random& random = house_.machine.reactor(0).random();
+    if (asked_ && asked_->outcome == LogErrc::kOk) ++changes_;
+    // One of two ranges.
+    const uint16_t first = random.next() % 2 == 0 ? 1 : 4;
+    const auto last = static_cast<uint16_t>(first == 1 ? 3 : kSharedSlot);
+    const log::NodeId at = 1 + random.next() % kNodes;
+    SlotChange change{first, last, SlotState::kOwned, 0, 0};
+    const SlotRange is = house_.node(at).replica().slots().at(first);
+    change.state = next_state(is.state, begins_more ? random.next() % 4 : 0);
+    change.epoch = is.epoch + (begins_more ? random.next() % 2 : 1);
+    if (is.state == SlotState::kImporting && change.state == SlotState::kOwned) change.epoch = is.epoch;
+    if (!begins_more && is.state == SlotState::kOwned) return;
+    asked_ = std::make_unique<Outcome>();
+    house_.run([&] { house_.node(at).replica().change_slots(change, *asked_); });
+  }
+
+ private:
+  static SlotState next_state(SlotState is, uint64_t draw) {
+    if (draw == 3) return SlotState::kGone;
+    switch (is) {
+      case SlotState::kOwned:
+        return draw == 1 ? SlotState::kOwned : SlotState::kFrozen;
+      case SlotState::kFrozen:
+      case SlotState::kImporting:
+        return SlotState::kOwned;
+      case SlotState::kGone:
+        return SlotState::kImporting;
+    }
+    return is;
+  }
+  House& house_;
+  std::unique_ptr<Outcome> asked_;
+  uint64_t changes_ = 0;
+};
+
+void run_crowd(uint64_t seed, uint64_t refuse_one_in, bool changes_leaders, bool moves_slots = false) {
   House house(seed);
   house.group.refuse_one_in = refuse_one_in;
   house.set_leader(1);
@@ -311,8 +230,10 @@ void run_crowd(uint64_t seed, uint64_t refuse_one_in, bool changes_leaders) {
   std::vector<std::unique_ptr<Borrower>> borrowers;
   for (log::NodeId id = 1; id <= kNodes; ++id) borrowers.push_back(std::make_unique<Borrower>(house, id));
   env::Random& random = house.machine.reactor(0).random();
+  Mover mover(house);
   for (int round = 0; round < 300; ++round) {
     crowd.go_on(true);
+    if (moves_slots) mover.go_on(true);
     Borrower& borrower = *borrowers[random.next() % kNodes];
     if (borrower.is_over && random.next() % 4 == 0) house.run([&] { borrower.ask(); });
     if (changes_leaders && random.next() % 15 == 0) house.set_leader(random.next() % (kNodes + 1));
@@ -321,16 +242,19 @@ void run_crowd(uint64_t seed, uint64_t refuse_one_in, bool changes_leaders) {
   if (house.group.leader() == 0) house.set_leader(2);
   house.group.refuse_one_in = 0;
   const auto is_quiet = [&] {
-    return crowd.is_idle() && std::all_of(borrowers.begin(), borrowers.end(), [](auto& some) { return some->is_over; });
+    return crowd.is_idle() && mover.is_idle() &&
+           std::all_of(borrowers.begin(), borrowers.end(), [](auto& some) { return some->is_over; });
   };
   for (int round = 0; round < 400 && !is_quiet(); ++round) {
     crowd.go_on(false);
+    if (moves_slots) mover.go_on(false);
     house.step();
   }
   house.step(50);
   crowd.go_on(false);
   ASSERT_TRUE(is_quiet()) << "everybody is answered";
   EXPECT_GT(crowd.succeeded(), 100U);
+  EXPECT_EQ(mover.changes() > 5, moves_slots) << mover.changes();
   for (log::NodeId id = 1; id <= kNodes; ++id) {
     EXPECT_EQ(house.node(id).engine->values, house.node(1).engine->values) << "replica " << id;
     EXPECT_EQ(house.node(id).engine->seeds, house.node(1).engine->seeds) << "replica " << id;
@@ -357,6 +281,10 @@ TEST(Replica, ProposesAgainWhatWasRefused) {
 
 TEST(Replica, LivesThroughChangesOfTheLeader) {
   env::sim::for_each_seed(1, 60, [](uint64_t seed) { run_crowd(seed, seed % 2 == 0 ? 0 : 8, true); });
+}
+
+TEST(Replica, LivesThroughMovesOfSlots) {
+  env::sim::for_each_seed(1, 60, [](uint64_t seed) { run_crowd(seed, seed % 2 == 0 ? 0 : 8, seed % 3 == 0, true); });
 }
 
 TEST(Replica, TellsWhatIsNotKnownInTime) {
@@ -503,112 +431,6 @@ TEST(Replica, GivesUpWaiting) {
   EXPECT_EQ(read.outcome, LogErrc::kStopped);
   EXPECT_TRUE(borrower.is_over);
   EXPECT_TRUE(house.node(1).replica().is_tainted()) << "no checkpoint of it";
-}
-
-class Outcome final : public CommitRequest {
- public:
-  void decided(LogErrc result) override {
-    EXPECT_FALSE(outcome.has_value());
-    outcome = result;
-  }
-  std::optional<LogErrc> outcome;
-};
-
-// A slot moves from one state to the next, and at no index may two do with it what only one may.
-TEST(Replica, KeepsToTheTableOfSlots) {
-  House house(3);
-  house.set_leader(1);
-  const auto change = [&](SlotState state, uint64_t epoch) {
-    Outcome outcome;
-    house.run([&] { house.node(2).replica().change_slots({5, 6, state, epoch}, outcome); });
-    house.step(60);
-    EXPECT_TRUE(outcome.outcome.has_value());
-    return outcome.outcome.value_or(LogErrc::kStopped);
-  };
-  const auto run = [&](uint16_t code, uint16_t slot) {
-    TextOperation operation(code, "key", "x,", nullptr, slot);
-    house.run([&] { house.node(3).shard->submit(operation); });
-    house.step(60);
-    EXPECT_TRUE(operation.is_finished);
-    return operation.outcome;
-  };
-  EXPECT_EQ(run(kAppend, 5), LogErrc::kOk);
-  EXPECT_EQ(change(SlotState::kFrozen, 1), LogErrc::kOk);
-  EXPECT_EQ(run(kAppend, 5), LogErrc::kNotOwner);
-  EXPECT_EQ(run(kAppend, 7), LogErrc::kOk) << "another slot";
-  EXPECT_EQ(run(kAppend, control::kNoSlot), LogErrc::kOk) << "of no slot";
-  EXPECT_FALSE(house.node(1).replica().may_propose(kSlotCount)) << "no slot that there is";
-  EXPECT_EQ(run(kRead, 5), LogErrc::kOk) << "frozen, not gone";
-  EXPECT_EQ(change(SlotState::kGone, 1), LogErrc::kOk);
-  EXPECT_EQ(run(kRead, 6), LogErrc::kNotOwner);
-  EXPECT_EQ(change(SlotState::kOwned, 0), LogErrc::kNotOwner) << "an old change";
-  EXPECT_EQ(change(SlotState::kImporting, 2), LogErrc::kOk);
-  EXPECT_EQ(run(kAppend, 5), LogErrc::kNotOwner);
-  const std::vector<std::string_view> args{"key", "moved,"};
-  const engine::Command command{kAppend, 0, args};
-  const auto import = [&](uint64_t epoch) {
-    Outcome outcome;
-    house.run([&] { house.node(1).replica().import({&command, 1}, 5, epoch, outcome); });
-    house.step(60);
-    return outcome.outcome.value_or(LogErrc::kStopped);
-  };
-  EXPECT_EQ(import(1), LogErrc::kNotOwner) << "of another move";
-  EXPECT_EQ(import(2), LogErrc::kOk);
-  EXPECT_EQ(change(SlotState::kOwned, 2), LogErrc::kOk);
-  EXPECT_EQ(import(2), LogErrc::kNotOwner) << "the move is over";
-  EXPECT_EQ(run(kAppend, 5), LogErrc::kOk);
-  for (log::NodeId id = 1; id <= kNodes; ++id) EXPECT_EQ(house.node(id).engine->values["key"], "x,x,x,moved,x,");
-}
-
-// A write that was put into the log before the slot was frozen, and comes behind that: void on every replica.
-TEST(Replica, WhatComesBehindTheFreezeIsVoid) {
-  House house(4);
-  house.set_leader(1);
-  Outcome frozen;
-  TextOperation write(kAppend, "key", "x,", nullptr, 5);
-  house.run([&] {
-    house.node(2).replica().change_slots({5, 5, SlotState::kFrozen, 1}, frozen);
-    house.node(2).shard->submit(write);
-  });
-  house.step(60);
-  EXPECT_EQ(frozen.outcome, LogErrc::kOk);
-  EXPECT_EQ(write.outcome, LogErrc::kNotOwner);
-  for (log::NodeId id = 1; id <= kNodes; ++id) EXPECT_TRUE(house.node(id).engine->values["key"].empty());
-}
-
-TEST(SlotTable, IsWhatWasWritten) {
-  env::sim::for_each_seed(1, 50, [](uint64_t seed) {
-    env::sim::World world(seed);
-    env::Random& random = world.add_node().reactor(0).random();
-    SlotTable table;
-    std::vector<std::pair<SlotState, uint64_t>> expected(kSlotCount, {SlotState::kOwned, 0});
-    for (int i = 0; i < 40; ++i) {
-      auto first = static_cast<uint16_t>(random.next() % kSlotCount);
-      auto last = static_cast<uint16_t>(std::min<uint64_t>(first + random.next() % 3000, kSlotCount - 1));
-      const SlotChange change{first, last, static_cast<SlotState>(random.next() % 4), random.next() % 10};
-      bool is_allowed = true;
-      for (uint32_t slot = first; slot <= last; ++slot) is_allowed &= expected[slot].second <= change.epoch;
-      EXPECT_EQ(table.change(change), is_allowed);
-      if (!is_allowed) continue;
-      for (uint32_t slot = first; slot <= last; ++slot) expected[slot] = {change.state, change.epoch};
-    }
-    Buffer bytes;
-    table.encode(bytes);
-    SlotTable read;
-    ASSERT_TRUE(read.decode(bytes.view()).ok());
-    EXPECT_EQ(read.ranges(), table.ranges());
-    for (uint32_t slot = 0; slot < kSlotCount; ++slot) {
-      const SlotRange at = read.at(static_cast<uint16_t>(slot));
-      ASSERT_EQ(std::pair(at.state, at.epoch), expected[slot]) << slot;
-    }
-    for (size_t i = 1; i < table.ranges().size(); ++i) {
-      EXPECT_EQ(table.ranges()[i].first, table.ranges()[i - 1].last + 1);
-    }
-    for (size_t size = 1; size < bytes.size(); ++size) {
-      EXPECT_FALSE(read.decode(bytes.view().substr(0, size)).ok() && size > 1 && !read.ranges().empty() &&
-                   read.ranges() != table.ranges());
-    }
-  });
 }
 
 }  // namespace

@@ -55,7 +55,7 @@ Runtime::Runtime(env::Env& env, RuntimeOptions options) : env_(env), options_(st
   for (size_t service = 0; service < options_.services.size(); ++service) {
     const size_t count = options_.services[service].shard_count;
     KEELSON_CHECK(count != 0 && service_of_.size() + count <= UINT16_MAX, "shards are numbered with 16 bits");
-    routers_.emplace_back(static_cast<ShardId>(service_of_.size()), static_cast<uint16_t>(count), env.reactor_count());
+    add_router(options_.services[service]);
     service_of_.insert(service_of_.end(), count, static_cast<uint16_t>(service));
     // A group's journal must be on the disk before its member says that it is.
     const bool is_journal = is_replicated() && options_.services[service].is_replicated;
@@ -74,7 +74,7 @@ Task<Status> Runtime::start() {
   background.damage.resize(shards_total());
   background.loaded_time_ms.resize(shards_total());
   background.journals.resize(shards_total());
-  background.slots.resize(shards_total());
+  for (ShardId id = 0; id < shards_total(); ++id) background.slots.push_back(home_slots(id));
   for (ShardId id = 0; id < shards_total(); ++id) background.engines.push_back(service_of(id).make_engine(id));
   std::vector<Replay::Reached> reached(shards_total());
   if (options_.make_log) {

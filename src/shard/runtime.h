@@ -214,6 +214,8 @@ class Runtime : private ShardGroup::Host {
 
   // runtime_groups.cc
   [[nodiscard]] bool is_replicated(ShardId id) const { return is_replicated() && service_of(id).is_replicated; }
+  void add_router(const ServiceOptions& service);
+  [[nodiscard]] SlotTable home_slots(ShardId id) const;
   Task<void> make_groups();
   void start_group(ShardId id);
   Task<Status> leave_group(ShardId id);

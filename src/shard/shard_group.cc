@@ -88,7 +88,7 @@ Task<Result<raft::Replay>> ShardGroup::leave_now() {
   co_await TakeShard(replica());
   parts_.host.will_install(parts_.shard.id());
   parts_.shard.engine().reset();
-  replica().slots() = {};
+  replica().slots().clear();
   replica().installed(0, 0);
   checkpoint_index_ = 0;
   Status written = co_await write_absence(prelude);

@@ -52,7 +52,7 @@ class SlotExport {
   SlotExport& operator=(const SlotExport&) = delete;
 
   // The next commands, about so many bytes (maybe none). One call at a time. Errors: kNotLeader (the walk has ended),
-  // kDamaged, kTooLarge (a value that cannot travel, the text names its key: the walk is of no use any more).
+  // kDamaged, and those of the walk (engine/engine.h), such as a value that cannot travel: no further call succeeds.
   Task<Result<SlotBatch>> next(size_t bytes_wanted);
 
  private:
