@@ -1,5 +1,6 @@
 #include "tests/sim/slots_node.h"
 
+#include <iterator>
 #include <utility>
 
 #include "base/crc16.h"
@@ -211,6 +212,15 @@ Task<void> SlotsNode::begin_move(uint16_t first, uint16_t last, shard::ShardId t
   const auto moves = co_await cluster_->move_slots(first, last, to);
   if (moves.ok()) begun += moves->moves.size();
 }
+
+void SlotsNode::cancel_move(uint64_t chance) {
+  const cluster::SlotMoves& moves = cluster_->state().moves;
+  if (moves.empty()) return;
+  const uint64_t move = std::next(moves.begin(), static_cast<ptrdiff_t>(chance % moves.size()))->first;
+  home_.post([this, move] { tasks_.spawn(cancel(move)); });
+}
+
+Task<void> SlotsNode::cancel(uint64_t move) { (void)co_await cluster_->cancel_move(move); }
 
 std::string SlotsNode::keys_astray() {
   for (shard::ShardId id = 0; id < options_.shards; ++id) {

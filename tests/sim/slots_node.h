@@ -46,6 +46,8 @@ class SlotsNode final : public env::sim::Program, private shard::GroupListener {
   [[nodiscard]] shard::Runtime& runtime() { return *runtime_; }
   // Slots go to another shard, if that can be begun now; counts if it was.
   void move_slots(uint16_t first, uint16_t last, shard::ShardId to, uint64_t& begun);
+  // Some move that is under way is not wanted any more.
+  void cancel_move(uint64_t chance);
   // Something that must not matter: a checkpoint, another leader.
   void stir(uint64_t chance);
   // Keys that this node's replicas hold although their shard has not got their slots; "" if there are none.
@@ -61,6 +63,7 @@ class SlotsNode final : public env::sim::Program, private shard::GroupListener {
   Task<Status> start_services();
   void fail_start(const Status& why) { failure_ = why.error().message(); }
   Task<void> begin_move(uint16_t first, uint16_t last, shard::ShardId to, uint64_t& begun);
+  Task<void> cancel(uint64_t move);
   Task<void> note_leader(shard::ShardId shard);
   Task<void> give_lead(shard::ShardId shard, shard::NodeId to);
   Task<void> checkpoint();
