@@ -89,7 +89,7 @@ class FakeWorld final : public MoveWorld {
 
   // Clients write now, wherever they may, and what must always hold is looked at.
   void clients() {
-    for (int i = 0; i < 4; ++i) {
+    if (random_.next() % 2 == 0) {
       const auto slot = static_cast<uint16_t>(kFirst + random_.next() % (kStays - kFirst + 1));
       write(slot, random_.next() % 5 == 0);
     }
@@ -207,7 +207,7 @@ class FakeWorld final : public MoveWorld {
       piece.state = SlotWalk::State::kLost;
       co_return piece;
     }
-    for (int i = 0; i < 6 && !walk.changed.empty(); ++i) {
+    for (int i = 0; i < 12 && !walk.changed.empty(); ++i) {
       const uint16_t slot = *walk.changed.begin();
       walk.changed.erase(walk.changed.begin());
       const auto found = shards[kFrom].data.find(slot);
@@ -216,7 +216,7 @@ class FakeWorld final : public MoveWorld {
       } else {
         piece.commands.push_back({1, slot, {std::to_string(found->second)}});
       }
-      piece.bytes += 40'000;
+      piece.bytes += 20'000;
     }
     piece.state = walk.changed.empty() ? SlotWalk::State::kDrained : SlotWalk::State::kMore;
     co_return piece;

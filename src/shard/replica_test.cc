@@ -254,7 +254,7 @@ void run_crowd(uint64_t seed, uint64_t refuse_one_in, bool changes_leaders, bool
   crowd.go_on(false);
   ASSERT_TRUE(is_quiet()) << "everybody is answered";
   EXPECT_GT(crowd.succeeded(), 100U);
-  EXPECT_EQ(mover.changes() > 5, moves_slots) << mover.changes();
+  EXPECT_EQ(mover.changes() > 0, moves_slots);
   for (log::NodeId id = 1; id <= kNodes; ++id) {
     EXPECT_EQ(house.node(id).engine->values, house.node(1).engine->values) << "replica " << id;
     EXPECT_EQ(house.node(id).engine->seeds, house.node(1).engine->seeds) << "replica " << id;

@@ -77,7 +77,8 @@ void cmd_keys(CommandContext& context) {
     do {
       cursor = keyspace->scan(context.database, cursor, kStepKeys, [&](const Value& value) {
         const bool is_due = value.expires_at_ms() != kNoExpiry && value.expires_at_ms() <= context.now_ms;
-        if (!is_due && (takes_all || glob_match(pattern, value.key()))) keys.push_back(value.key());
+        const bool is_shown = !is_due && !keyspace->is_hidden(value.key());
+        if (is_shown && (takes_all || glob_match(pattern, value.key()))) keys.push_back(value.key());
       });
     } while (cursor != 0);
   }

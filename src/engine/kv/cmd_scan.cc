@@ -155,6 +155,7 @@ void cmd_scan(CommandContext& context) {
   const uint64_t next = context.only->scan(context.database, cursor, step_size(options), [&](const Value& value) {
     const int64_t expires_at_ms = value.expires_at_ms();
     if (expires_at_ms != kNoExpiry && expires_at_ms <= context.now_ms) return;
+    if (context.only->is_hidden(value.key())) return;
     if (options.type && !is_same_type(*options.type, value.type_name())) return;
     if (options.lets_through(value.key())) found.add(value.key());
   });

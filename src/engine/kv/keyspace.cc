@@ -450,7 +450,7 @@ Value Keyspace::random(uint16_t database, uint64_t seed, int64_t now_ms) {
   constexpr int kTries = 100;
   for (int i = 0; i < kTries; ++i) {
     Entry* entry = table.random(mix64(mix64(seed) + static_cast<uint64_t>(i)));
-    if (!kv::is_due(*entry, now_ms)) return {*this, database, entry};
+    if (!kv::is_due(*entry, now_ms) && !is_hidden(entry->key())) return {*this, database, entry};
   }
   return {};
 }
@@ -471,11 +471,14 @@ int64_t Keyspace::next_expiry_ms() const {
   return least;
 }
 
-void Keyspace::due_keys(int64_t now_ms, size_t limit,
-                        FunctionRef<void(uint16_t database, std::string_view key)> visit) const {
-  for (unsigned i = 0; i < databases_.size() && limit > 0; ++i) {
+size_t Keyspace::due_keys(int64_t now_ms, size_t limit, size_t from,
+                          FunctionRef<void(uint16_t database, std::string_view key)> visit) const {
+  size_t visited = 0;
+  for (unsigned i = 0; i < databases_.size() && visited < limit; ++i) {
     const Database& in = *databases_[i];
-    in.expiries.for_range(0, limit, [&](const ExpiryKey& key) {
+    const size_t first = std::min(from, in.expiries.size());
+    from -= first;
+    in.expiries.for_range(first, limit - visited, [&](const ExpiryKey& key) {
       if (key.at_ms > now_ms) return false;
       const Entry* entry = in.table.find_where(key.hash, [&](const Entry& candidate) {
         return candidate.has_expiry() && candidate.expires_at_ms() == key.at_ms &&
@@ -483,10 +486,11 @@ void Keyspace::due_keys(int64_t now_ms, size_t limit,
       });
       KEELSON_CHECK(entry != nullptr, "a key in the index of expiries is not in its table");
       visit(static_cast<uint16_t>(i), entry->key());
-      --limit;
+      ++visited;
       return true;
     });
   }
+  return visited;
 }
 
 void Keyspace::expire(uint16_t database, Entry* entry, uint64_t hash) {

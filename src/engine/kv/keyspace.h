@@ -30,6 +30,7 @@
 // Threads: one at a time.
 #pragma once
 
+#include <bitset>
 #include <cstdint>
 #include <memory>
 #include <optional>
@@ -38,6 +39,7 @@
 #include <utility>
 #include <vector>
 
+#include "base/crc16.h"
 #include "base/function_ref.h"
 #include "base/result.h"
 #include "engine/engine.h"
@@ -213,20 +215,35 @@ class Keyspace {
   [[nodiscard]] size_t expiring_count(uint16_t database) const;
   // Of all keys with a time to live, estimated from a sample (INFO keyspace).
   [[nodiscard]] int64_t average_ttl_ms(uint16_t database, int64_t now_ms) const;
-  // A key that is alive at now_ms; no handle if there is none (or none was found among many that are due).
+  // A key that is alive at now_ms; no handle if there is none (or none was found among many that are due or hidden).
   [[nodiscard]] Value random(uint16_t database, uint64_t seed, int64_t now_ms);
   // SCAN: visits about `count` entries; the result is the next cursor (below 2^48), 0 at the end. Keys that are there
   // from the first call to the last are visited exactly once, however the table grows or shrinks meanwhile. Visits keys
   // that are due as well: look at expires_at_ms(). Do not change the keyspace in `visit`.
   [[nodiscard]] uint64_t scan(uint16_t database, uint64_t cursor, size_t count, FunctionRef<void(const Value&)> visit);
 
+  // Slots whose keys are here, but another shard's: they are on their way here, or have gone and are not deleted yet.
+  // Walks for clients (KEYS, SCAN, RANDOMKEY) leave their keys out; nothing else does. Null: none. Not replicated
+  // state.
+  using Slots = std::bitset<kSlotCount>;
+  void hide(std::unique_ptr<const Slots> slots) { hidden_ = std::move(slots); }
+  [[nodiscard]] bool is_hidden(std::string_view key) const {
+    return hidden_ != nullptr && hidden_->test(key_slot(key));
+  }
+
   // ---- Time to live
 
   // The earliest expiry of any key in any database, or kNoExpiry.
   [[nodiscard]] int64_t next_expiry_ms() const;
-  // Up to `limit` keys with expires_at_ms <= now_ms, the earliest first within each database. Do not change the
-  // keyspace in `visit`: collect, then log and apply the expiries.
-  void due_keys(int64_t now_ms, size_t limit, FunctionRef<void(uint16_t database, std::string_view key)> visit) const;
+  // Up to `limit` keys with expires_at_ms <= now_ms, the earliest first within each database; how many there were. Do
+  // not change the keyspace in `visit`: collect, then log and apply the expiries.
+  size_t due_keys(int64_t now_ms, size_t limit,
+                  FunctionRef<void(uint16_t database, std::string_view key)> visit) const {
+    return due_keys(now_ms, limit, 0, visit);
+  }
+  // The same without the first `from` keys that have an expiry.
+  size_t due_keys(int64_t now_ms, size_t limit, size_t from,
+                  FunctionRef<void(uint16_t database, std::string_view key)> visit) const;
   // Removes the key if it is due, with the event "expired". False if it is not (any more).
   bool expire_if_due(uint16_t database, std::string_view key, int64_t now_ms);
 
@@ -318,6 +335,7 @@ class Keyspace {
   std::unique_ptr<EvictionPool> eviction_pool_;
   std::unique_ptr<CheckpointLoader> loader_;
   std::unique_ptr<SlotWalks> walks_;
+  std::unique_ptr<const Slots> hidden_;
   Checkpoint* checkpoint_ = nullptr;  // owned by whoever called begin_checkpoint()
   uint32_t epoch_ = 0;                // of the last checkpoint that was begun
 

@@ -3,7 +3,6 @@
 #include <utility>
 
 #include "base/crc16.h"
-#include "protocol/resp/refusals.h"
 #include "protocol/resp/shard_agent.h"
 
 namespace keelson::resp {
@@ -58,8 +57,9 @@ uint16_t BlockedKey::slot() const { return key_slot(key_); }
 
 void BlockedKey::finished(shard::LogErrc outcome) {
   const bool is_content = outcome != shard::LogErrc::kOk || !wait_.sink().found_nothing();
-  if (outcome != shard::LogErrc::kOk) wait_.writer().error(refusal_text(outcome));
-  if (is_content) {
+  if (outcome != shard::LogErrc::kOk) {
+    wait_.refuse(outcome, *this);
+  } else if (is_content) {
     wait_.finish();
   } else {
     wait_.unclaim();
@@ -83,6 +83,12 @@ bool BlockedWait::try_claim() {
 void BlockedWait::finish() {
   state_.store(State::kOver);
   home_.post([this] { wake(Wake::kServed); });
+}
+
+void BlockedWait::refuse(shard::LogErrc why, const BlockedKey& key) {
+  refused_ = {why, key.slot(), key.shard_id()};
+  state_.store(State::kOver);
+  home_.post([this] { wake(Wake::kRefused); });
 }
 
 void BlockedWait::unclaim() {

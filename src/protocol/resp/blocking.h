@@ -4,6 +4,9 @@
 // queues the keys at their shards' agents in the order of the command. Whichever shard has something first claims the
 // wait (a compare-and- swap, since the shards may live on several reactors) and pops within the same turn as the push.
 // Within a key, first come, first served.
+//
+// In a cluster the slot of the keys may move to another shard meanwhile: then the wait is over, and the client is told
+// where to go on (ShardAgent::slots_changed()).
 #pragma once
 
 #include <atomic>
@@ -106,8 +109,9 @@ class BlockedWait {
 
   // What ended or interrupted the wait.
   enum class Wake : uint8_t {
-    kServed,  // reply() holds the answer
-    kReady,   // session_pops: claimed, run the command now, then call popped()
+    kServed,   // reply() holds the answer
+    kRefused,  // by a shard: refused()
+    kReady,    // session_pops: claimed, run the command now, then call popped()
     kTimedOut,
     kUnblocked,  // CLIENT UNBLOCK ERROR
     kGone,       // the connection ended
@@ -131,6 +135,15 @@ class BlockedWait {
   // ...and either ends it, or gives it back because there was nothing after all.
   void finish();
   void unclaim();
+  // Likewise: ends it, since the shard of `key` does not do what it waits for.
+  void refuse(shard::LogErrc why, const BlockedKey& key);
+  struct Refused {
+    shard::LogErrc why = shard::LogErrc::kOk;
+    uint16_t slot = 0;
+    shard::ShardId by = 0;
+  };
+  // What kRefused is about.
+  [[nodiscard]] const Refused& refused() const { return refused_; }
   // Any thread, claimed: the session is to run the command for `key`.
   void hand_to_session(BlockedKey& key);
   // The key that kReady is about.
@@ -154,6 +167,7 @@ class BlockedWait {
   ServeSink sink_;
   std::atomic<State> state_{State::kWaiting};
   BlockedKey* ready_key_ = nullptr;
+  Refused refused_;
   bool is_cancel_asked_ = false;
   Wake cancel_why_ = Wake::kTimedOut;
   bool has_wake_ = false;

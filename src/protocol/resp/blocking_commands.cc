@@ -136,6 +136,11 @@ class Blocked {
         case BlockedWait::Wake::kServed:
           session_.out().raw(wait_.reply().view());
           co_return;
+        case BlockedWait::Wake::kRefused: {
+          const BlockedWait::Refused& refused = wait_.refused();
+          session_.out().error(session_.refusal(refused.why, refused.slot, refused.by));
+          co_return;
+        }
         case BlockedWait::Wake::kTimedOut:
           session_.out().null_array();
           co_return;

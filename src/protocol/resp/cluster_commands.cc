@@ -161,7 +161,8 @@ std::string node_line(const Picture& picture, const Map::Node& node) {
   return line + "\n";
 }
 
-// Walks the keys of a slot, at most `most`, each once. False once an error has been answered.
+// Walks the keys of a slot, at most `most`, each once. False once an error has been answered: the slot may move away
+// between two steps.
 Task<bool> walk_slot(Session& session, uint16_t slot, size_t most, std::set<std::string>& keys) {
   const shard::ShardId shard = session.service().router().shard_of_slot(slot);
   const kv::CommandSpec* step = kv::command_by_code(kv::code::kScan);
@@ -170,7 +171,7 @@ Task<bool> walk_slot(Session& session, uint16_t slot, size_t most, std::set<std:
     const std::string at = std::to_string(cursor);
     const std::vector<std::string_view> args{step->name, at, "COUNT", kWalkStep};
     ScanSink sink;
-    co_await session.query_shard(shard, *step, args, sink);
+    co_await session.query_shard(shard, *step, args, sink, slot);
     if (!sink.failure().empty()) {
       session.out().error(sink.failure());
       co_return false;
@@ -307,8 +308,9 @@ Task<void> cmd_readwrite(Session& session, kv::Args) {
   co_return;
 }
 
-// No node answers ASK: a slot that moves is answered for by its old shard, or with TRYAGAIN. So there is nothing to let
-// in.
+// No node answers ASK. A slot that moves has one owner at every moment, which answers for all of its keys: the old
+// shard until the slot is handed over, then the new one (shard/slot_table.h); between the two, commands wait. So no key
+// is ever to be asked for at another node than its slot is, and there is nothing to let in.
 Task<void> cmd_asking(Session& session, kv::Args) {
   session.out().ok();
   co_return;

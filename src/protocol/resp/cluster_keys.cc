@@ -118,9 +118,11 @@ bool Session::refuse_in_cluster(const kv::CommandSpec& spec, kv::Args args) {
   return true;
 }
 
-std::string Session::refusal(shard::LogErrc outcome, uint16_t slot) const {
+// What this node knows of the cluster may be older than what the shard's log has just said: a client that is sent back
+// here would be refused again, and again.
+std::string Session::refusal(shard::LogErrc outcome, uint16_t slot, shard::ShardId refused_by) const {
   const bool is_elsewhere = outcome == shard::LogErrc::kNotLeader || outcome == shard::LogErrc::kNotOwner;
-  if (!service_.is_cluster() || !is_elsewhere) return std::string(refusal_text(outcome));
+  if (!service_.is_cluster() || !is_elsewhere || slot == shard::kNoSlot) return std::string(refusal_text(outcome));
   const std::shared_ptr<const shard::ClusterMap> map = service_.cluster_map();
   const shard::ClusterMap::Shard* shard = map->shard_of_slot(slot);
   if (shard == nullptr) return "CLUSTERDOWN Hash slot not served";
@@ -128,18 +130,22 @@ std::string Session::refusal(shard::LogErrc outcome, uint16_t slot) const {
   if (leader == nullptr || leader->host.empty()) {
     return "CLUSTERDOWN The shard of hash slot " + std::to_string(slot) + " has no leader that clients can reach";
   }
-  if (leader->id == map->here) return "TRYAGAIN The shard of this key has just changed its leader";
+  if (leader->id == map->here && outcome == shard::LogErrc::kNotLeader) {
+    return "TRYAGAIN The shard of this key has just changed its leader";
+  }
+  if (leader->id == map->here && shard->id == refused_by) return std::string(refusal_text(outcome));
   const uint16_t port = client_.is_tls && leader->tls_port != 0 ? leader->tls_port : leader->port;
   return "MOVED " + std::to_string(slot) + " " + leader->host + ":" + std::to_string(port);
 }
 
-Task<shard::LogErrc> Session::run_as_operation(std::span<const engine::Command> commands, bool is_write, uint16_t slot,
-                                               kv::ReplySink& reply) {
+Task<Session::Ran> Session::run_as_operation(std::span<const engine::Command> commands, bool is_write, uint16_t slot,
+                                             kv::ReplySink& reply) {
+  const shard::ShardId id = service_.router().shard_of_slot(slot);
   shard::Batch batch(service_.runtime(), reactor());
   RunOperation operation(commands, is_write, client_.is_readonly, slot, reply);
-  batch.add(operation, service_.router().shard_of_slot(slot));
+  batch.add(operation, id);
   if (!batch.run()) co_await batch.done();
-  co_return operation.outcome;
+  co_return Ran{operation.outcome, id};
 }
 
 Task<void> Session::run_in_cluster(const kv::CommandSpec& spec, kv::Args args, RespWriter& reply) {
@@ -151,9 +157,9 @@ Task<void> Session::run_in_cluster(const kv::CommandSpec& spec, kv::Args args, R
   const engine::Command command{spec.code, client_.database, args};
   Buffer held;
   RespWriter writer(held, reply.is_resp3());
-  const shard::LogErrc outcome = co_await run_as_operation({&command, 1}, kv::is_write(spec), slot, writer);
-  if (outcome != shard::LogErrc::kOk) {
-    reply.error(refusal(outcome, slot));
+  const Ran ran = co_await run_as_operation({&command, 1}, kv::is_write(spec), slot, writer);
+  if (ran.outcome != shard::LogErrc::kOk) {
+    reply.error(refusal(ran.outcome, slot, ran.shard));
   } else if (held.view().starts_with('-')) {
     reply.error(held.view().substr(1, held.size() - 3));
   } else {

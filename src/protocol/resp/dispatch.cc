@@ -61,7 +61,7 @@ engine::ReplySink& SessionOperation::open_reply() {
 
 void SessionOperation::finished(shard::LogErrc outcome) {
   if (outcome != shard::LogErrc::kOk) {
-    static_cast<kv::ReplySink&>(open_reply()).error(session_->refusal(outcome, slot()));
+    static_cast<kv::ReplySink&>(open_reply()).error(session_->refusal(outcome, slot(), shard));
   }
   if (!is_inline) duration_ns_ = session_->service_.reactor(reactor_index()).clock().monotonic_ns() - begun_ns_;
   if (!is_direct_) {
@@ -336,6 +336,7 @@ Session::Next Session::take_keyed(const kv::CommandSpec& spec, const Taken& take
   if (batch.used == batch.operations.size()) batch.operations.emplace_back();
   SessionOperation& operation = batch.operations[batch.used];
   operation.prepare(*this, spec, client_.database, args, is_direct);
+  operation.shard = *shard;
   // Nothing of this connection is under way that it would have to wait for.
   if (is_first) operation.is_ordered = false;
   operation.is_muted = client_.reply_mode == ReplyMode::kOff || client_.reply_mode == ReplyMode::kSkipping;
@@ -457,8 +458,9 @@ Task<void> Session::run_alone() {
 // Behind the last of the commands that have been read and may run under one loan with the one that was just taken.
 size_t Session::group_end(const kv::CommandSpec& spec) const {
   size_t end = ahead_next_;
-  if (!is_bounded_by_arguments(spec) || !is_plain(spec) || client_.reply_mode != ReplyMode::kOn ||
-      ahead_next_ <= no_group_until_) {
+  // In a cluster each has a slot of its own.
+  if (service_.is_cluster() || !is_bounded_by_arguments(spec) || !is_plain(spec) ||
+      client_.reply_mode != ReplyMode::kOn || ahead_next_ <= no_group_until_) {
     return end;
   }
   size_t args = alone_args_.size();
@@ -548,7 +550,7 @@ Task<void> Session::run_keyed(const kv::CommandSpec& spec, kv::Args args, RespWr
     outcome = co_await commands.commit();
   }
   if (outcome != shard::LogErrc::kOk) {
-    reply.error(refusal(outcome, slot_of(spec, args)));
+    reply.error(refusal_text(outcome));
   } else if (held.view().starts_with('-')) {
     // Through error(), which counts it.
     reply.error(held.view().substr(1, held.size() - 3));
@@ -563,26 +565,28 @@ Task<void> Session::query_keyed(const kv::CommandSpec& spec, kv::Args args, kv::
     co_return;
   }
   std::vector<shard::ShardId> shards = co_await shards_to_ask(spec, args);
+  const shard::ShardId first = shards.empty() ? shard::ShardId{0} : shards.front();
   shard::Loan loan = co_await lend(service_, reactor(), std::move(shards), use_for_reading());
   LentCommands commands(service_, loan);
   const shard::LogErrc outcome = commands.admit(spec, client_.database, args);
   if (outcome == shard::LogErrc::kOk) {
     commands.run(spec, client_.database, args, reply);
   } else {
-    reply.error(refusal(outcome, slot_of(spec, args)));
+    reply.error(refusal(outcome, slot_of(spec, args), first));
   }
 }
 
-Task<void> Session::query_shard(shard::ShardId id, const kv::CommandSpec& spec, kv::Args args, kv::ReplySink& reply) {
+Task<void> Session::query_shard(shard::ShardId id, const kv::CommandSpec& spec, kv::Args args, kv::ReplySink& reply,
+                                uint16_t slot) {
   if (held_ != nullptr) {
     held_->query_on(id, spec, client_.database, args, reply);
     co_return;
   }
   std::vector<shard::ShardId> only(1, id);  // named, because g++ 12 cannot keep a braced list over a co_await
-  shard::Loan loan = co_await lend(service_, reactor(), std::move(only), use_for_reading());
+  shard::Loan loan = co_await lend(service_, reactor(), std::move(only), use_for_reading(), slot);
   LentCommands commands(service_, loan);
   if (!loan.is_held()) {
-    reply.error(refusal_text(loan.refusal()));
+    reply.error(slot == shard::kNoSlot ? std::string(refusal_text(loan.refusal())) : refusal(loan.refusal(), slot, id));
   } else if (loan.damage() != nullptr) {
     reply.error(refusal_text(shard::LogErrc::kDamaged));
   } else {

@@ -44,10 +44,17 @@ std::vector<shard::ShardId> shards_of(const shard::Router& router, const kv::Com
     return shards;
   }
   std::vector<uint32_t> keys;
-  if (kv::keys_of(spec, args, keys)) {
-    for (uint32_t key : keys) shards.push_back(router.shard_of(args[key]));
+  if (router.shard_count() == 1) {
+    shards.push_back(router.first_shard());
+  } else if (kv::keys_of(spec, args, keys)) {
+    uint16_t slot_before = shard::kNoSlot;
+    for (uint32_t key : keys) {
+      const uint16_t slot = key_slot(args[key]);
+      if (slot != slot_before) shards.push_back(router.shard_of_slot(slot));
+      slot_before = slot;
+    }
   }
-  if (shards.empty()) shards.push_back(0);
+  if (shards.empty()) shards.push_back(router.shard_of_slot(0));
   std::sort(shards.begin(), shards.end());
   shards.erase(std::unique(shards.begin(), shards.end()), shards.end());
   return shards;
@@ -55,23 +62,38 @@ std::vector<shard::ShardId> shards_of(const shard::Router& router, const kv::Com
 
 std::optional<shard::ShardId> single_shard_of(const shard::Router& router, const kv::CommandSpec& spec, kv::Args args,
                                               std::vector<uint32_t>& scratch) {
-  // Of no keys, or malformed ones, the first shard, whose handler answers with the error.
-  if (!kv::keys_of(spec, args, scratch) || scratch.empty()) return shard::ShardId{0};
-  const shard::ShardId first = router.shard_of(args[scratch[0]]);
+  if (router.shard_count() == 1) return router.first_shard();
+  // Of no keys, or malformed ones, some shard, whose handler answers with the error.
+  if (!kv::keys_of(spec, args, scratch) || scratch.empty()) return router.shard_of_slot(0);
+  const uint16_t slot = key_slot(args[scratch[0]]);
+  const shard::ShardId first = router.shard_of_slot(slot);
   for (size_t i = 1; i < scratch.size(); ++i) {
-    if (router.shard_of(args[scratch[i]]) != first) return std::nullopt;
+    const uint16_t other = key_slot(args[scratch[i]]);
+    if (other != slot && router.shard_of_slot(other) != first) return std::nullopt;
   }
   return first;
 }
 
-Task<shard::Loan> lend(KvService& service, env::Reactor& here, std::vector<shard::ShardId> shards, shard::LoanUse use) {
-  shard::Loan loan = shard::Loan::try_take(service.runtime(), here, shards, use);
+Task<shard::Loan> lend(KvService& service, env::Reactor& here, std::vector<shard::ShardId> shards, shard::LoanUse use,
+                       uint16_t slot) {
+  shard::Loan loan = shard::Loan::try_take(service.runtime(), here, shards, use, slot);
   if (loan.is_held()) co_return loan;
-  co_return co_await shard::Loan::take(service.runtime(), here, std::move(shards), use);
+  co_return co_await shard::Loan::take(service.runtime(), here, std::move(shards), use, slot);
 }
 
 LentCommands::LentCommands(KvService& service, shard::Loan& loan)
     : service_(service), loan_(loan), can_refuse_(loan.can_refuse()), logged_(loan.shards().size()) {}
+
+// Of a cluster's commands all keys have one slot, which may have moved on since the loan was asked for.
+shard::ShardId LentCommands::shard_of(std::string_view key) const {
+  if (service_.is_cluster() && loan_.shards().size() == 1) return loan_.shards().front();
+  return service_.router().shard_of(key);
+}
+
+std::optional<shard::ShardId> LentCommands::single_shard(const kv::CommandSpec& spec, kv::Args args) {
+  if (service_.is_cluster() && loan_.shards().size() == 1) return loan_.shards().front();
+  return single_shard_of(service_.router(), spec, args, keys_);
+}
 
 kv::KvEngine& LentCommands::engine(shard::ShardId id) { return service_.agent(id).engine(); }
 
@@ -91,7 +113,7 @@ const LentCommands::Place& LentCommands::place_of(std::string_view key) {
     place_next_ = i;
     return places_[i];
   }
-  const shard::ShardId id = service_.router().shard_of(key);
+  const shard::ShardId id = shard_of(key);
   other_place_ = {key.data(), key.size(), id, &engine(loan_.shard(id).id()).keyspace()};
   return other_place_;
 }
@@ -99,7 +121,7 @@ const LentCommands::Place& LentCommands::place_of(std::string_view key) {
 void LentCommands::add_places(kv::Args args) {
   for (uint32_t index : keys_) {
     const std::string_view key = args[index];
-    const shard::ShardId id = service_.router().shard_of(key);
+    const shard::ShardId id = shard_of(key);
     places_.push_back({key.data(), key.size(), id, &engine(loan_.shard(id).id()).keyspace()});
   }
 }
@@ -169,7 +191,7 @@ void LentCommands::prefetch(uint16_t database, kv::Args args) {
 void LentCommands::run(const kv::CommandSpec& spec, uint16_t database, kv::Args args, kv::ReplySink& reply) {
   if (can_refuse_ && kv::is_write(spec) && kv::keys_of(spec, args, keys_)) save_before(database, args);
   if (spec.home != kv::Home::kAllShards) {
-    if (const std::optional<shard::ShardId> only = single_shard_of(service_.router(), spec, args, keys_)) {
+    if (const std::optional<shard::ShardId> only = single_shard(spec, args)) {
       run_on(*only, spec, database, args, reply);
       return;
     }
@@ -205,7 +227,7 @@ void LentCommands::query_on(shard::ShardId id, const kv::CommandSpec& spec, uint
 
 void LentCommands::save_before(uint16_t database, kv::Args args) {
   for (uint32_t key : keys_) {
-    const shard::ShardId id = service_.router().shard_of(args[key]);
+    const shard::ShardId id = shard_of(args[key]);
     const kv::Value value = at(args[key]).find(database, args[key], loan_.time_ms(), kv::Touch::kPeek);
     before_.push_back({id, database, std::string(args[key]), value ? kv::dump_value(value) : std::string(),
                        value ? value.expires_at_ms() : kv::kNoExpiry});

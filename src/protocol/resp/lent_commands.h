@@ -28,7 +28,8 @@
 
 namespace keelson::resp {
 
-// The shards that a command touches, ascending. Never empty: a command without keys stands on the first shard.
+// The shards that a command touches, ascending. Never empty: a command without keys stands where slot 0 does. Keys of
+// one slot have one shard, also while the slot moves.
 std::vector<shard::ShardId> shards_of(const shard::Router& router, const kv::CommandSpec& spec, kv::Args args);
 
 // The one shard of all keys, if it is one: cheaper than shards_of(). `scratch` is overwritten.
@@ -40,7 +41,9 @@ std::optional<shard::ShardId> single_shard_of(const shard::Router& router, const
 [[nodiscard]] bool is_bounded_by_arguments(const kv::CommandSpec& spec);
 
 // Borrows the shards; at once if they are idle and here. In a cluster it may be denied: then no command is admitted.
-Task<shard::Loan> lend(KvService& service, env::Reactor& here, std::vector<shard::ShardId> shards, shard::LoanUse use);
+// `slot`: of all keys that are read or written, in a cluster.
+Task<shard::Loan> lend(KvService& service, env::Reactor& here, std::vector<shard::ShardId> shards, shard::LoanUse use,
+                       uint16_t slot = shard::kNoSlot);
 
 class LentCommands final : public kv::KeyspaceMap, public kv::Effects {
  public:
@@ -89,6 +92,9 @@ class LentCommands final : public kv::KeyspaceMap, public kv::Effects {
   kv::Args keep(kv::Args args);
   void run_on(shard::ShardId id, const kv::CommandSpec& spec, uint16_t database, kv::Args args, kv::ReplySink& reply);
   kv::KvEngine& engine(shard::ShardId id);
+  // As it was when the loan was taken.
+  [[nodiscard]] shard::ShardId shard_of(std::string_view key) const;
+  std::optional<shard::ShardId> single_shard(const kv::CommandSpec& spec, kv::Args args);
   std::vector<engine::Command>& commands_of(shard::ShardId id);
 
   KvService& service_;

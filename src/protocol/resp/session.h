@@ -142,16 +142,21 @@ class Session {
   Task<void> run_keyed(const kv::CommandSpec& spec, kv::Args args, RespWriter& reply);
   // The same for a command that changes nothing.
   Task<void> query_keyed(const kv::CommandSpec& spec, kv::Args args, kv::ReplySink& reply);
-  // A command for one shard that names no key (_SCAN, _DIGEST).
-  Task<void> query_shard(shard::ShardId id, const kv::CommandSpec& spec, kv::Args args, kv::ReplySink& reply);
+  // A command for one shard that names no key (_SCAN, _DIGEST). `slot`: what it is about, in a cluster.
+  Task<void> query_shard(shard::ShardId id, const kv::CommandSpec& spec, kv::Args args, kv::ReplySink& reply,
+                         uint16_t slot = shard::kNoSlot);
   // EXEC: while set, keyed commands of session handlers run on the shards that the transaction holds.
   void set_held(LentCommands* held) { held_ = held; }
   [[nodiscard]] bool holds_shards() const { return held_ != nullptr; }
   // The error for what a shard or its log did not take; in a cluster it names the node to ask (MOVED), if that helps.
-  [[nodiscard]] std::string refusal(shard::LogErrc outcome, uint16_t slot) const;
+  [[nodiscard]] std::string refusal(shard::LogErrc outcome, uint16_t slot, shard::ShardId refused_by) const;
   // Runs commands on keys of one slot as one record, or, if none of them writes, as one query; for a cluster.
-  Task<shard::LogErrc> run_as_operation(std::span<const engine::Command> commands, bool is_write, uint16_t slot,
-                                        kv::ReplySink& reply);
+  struct Ran {
+    shard::LogErrc outcome;
+    shard::ShardId shard;
+  };
+  Task<Ran> run_as_operation(std::span<const engine::Command> commands, bool is_write, uint16_t slot,
+                             kv::ReplySink& reply);
   // Forgets MULTI and WATCH.
   void reset_transaction();
 

@@ -9,6 +9,7 @@
 #include "protocol/resp/blocking.h"
 #include "protocol/resp/pubsub.h"
 #include "protocol/resp/service.h"
+#include "shard/replica.h"
 
 namespace keelson::resp {
 
@@ -17,6 +18,10 @@ namespace {
 constexpr size_t kLazyFreeBudget = 1000;
 // Of one replicated shard: what a commit of some milliseconds takes along.
 constexpr size_t kEvictionsUnderWayMax = 64;
+// While slots of a shard move, some of its keys are not its own: how many more keys than wanted a look for those whose
+// time is over may meet (some 100 ns each), and how many of them a choice of victims may meet.
+constexpr size_t kExpiryLooks = 10;
+constexpr size_t kVictimsPassedMax = 64;
 }  // namespace
 
 // A command of the server's own: deletes keys whose time is over, or which had to make room. Frees itself.
@@ -63,6 +68,7 @@ ShardAgent::ShardAgent(KvService& service, shard::Shard& shard)
   (void)keyspace().take_stats();
   keyspace().set_observer(this);
   shard.set_listener(this);
+  hide_others_slots();
 }
 
 ShardAgent::~ShardAgent() {
@@ -103,6 +109,51 @@ void ShardAgent::applied(shard::Shard& shard) {
       service_.pubsub().publish_event(local.reactor, local.config, event.event_class, event.event, event.database,
                                       event.key);
     }
+  }
+  if (!ready_.empty()) serve_ready();
+}
+
+bool ShardAgent::is_gone(std::string_view key) const {
+  return shard_.replica() != nullptr &&
+         shard_.replica()->slots().for_read(key_slot(key)) == shard::SlotAnswer::kNotOwner;
+}
+
+bool ShardAgent::may_write(std::string_view key) const {
+  if (shard_.replica() == nullptr || shard_.replica()->slots().ranges().empty()) return true;
+  return shard_.replica()->slots().may_write(key_slot(key));
+}
+
+void ShardAgent::hide_others_slots() {
+  if (shard_.replica() == nullptr) return;
+  std::unique_ptr<kv::Keyspace::Slots> hidden;
+  for (const shard::SlotRange& range : shard_.replica()->slots().ranges()) {
+    if (range.state == shard::SlotState::kOwned || range.state == shard::SlotState::kFrozen) continue;
+    if (hidden == nullptr) hidden = std::make_unique<kv::Keyspace::Slots>();
+    for (uint32_t slot = range.first; slot <= range.last; ++slot) hidden->set(slot);
+  }
+  keyspace().hide(std::move(hidden));
+}
+
+void ShardAgent::slots_changed(shard::Shard& shard) {
+  hide_others_slots();
+  std::vector<KeyName> names;
+  for (const auto& [name, queue] : blocked_) names.push_back(name);
+  for (KeyName& name : names) {
+    if (!is_gone(name.key)) {
+      // What came by a move has told nobody.
+      ready_.push_back(std::move(name));
+      continue;
+    }
+    const auto found = blocked_.find(KeyView{name.database, name.key});
+    KeyQueue& queue = found->second;
+    // The one whose command is under way gets its answer from that.
+    for (BlockedKey* waiter : queue.waiters) {
+      if (waiter == queue.serving) continue;
+      waiter->is_queued = false;
+      if (waiter->wait().try_claim()) waiter->wait().refuse(shard::LogErrc::kNotOwner, *waiter);
+    }
+    std::erase_if(queue.waiters, [](const BlockedKey* waiter) { return !waiter->is_queued; });
+    erase_if_unused(name.database, name.key);
   }
   if (!ready_.empty()) serve_ready();
 }
@@ -165,6 +216,10 @@ void ShardAgent::served(BlockedKey& waiter, bool is_content) {
 }
 
 void ShardAgent::enqueue(BlockedKey& waiter) {
+  if (is_gone(waiter.key())) {
+    if (waiter.wait().try_claim()) waiter.wait().refuse(shard::LogErrc::kNotOwner, waiter);
+    return;
+  }
   KeyQueue& queue = blocked_[KeyName{waiter.database(), waiter.key()}];
   queue.waiters.push_back(&waiter);
   waiter.is_queued = true;
@@ -222,7 +277,16 @@ bool ShardAgent::expire_due_keys(size_t keys_max) {
   if (const int64_t next = keyspace().next_expiry_ms(); next == kv::kNoExpiry || next > now_ms) return false;
   std::vector<std::unique_ptr<InternalWrite>> writes;
   size_t found = 0;
-  keyspace().due_keys(now_ms, keys_max, [&](uint16_t database, std::string_view key) {
+  size_t passed = 0;
+  const bool are_all_own = shard_.replica() == nullptr || shard_.replica()->slots().ranges().empty();
+  const size_t looks = are_all_own ? keys_max : keys_max * kExpiryLooks;
+  const size_t from = are_all_own ? 0 : expiries_passed_;
+  const size_t looked_at = keyspace().due_keys(now_ms, looks, from, [&](uint16_t database, std::string_view key) {
+    if (found >= keys_max) return;
+    if (!may_write(key)) {
+      ++passed;
+      return;
+    }
     // Of a replicated shard each in a record of its own, for its slot decides on it.
     if (writes.empty() || writes.back()->database() != database || shard_.replica() != nullptr) {
       writes.push_back(std::make_unique<InternalWrite>(kv::code::kExpire, database, shard_));
@@ -230,6 +294,8 @@ bool ShardAgent::expire_due_keys(size_t keys_max) {
     writes.back()->add_key(key);
     ++found;
   });
+  // All have been seen: from the beginning again.
+  expiries_passed_ = looked_at < looks ? 0 : from + passed;
   for (auto& write : writes) InternalWrite::submit(std::move(write));
   return found >= keys_max;
 }
@@ -241,10 +307,16 @@ size_t ShardAgent::evict_keys(const KvConfig& config, size_t keys_max) {
   const bool only_volatile = kv::is_volatile_only(keyspace().options().eviction_policy);
   const uint16_t code = only_volatile ? kv::code::kEvictVolatile : kv::code::kEvict;
   size_t evicted = 0;
+  size_t passed = 0;
   while (evicted < keys_max) {
     const std::optional<kv::Victim> victim =
         keyspace().pick_victim(config.maxmemory_samples, local.reactor.random().next(), shard_.clock().now_ms());
     if (!victim) break;
+    // Of a slot that is being moved: to remove the key is not for this shard to decide.
+    if (!may_write(victim->key)) {
+      if (++passed > kVictimsPassedMax) break;
+      continue;
+    }
     auto write = std::make_unique<InternalWrite>(code, victim->database, shard_);
     write->add_key(victim->key);
     InternalWrite::submit(std::move(write));

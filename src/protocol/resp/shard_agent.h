@@ -38,6 +38,8 @@ class ShardAgent final : public kv::Observer, public shard::ShardListener {
   // shard::ShardListener: serves blocked clients and publishes what happened. Owner.
   void applied(shard::Shard& shard) override;
   void replaced(shard::Shard& shard) override { database_changed(kAllDatabases); }
+  // Clients that block on keys of slots that are gone are told so; the others may find that their keys have come.
+  void slots_changed(shard::Shard& shard) override;
 
   // WATCH: counts the watcher in and returns the key's version, which grows with every change. unwatch() counts it out.
   struct Watch {
@@ -49,7 +51,8 @@ class ShardAgent final : public kv::Observer, public shard::ShardListener {
   // Has the key changed, or expired, since watch() returned `seen`?
   [[nodiscard]] bool is_changed(uint16_t database, std::string_view key, Watch seen, int64_t now_ms);
 
-  // A blocked client queues for its key, and is served at once if it can be. Owner.
+  // A blocked client queues for its key, and is served at once if it can be, or refused if the shard has not got the
+  // slot. Owner.
   void enqueue(BlockedKey& waiter);
   // It does not wait any more (a no-op if it is not in the queue). Owner.
   void leave(BlockedKey& waiter);
@@ -102,6 +105,10 @@ class ShardAgent final : public kv::Observer, public shard::ShardListener {
   };
 
   [[nodiscard]] bool may_decide(size_t under_way_max) const;
+  // Of a key's slot: another shard has it; writes are applied.
+  [[nodiscard]] bool is_gone(std::string_view key) const;
+  void hide_others_slots();
+  [[nodiscard]] bool may_write(std::string_view key) const;
   void serve_ready();
   void serve(uint16_t database, const std::string& key);
   void erase_if_unused(uint16_t database, std::string_view key);
@@ -115,6 +122,8 @@ class ShardAgent final : public kv::Observer, public shard::ShardListener {
   std::vector<KeyName> ready_;
   bool is_serving_ready_ = false;
   std::vector<Event> events_;
+  // Keys whose time is over, but which are not this shard's to remove, so that others behind them have their turn.
+  size_t expiries_passed_ = 0;
 };
 
 }  // namespace keelson::resp

@@ -13,6 +13,7 @@
 #include "protocol/resp/lent_commands.h"
 #include "protocol/resp/refusals.h"
 #include "protocol/resp/shard_agent.h"
+#include "shard/replica.h"
 #include "shard/visit.h"
 
 namespace keelson::resp {
@@ -70,8 +71,11 @@ std::vector<shard::ShardId> shards_of_transaction(const shard::Router& router, c
   return shards;
 }
 
-bool is_watch_broken(KvService& service, const TransactionState& transaction, int64_t now_ms) {
+// A key whose slot has moved since WATCH counts as changed: nobody has looked after it all the time.
+bool is_watch_broken(KvService& service, const TransactionState& transaction, const shard::Loan& loan) {
+  const int64_t now_ms = loan.time_ms();
   for (const TransactionState::Watched& watched : transaction.watched) {
+    if (!std::ranges::binary_search(loan.shards(), watched.shard)) return true;
     const ShardAgent::Watch seen{watched.version, watched.exists};
     if (service.agent(watched.shard).is_changed(watched.database, watched.key, seen, now_ms)) return true;
   }
@@ -97,7 +101,7 @@ Task<void> run_queue(Session& session, LentCommands& commands, std::vector<Trans
   session.set_held(nullptr);
 }
 
-// In a cluster: the slot of all keys, watched ones included. None: they have several.
+// In a cluster: the slot of all keys, watched ones included; kNoSlot without keys. None: they have several.
 std::optional<uint16_t> slot_of_transaction(const TransactionState& transaction) {
   std::optional<uint16_t> slot;
   bool is_single = true;
@@ -114,7 +118,7 @@ std::optional<uint16_t> slot_of_transaction(const TransactionState& transaction)
   }
   for (const TransactionState::Watched& watched : transaction.watched) add(watched.key);
   if (!is_single) return std::nullopt;
-  return slot.value_or(0);
+  return slot.value_or(shard::kNoSlot);
 }
 
 // Nothing is watched and every command is the shard's: one record, proposed from any node.
@@ -138,11 +142,11 @@ Task<void> execute_as_record(Session& session, TransactionState& transaction, ui
   Buffer held;
   RespWriter writer(held, session.out().is_resp3());
   writer.array(commands.size());
-  const shard::LogErrc outcome = co_await session.run_as_operation(commands, is_write, slot, writer);
-  if (outcome == shard::LogErrc::kOk) {
+  const Session::Ran ran = co_await session.run_as_operation(commands, is_write, slot, writer);
+  if (ran.outcome == shard::LogErrc::kOk) {
     session.out().raw(held.view());
   } else {
-    session.out().error(session.refusal(outcome, slot));
+    session.out().error(session.refusal(ran.outcome, slot, ran.shard));
   }
 }
 
@@ -150,7 +154,7 @@ Task<void> execute(Session& session, TransactionState& transaction) {
   KvService& service = session.service();
   std::vector<shard::ShardId> shards = shards_of_transaction(service.router(), transaction);
   shard::LoanUse use = shard::LoanUse::kWrite;
-  uint16_t slot = 0;
+  uint16_t slot = shard::kNoSlot;
   if (service.is_cluster()) {
     const std::optional<uint16_t> only = slot_of_transaction(transaction);
     if (!only) {
@@ -159,18 +163,21 @@ Task<void> execute(Session& session, TransactionState& transaction) {
     }
     slot = *only;
     if (!shards.empty() && fits_one_record(transaction)) {
-      co_await execute_as_record(session, transaction, slot);
+      co_await execute_as_record(session, transaction, slot == shard::kNoSlot ? uint16_t{0} : slot);
       co_return;
     }
     if (shards.empty()) use = shard::LoanUse::kLook;
+    // Not where its keys were when they were watched.
+    if (slot != shard::kNoSlot) shards.assign(1, service.router().shard_of_slot(slot));
   }
-  if (shards.empty()) shards.push_back(0);
-  shard::Loan loan = co_await lend(service, session.reactor(), std::move(shards), use);
+  if (shards.empty()) shards.push_back(service.router().first_shard());
+  const shard::ShardId first = shards.front();
+  shard::Loan loan = co_await lend(service, session.reactor(), std::move(shards), use, slot);
   if (!loan.is_held()) {
-    session.out().error(session.refusal(loan.refusal(), slot));
+    session.out().error(session.refusal(loan.refusal(), slot, first));
     co_return;
   }
-  if (is_watch_broken(service, transaction, loan.time_ms())) {
+  if (is_watch_broken(service, transaction, loan)) {
     session.out().null_array();
     co_return;
   }
@@ -196,8 +203,17 @@ Task<void> execute(Session& session, TransactionState& transaction) {
   if (outcome == shard::LogErrc::kOk) {
     session.out().raw(held.view());
   } else {
-    session.out().error(session.refusal(outcome, slot));
+    session.out().error(session.refusal(outcome, slot, first));
   }
+}
+
+// Why WATCH cannot be had on this shard, or kOk.
+shard::LogErrc watch_refusal(shard::Shard& shard, std::string_view key) {
+  // EXEC will have to compare where it runs.
+  if (!shard.leads()) return shard::LogErrc::kNotLeader;
+  const bool is_gone =
+      shard.replica() != nullptr && shard.replica()->slots().for_read(key_slot(key)) == shard::SlotAnswer::kNotOwner;
+  return is_gone ? shard::LogErrc::kNotOwner : shard::LogErrc::kOk;
 }
 
 }  // namespace
@@ -277,15 +293,16 @@ Task<void> cmd_watch(Session& session, kv::Args args) {
     });
     if (is_known) continue;
     const shard::ShardId id = service.router().shard_of(key);
+    shard::LogErrc refusal = shard::LogErrc::kOk;
     const std::optional<ShardAgent::Watch> seen = co_await shard::visit(
         service.runtime(), session.reactor(), id, [&](shard::Shard& shard) -> std::optional<ShardAgent::Watch> {
-          // EXEC will have to compare where it runs.
-          if (!shard.leads()) return std::nullopt;
+          refusal = watch_refusal(shard, key);
+          if (refusal != shard::LogErrc::kOk) return std::nullopt;
           shard.clock().refresh();
           return service.agent(id).watch(database, key, shard.clock().now_ms());
         });
     if (!seen) {
-      session.out().error(session.refusal(shard::LogErrc::kNotLeader, key_slot(key)));
+      session.out().error(session.refusal(refusal, key_slot(key), id));
       co_return;
     }
     transaction.watched.push_back({id, database, std::string(key), seen->version, seen->exists});
