@@ -7,6 +7,7 @@
 #include "base/logging.h"
 #include "cluster/errors.h"
 #include "cluster/service_limits.h"
+#include "cluster/service_moving.h"
 #include "shard/call_on.h"
 
 namespace keelson::cluster {

@@ -216,7 +216,8 @@ class Service {
   Task<void> carry_on_moves(const Seen& seen);
   Task<std::vector<MoveFacts>> move_facts(const Seen& seen);
   Task<LogErrc> wipe_here(ShardId shard, shard::SlotRange range);
-  Task<void> run_wipe(std::shared_ptr<Wipe> wipe);
+  Task<void> run_wipe(Wipe& wipe);
+  void forget_wipes();
   // Until this node has seen that revision of the cluster's state, and shows it.
   Task<Status> follow(int64_t revision);
   Task<Result<Plan>> begin_plan();
@@ -250,8 +251,9 @@ class Service {
   std::map<ShardId, NodeId> leaders_elsewhere_;  // of shards that have no replica here
   int64_t shown_revision_ = 0;                   // of the state, in what is shown
   std::vector<SlotRun> shown_slots_;             // likewise
-  std::map<uint64_t, std::shared_ptr<Moving>> moving_;
-  std::vector<std::shared_ptr<Wipe>> wipes_;
+  std::map<uint64_t, std::unique_ptr<Moving>> moving_;
+  std::map<uint64_t, Wipe> wipes_;
+  uint64_t last_wipe_ = 0;
   bool is_view_wanted_ = false;
   std::atomic<uint64_t> system_term_{0};
   bool is_looking_around_ = false;

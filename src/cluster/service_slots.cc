@@ -8,6 +8,7 @@
 #include "cluster/errors.h"
 #include "cluster/service.h"
 #include "cluster/service_limits.h"
+#include "cluster/service_moving.h"
 
 namespace keelson::cluster {
 
@@ -38,52 +39,6 @@ Error explained(Error error, NodeId node) {
 }
 
 }  // namespace
-
-struct Service::Wipe {
-  ShardId shard = 0;
-  shard::SlotRange range;
-  std::optional<LogErrc> outcome;
-};
-
-// One move's coordinator with its world.
-class Service::Moving final : public MoveWorld {
- public:
-  Moving(Service& service, uint64_t id) : service_(service), mover(service.home_, *this, id, service.options_.mover) {}
-
-  Task<Result<StoredMove>> read_move(uint64_t id) override;
-  Task<Result<int64_t>> write_move(SlotMove move, int64_t unchanged) override;
-  Task<Result<int64_t>> flip(SlotMove move, StoredMove seen) override;
-  Task<Result<int64_t>> delete_move(uint64_t id, int64_t unchanged) override;
-  Task<LogErrc> change_slots(ShardId shard, shard::SlotChange change) override;
-  Task<Result<shard::SlotRange>> slot_state(ShardId shard, uint16_t slot) override;
-  Task<LogErrc> wipe_slots(ShardId shard, shard::SlotRange range) override;
-  Task<LogErrc> import_slots(ImportCall call) override;
-  Task<Status> begin_export(ShardId shard, uint16_t first, uint16_t last) override;
-  Task<Result<ExportPiece>> next_export(size_t bytes_wanted) override;
-  void end_export() override { export_.reset(); }
-  Task<Status> followed(ShardId shard, int64_t revision) override;
-  [[nodiscard]] bool is_given_up(uint64_t id) const override {
-    const auto found = service_.state_.moves.find(id);
-    return found != service_.state_.moves.end() && found->second.phase == MovePhase::kGivingUp;
-  }
-  [[nodiscard]] bool leads(ShardId shard) const override {
-    return service_.leaders_->leader_of(shard) == service_.file_.node;
-  }
-
- private:
-  [[nodiscard]] NodeId leader_of(ShardId shard) const {
-    if (const NodeId leader = service_.leaders_->leader_of(shard)) return leader;
-    const auto found = service_.leaders_elsewhere_.find(shard);
-    return found == service_.leaders_elsewhere_.end() ? NodeId{0} : found->second;
-  }
-  Task<SlotReply> ask(CallMethod method, ShardId shard, std::string request, int64_t timeout_ms);
-
-  Service& service_;
-  std::unique_ptr<shard::SlotExport> export_;
-
- public:
-  SlotMover mover;  // behind what it uses
-};
 
 Task<Result<StoredMove>> Service::Moving::read_move(uint64_t id) {
   Result<StoredKeys> found = co_await service_.store_->read(std::string(kPrefix), std::string(kPrefixEnd), true);
@@ -237,9 +192,9 @@ Task<Result<std::string>> Service::answer_carry_on(peer::Caller, std::string req
 }
 
 void Service::carry_on(uint64_t move) {
-  std::shared_ptr<Moving>& moving = moving_[move];
+  std::unique_ptr<Moving>& moving = moving_[move];
   if (moving != nullptr && moving->mover.progress().is_running) return;
-  moving = std::make_shared<Moving>(*this, move);
+  moving = std::make_unique<Moving>(*this, move);
   moving_tasks_->spawn(moving->mover.run());
 }
 
@@ -281,29 +236,36 @@ Task<Result<std::string>> Service::answer_wipe_slots(peer::Caller, std::string r
 
 // Who asks again while it is under way waits for the same one.
 Task<LogErrc> Service::wipe_here(ShardId shard, shard::SlotRange range) {
-  const auto is_it = [&](const std::shared_ptr<Wipe>& one) {
-    return one->shard == shard && one->range.first == range.first && one->range.last == range.last &&
-           one->range.epoch == range.epoch;
-  };
-  std::shared_ptr<Wipe> wipe;
-  if (const auto found = std::ranges::find_if(wipes_, is_it); found != wipes_.end()) {
-    wipe = *found;
-  } else {
-    wipe = wipes_.emplace_back(std::make_shared<Wipe>(Wipe{.shard = shard, .range = range, .outcome = {}}));
-    moving_tasks_->spawn(run_wipe(wipe));
+  auto found = std::ranges::find_if(wipes_, [&](const auto& one) {
+    const Wipe& wipe = one.second;
+    return wipe.shard == shard && wipe.range.first == range.first && wipe.range.last == range.last &&
+           wipe.range.epoch == range.epoch;
+  });
+  const bool is_new = found == wipes_.end();
+  if (is_new) {
+    found = wipes_.emplace(++last_wipe_, Wipe{.shard = shard, .range = range, .waiting = 0, .outcome = {}}).first;
   }
+  Wipe& wipe = found->second;
+  ++wipe.waiting;
+  if (is_new) moving_tasks_->spawn(run_wipe(wipe));
   const int64_t until_ns = home_.clock().monotonic_ns() + kWipeAnswerMs * kNsPerMs;
-  while (!wipe->outcome) {
-    if (home_.clock().monotonic_ns() >= until_ns) co_return LogErrc::kTimedOut;
+  while (!wipe.outcome && home_.clock().monotonic_ns() < until_ns) {
     co_await env::sleep_for(home_, kLookMs * kNsPerMs);
   }
-  co_return *wipe->outcome;
+  --wipe.waiting;
+  const LogErrc outcome = wipe.outcome.value_or(LogErrc::kTimedOut);
+  forget_wipes();
+  co_return outcome;
 }
 
-Task<void> Service::run_wipe(std::shared_ptr<Wipe> wipe) {
-  const shard::SlotRange& range = wipe->range;
-  wipe->outcome = co_await runtime_->wipe_slots(home_, wipe->shard, range.first, range.last, range.epoch);
-  std::erase(wipes_, wipe);
+Task<void> Service::run_wipe(Wipe& wipe) {
+  const shard::SlotRange range = wipe.range;
+  wipe.outcome = co_await runtime_->wipe_slots(home_, wipe.shard, range.first, range.last, range.epoch);
+  forget_wipes();
+}
+
+void Service::forget_wipes() {
+  std::erase_if(wipes_, [](const auto& one) { return one.second.outcome && one.second.waiting == 0; });
 }
 
 Task<Result<std::string>> Service::answer_import_slots(peer::Caller, std::string request) {

@@ -130,7 +130,7 @@ Task<SlotMover::Next> SlotMover::begin_attempt(Attempt& attempt, int64_t seen) {
 Task<SlotMover::Next> SlotMover::claim(const Attempt& attempt) {
   const SlotMove& move = attempt.move;
   const LogErrc outcome = co_await change(move.from, change_of(move, SlotState::kOwned, attempt.epoch), step_until());
-  if (outcome == LogErrc::kNotLeader) co_return Next::kEnd;
+  if (outcome == LogErrc::kNotLeader) co_return lost();
   if (outcome == LogErrc::kNotOwner) {
     const Result<SlotRange> range = co_await state_of(move.from, move.first, step_until());
     if (!range.ok()) co_return failed(range.error().message());
@@ -207,8 +207,9 @@ Task<SlotMover::Next> SlotMover::carry(const Attempt& attempt, ExportPiece& piec
 }
 
 Task<SlotMover::Next> SlotMover::export_failed(const Attempt& attempt, Error error) {
-  if (error.code() == LogErrc::kNotLeader) co_return Next::kEnd;
-  const bool is_for_good = error.code() == LogErrc::kTooLarge || error.code() == LogErrc::kRefused;
+  if (error.code() == LogErrc::kNotLeader) co_return lost();
+  const bool is_of_log = error.code().category() == log::make_error_code(LogErrc::kOk).category();
+  const bool is_for_good = !is_of_log || error.code() == LogErrc::kTooLarge || error.code() == LogErrc::kRefused;
   if (!is_for_good) co_return failed("the slots cannot be read: " + error.message());
   co_return co_await begin_giving_up(attempt, error.message());
 }
@@ -249,7 +250,7 @@ Task<SlotMover::Next> SlotMover::freeze_and_flip(const Attempt& attempt) {
   const int64_t until_ns = after_ns(kFreezeMs);
   is_frozen_ = true;
   const LogErrc frozen = co_await change(move.from, change_of(move, SlotState::kFrozen, attempt.epoch), until_ns);
-  if (frozen == LogErrc::kNotLeader) co_return Next::kEnd;
+  if (frozen == LogErrc::kNotLeader) co_return lost();
   if (frozen != LogErrc::kOk) co_return failed("the slots cannot be frozen", frozen);
   if (options_.faults.flips_before_drain) co_return co_await flip(attempt, std::move(**seen), until_ns);
   const uint64_t sequence_before = sequence_;
@@ -298,7 +299,7 @@ Task<SlotMover::Next> SlotMover::hand_over(SlotMove move, int64_t revision) {
     (void)co_await change(move.to, change_of(move, SlotState::kOwned, move.epoch), step_until());
   }
   const LogErrc gone = co_await change(move.from, change_of(move, SlotState::kGone, move.epoch), step_until());
-  if (gone == LogErrc::kNotLeader) co_return Next::kEnd;
+  if (gone == LogErrc::kNotLeader) co_return lost();
   if (gone != LogErrc::kOk) co_return failed("the slots cannot be given up", gone);
   const LogErrc owned = co_await change(move.to, change_of(move, SlotState::kOwned, move.epoch), step_until());
   if (owned != LogErrc::kOk) co_return failed("the other shard cannot be made the owner of the slots", owned);
@@ -306,7 +307,7 @@ Task<SlotMover::Next> SlotMover::hand_over(SlotMove move, int64_t revision) {
   progress_.step = "deleting";
   const LogErrc wiped =
       co_await wipe(move.from, change_of(move, SlotState::kGone, move.epoch), after_ns(options_.wipe_ms));
-  if (wiped == LogErrc::kNotLeader) co_return Next::kEnd;
+  if (wiped == LogErrc::kNotLeader) co_return lost();
   if (wiped != LogErrc::kOk) co_return failed("what the shard still has of the slots cannot be deleted", wiped);
   const auto deleted = co_await within(reactor_, calls_, world_.delete_move(id_, revision), step_until());
   if (!deleted || !deleted->ok()) co_return failed("the move cannot be ended: " + why(deleted));
@@ -336,7 +337,7 @@ Task<SlotMover::Next> SlotMover::give_up(SlotMove move, int64_t revision) {
   if (next != Next::kGoOn) co_return next;
   const SlotMove& now = attempt.move;
   const LogErrc claimed = co_await change(now.from, change_of(now, SlotState::kOwned, attempt.epoch), step_until());
-  if (claimed == LogErrc::kNotLeader) co_return Next::kEnd;
+  if (claimed == LogErrc::kNotLeader) co_return lost();
   // Void: the shard does not have them, or another node has begun a later attempt, which the last step finds out.
   if (!is_certain(claimed)) co_return failed("the slots cannot be claimed", claimed);
   is_frozen_ = false;
@@ -427,6 +428,11 @@ Task<void> SlotMover::pause(int64_t ms) {
     co_await env::sleep_for(reactor_, std::min(kPieceMs * kNsPerMs, until_ns - reactor_.clock().monotonic_ns()));
     if (!may_go_on()) co_return;
   }
+}
+
+// Or about to: the replica knows it before this reactor does.
+SlotMover::Next SlotMover::lost() {
+  return world_.leads(from_) ? failed("this node does not lead the shard any more") : Next::kEnd;
 }
 
 SlotMover::Next SlotMover::failed(std::string what) {

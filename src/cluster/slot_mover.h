@@ -79,8 +79,8 @@ class MoveWorld {
   virtual Task<LogErrc> wipe_slots(ShardId shard, shard::SlotRange range) = 0;
   virtual Task<LogErrc> import_slots(ImportCall call) = 0;
 
-  // Of the shard that this node leads; one at a time. LogErrc::kNotLeader: no longer. Other errors of either: these
-  // slots can never be exported as they are.
+  // Of the shard that this node leads; one at a time. LogErrc::kNotLeader: no longer, or the export has ended.
+  // LogErrc's kTooLarge and kRefused, and errors that are none of LogErrc: these slots cannot be exported as they are.
   virtual Task<Status> begin_export(ShardId shard, uint16_t first, uint16_t last) = 0;
   virtual Task<Result<ExportPiece>> next_export(size_t bytes_wanted) = 0;
   virtual void end_export() = 0;
@@ -171,6 +171,7 @@ class SlotMover {
   [[nodiscard]] int64_t retry_ms() const;
   // For one answer. While writes wait, not for long.
   [[nodiscard]] int64_t try_until(int64_t until_ns, unsigned tries) const;
+  Next lost();
   Next failed(std::string what);
   Next failed(std::string_view what, LogErrc outcome);
 

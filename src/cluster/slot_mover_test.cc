@@ -134,6 +134,7 @@ class FakeWorld final : public MoveWorld {
   }
   Task<LogErrc> change_slots(ShardId shard, SlotChange change) override {
     const auto act = [this, shard, change] {
+      if (shard == kFrom && !is_leader) return LogErrc::kNotLeader;
       return shards[shard].table.change(change) ? LogErrc::kOk : LogErrc::kNotOwner;
     };
     return call<LogErrc>(act, LogErrc::kTimedOut, LogErrc::kRefused);
@@ -147,6 +148,7 @@ class FakeWorld final : public MoveWorld {
   }
   Task<LogErrc> wipe_slots(ShardId shard, SlotRange range) override {
     const auto act = [this, shard, range] {
+      if (shard == kFrom && !is_leader) return LogErrc::kNotLeader;
       FakeShard& of = shards[shard];
       if (of.table.import(range.first, range.last, range.epoch, 0) == SlotTable::Import::kVoid) {
         return LogErrc::kNotOwner;

@@ -154,5 +154,81 @@ TEST(Calls, JoiningAndLeases) {
   EXPECT_EQ(lease, -5);
 }
 
+// Whatever is cut off is refused, and nothing is read behind the end.
+template <class Call>
+void expect_each_byte_counts(const std::string& bytes) {
+  for (size_t i = 0; i < bytes.size(); ++i) {
+    Call cut;
+    EXPECT_FALSE(decode(bytes.substr(0, i), cut)) << i;
+  }
+}
+
+TEST(Calls, OfMovesComeBack) {
+  MoveCall move;
+  const std::string order = encode(MoveCall{.move = 300, .is_order = false});
+  ASSERT_TRUE(decode(order, move));
+  EXPECT_EQ(move.move, 300U);
+  EXPECT_FALSE(move.is_order);
+  expect_each_byte_counts<MoveCall>(order);
+
+  MoveProgress progress;
+  const std::string told =
+      encode(MoveProgress{.is_running = true, .attempt = 2, .bytes = 1 << 30, .step = "copying", .error = "no"});
+  ASSERT_TRUE(decode(told, progress));
+  EXPECT_TRUE(progress.is_running);
+  EXPECT_EQ(progress.attempt, 2U);
+  EXPECT_EQ(progress.bytes, 1U << 30);
+  EXPECT_EQ(progress.step, "copying");
+  EXPECT_EQ(progress.error, "no");
+  expect_each_byte_counts<MoveProgress>(told);
+
+  int64_t revision = 0;
+  ASSERT_TRUE(decode_revision(encode_revision(INT64_MAX), revision));
+  EXPECT_EQ(revision, INT64_MAX);
+  EXPECT_FALSE(decode_revision("", revision));
+}
+
+TEST(Calls, OfSlotsComeBack) {
+  shard::SlotRange range;
+  range.first = 7;
+  range.last = 16383;
+  range.state = shard::SlotState::kGone;
+  range.epoch = UINT64_MAX;
+  SlotCall call;
+  const std::string asked = encode(SlotCall{.shard = 65535, .range = range});
+  ASSERT_TRUE(decode(asked, call));
+  EXPECT_EQ(call.shard, 65535);
+  EXPECT_EQ(call.range, range);
+  expect_each_byte_counts<SlotCall>(asked);
+  range.last = 6;
+  EXPECT_FALSE(decode(encode(SlotCall{.shard = 1, .range = range}), call));
+  range.last = 16384;
+  EXPECT_FALSE(decode(encode(SlotCall{.shard = 1, .range = range}), call));
+
+  SlotReply reply;
+  range.last = 9;
+  const std::string answer = encode(SlotReply{.outcome = log::LogErrc::kNotOwner, .range = range});
+  ASSERT_TRUE(decode(answer, reply));
+  EXPECT_EQ(reply.outcome, log::LogErrc::kNotOwner);
+  EXPECT_EQ(reply.range, range);
+  expect_each_byte_counts<SlotReply>(answer);
+  std::string bad = answer;
+  bad[0] = 99;
+  EXPECT_FALSE(decode(bad, reply));
+
+  ImportCall import{.shard = 3, .first = 1, .last = 2, .epoch = 9, .sequence = 4, .commands = {}};
+  import.commands.push_back({.code = 5, .space = 1, .args = {"key", std::string("\0v", 2), ""}});
+  import.commands.push_back({.code = 6, .space = 0, .args = {}});
+  ImportCall back;
+  const std::string sent = encode(import);
+  ASSERT_TRUE(decode(sent, back));
+  EXPECT_EQ(back.shard, 3);
+  EXPECT_EQ(back.sequence, 4U);
+  ASSERT_EQ(back.commands.size(), 2U);
+  EXPECT_EQ(back.commands[0].args, import.commands[0].args);
+  EXPECT_EQ(back.commands[1].code, 6);
+  expect_each_byte_counts<ImportCall>(sent);
+}
+
 }  // namespace
 }  // namespace keelson::cluster

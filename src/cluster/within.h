@@ -8,7 +8,6 @@
 
 #include <coroutine>
 #include <cstdint>
-#include <memory>
 #include <optional>
 #include <utility>
 
@@ -21,44 +20,51 @@ template <class T>
 class Within {
  public:
   Within(env::Reactor& reactor, env::TaskScope& scope, Task<T> task, int64_t until_ns)
-      : scope_(scope),
-        task_(std::move(task)),
-        until_ns_(until_ns),
-        shared_(std::make_shared<Shared>()),
-        timer_(reactor, [this] {
-          shared_->waiter = nullptr;
-          handle_.resume();
-        }) {}
+      : scope_(scope), task_(std::move(task)), until_ns_(until_ns), timer_(reactor, [this] { handle_.resume(); }) {}
   Within(const Within&) = delete;
   Within& operator=(const Within&) = delete;
-  ~Within() { shared_->waiter = nullptr; }
+  ~Within() {
+    if (running_ != nullptr) running_->waiter = nullptr;
+  }
 
   bool await_ready() {
-    scope_.spawn(run(shared_, std::move(task_)));
-    return shared_->value.has_value();
+    scope_.spawn(run(*this, std::move(task_)));
+    return value_.has_value();
   }
   void await_suspend(std::coroutine_handle<> waiter) {
     handle_ = waiter;
-    shared_->waiter = this;
     timer_.arm_at(until_ns_);
   }
-  std::optional<T> await_resume() { return std::move(shared_->value); }
+  std::optional<T> await_resume() {
+    timer_.disarm();
+    return std::move(value_);
+  }
 
  private:
-  struct Shared {
-    std::optional<T> value;
-    Within* waiter = nullptr;
+  // In the frame of the task. Either may go first.
+  struct Running {
+    explicit Running(Within& within) : waiter(&within) { within.running_ = this; }
+    Running(const Running&) = delete;
+    Running& operator=(const Running&) = delete;
+    ~Running() {
+      if (waiter != nullptr) waiter->running_ = nullptr;
+    }
+    Within* waiter;
   };
-  // In a later turn, since whoever waits may destroy the scope.
-  static Task<void> run(std::shared_ptr<Shared> shared, Task<T> task) {
-    shared->value.emplace(co_await std::move(task));
-    if (shared->waiter != nullptr) shared->waiter->timer_.arm_after(0);
+  static Task<void> run(Within& within, Task<T> task) {
+    Running running(within);
+    T value = co_await std::move(task);
+    if (running.waiter == nullptr) co_return;
+    running.waiter->value_.emplace(std::move(value));
+    // In a later turn, since whoever waits may destroy the scope.
+    if (running.waiter->handle_) running.waiter->timer_.arm_after(0);
   }
 
   env::TaskScope& scope_;
   Task<T> task_;
   const int64_t until_ns_;
-  std::shared_ptr<Shared> shared_;
+  Running* running_ = nullptr;
+  std::optional<T> value_;
   std::coroutine_handle<> handle_;
   env::Timer timer_;
 };

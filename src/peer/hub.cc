@@ -168,13 +168,13 @@ Task<Result<std::string>> Hub::ask_address(uint64_t call, env::Address to, uint3
   wire.append_body(FrameType::kCall, 0, Call{.call = call, .method = method, .request = request});
   Frame frame;
   while (true) {
-    while (wire.take(kCallBytesMax, frame)) {
+    while (wire.take(kGuestCallBytesMax, frame)) {
       Answer answer;
       if (frame.type != FrameType::kAnswer || !answer.read(frame.body) || answer.call != call) continue;
       if (answer.error == 0) co_return std::string(answer.bytes);
       co_return fail(static_cast<PeerErrc>(answer.error), std::string(answer.bytes));
     }
-    if (co_await wire.read(kCallBytesMax) != Wire::Outcome::kFrames) {
+    if (co_await wire.read(kGuestCallBytesMax) != Wire::Outcome::kFrames) {
       co_return fail(PeerErrc::kUnreachable, "the connection broke before the answer came");
     }
   }

@@ -57,7 +57,7 @@ Task<void> Inlet::serve() {
 }
 
 Task<void> Inlet::receive() {
-  const size_t body_bytes_max = is_guest() ? kCallBytesMax : kFrameBodyBytesMax;
+  const size_t body_bytes_max = is_guest() ? kGuestCallBytesMax : kFrameBodyBytesMax;
   Frame frame;
   uint64_t counted = 0;
   while (true) {

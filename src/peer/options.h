@@ -31,8 +31,11 @@ inline constexpr size_t kFilesWaitingMax = 256;
 // Calls of one reactor that wait for answers, and calls of one connection that are being answered.
 inline constexpr size_t kCallsWaitingMax = 4096;
 inline constexpr size_t kCallsServedMax = 1024;
-// A request or an answer: states of nodes and shards, not data.
-inline constexpr size_t kCallBytesMax = size_t{16} << 20;
+// A request or an answer: states of nodes and shards, and what a move of slots carries, which fits a record of a
+// shard's log (64 MiB) with what the call says besides.
+inline constexpr size_t kCallBytesMax = size_t{65} << 20;
+// What one may send who has not proved who it is.
+inline constexpr size_t kGuestCallBytesMax = size_t{16} << 20;
 // Connections that have not proved yet who they are, for each reactor.
 inline constexpr size_t kGuestsMax = 64;
 
