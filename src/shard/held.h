@@ -40,7 +40,9 @@ class HeldOperations {
 
  private:
   std::deque<HeldOperation> operations_;
-  std::unordered_map<const void*, size_t> count_of_;  // of each sequence that has any
+  // Of each sequence that has any.
+  // tidy: nondeterminism, because it is looked up and never walked.
+  std::unordered_map<const void*, size_t> count_of_;
 };
 
 }  // namespace keelson::shard

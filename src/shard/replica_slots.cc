@@ -27,7 +27,8 @@ SlotAnswer Replica::slot_answer_of_write(uint16_t slot) const {
 SlotAnswer Replica::slot_answer(const Operation& operation) const {
   const uint16_t slot = operation.slot();
   const SlotAnswer answer = operation.is_write ? slot_answer_of_write(slot) : slots_.for_read(slot);
-  return answer == SlotAnswer::kRun && held_.has(operation.sequence()) ? SlotAnswer::kHold : answer;
+  const bool is_behind = answer == SlotAnswer::kRun && !held_.is_empty() && held_.has(operation.sequence());
+  return is_behind ? SlotAnswer::kHold : answer;
 }
 
 void Replica::hold(const HeldOperation& held) {
@@ -94,11 +95,13 @@ void Replica::release_held() {
   while (is_held_due_ && !held_.is_empty()) {
     is_held_due_ = false;
     // A write that was submitted later and is under way comes first into the log, or never: its outcome decides.
+    // tidy: nondeterminism, because it is looked up and never walked.
     std::unordered_map<const void*, uint64_t> newest_write_of;
     for (const Pending& pending : writes_) {
       if (pending.operation == nullptr || !pending.operation->is_write) continue;
       if (const void* sequence = pending.operation->sequence()) newest_write_of[sequence] = pending.order;
     }
+    // tidy: nondeterminism, likewise.
     std::unordered_set<const void*> waiting;
     const size_t count = held_.size();
     for (size_t i = 0; i < count; ++i) {

@@ -7,12 +7,12 @@
 #include <vector>
 
 #include "env/sim/gtest_seeds.h"
-#include "shard/replica_house.h"
+#include "shard/replica_harness.h"
 
 namespace keelson::shard {
 namespace {
 
-using namespace replica_house;
+using namespace replica_harness;
 using enum SlotState;
 
 constexpr int64_t kDeadlineMs = 500;

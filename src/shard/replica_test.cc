@@ -16,12 +16,12 @@
 #include "shard/fake_agreed.h"
 #include "shard/fake_log.h"
 #include "shard/record.h"
-#include "shard/replica_house.h"
+#include "shard/replica_harness.h"
 
 namespace keelson::shard {
 namespace {
 
-using namespace replica_house;
+using namespace replica_harness;
 
 constexpr uint16_t kSharedSlot = 7;
 

@@ -177,6 +177,7 @@ Task<LogErrc> Runtime::import_slots(env::Reactor& here, ShardId id, SlotImport i
 }
 
 Task<LogErrc> Runtime::wipe_slots(env::Reactor& here, ShardId id, uint16_t first, uint16_t last, uint64_t epoch) {
+  bool is_asked = false;
   for (;;) {
     auto walk = co_await begin_walk(*this, here, id, Replica::WalkUse::kWipe, first, last);
     if (!walk.ok()) co_return code_of(walk.error());
@@ -187,7 +188,9 @@ Task<LogErrc> Runtime::wipe_slots(env::Reactor& here, ShardId id, uint16_t first
       // Everything is gone, or other: what is there now?
       if (batch->state == engine::SlotWalk::State::kLost) break;
       const bool is_last = batch->state == engine::SlotWalk::State::kDrained;
-      if (!batch->commands.empty()) {
+      // At least one, for the table's word.
+      if (!batch->commands.empty() || (is_last && !is_asked)) {
+        is_asked = true;
         const LogErrc wiped = co_await import_slots(here, id, {first, last, epoch, 0, std::move(batch->commands)});
         if (wiped != LogErrc::kOk) co_return wiped;
       }

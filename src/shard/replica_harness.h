@@ -17,7 +17,7 @@
 #include "shard/replica.h"
 #include "shard/shard.h"
 
-namespace keelson::shard::replica_house {
+namespace keelson::shard::replica_harness {
 
 inline constexpr uint16_t kAppend = 1;  // key, text: appends the text, answers the new value
 inline constexpr uint16_t kRead = 2;    // key
@@ -166,4 +166,4 @@ class Outcome final : public CommitRequest {
   std::optional<LogErrc> outcome;
 };
 
-}  // namespace keelson::shard::replica_house
+}  // namespace keelson::shard::replica_harness
