@@ -78,7 +78,9 @@ SlotsClient::Wish SlotsClient::draw() {
   Wish wish;
   wish.tag = below(load_.tags.size());
   const uint64_t drawn = below(100);
-  if (drawn < 60) {
+  if (below(10'000) < load_.flushes_in_10000) {
+    draw_flush(wish);
+  } else if (drawn < 60) {
     draw_single(wish);
   } else if (drawn < 85) {
     draw_pair(wish);
@@ -103,6 +105,19 @@ SlotsClient::Wish SlotsClient::draw() {
     }
   }
   return wish;
+}
+
+// Each shard flushes for itself, and a slot that moves meanwhile may pass by: each key is deleted some time, or not.
+void SlotsClient::draw_flush(Wish& wish) {
+  wish.form = Wish::Form::kFlush;
+  wish.commands = {{"FLUSHALL"}};
+  for (const std::string& tag : load_.tags) {
+    for (const char kind : kKinds) {
+      Part part{"{" + tag + "}" + kind, {}};
+      part.call.kind = Kind::kDelete;
+      wish.parts.push_back(std::move(part));
+    }
+  }
 }
 
 void SlotsClient::draw_single(Wish& wish) {
@@ -174,6 +189,8 @@ Task<void> SlotsClient::fulfil(Wish wish) {
     Fate fate = Fate::kUnknown;
     if (reply && reply->kind == '-') {
       fate = fate_of(reply->text);
+      // Other shards may have done it.
+      if (fate == Fate::kNoEffect && wish.form == Wish::Form::kFlush) fate = Fate::kUnknown;
     } else if (reply) {
       fate = take(wish, *reply);
       if (fate == Fate::kUnknown) {  // answered
@@ -274,6 +291,7 @@ Fate SlotsClient::take(Wish& wish, const Reply& reply) {
       return Fate::kUnknown;
     case Wish::Form::kPairSet:
     case Wish::Form::kExpiring:
+    case Wish::Form::kFlush:
       return is_ok(reply) ? Fate::kUnknown : Fate::kUnexpected;
     case Wish::Form::kTransaction:
     case Wish::Form::kWatched:
@@ -314,14 +332,14 @@ void SlotsClient::note(const Wish& wish, int64_t called_at, bool is_answered) {
   ++(is_answered ? answered_ : unanswered_);
   written_ += is_answered && !linear::RegisterModel::is_read(wish.parts[0].call) ? 1 : 0;
   for (const Part& part : wish.parts) {
+    if (part.key.ends_with("}x") && !load_.has_sound_clocks) continue;
     linear::Recorded<RegisterCall> recorded;
     recorded.by = id_;
     recorded.called_at = called_at;
     recorded.call = part.call;
     if (part.call.kind == Kind::kExpire) {
-      const int64_t ttl_ns = part.call.count * kMillisecond;
-      if (load_.has_sound_clocks) recorded.called_at += ttl_ns;
-    } else if (is_answered) {
+      recorded.called_at += part.call.count * kMillisecond;
+    } else if (is_answered && wish.form != Wish::Form::kFlush) {
       recorded.returned_at = world_.now_ns();
     }
     world_.trace("call", linear::RegisterModel::hash({part.call.found, part.call.read}));

@@ -32,9 +32,12 @@ struct SlotsLoad {
   int64_t answer_within_ns = 6 * env::sim::kSecond;  // longer than a server makes a client wait
   int64_t ttl_ms_min = 200;
   int64_t ttl_ms_max = 2'500;
-  // Clocks are sound: no key goes away before its time.
+  // No clock jumps or drifts: no key goes away before its time, and nodes agree on when that is. (Each node tells by
+  // its own clock whether a key that it reads is past its time; otherwise such keys are written and read, but not
+  // judged.)
   bool has_sound_clocks = false;
-  size_t value_bytes = 0;  // of the first kind of keys; 0: as short as can be
+  size_t value_bytes = 0;         // of the first kind of keys, besides what tells them apart
+  uint64_t flushes_in_10000 = 0;  // of what is asked for: all keys of the cluster are deleted
 };
 
 class SlotsClient {
@@ -70,7 +73,7 @@ class SlotsClient {
   };
   // What is asked for at once; the last of the answers counts.
   struct Wish {
-    enum class Form : uint8_t { kSingle, kPairSet, kPairGet, kPairDelete, kTransaction, kWatched, kExpiring };
+    enum class Form : uint8_t { kSingle, kPairSet, kPairGet, kPairDelete, kTransaction, kWatched, kExpiring, kFlush };
     Form form = Form::kSingle;
     size_t tag = 0;
     std::vector<std::vector<std::string>> commands;
@@ -84,6 +87,7 @@ class SlotsClient {
   [[nodiscard]] Wish draw();
   void draw_single(Wish& wish);
   void draw_pair(Wish& wish);
+  void draw_flush(Wish& wish);
   Task<void> fulfil(Wish wish);
   // False: the connection is gone, and nobody knows what became of the wish.
   Task<std::optional<Reply>> ask(unsigned server, const Wish& wish);

@@ -90,6 +90,7 @@ shard::ServiceOptions SlotsNode::kv_options() {
     kv_options.databases = 1;
     kv_options.hash_secret = kHashSecret;
     auto engine = std::make_unique<WitnessedEngine>(kv_options, *options_.witness, options_.index, shard);
+    engine->state_every = options_.state_every;
     engine->is_lent = [this, shard] { return runtime_->shard(shard).is_lent(); };
     return engine;
   };

@@ -29,6 +29,7 @@ struct SlotsNodeOptions {
   shard::CheckpointOptions checkpoint;
   raft::MemberOptions member;
   int64_t tick_ms = 50;
+  uint64_t state_every = 4;  // one state of a shard in so many is compared
   cluster::SlotMoverOptions mover;
   ClusterWitness* witness = nullptr;
   SlotsWitness* slots = nullptr;

@@ -5,6 +5,7 @@
 #include <cstdio>
 #include <initializer_list>
 
+#include "base/logging.h"
 #include "env/sim/gtest_seeds.h"
 #include "tests/sim/slots_run.h"
 
@@ -17,6 +18,12 @@ using env::sim::kMillisecond;
 using env::sim::kSecond;
 
 constexpr uint64_t kLivesToJudge = 10;
+
+// Every fault leaves lines.
+const bool is_quiet = [] {
+  set_log_level(LogLevel::kError);
+  return true;
+}();
 
 struct Lives {
   uint64_t lives = 0;
@@ -70,6 +77,15 @@ SlotsRunOptions usual(uint64_t seed) {
   options.node.log.segment_bytes = 64 << 10;
   options.node.checkpoint.log_bytes_min = 96 << 10;
   options.node.member.kept_entries_max = 40;
+  if (seed % 4 == 1) options.load.flushes_in_10000 = 30;
+  if (seed % 10 == 7) {
+    // What a slot holds takes several records to copy.
+    options.load.value_bytes = 120'000;
+    options.load.think_ns_max = 60 * kMillisecond;
+    options.node.log.segment_bytes = 1 << 20;
+    options.node.checkpoint.log_bytes_min = 2 << 20;
+    options.node.state_every = 128;
+  }
   options.world.machine.scatter_clocks = true;
   options.world.network.short_transfer_probability = 0.01;
   return options;

@@ -7,10 +7,6 @@
 
 namespace keelson::sim_test {
 
-namespace {
-constexpr uint64_t kStateEvery = 4;  // a digest costs more than the command
-}
-
 WitnessedEngine::WitnessedEngine(const kv::KvOptions& options, ClusterWitness& witness, unsigned node, unsigned shard)
     : kv::KvEngine(options), witness_(witness), node_(node), shard_(shard) {}
 
@@ -34,7 +30,7 @@ Status WitnessedEngine::load_checkpoint(std::string_view piece) {
 void WitnessedEngine::flush(uint64_t next) {
   if (index_ != 0) {
     witness_.applied(node_, shard_, index_, hash_);
-    if (index_ % kStateEvery == 0) {
+    if (index_ % state_every == 0) {
       const kv::Digest digest = kv::digest_exact(keyspace());
       witness_.has_state(node_, shard_, index_,
                          hash64({reinterpret_cast<const char*>(digest.data()), digest.size()}, 0));

@@ -18,6 +18,8 @@ class WitnessedEngine final : public kv::KvEngine {
   void apply(const engine::ApplyContext& context, const engine::Command& command, engine::ReplySink& reply) override;
   Status load_checkpoint(std::string_view piece) override;
 
+  // One state in so many is told: a digest costs more than a command.
+  uint64_t state_every = 4;
   // Somebody has borrowed the shard: he runs commands before they are a record, and may undo them.
   std::function<bool()> is_lent = [] { return false; };
 

@@ -61,7 +61,7 @@ engine::ReplySink& SessionOperation::open_reply() {
 
 void SessionOperation::finished(shard::LogErrc outcome) {
   if (outcome != shard::LogErrc::kOk) {
-    static_cast<kv::ReplySink&>(open_reply()).error(session_->refusal(outcome, slot(), shard));
+    static_cast<kv::ReplySink&>(open_reply()).error(session_->refusal(outcome, slot(), shard_id));
   }
   if (!is_inline) duration_ns_ = session_->service_.reactor(reactor_index()).clock().monotonic_ns() - begun_ns_;
   if (!is_direct_) {
@@ -336,7 +336,7 @@ Session::Next Session::take_keyed(const kv::CommandSpec& spec, const Taken& take
   if (batch.used == batch.operations.size()) batch.operations.emplace_back();
   SessionOperation& operation = batch.operations[batch.used];
   operation.prepare(*this, spec, client_.database, args, is_direct);
-  operation.shard = *shard;
+  operation.shard_id = *shard;
   // Nothing of this connection is under way that it would have to wait for.
   if (is_first) operation.is_ordered = false;
   operation.is_muted = client_.reply_mode == ReplyMode::kOff || client_.reply_mode == ReplyMode::kSkipping;

@@ -33,7 +33,7 @@ class SessionOperation final : public shard::BatchOperation {
   [[nodiscard]] bool is_finished() const { return is_finished_; }
   [[nodiscard]] std::string_view answer() const;
   [[nodiscard]] int64_t duration_ns() const { return duration_ns_; }
-  shard::ShardId shard = 0;
+  shard::ShardId shard_id = 0;
   bool is_muted = false;   // CLIENT REPLY
   bool is_inline = false;  // the session has just submitted it, and has looked at the clock
 
