@@ -14,7 +14,7 @@ using Kind = RegisterCall::Kind;
 
 constexpr int64_t kRetryNs = 30 * kMillisecond;
 constexpr size_t kReadBytes = 16 << 10;
-constexpr char kKinds[] = {'a', 'b', 'n', 'p', 'q', 'x'};
+constexpr char kKinds[] = {'a', 'b', 'n', 'p', 'q', 'x', 'l'};
 
 bool is_ok(const Reply& reply) { return reply.kind == '+' && reply.text == "OK"; }
 
@@ -28,13 +28,14 @@ bool read_value(const Reply& reply, RegisterCall& call) {
 }  // namespace
 
 SlotsClient::SlotsClient(env::sim::World& world, env::sim::Node& machine, std::vector<env::Address> servers,
-                         unsigned id, const SlotsLoad& load, linear::RegisterHistory& history)
+                         unsigned id, const SlotsLoad& load, linear::RegisterHistory& history, SlotsQueues& queues)
     : world_(world),
       machine_(machine),
       servers_(std::move(servers)),
       id_(id),
       load_(load),
       history_(history),
+      queues_(queues),
       links_(servers_.size()),
       place_(load.tags.size()) {
   for (unsigned& place : place_) place = static_cast<unsigned>(below(servers_.size()));
@@ -64,6 +65,10 @@ Task<void> SlotsClient::read_all(unsigned server) {
         wish.tag = tag;
         wish.parts.push_back({key(wish, kind), {}});
         wish.commands.push_back(command_of(wish.parts[0].key, wish.parts[0].call));
+        if (kind == 'l') {
+          wish.form = Wish::Form::kList;
+          wish.commands = {{"LRANGE", wish.parts[0].key, "0", "-1"}};
+        }
         co_await fulfil(std::move(wish));
       }
     }
@@ -80,10 +85,12 @@ SlotsClient::Wish SlotsClient::draw() {
   const uint64_t drawn = below(100);
   if (below(10'000) < load_.flushes_in_10000) {
     draw_flush(wish);
-  } else if (drawn < 60) {
+  } else if (drawn < 55) {
     draw_single(wish);
-  } else if (drawn < 85) {
+  } else if (drawn < 78) {
     draw_pair(wish);
+  } else if (drawn < 88) {
+    draw_queue(wish);
   } else {
     const std::string name = key(wish, 'x');
     wish.form = Wish::Form::kExpiring;
@@ -113,10 +120,28 @@ void SlotsClient::draw_flush(Wish& wish) {
   wish.commands = {{"FLUSHALL"}};
   for (const std::string& tag : load_.tags) {
     for (const char kind : kKinds) {
+      if (kind == 'l') continue;
       Part part{"{" + tag + "}" + kind, {}};
       part.call.kind = Kind::kDelete;
       wish.parts.push_back(std::move(part));
     }
+  }
+}
+
+void SlotsClient::draw_queue(Wish& wish) {
+  const std::string name = key(wish, 'l');
+  wish.parts.push_back({name, {}});
+  RegisterCall& call = wish.parts[0].call;
+  if (below(2) == 0) {
+    wish.form = Wish::Form::kPush;
+    call.kind = Kind::kSet;
+    call.value = next_value();
+    wish.commands.push_back({"RPUSH", name, call.value});
+  } else {
+    wish.form = Wish::Form::kPop;
+    call.kind = Kind::kDelete;
+    wish.commands.push_back(below(2) == 0 ? std::vector<std::string>{"BLPOP", name, "0.5"}
+                                          : std::vector<std::string>{"LPOP", name});
   }
 }
 
@@ -195,7 +220,8 @@ Task<void> SlotsClient::fulfil(Wish wish) {
       fate = take(wish, *reply);
       if (fate == Fate::kUnknown) {  // answered
         note(wish, called_at, true);
-        if (world_.now_ns() - began_ns > longest_ns_) {
+        const bool may_block = wish.commands[0][0] == "BLPOP";
+        if (!may_block && world_.now_ns() - began_ns > longest_ns_) {
           longest_ns_ = world_.now_ns() - began_ns;
           longest_at_ns_ = world_.now_ns();
         }
@@ -305,6 +331,10 @@ Fate SlotsClient::take(Wish& wish, const Reply& reply) {
     case Wish::Form::kPairGet:
     case Wish::Form::kPairDelete:
       return take_pair(wish, reply);
+    case Wish::Form::kPush:
+    case Wish::Form::kPop:
+    case Wish::Form::kList:
+      return take_queue(wish, reply);
   }
   return Fate::kUnexpected;
 }
@@ -328,8 +358,33 @@ Fate SlotsClient::take_pair(Wish& wish, const Reply& reply) {
   return Fate::kUnknown;
 }
 
+Fate SlotsClient::take_queue(Wish& wish, const Reply& reply) {
+  RegisterCall& call = wish.parts[0].call;
+  if (wish.form == Wish::Form::kPush) return reply.kind == ':' ? Fate::kUnknown : Fate::kUnexpected;
+  if (wish.form == Wish::Form::kList) {
+    std::vector<std::string> elements;
+    for (const Reply& item : reply.items) elements.push_back(item.text);
+    if (reply.kind == '*') queues_.holds(wish.parts[0].key, elements);
+    return reply.kind == '*' ? Fate::kUnknown : Fate::kUnexpected;
+  }
+  const bool is_element = reply.kind == '$' || (reply.kind == '*' && reply.items.size() == 2);
+  if (is_element) call.read = reply.kind == '$' ? reply.text : reply.items[1].text;
+  call.found = is_element;
+  return is_element || reply.kind == '_' ? Fate::kUnknown : Fate::kUnexpected;
+}
+
+void SlotsClient::note_queue(const Wish& wish, bool is_answered) {
+  const Part& part = wish.parts[0];
+  if (wish.form == Wish::Form::kPush) queues_.pushed(part.key, part.call.value, is_answered);
+  if (wish.form == Wish::Form::kPop && !is_answered) queues_.pop_unanswered(part.key);
+  if (wish.form == Wish::Form::kPop && is_answered && part.call.found) queues_.popped(part.key, part.call.read);
+  if (!queues_.violation().empty()) violate(queues_.violation());
+}
+
 void SlotsClient::note(const Wish& wish, int64_t called_at, bool is_answered) {
   ++(is_answered ? answered_ : unanswered_);
+  if (wish.form == Wish::Form::kFlush) queues_.flushed();
+  if (wish.parts[0].key.ends_with("}l")) return note_queue(wish, is_answered);
   written_ += is_answered && !linear::RegisterModel::is_read(wish.parts[0].call) ? 1 : 0;
   for (const Part& part : wish.parts) {
     if (part.key.ends_with("}x") && !load_.has_sound_clocks) continue;

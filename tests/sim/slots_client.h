@@ -6,6 +6,7 @@
 //   {tag}n          appended to: shows what was lost and what was done twice
 //   {tag}p, {tag}q  a pair, written by one command or transaction alone: always both the same
 //   {tag}x          written with a time to live
+//   {tag}l          a list, pushed to and popped from, also by clients that block (slots_queues.h)
 #pragma once
 
 #include <cstdint>
@@ -23,6 +24,7 @@
 #include "tests/sim/linear_register.h"
 #include "tests/sim/register_calls.h"
 #include "tests/sim/resp_text.h"
+#include "tests/sim/slots_queues.h"
 
 namespace keelson::sim_test {
 
@@ -44,7 +46,7 @@ class SlotsClient {
  public:
   // `machine` is where it runs; all outlive it.
   SlotsClient(env::sim::World& world, env::sim::Node& machine, std::vector<env::Address> servers, unsigned id,
-              const SlotsLoad& load, linear::RegisterHistory& history);
+              const SlotsLoad& load, linear::RegisterHistory& history, SlotsQueues& queues);
 
   // Works until finish() is called.
   Task<void> run();
@@ -73,7 +75,19 @@ class SlotsClient {
   };
   // What is asked for at once; the last of the answers counts.
   struct Wish {
-    enum class Form : uint8_t { kSingle, kPairSet, kPairGet, kPairDelete, kTransaction, kWatched, kExpiring, kFlush };
+    enum class Form : uint8_t {
+      kSingle,
+      kPairSet,
+      kPairGet,
+      kPairDelete,
+      kTransaction,
+      kWatched,
+      kExpiring,
+      kFlush,
+      kPush,
+      kPop,
+      kList
+    };
     Form form = Form::kSingle;
     size_t tag = 0;
     std::vector<std::vector<std::string>> commands;
@@ -88,6 +102,7 @@ class SlotsClient {
   void draw_single(Wish& wish);
   void draw_pair(Wish& wish);
   void draw_flush(Wish& wish);
+  void draw_queue(Wish& wish);
   Task<void> fulfil(Wish wish);
   // False: the connection is gone, and nobody knows what became of the wish.
   Task<std::optional<Reply>> ask(unsigned server, const Wish& wish);
@@ -97,6 +112,8 @@ class SlotsClient {
   // What the answer says; takes it down in the parts.
   Fate take(Wish& wish, const Reply& reply);
   Fate take_pair(Wish& wish, const Reply& reply);
+  Fate take_queue(Wish& wish, const Reply& reply);
+  void note_queue(const Wish& wish, bool is_answered);
   void note(const Wish& wish, int64_t called_at, bool is_answered);
   void follow(const Wish& wish, const std::string& error);
   void violate(const std::string& what) {
@@ -112,6 +129,7 @@ class SlotsClient {
   const unsigned id_;
   const SlotsLoad load_;
   linear::RegisterHistory& history_;
+  SlotsQueues& queues_;
   std::vector<Link> links_;      // to each server
   std::vector<unsigned> place_;  // of each tag: the server to ask
   std::unique_ptr<env::Timer> deadline_;

@@ -142,7 +142,7 @@ class SlotsLife {
   void start_clients() {
     scope_ = std::make_unique<env::TaskScope>(machine_->reactor(0));
     for (unsigned i = 0; i < options_.clients; ++i) {
-      clients_.push_back(std::make_unique<SlotsClient>(world_, *machine_, addresses_, i, load_, history_));
+      clients_.push_back(std::make_unique<SlotsClient>(world_, *machine_, addresses_, i, load_, history_, queues_));
     }
     world_.run_on(machine_->reactor(0), [this] {
       for (auto& client : clients_) scope_->spawn(client->run());
@@ -257,7 +257,7 @@ class SlotsLife {
   void read_everything() {
     for (unsigned i = 0; i < options_.nodes; ++i) {
       readers_.push_back(
-          std::make_unique<SlotsClient>(world_, *machine_, addresses_, kFirstReader + i, load_, history_));
+          std::make_unique<SlotsClient>(world_, *machine_, addresses_, kFirstReader + i, load_, history_, queues_));
       if (load_.has_sound_clocks) readers_.back()->expect_expired();
     }
     world_.run_on(machine_->reactor(0), [this] {
@@ -301,6 +301,7 @@ class SlotsLife {
         result_.longest_ns = std::max(result_.longest_ns, client->longest_ns());
       }
     }
+    result_.popped = queues_.popped_count();
     result_.moved = slots_.moved();
     result_.freezes = slots_.freezes();
     result_.thaws = slots_.thaws();
@@ -323,6 +324,7 @@ class SlotsLife {
   ClusterWitness witness_;
   SlotsWitness slots_;
   linear::RegisterHistory history_;
+  SlotsQueues queues_;
   SlotsRunResult result_;
   env::sim::World world_;
   std::vector<env::sim::Node*> servers_;

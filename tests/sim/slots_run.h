@@ -1,6 +1,7 @@
 // One simulated life of a kv cluster whose slots move between shards all the time, back and forth: clients write and
 // read keys of a few slots, a nemesis strikes, and every promise is checked:
 //   - the history of each key is linearizable: nothing acknowledged is lost, done twice, or comes back;
+//   - elements of queues come out once (slots_queues.h);
 //   - what one command or transaction wrote is never there by half;
 //   - no slot ever has two owners (slots_witness.h);
 //   - replicas applied the same records and had the same state at the same index; no term had two leaders;
@@ -48,6 +49,7 @@ struct SlotsRunResult {
   uint64_t refused = 0;
   uint64_t moved_answers = 0;  // MOVED
   int64_t longest_ns = 0;      // from the first time that a client asked for something until it was answered
+  uint64_t popped = 0;         // elements of queues
   uint64_t begun = 0;          // moves
   uint64_t moved = 0;          // ranges that got another owner
   uint64_t freezes = 0;

@@ -19,12 +19,6 @@ using env::sim::kSecond;
 
 constexpr uint64_t kLivesToJudge = 10;
 
-// Every fault leaves lines.
-const bool is_quiet = [] {
-  set_log_level(LogLevel::kError);
-  return true;
-}();
-
 struct Lives {
   uint64_t lives = 0;
   uint64_t undecided = 0;
@@ -37,6 +31,7 @@ struct Lives {
     all.unanswered += one.unanswered;
     all.refused += one.refused;
     all.moved_answers += one.moved_answers;
+    all.popped += one.popped;
     all.begun += one.begun;
     all.moved += one.moved;
     all.freezes += one.freezes;
@@ -52,14 +47,15 @@ struct Lives {
   }
   ~Lives() {
     std::printf(
-        "%llu lives: %llu answered, %llu not, %llu refused (%llu MOVED), the longest after %lld ms; %llu moves begun, "
+        "%llu lives: %llu answered, %llu not, %llu refused (%llu MOVED), the longest after %lld ms, %llu popped; %llu "
+        "moves begun, "
         "%llu ranges moved, %llu freezes, %llu thaws; %llu records applied, %llu states compared, %llu leaders, %llu "
         "downs; formed within %lld ms, the last move over %lld ms after the faults at most; %llu events, %llu "
         "undecided\n",
         ull(lives), ull(all.answered), ull(all.unanswered), ull(all.refused), ull(all.moved_answers),
-        ms(all.longest_ns), ull(all.begun), ull(all.moved), ull(all.freezes), ull(all.thaws), ull(all.applied),
-        ull(all.states_compared), ull(all.elections), ull(all.downs), ms(all.formed_ns), ms(all.recovered_ns),
-        ull(all.events), ull(undecided));
+        ms(all.longest_ns), ull(all.popped), ull(all.begun), ull(all.moved), ull(all.freezes), ull(all.thaws),
+        ull(all.applied), ull(all.states_compared), ull(all.elections), ull(all.downs), ms(all.formed_ns),
+        ms(all.recovered_ns), ull(all.events), ull(undecided));
     if (lives < kLivesToJudge) return;
     EXPECT_GT(all.answered, 100 * lives) << "the clients got something done";
     EXPECT_GT(all.moved, 2 * lives) << "slots have moved";
@@ -71,6 +67,7 @@ struct Lives {
 
 // Small segments, frequent checkpoints, few entries kept: replicas get checkpoints, with their tables of slots.
 SlotsRunOptions usual(uint64_t seed) {
+  set_log_level(LogLevel::kError);  // every fault leaves lines
   SlotsRunOptions options;
   options.nodes = seed % 8 == 0 ? 4 : 3;
   options.reactors = 1 + static_cast<unsigned>(seed % 2);
