@@ -139,7 +139,10 @@ Task<void> Service::drive_once() {
     drive_timer_.arm_after(kMovingEveryMs * kNsPerMs);
     co_return;
   }
-  if (const std::optional<LeadMove> move = next_lead_move(seen.leaders, seen.reachable)) {
+  const std::optional<LeadMove> move = next_lead_move(seen.leaders, seen.reachable);
+  // A shard that gives slots would have to begin anew under another leader.
+  const auto gives = [&](const SlotMove& one) { return one.from == move->shard; };
+  if (move && std::ranges::none_of(moves_due(state_.moves, kSlotMovesMax), gives)) {
     (void)co_await ask(move->from, CallMethod::kTransferLead, {.shard = move->shard, .node = move->to});
   }
 }

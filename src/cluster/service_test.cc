@@ -29,6 +29,17 @@ const std::string kFolder = "/data";
 
 coord::SilentSink nobody;
 
+// Slots that hold nothing: what moves is who owns them.
+class EmptyWalk final : public engine::SlotWalk {
+ public:
+  Result<State> next(size_t, std::vector<engine::OwnedCommand>&) override { return State::kDrained; }
+};
+class SlottedEngine final : public coord::CoordEngine {
+ public:
+  std::unique_ptr<engine::SlotWalk> begin_export(uint16_t, uint16_t) override { return std::make_unique<EmptyWalk>(); }
+  std::unique_ptr<engine::SlotWalk> begin_wipe(uint16_t, uint16_t) override { return std::make_unique<EmptyWalk>(); }
+};
+
 shard::ServiceOptions service_of(const char* name, uint16_t shards) {
   shard::ServiceOptions service;
   service.name = name;
@@ -103,6 +114,8 @@ class Program final : public env::sim::Program {
     shard::RuntimeOptions options;
     options.folder = kFolder;
     options.services = {service_of("kv", kShards), service_of("coord", 1)};
+    options.services[0].has_slots = true;
+    options.services[0].make_engine = [](ShardId) { return std::make_unique<SlottedEngine>(); };
     Service::Shards shards{.replicated = {}, .slots = {}, .system = kSystem, .total = kShards + 1};
     for (ShardId shard = 0; shard <= kSystem; ++shard) shards.replicated.push_back(shard);
     for (ShardId shard = 0; shard < kShards; ++shard) shards.slots.push_back(shard);
@@ -132,6 +145,7 @@ class Program final : public env::sim::Program {
   }
 
   Service& service() { return *service_; }
+  shard::Runtime& runtime() { return *runtime_; }
   peer::Mesh& mesh() { return *mesh_; }
   coord::Service& coord() { return *coord_; }
   bool is_up = false;
@@ -202,6 +216,58 @@ class ClusterTest : public testing::Test {
           "\n";
     }
     return text;
+  }
+  Result<BegunMoves> move_slots(unsigned i, uint64_t first, uint64_t last, uint64_t to) {
+    return world_->run(node(i).reactor(0), program(i).service().move_slots(first, last, to));
+  }
+  // What the shard's leader says, whoever that is; none: nobody leads it now.
+  std::optional<shard::SlotRange> slot_state(ShardId shard, uint16_t slot) {
+    for (unsigned i = 0; i < world_->node_count(); ++i) {
+      if (!node(i).is_up() || !program(i).is_up) continue;
+      const Result<shard::SlotRange> range =
+          world_->run(node(i).reactor(0), program(i).runtime().slot_state(node(i).reactor(0), shard, slot));
+      if (range.ok()) return *range;
+    }
+    return std::nullopt;
+  }
+  // Until no move is under way; who owns the slot is looked at all the time.
+  void wait_moved(unsigned i, uint16_t slot, int64_t for_ns = 300 * kSecond) {
+    const int64_t until = world_->now_ns() + for_ns;
+    while (true) {
+      ASSERT_LT(world_->now_ns(), until) << describe_moves(i);
+      world_->run_for(50 * kMillisecond);
+      unsigned owners = 0;
+      for (ShardId shard = 0; shard < kShards; ++shard) {
+        const auto range = slot_state(shard, slot);
+        owners += range && range->state == shard::SlotState::kOwned ? 1 : 0;
+      }
+      ASSERT_LE(owners, 1U);
+      if (!node(i).is_up() || !program(i).is_up) continue;
+      const SlotMoves& moves = program(i).service().state().moves;
+      if (std::ranges::none_of(moves, [](const auto& one) { return one.second.is_under_way(); })) return;
+    }
+  }
+  std::string describe_moves(unsigned i) {
+    const Result<ClusterFacts> seen = facts(i);
+    if (!seen.ok()) return seen.error().message();
+    std::string text;
+    for (const MoveFacts& about : seen->moves) {
+      text += std::to_string(about.move.id) + " " + std::string(name_of(about.move.phase)) + " " + about.move.why +
+              " node " + std::to_string(about.node) + " " + about.progress.step + " " + about.progress.error + "\n";
+    }
+    return text;
+  }
+  void expect_owner(uint16_t slot, ShardId owner) {
+    for (unsigned i = 0; i < world_->node_count(); ++i) {
+      if (!node(i).is_up() || !program(i).is_up) continue;
+      EXPECT_EQ(program(i).service().view().map()->shard_of_slot(slot)->id, owner) << i;
+      EXPECT_EQ(program(i).runtime().router(0).shard_of_slot(slot), owner) << i;
+    }
+    for (ShardId shard = 0; shard < kShards; ++shard) {
+      const auto range = slot_state(shard, slot);
+      ASSERT_TRUE(range) << shard;
+      EXPECT_EQ(range->state, shard == owner ? shard::SlotState::kOwned : shard::SlotState::kGone) << shard;
+    }
   }
   Status set_state(unsigned i, NodeId id, NodeState state) {
     return world_->run(node(i).reactor(0), program(i).service().set_node_state(id, state));
@@ -388,6 +454,87 @@ TEST_F(ClusterTest, WhatWouldBreakItIsRefused) {
   EXPECT_EQ(set_state(0, 2, NodeState::kRemoved).error().code(), ClusterErrc::kNotAllowed);
   EXPECT_EQ(set_state(0, 9, NodeState::kRemoved).error().code(), ClusterErrc::kNotFound);
   EXPECT_TRUE(set_state(0, 3, NodeState::kRemoved).ok());
+}
+
+TEST_F(ClusterTest, SlotsMoveThereAndBack) {
+  env::sim::for_each_seed(1, 4, [&](uint64_t seed) {
+    set_up(seed, 3, 1 + seed % 2);
+    wait_whole(0, 3);
+    world_->run_for(20 * kSecond);
+    const Result<BegunMoves> begun = move_slots(static_cast<unsigned>(seed % 3), 10, 4000, 3);
+    ASSERT_TRUE(begun.ok()) << begun.error().message();
+    ASSERT_EQ(begun->moves.size(), 2U);  // of two owners
+    wait_moved(0, 20);
+    world_->run_for(kSecond);
+    expect_owner(9, 0);
+    expect_owner(10, 3);
+    expect_owner(3999, 3);
+    expect_owner(4001, 1);
+    const Result<BegunMoves> back = world_->run(node(1).reactor(0), program(1).service().rebalance_slots());
+    ASSERT_TRUE(back.ok());
+    EXPECT_TRUE(back->is_all);
+    EXPECT_FALSE(back->moves.empty());
+    wait_moved(1, 20);
+    world_->run_for(kSecond);
+    std::map<ShardId, unsigned> has;
+    for (const SlotRun& run : facts(2)->slots) has[run.shard] += run.last - run.first + 1U;
+    for (ShardId shard = 0; shard < kShards; ++shard) EXPECT_NEAR(has[shard], 16384.0 / kShards, 1.0);
+  });
+}
+
+TEST_F(ClusterTest, SlotsMoveThroughCrashesAndStops) {
+  env::sim::for_each_seed(1, 12, [&](uint64_t seed) {
+    set_up(seed, 3);
+    wait_whole(0, 3);
+    world_->run_for(15 * kSecond);
+    env::Random& random = world_->random();
+    for (int round = 0; round < 4; ++round) {
+      const auto asked = static_cast<unsigned>(random.next() % 3);
+      const ShardId to = round % 2 == 0 ? 4 : 2;
+      const Result<BegunMoves> begun = move_slots(asked, 100, 120, to);
+      ASSERT_TRUE(begun.ok()) << begun.error().message();
+      world_->run_for(static_cast<int64_t>(random.next() % 300) * kMillisecond);
+      const auto victim = static_cast<unsigned>(random.next() % 3);
+      if (round == 3) {
+        (void)world_->run(node(victim).reactor(0), program(victim).stop());
+        node(victim).stop();
+      } else {
+        node(victim).crash();
+      }
+      world_->run_for(static_cast<int64_t>(random.next() % 10) * kSecond);
+      node(victim).restart();
+      wait_moved((victim + 1) % 3, 110);
+      wait_whole(victim, 3);
+      world_->run_for(2 * kSecond);
+      expect_owner(110, to);
+      if (HasFailure()) return;
+    }
+  });
+}
+
+TEST_F(ClusterTest, MovesOfSlotsThatMakeNoSenseAreRefused) {
+  set_up(14, 3);
+  wait_whole(0, 3);
+  EXPECT_EQ(move_slots(0, 0, 10, kSystem).error().code(), ClusterErrc::kNotFound);
+  EXPECT_EQ(move_slots(0, 0, 10, 0).error().code(), ClusterErrc::kNotAllowed);
+  EXPECT_EQ(move_slots(0, 16380, 16384, 0).error().code(), ClusterErrc::kNotFound);
+  const auto cancel = [&](uint64_t move) {
+    return world_->run(node(0).reactor(0), program(0).service().cancel_move(move));
+  };
+  EXPECT_EQ(cancel(1).error().code(), ClusterErrc::kNotFound);
+  const Result<BegunMoves> begun = move_slots(0, 0, 10, 1);
+  ASSERT_TRUE(begun.ok());
+  EXPECT_EQ(move_slots(1, 10, 20, 1).error().code(), ClusterErrc::kNotAllowed);
+  const Status cancelled = cancel(begun->moves[0].id);
+  wait_moved(0, 5);
+  world_->run_for(kSecond);
+  expect_owner(5, cancelled.ok() ? 0 : 1);
+  if (cancelled.ok()) {
+    EXPECT_EQ(facts(0)->moves.at(0).move.why, "cancelled");
+    EXPECT_TRUE(cancel(begun->moves[0].id).ok());  // forgets it
+    world_->run_for(kSecond);
+  }
+  EXPECT_TRUE(facts(0)->moves.empty());
 }
 
 }  // namespace

@@ -6,6 +6,8 @@
 #include <string>
 #include <vector>
 
+#include "base/crc16.h"
+#include "engine/kv/keyspace.h"
 #include "engine/kv/test_support.h"
 
 namespace keelson::kv {
@@ -156,6 +158,31 @@ TEST(Scan, MalformedArguments) {
   EXPECT_EQ(node.run("_SCAN 0 COUNT 0"), "(error) ERR syntax error");
   // A cursor nobody gave out is walked from, wherever that is.
   EXPECT_EQ(node.run("SSCAN s 123456789").substr(0, 1), "[");
+}
+
+// Keys that another shard has are there, but not shown.
+TEST(Scan, LeavesOutSlotsThatAreHidden) {
+  TestNode node;
+  for (int i = 0; i < 100; ++i) node.run({"SET", "k" + std::to_string(i), "x"});
+  auto hidden = std::make_unique<Keyspace::Slots>();
+  std::set<std::string> shown;
+  for (int i = 0; i < 100; ++i) {
+    const std::string key = "k" + std::to_string(i);
+    if (i % 10 != 0) {
+      hidden->set(key_slot(key));
+    } else {
+      shown.insert(key);
+    }
+  }
+  node.keyspace().hide(std::move(hidden));
+  std::set<std::string> seen;
+  for (const auto& [key, count] : walk(node, "_SCAN", "", 1, kNothing)) seen.insert(key);
+  EXPECT_EQ(seen, shown);
+  EXPECT_TRUE(shown.contains(step_of(node.run("RANDOMKEY")).cursor));
+  EXPECT_EQ(step_of("[\"0\"" + node.run("KEYS *")).items.size(), 10U);
+  EXPECT_EQ(node.run("GET k1"), "\"x\"");
+  node.keyspace().hide(nullptr);
+  EXPECT_EQ(step_of("[\"0\"" + node.run("KEYS *")).items.size(), 100U);
 }
 
 }  // namespace

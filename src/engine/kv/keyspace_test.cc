@@ -148,6 +148,12 @@ TEST(KeyspaceTest, TheIndexOfExpiriesFollowsEveryChange) {
       ASSERT_EQ(due, expected);
       ASSERT_EQ(keyspace.expiring_count(0), expiring);
       ASSERT_EQ(keyspace.next_expiry_ms(), first);
+      // In pieces.
+      std::set<std::string> in_pieces;
+      for (size_t from = 0, seen = 1; seen != 0; from += seen) {
+        seen = keyspace.due_keys(now, 7, from, [&](uint16_t, std::string_view each) { in_pieces.emplace(each); });
+      }
+      ASSERT_EQ(in_pieces, due);
       for (const std::string& each : due) {
         ASSERT_TRUE(keyspace.expire_if_due(0, each, now));
         model.erase(each);

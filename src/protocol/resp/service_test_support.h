@@ -75,6 +75,7 @@ class TestProgram final : public env::sim::Program {
       replication.messenger = [this](unsigned) -> raft::Messenger& { return messenger_; };
       replication.first_members = [](shard::ShardId) { return std::vector<shard::NodeId>{1}; };
       replication.groups.tick_ms = 5;
+      kv_service.has_slots = true;
     }
     runtime_ = std::make_unique<shard::Runtime>(env_, std::move(options));
     const Status started = co_await runtime_->start();
