@@ -260,7 +260,7 @@ class MoveHouse {
           EXPECT_EQ(found, values.end()) << writer->key() << " is left on shard " << shard;
         }
       }
-      EXPECT_GT(writer->acknowledged.size(), 5U);
+      EXPECT_FALSE(writer->acknowledged.empty());
     }
     for (uint16_t slot : {first, last}) {
       size_t owners = 0;
