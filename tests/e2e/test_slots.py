@@ -43,6 +43,7 @@ class Load(threading.Thread):
         self.passing: set[str] = set()             # with a short one
         self.done = self.left_open = self.refused = 0
         self.longest_s, self.longest_what = 0.0, ""
+        self.last_done, self.longest_gap_s = None, 0.0    # between two answers
         self.client = None
 
     def run(self):
@@ -73,6 +74,9 @@ class Load(threading.Thread):
                 took = time.monotonic() - began
                 if took > self.longest_s:
                     self.longest_s, self.longest_what = took, " ".join(map(str, command))[:60]
+                now = time.monotonic()
+                self.longest_gap_s = max(self.longest_gap_s, now - (self.last_done or now))
+                self.last_done = now
                 self.done += 1
                 return answer, True
             except (redis.exceptions.ClusterDownError, redis.exceptions.TryAgainError, redis.exceptions.MovedError):
@@ -244,8 +248,10 @@ def end(loads: list[Load]):
     for load in loads:
         load.finish()
     slowest = max(loads, key=lambda load: load.longest_s)
+    gap_s = max(load.longest_gap_s for load in loads)
     print(f"{sum(load.done for load in loads)} answered, {sum(load.left_open for load in loads)} left open, "
-          f"{sum(load.refused for load in loads)} refused; the longest wait {slowest.longest_s * 1000:.0f} ms ({slowest.longest_what})")
+          f"{sum(load.refused for load in loads)} refused; the longest wait {slowest.longest_s * 1000:.0f} ms ({slowest.longest_what}), "
+          f"the longest that a client had no answer to anything {gap_s * 1000:.0f} ms")
 
 
 def check_all(cluster: Cluster, loads: list[Load], filled: int):
@@ -319,7 +325,7 @@ def test_leader_killed_while_slots_move(filled, whose):
     loads = [Load(number, filled.nodes) for number in range(THREADS)]
     for load in loads:
         load.start()
-    chance = random.Random(SEED)
+    chance, is_caught = random.Random(SEED), False
     for number in range(KILLS):
         shard, other = chance.sample(range(4), 2)
         # All that the shard has had at the beginning, and may have now.
@@ -328,18 +334,22 @@ def test_leader_killed_while_slots_move(filled, whose):
         ask = next(node for node in filled.nodes if node is not victim)
         mover = threading.Thread(target=move_slots, args=(ask, first, last, other))
         mover.start()
-        time.sleep(chance.uniform(0.05, 0.6))
+        wait_until(lambda m=mover, a=ask: not m.is_alive() or any(move["bytes"] > 0 for move in moves_under_way(a)), PATIENCE_S, "a move")
+        time.sleep(chance.uniform(0, 0.3))
         victim.process.kill()
+        caught = [f"{move['first']}-{move['last']} {move['phase']}" for move in moves_under_way(ask)]
         time.sleep(chance.uniform(0.2, 3))
         victim.start()
         mover.join(PATIENCE_S)
         filled.wait_whole()
-        wait_until(lambda: not moves_under_way(filled), PATIENCE_S, "the moves' end")
-        print(f"kill {number}: node {victim.number}, slots {first}-{last} to shard {other}", flush=True)
+        wait_until(lambda a=ask: not moves_under_way(a), PATIENCE_S, "the moves' end")
+        print(f"kill {number}: node {victim.number}, slots {first}-{last} to shard {other}, caught {caught}", flush=True)
+        is_caught |= bool(caught)
     end(loads)
+    assert is_caught, "each move was over before its node was killed"
     check_all(filled, loads, filled.filled)
 
 
-def moves_under_way(cluster: Cluster) -> list:
-    status = wait_until(cluster.nodes[0].status, PATIENCE_S, "a status")
+def moves_under_way(node: Node) -> list:
+    status = wait_until(node.status, PATIENCE_S, "a status")
     return [move for move in status.get("moves", []) if move["phase"] != "failed"]
