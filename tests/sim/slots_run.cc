@@ -237,7 +237,11 @@ class SlotsLife {
       }
       for (const auto& [shard, newest] : slots_.newest()) {
         for (const shard::SlotRange& range : newest.ranges) {
-          if (range.state == SlotState::kFrozen || range.state == SlotState::kImporting) return "a slot is in between";
+          if (range.state == SlotState::kFrozen || range.state == SlotState::kImporting) {
+            return "shard " + std::to_string(shard) + " has slots " + cluster::format_slots(range.first, range.last) +
+                   " in state " + std::to_string(static_cast<int>(range.state)) + " at epoch " +
+                   std::to_string(range.epoch);
+          }
           for (uint32_t slot = range.first; slot <= range.last; ++slot) {
             const bool is_owner = owners.owner(static_cast<uint16_t>(slot)) == shard;
             if (is_owner != (range.state == SlotState::kOwned)) {
