@@ -8,7 +8,7 @@ _keelson() {
   fi
   case $verb in
     blob) [ "$COMP_CWORD" -eq 2 ] && words='cp du fsck keys create keys disable keys enable keys list keys policy get keys policy set keys rm keys show ls mb presign rb rm stat sync' || verb="$verb ${COMP_WORDS[2]}" ;;
-    cluster) [ "$COMP_CWORD" -eq 2 ] && words='activate add drain init lead move rebalance remove status' || verb="$verb ${COMP_WORDS[2]}" ;;
+    cluster) [ "$COMP_CWORD" -eq 2 ] && words='activate add cancel-move drain init lead move move-slots rebalance remove status' || verb="$verb ${COMP_WORDS[2]}" ;;
     config) [ "$COMP_CWORD" -eq 2 ] && words='check default diff docs get history set unset watch' || verb="$verb ${COMP_WORDS[2]}" ;;
     log) [ "$COMP_CWORD" -eq 2 ] && words='inspect verify' || verb="$verb ${COMP_WORDS[2]}" ;;
   esac
@@ -154,13 +154,19 @@ _keelson() {
       words='--cacert --cert --help --http --insecure --key --password-file --sni --tls -h'
       ;;
     'cluster move')
-      words='--cacert --cert --help --http --insecure --key --password-file --slots --sni --tls -h'
+      words='--cacert --cert --help --http --insecure --key --password-file --sni --tls -h'
       ;;
     'cluster lead')
       words='--cacert --cert --help --http --insecure --key --password-file --sni --tls -h'
       ;;
-    'cluster rebalance')
+    'cluster move-slots')
+      words='--cacert --cert --help --http --insecure --key --no-wait --password-file --sni --tls -h'
+      ;;
+    'cluster cancel-move')
       words='--cacert --cert --help --http --insecure --key --password-file --sni --tls -h'
+      ;;
+    'cluster rebalance')
+      words='--cacert --cert --help --http --insecure --key --no-wait --password-file --sni --tls -h'
       ;;
     'elect')
       words='--cacert --cert --endpoints --grace --help --insecure --key --password-file --quiet --sni --tls --ttl --user --value -h -q'

@@ -257,7 +257,17 @@ class ClusterTest : public testing::Test {
     }
     return text;
   }
+  // A node that was away may have to be told first.
+  bool is_shown_everywhere(uint16_t slot, ShardId owner) {
+    for (unsigned i = 0; i < world_->node_count(); ++i) {
+      if (!node(i).is_up() || !program(i).is_up) continue;
+      const auto* shard = program(i).service().view().map()->shard_of_slot(slot);
+      if (shard == nullptr || shard->id != owner) return false;
+    }
+    return true;
+  }
   void expect_owner(uint16_t slot, ShardId owner) {
+    EXPECT_TRUE(world_->run_until([&] { return is_shown_everywhere(slot, owner); }, 30 * kSecond));
     for (unsigned i = 0; i < world_->node_count(); ++i) {
       if (!node(i).is_up() || !program(i).is_up) continue;
       EXPECT_EQ(program(i).service().view().map()->shard_of_slot(slot)->id, owner) << i;
