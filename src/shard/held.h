@@ -23,26 +23,27 @@ struct HeldOperation {
 class HeldOperations {
  public:
   void add(const HeldOperation& held);
-  [[nodiscard]] bool is_empty() const { return operations_.empty(); }
-  // Null has none.
-  [[nodiscard]] bool has(const void* sequence) const {
-    return !operations_.empty() && sequence != nullptr && count_of_.contains(sequence);
-  }
+  [[nodiscard]] bool is_empty() const { return count_ == 0; }
+  // Is anything of that sequence held that was submitted before `order`? Null has none.
+  [[nodiscard]] bool has(const void* sequence, uint64_t order = UINT64_MAX) const;
 
-  // To walk over them while new ones come behind: take() leaves a gap, close_gaps() ends the walk.
+  // To walk over them while new ones come behind: what was taken leaves a gap (a null operation) until close_gaps().
   [[nodiscard]] size_t size() const { return operations_.size(); }
   [[nodiscard]] const HeldOperation& at(size_t place) const { return operations_[place]; }
   HeldOperation take(size_t place);
   void close_gaps();
 
-  // Not within a walk: those of a sequence that were submitted before `order`.
+  // Those of a sequence that were submitted before `order`.
   std::vector<HeldOperation> take_before(const void* sequence, uint64_t order);
 
  private:
+  [[nodiscard]] size_t place_of(uint64_t order) const;
+
   std::deque<HeldOperation> operations_;
-  // Of each sequence that has any.
+  size_t count_ = 0;
+  // The orders of each sequence that has any, ascending.
   // tidy: nondeterminism, because it is looked up and never walked.
-  std::unordered_map<const void*, size_t> count_of_;
+  std::unordered_map<const void*, std::vector<uint64_t>> orders_of_;
 };
 
 }  // namespace keelson::shard

@@ -54,8 +54,9 @@ void Replica::submit(Operation& operation) {
 }
 
 void Replica::submit_write(Operation& operation) {
+  const uint64_t order = ++last_order_;
   const size_t bytes = encoded_bytes_max(operation.commands);
-  const SlotAnswer answer = slot_answer(operation);
+  const SlotAnswer answer = slot_answer(operation, order);
   LogErrc refusal = LogErrc::kOk;
   if (bytes > options_.record_bytes_max) {
     refusal = LogErrc::kTooLarge;
@@ -69,7 +70,7 @@ void Replica::submit_write(Operation& operation) {
     operation.finished(refusal);
     return;
   }
-  const HeldOperation write{&operation, ++last_order_, next_deadline_ns(), bytes};
+  const HeldOperation write{&operation, order, next_deadline_ns(), bytes};
   pending_bytes_ += bytes;
   if (answer == SlotAnswer::kHold) {
     hold(write);
@@ -111,7 +112,7 @@ void Replica::propose_waiting() {
   for (size_t i = 0; i < writes_.size() && unproposed_ != 0; ++i) {
     Pending& pending = writes_[i];
     if (pending.operation == nullptr || !pending.operation->is_write || pending.proposal != 0) continue;
-    switch (slot_answer(*pending.operation)) {
+    switch (slot_answer(*pending.operation, pending.order)) {
       case SlotAnswer::kRun:
         propose(pending);
         break;
@@ -137,7 +138,7 @@ void Replica::finish(Pending& pending, LogErrc outcome) {
 
 void Replica::submit_read(Operation& operation) {
   const uint64_t order = ++last_order_;
-  const SlotAnswer answer = slot_answer(operation);
+  const SlotAnswer answer = slot_answer(operation, order);
   if (answer == SlotAnswer::kRun) {
     append_read({&operation, order, 0, 0});
     return;
@@ -451,6 +452,10 @@ void Replica::run_ready() {
       reads_.pop_front();
       run_query(read);
     } else if (!writes_.empty() && !writes_.front().operation->is_write && writes_.front().read <= confirmed_read_) {
+      if (held_.has(writes_.front().operation->sequence(), writes_.front().order)) {
+        put_off(0);
+        continue;
+      }
       Operation& read = *writes_.front().operation;
       writes_.pop_front();
       run_query(read);
@@ -506,7 +511,9 @@ void Replica::fail_all(LogErrc why) {
   const bool was_busy = std::exchange(is_busy_, true);
   std::deque<Read> reads = std::exchange(reads_, {});
   for (const Read& read : reads) read.operation->finished(why);
-  for (size_t i = 0, count = held_.size(); i < count; ++i) finish_held(held_.take(i), why);
+  for (size_t i = 0, count = held_.size(); i < count; ++i) {
+    if (held_.at(i).operation != nullptr) finish_held(held_.take(i), why);
+  }
   held_.close_gaps();
   // What a client submits when it hears of this comes behind, and is answered at once.
   for (size_t i = 0; i < writes_.size(); ++i) {

@@ -252,14 +252,14 @@ class Replica final : public log::AgreedState {
   void deny_loans(LogErrc why);
 
   // replica_slots.cc
-  // What the table says of an operation's slot; kHold for a flush that has to wait.
-  [[nodiscard]] SlotAnswer slot_answer(const Operation& operation) const;
+  // What the table says of an operation's slot, and what is held of its sequence; kHold for a flush that has to wait.
+  [[nodiscard]] SlotAnswer slot_answer(const Operation& operation, uint64_t order) const;
   // The same of a record, when it is applied.
   [[nodiscard]] SlotAnswer slot_answer_of_write(uint16_t slot) const;
   void hold(const HeldOperation& held);
-  // Takes it out of writes_, and what must not pass it by.
+  // Takes it out of writes_.
   void put_off(size_t place);
-  void put_off_alone(size_t place);
+  void hold_followers();
   void finish_held(const HeldOperation& held, LogErrc outcome);
   // Whoever is held and submitted before that write of its sequence, which is about to run.
   void run_held_before(const Pending& write);

@@ -24,10 +24,10 @@ SlotAnswer Replica::slot_answer_of_write(uint16_t slot) const {
   return slots_.for_write(slot);
 }
 
-SlotAnswer Replica::slot_answer(const Operation& operation) const {
+SlotAnswer Replica::slot_answer(const Operation& operation, uint64_t order) const {
   const uint16_t slot = operation.slot();
   const SlotAnswer answer = operation.is_write ? slot_answer_of_write(slot) : slots_.for_read(slot);
-  const bool is_behind = answer == SlotAnswer::kRun && !held_.is_empty() && held_.has(operation.sequence());
+  const bool is_behind = answer == SlotAnswer::kRun && !held_.is_empty() && held_.has(operation.sequence(), order);
   return is_behind ? SlotAnswer::kHold : answer;
 }
 
@@ -39,7 +39,9 @@ void Replica::hold(const HeldOperation& held) {
   arm_deadline(held.deadline_ns);
 }
 
-void Replica::put_off_alone(size_t place) {
+// What stands behind it in its sequence follows at the latest when anything held goes on, when it would run, or when it
+// would be proposed again.
+void Replica::put_off(size_t place) {
   Pending& pending = writes_[place];
   Operation& operation = *std::exchange(pending.operation, nullptr);
   if (!operation.is_write) {
@@ -51,15 +53,12 @@ void Replica::put_off_alone(size_t place) {
   hold({&operation, pending.order, pending.deadline_ns, pending.bytes});
 }
 
-void Replica::put_off(size_t place) {
-  const void* sequence = writes_[place].operation->sequence();
-  put_off_alone(place);
-  if (sequence == nullptr) return;
-  for (size_t i = place + 1; i < writes_.size(); ++i) {
-    const Pending& later = writes_[i];
-    if (later.operation == nullptr || later.operation->sequence() != sequence) continue;
-    // What is under way gets its own answer.
-    if (!later.operation->is_write || later.proposal == 0) put_off_alone(i);
+// Before anything of a sequence goes on: what must not pass it by is to stand behind it.
+void Replica::hold_followers() {
+  for (size_t i = 0; i < writes_.size(); ++i) {
+    const Pending& pending = writes_[i];
+    if (pending.operation == nullptr || (pending.operation->is_write && pending.proposal != 0)) continue;
+    if (held_.has(pending.operation->sequence(), pending.order)) put_off(i);
   }
 }
 
@@ -72,6 +71,7 @@ void Replica::finish_held(const HeldOperation& held, LogErrc outcome) {
 void Replica::run_held_before(const Pending& write) {
   const void* sequence = write.operation->sequence();
   const std::vector<HeldOperation> all_before = held_.take_before(sequence, write.order);
+  if (all_before.empty()) return;
   if (held_.has(sequence)) is_held_due_ = true;
   for (const HeldOperation& before : all_before) {
     if (before.operation->is_write) {
@@ -94,6 +94,7 @@ void Replica::release_held() {
   is_releasing_ = true;
   while (is_held_due_ && !held_.is_empty()) {
     is_held_due_ = false;
+    hold_followers();
     // A write that was submitted later and is under way comes first into the log, or never: its outcome decides.
     // tidy: nondeterminism, because it is looked up and never walked.
     std::unordered_map<const void*, uint64_t> newest_write_of;
@@ -105,6 +106,7 @@ void Replica::release_held() {
     std::unordered_set<const void*> waiting;
     const size_t count = held_.size();
     for (size_t i = 0; i < count; ++i) {
+      if (held_.at(i).operation == nullptr) continue;
       Operation& operation = *held_.at(i).operation;
       const void* sequence = operation.sequence();
       if (sequence != nullptr && waiting.contains(sequence)) continue;
@@ -139,6 +141,7 @@ void Replica::resubmit(const HeldOperation& held) {
 void Replica::check_held_deadlines(int64_t now_ns, int64_t& next_ns) {
   const auto is_first = [&](int64_t deadline_ns) { return next_ns == 0 || deadline_ns < next_ns; };
   for (size_t i = 0, count = held_.size(); i < count; ++i) {
+    if (held_.at(i).operation == nullptr) continue;
     if (held_.at(i).deadline_ns > now_ns) {
       const int64_t check_ns = std::max(held_.at(i).deadline_ns, now_ns + kHeldCheckNs);
       if (is_first(check_ns)) next_ns = check_ns;

@@ -320,6 +320,18 @@ TEST(ReplicaSlots, TellInTimeThatAnOutcomeIsNotKnown) {
   house.expect_everywhere("key", "moved,");
 }
 
+// A checkpoint took the place of the history that the change stands in, or does not.
+TEST(ReplicaSlots, TellThatAnOutcomeIsLost) {
+  Slots house(1);
+  Outcome claimed;
+  house.run([&] {
+    house.node(1).replica().change_slots({5, 6, kOwned, 1, 0}, claimed);
+    house.node(1).replica().outcome_lost(1);
+  });
+  EXPECT_EQ(claimed.outcome, LogErrc::kTimedOut);
+  EXPECT_EQ(house.change(kOwned, 1), LogErrc::kOk) << "again does no harm";
+}
+
 class SlotListener final : public ShardListener {
  public:
   void applied(Shard&) override {}

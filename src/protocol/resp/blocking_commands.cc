@@ -137,7 +137,8 @@ class Blocked {
           session_.out().raw(wait_.reply().view());
           co_return;
         case BlockedWait::Wake::kRefused: {
-          const BlockedWait::Refused& refused = wait_.refused();
+          const BlockedWait::Refused refused = wait_.refused();
+          if (refused.why == shard::LogErrc::kNotOwner) (void)co_await session_.hear_of_move(refused.slot, refused.by);
           session_.out().error(session_.refusal(refused.why, refused.slot, refused.by));
           co_return;
         }

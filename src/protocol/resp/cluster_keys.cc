@@ -2,6 +2,8 @@
 // the shard of their slot, and what it says when that shard is led elsewhere.
 
 #include <algorithm>
+#include <ranges>
+#include <set>
 #include <string>
 #include <utility>
 
@@ -16,6 +18,12 @@
 namespace keelson::resp {
 
 namespace {
+
+// How often a command follows its slot to another shard of this node's. One move of a slot makes it one.
+constexpr unsigned kRoundsMax = 3;
+// What a shard's log says of a slot may be here before the news of where the slot went, by a message or two.
+constexpr int64_t kMapPollNs = 5'000'000;
+constexpr unsigned kMapPollsMax = 100;
 
 // Commands of a session's own coroutine, whose answers go where it says.
 class RunOperation final : public shard::BatchOperation {
@@ -140,12 +148,65 @@ std::string Session::refusal(shard::LogErrc outcome, uint16_t slot, shard::Shard
 
 Task<Session::Ran> Session::run_as_operation(std::span<const engine::Command> commands, bool is_write, uint16_t slot,
                                              kv::ReplySink& reply) {
-  const shard::ShardId id = service_.router().shard_of_slot(slot);
-  shard::Batch batch(service_.runtime(), reactor());
-  RunOperation operation(commands, is_write, client_.is_readonly, slot, reply);
-  batch.add(operation, id);
-  if (!batch.run()) co_await batch.done();
-  co_return Ran{operation.outcome, id};
+  for (unsigned round = 0;; ++round) {
+    const shard::ShardId id = service_.router().shard_of_slot(slot);
+    shard::Batch batch(service_.runtime(), reactor());
+    RunOperation operation(commands, is_write, client_.is_readonly, slot, reply);
+    batch.add(operation, id);
+    if (!batch.run()) co_await batch.done();
+    const bool is_elsewhere = operation.outcome == shard::LogErrc::kNotOwner && round != kRoundsMax;
+    if (!is_elsewhere || !co_await hear_of_move(slot, id)) co_return Ran{operation.outcome, id};
+  }
+}
+
+Task<bool> Session::hear_of_move(uint16_t slot, shard::ShardId from) {
+  for (unsigned i = 0; i < kMapPollsMax && !is_killed_; ++i) {
+    if (service_.router().shard_of_slot(slot) != from) co_return true;
+    co_await env::sleep_for(reactor(), kMapPollNs);
+  }
+  co_return service_.router().shard_of_slot(slot) != from;
+}
+
+Task<void> Session::end_batch() {
+  for (unsigned polls = 0;;) {
+    if (!batch_->batch.run()) co_await batch_->batch.done();
+    const Follow follow = follow_slots();
+    if (follow == Follow::kNothing || (follow == Follow::kWait && (polls == kMapPollsMax || is_killed_))) break;
+    if (follow == Follow::kWait) {
+      ++polls;
+      co_await env::sleep_for(reactor(), kMapPollNs);
+    }
+  }
+  batch_ended();
+}
+
+// What was refused because its slot has gone to another shard is submitted there, once this node knows to which. But
+// not if a later command on the slot has run already: the client is told instead, and knows.
+Session::Follow Session::follow_slots() {
+  SessionBatch& batch = *batch_;
+  if (!service_.is_cluster() || batch.rounds == kRoundsMax) return Follow::kNothing;
+  const auto all = std::ranges::subrange(batch.operations.begin(), batch.operations.begin() + batch.used);
+  if (std::ranges::none_of(all, &SessionOperation::is_refused)) return Follow::kNothing;
+  std::set<uint16_t> have_run;
+  std::vector<SessionOperation*> again;
+  bool has_unknown = false;
+  for (SessionOperation& operation : all | std::views::reverse) {
+    const uint16_t slot = operation.slot();
+    if (!operation.is_refused()) {
+      have_run.insert(slot);
+    } else if (!have_run.contains(slot)) {
+      const bool is_known = service_.router().shard_of_slot(slot) != operation.shard_id;
+      if (is_known) again.push_back(&operation);
+      has_unknown |= !is_known;
+    }
+  }
+  if (again.empty()) return has_unknown ? Follow::kWait : Follow::kNothing;
+  ++batch.rounds;
+  for (SessionOperation* operation : again | std::views::reverse) {
+    operation->prepare_for(service_.router().shard_of_slot(operation->slot()));
+    batch.batch.add(*operation, operation->shard_id);
+  }
+  return Follow::kAgain;
 }
 
 Task<void> Session::run_in_cluster(const kv::CommandSpec& spec, kv::Args args, RespWriter& reply) {

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "base/crc16.h"
 #include "engine/kv/big_object.h"
 #include "engine/kv/keyspace.h"
 #include "protocol/resp/command_stats.h"
@@ -45,7 +46,17 @@ void SessionOperation::prepare(Session& session, const kv::CommandSpec& spec, ui
   is_direct_ = is_direct;
   is_inline = is_direct;
   is_finished_ = false;
+  is_refused_ = false;
   is_muted = false;
+}
+
+void SessionOperation::prepare_for(shard::ShardId other) {
+  shard_id = other;
+  is_direct_ = false;
+  is_inline = false;
+  is_finished_ = false;
+  is_refused_ = false;
+  size_ = 0;
 }
 
 engine::ReplySink& SessionOperation::open_reply() {
@@ -60,6 +71,14 @@ engine::ReplySink& SessionOperation::open_reply() {
 }
 
 void SessionOperation::finished(shard::LogErrc outcome) {
+  if (outcome == shard::LogErrc::kNotOwner && !is_inline) {
+    // The session decides, once it is back.
+    is_refused_ = is_finished_ = true;
+    size_ = 0;
+    duration_ns_ = 0;
+    done();
+    return;
+  }
   if (outcome != shard::LogErrc::kOk) {
     static_cast<kv::ReplySink&>(open_reply()).error(session_->refusal(outcome, slot(), shard_id));
   }
@@ -153,7 +172,12 @@ bool Session::look_ahead() {
       const std::string_view key = taken.key();
       const Taken* before = ahead_end_ > 1 ? &taken - 1 : nullptr;
       taken.is_same_key = before != nullptr && before->has_key && before->key() == key;
-      taken.shard = taken.is_same_key ? before->shard : service_.router().shard_of(key);
+      if (service_.is_cluster()) {
+        taken.slot = taken.is_same_key ? before->slot : key_slot(key);
+        taken.shard = service_.router().shard_of_slot(taken.slot);
+      } else {
+        taken.shard = taken.is_same_key ? before->shard : service_.router().shard_of(key);
+      }
     }
   }
   if (ahead_end_ > 1) prefetch_ahead();
@@ -219,7 +243,12 @@ void Session::prefetch_first_entry() {
 
 bool Session::is_batch_under_way() {
   if (batch_ == nullptr) return false;
-  if (!batch_->batch.run()) return true;
+  for (;;) {
+    if (!batch_->batch.run()) return true;
+    const Follow follow = follow_slots();
+    if (follow == Follow::kWait) return true;
+    if (follow == Follow::kNothing) break;
+  }
   batch_ended();
   return false;
 }
@@ -319,8 +348,13 @@ Session::Next Session::take_keyed(const kv::CommandSpec& spec, const Taken& take
   const kv::Args args = taken.args;
   // A subcommand (OBJECT ENCODING) has its key elsewhere than its container.
   const bool is_known = taken.has_key && &spec == taken.spec;
-  const std::optional<shard::ShardId> shard =
-      is_known ? taken.shard : single_shard_of(service_.router(), spec, args, local_.key_indexes);
+  std::optional<shard::ShardId> shard;
+  if (!is_known) {
+    shard = single_shard_of(service_.router(), spec, args, local_.key_indexes);
+  } else {
+    // The slot may have moved since the command was read.
+    shard = service_.is_cluster() ? service_.router().shard_of_slot(taken.slot) : taken.shard;
+  }
   if (!is_known && service_.is_cluster() && crosses_slots(spec, args)) {
     if (is_batch_under_way()) return take_again(Next::kBatch);
     reject(&spec, kErrCrossSlot);
@@ -358,12 +392,20 @@ void Session::batch_ended() {
   SessionBatch& batch = *batch_;
   for (size_t i = 0; i < batch.used; ++i) {
     const SessionOperation& operation = batch.operations[i];
+    if (operation.is_refused()) {
+      const std::string error = refusal(shard::LogErrc::kNotOwner, operation.slot(), operation.shard_id);
+      count_error(operation.spec(), std::string_view(error).substr(0, error.find(' ')));
+      if (!operation.is_muted) writer_.error(error);
+      note_call(operation.spec(), operation.args(), 0);
+      continue;
+    }
     const std::string_view answer = operation.answer();
     if (answer.starts_with('-')) count_error(operation.spec(), answer.substr(1, answer.find(' ') - 1));
     if (!operation.is_muted) output_.append(answer);
     note_call(operation.spec(), operation.args(), operation.duration_ns());
   }
   batch.used = 0;
+  batch.rounds = 0;
   for (auto& side : batch.sides) {
     side->bytes.clear();
     side->bytes.shrink_if_empty(kSideBufferBytesKept);

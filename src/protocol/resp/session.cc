@@ -49,8 +49,7 @@ Task<void> Session::run() {
   while (!is_killed_) {
     const Next next = run_input();
     if (next == Next::kBatch) {
-      if (!batch_->batch.run()) co_await batch_->batch.done();
-      batch_ended();
+      co_await end_batch();
     } else if (next == Next::kAlone) {
       co_await run_alone();
     } else if (next == Next::kGroup) {
@@ -70,10 +69,7 @@ Task<void> Session::run() {
     }
   }
   kill();
-  if (batch_ != nullptr) {
-    if (!batch_->batch.run()) co_await batch_->batch.done();
-    batch_ended();
-  }
+  if (batch_ != nullptr) co_await end_batch();
   leave_monitor(*this);
   co_await service_.pubsub().forget(*this);
   reset_transaction();

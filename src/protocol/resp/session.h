@@ -157,6 +157,9 @@ class Session {
   };
   Task<Ran> run_as_operation(std::span<const engine::Command> commands, bool is_write, uint16_t slot,
                              kv::ReplySink& reply);
+  // A shard has said that it has not got the slot: waits a little until this node has heard which one has. False: it
+  // has not.
+  Task<bool> hear_of_move(uint16_t slot, shard::ShardId from);
   // Forgets MULTI and WATCH.
   void reset_transaction();
 
@@ -185,6 +188,7 @@ class Session {
     shard::ShardId shard = 0;               // of the key, if `has_key`
     bool has_key = false;                   // exactly one
     bool is_same_key = false;               // as the command before it
+    uint16_t slot = 0;                      // of the key, in a cluster
     uint64_t key_hash = 0;
     const kv::BigObject* object = nullptr;  // while its member is fetched
     uint64_t member_hash = 0;
@@ -247,6 +251,7 @@ class Session {
   void run_quick(QuickHandler handler, const kv::CommandSpec& spec, kv::Args args);
   bool is_batch_under_way();
   void acquire_batch();
+  Task<void> end_batch();
   void batch_ended();
   Task<void> run_alone();
   bool is_paused(const kv::CommandSpec& spec) const;
@@ -268,6 +273,8 @@ class Session {
   [[nodiscard]] static bool is_on_every_shard(const kv::CommandSpec& spec);
   [[nodiscard]] bool crosses_slots(const kv::CommandSpec& spec, kv::Args args);
   [[nodiscard]] uint16_t slot_of(const kv::CommandSpec& spec, kv::Args args);
+  enum class Follow : uint8_t { kNothing, kAgain, kWait };
+  Follow follow_slots();
   Task<void> run_on_each_shard(const kv::CommandSpec& spec, kv::Args args, RespWriter& reply);
   Task<void> run_in_cluster(const kv::CommandSpec& spec, kv::Args args, RespWriter& reply);
   Task<std::vector<shard::ShardId>> shards_to_ask(const kv::CommandSpec& spec, kv::Args args);

@@ -33,6 +33,10 @@ class SessionOperation final : public shard::BatchOperation {
   [[nodiscard]] bool is_finished() const { return is_finished_; }
   [[nodiscard]] std::string_view answer() const;
   [[nodiscard]] int64_t duration_ns() const { return duration_ns_; }
+  // Finished without an answer: its shard has not got the slot.
+  [[nodiscard]] bool is_refused() const { return is_refused_; }
+  // It is about to be submitted once more.
+  void prepare_for(shard::ShardId other);
   shard::ShardId shard_id = 0;
   bool is_muted = false;   // CLIENT REPLY
   bool is_inline = false;  // the session has just submitted it, and has looked at the clock
@@ -43,6 +47,7 @@ class SessionOperation final : public shard::BatchOperation {
   engine::Command command_;
   bool is_direct_ = false;
   bool is_finished_ = false;
+  bool is_refused_ = false;
   size_t offset_ = 0;  // of the answer in its side buffer
   size_t size_ = 0;
   uint64_t key_hash_ = 0;  // between the steps of prefetch()
@@ -63,6 +68,7 @@ struct SessionBatch {
   // The first `used` are in use; addresses never change.
   std::deque<SessionOperation> operations;
   size_t used = 0;
+  unsigned rounds = 0;                       // in which refused operations were submitted again
   std::vector<std::unique_ptr<Side>> sides;  // one for each reactor
 };
 

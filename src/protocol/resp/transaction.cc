@@ -174,6 +174,12 @@ Task<void> execute(Session& session, TransactionState& transaction) {
   const shard::ShardId first = shards.front();
   shard::Loan loan = co_await lend(service, session.reactor(), std::move(shards), use, slot);
   if (!loan.is_held()) {
+    const bool is_gone = loan.refusal() == shard::LogErrc::kNotOwner && !transaction.watched.empty();
+    if (is_gone && co_await session.hear_of_move(slot, first)) {
+      // As if it had moved before.
+      session.out().null_array();
+      co_return;
+    }
     session.out().error(session.refusal(loan.refusal(), slot, first));
     co_return;
   }
