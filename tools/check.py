@@ -29,7 +29,7 @@ FIRST_SIGNS = re.compile(r"\berror: |^FAILED|^FAIL |\[  FAILED")
 # Of each kind of simulated life in tests/sim: seven of kv, five of the blob store. Both run at the same time.
 SIM_SEEDS = 500
 SIM_CLUSTER_SEEDS = 1000
-SIM_CLUSTERS = "^sim_(cluster|coord|raft_member)$"
+SIM_CLUSTERS = "^sim_(cluster|coord|raft_member|slots)$"
 SIM_SEEDS_SANITIZED = 8
 FUZZ_SECONDS = 60
 PROGRESS_S = 30

@@ -60,6 +60,7 @@ struct ServiceOptions {
   // A node that has not been reached for this long loses its replicas to others; 0: never.
   int64_t replace_after_ms = 0;
   std::string version;
+  SlotMoverOptions mover = {};
   // The cluster has removed this node: it should stop.
   std::function<void()> on_removed;
 };

@@ -24,7 +24,7 @@ struct Service::Wipe {
 // One move's coordinator with its world.
 class Service::Moving final : public MoveWorld {
  public:
-  Moving(Service& service, uint64_t id) : service_(service), mover(service.home_, *this, id) {}
+  Moving(Service& service, uint64_t id) : service_(service), mover(service.home_, *this, id, service.options_.mover) {}
 
   Task<Result<StoredMove>> read_move(uint64_t id) override;
   Task<Result<int64_t>> write_move(SlotMove move, int64_t unchanged) override;

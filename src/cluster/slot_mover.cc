@@ -252,6 +252,7 @@ Task<SlotMover::Next> SlotMover::freeze_and_flip(const Attempt& attempt) {
   const LogErrc frozen = co_await change(move.from, change_of(move, SlotState::kFrozen, attempt.epoch), until_ns);
   if (frozen == LogErrc::kNotLeader) co_return lost();
   if (frozen != LogErrc::kOk) co_return failed("the slots cannot be frozen", frozen);
+  if (options_.faults.flips_before_drain) co_return co_await flip(attempt, std::move(**seen), until_ns);
   const uint64_t sequence_before = sequence_;
   ExportPiece piece;
   do {
@@ -293,6 +294,9 @@ Task<SlotMover::Next> SlotMover::hand_over(SlotMove move, int64_t revision) {
       co_await within(reactor_, calls_, world_.followed(move.to, revision), after_ns(options_.follow_ms));
   if (!followed || !followed->ok()) {
     log_debug("cluster", "the new map of slots is not known everywhere yet", {{"move", id_}, {"why", why(followed)}});
+  }
+  if (options_.faults.owns_before_gone) {
+    (void)co_await change(move.to, change_of(move, SlotState::kOwned, move.epoch), step_until());
   }
   const LogErrc gone = co_await change(move.from, change_of(move, SlotState::kGone, move.epoch), step_until());
   if (gone == LogErrc::kNotLeader) co_return lost();

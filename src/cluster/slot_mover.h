@@ -103,6 +103,12 @@ inline constexpr size_t kFreezeBytesMax = 128 << 10;
 // Rounds that brought all there was, and more than that, before the slots are frozen nevertheless.
 inline constexpr unsigned kRoundsMax = 32;
 
+// Defects that the simulation of it must find (tests/sim/slots_sim_test.cc).
+struct SlotMoverFaults {
+  bool owns_before_gone = false;    // step 9 before step 8
+  bool flips_before_drain = false;  // step 6 without the rest of step 5
+};
+
 struct SlotMoverOptions {
   int64_t retry_ms = 50;          // between attempts at one step
   int64_t step_ms = 10'000;       // for one step of copying; then the attempt has failed
@@ -110,6 +116,7 @@ struct SlotMoverOptions {
   int64_t again_ms = 500;         // before an attempt that follows a failed one; doubles
   int64_t again_ms_max = 30'000;  // up to this
   int64_t follow_ms = 200;        // step 7
+  SlotMoverFaults faults = {};
 };
 
 class SlotMover {

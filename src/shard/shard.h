@@ -158,6 +158,7 @@ class Shard {
   [[nodiscard]] log::CommitLog& log() { return log_; }
   [[nodiscard]] const ShardCounters& counters() const { return counters_; }
   void set_listener(ShardListener* listener) { listener_ = listener; }
+  [[nodiscard]] ShardListener* listener() const { return listener_; }
   // For the listener's use, owner's thread: its own operations that are under way. They may outlive it.
   size_t listener_operations = 0;
 

@@ -1,10 +1,9 @@
 #include "tests/sim/cluster_client.h"
 
-#include <array>
-#include <string_view>
 #include <utility>
 
 #include "env/reactor.h"
+#include "tests/sim/register_calls.h"
 
 namespace keelson::sim_test {
 
@@ -19,57 +18,6 @@ constexpr size_t kReadBytes = 4096;
 
 // Keys of two kinds: appended to, or written over. Appends need to see every value that came before.
 bool is_appended_to(unsigned key) { return key % 4 == 3; }
-
-std::vector<std::string> command_of(const std::string& key, const RegisterCall& call) {
-  switch (call.kind) {
-    case Kind::kGet:
-      return {"GET", key};
-    case Kind::kSet:
-      return {"SET", key, call.value};
-    case Kind::kDelete:
-      return {"DEL", key};
-    case Kind::kSetIfAbsent:
-      return {"SETNX", key, call.value};
-    case Kind::kSwap:
-      return {"GETSET", key, call.value};
-    case Kind::kAppend:
-      return {"APPEND", key, call.value};
-    case Kind::kCas:
-      break;
-  }
-  return {"GET", key};
-}
-
-// Errors that mean that a command had no effect, and such as leave it open.
-enum class Fate : uint8_t { kNoEffect, kUnknown, kUnexpected };
-Fate fate_of(std::string_view error) {
-  constexpr std::array<std::string_view, 6> kNone{"CLUSTERDOWN ", "TRYAGAIN ",           "MOVED ",
-                                                  "LOADING ",     "MISCONF The disk of", "ERR max number of clients"};
-  constexpr std::array<std::string_view, 3> kOpen{"UNCERTAIN ", "MISCONF Writing to the log", "ERR The server is shut"};
-  for (const std::string_view prefix : kNone) {
-    if (error.starts_with(prefix)) return Fate::kNoEffect;
-  }
-  for (const std::string_view prefix : kOpen) {
-    if (error.starts_with(prefix)) return Fate::kUnknown;
-  }
-  return Fate::kUnexpected;
-}
-
-// False: no such answer to that command.
-bool read_answer(const Reply& reply, RegisterCall& call) {
-  switch (call.kind) {
-    case Kind::kGet:
-    case Kind::kSwap:
-      call.found = reply.kind == '$';
-      if (call.found) call.read = reply.text;
-      return reply.kind == '$' || reply.kind == '_';
-    case Kind::kSet:
-      return reply.kind == '+' && reply.text == "OK";
-    default:
-      call.count = reply.kind == ':' ? std::stoll(reply.text) : 0;
-      return reply.kind == ':';
-  }
-}
 
 }  // namespace
 

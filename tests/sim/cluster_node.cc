@@ -3,9 +3,6 @@
 #include <algorithm>
 #include <utility>
 
-#include "base/hash.h"
-#include "engine/kv/digest.h"
-#include "engine/kv/kv_engine.h"
 #include "engine/kv/reply.h"
 #include "protocol/resp/command_stats.h"
 #include "protocol/resp/latency.h"
@@ -14,55 +11,9 @@
 #include "protocol/resp/shard_agent.h"
 #include "protocol/resp/slowlog.h"
 #include "tests/sim/kv_node.h"
+#include "tests/sim/witnessed_engine.h"
 
 namespace keelson::sim_test {
-
-namespace {
-
-constexpr uint64_t kStateEvery = 4;  // a digest costs more than the command
-
-// Tells the witness every record, and now and then the state.
-class WitnessedEngine final : public kv::KvEngine {
- public:
-  WitnessedEngine(const kv::KvOptions& options, ClusterWitness& witness, unsigned node, unsigned shard)
-      : kv::KvEngine(options), witness_(witness), node_(node), shard_(shard) {}
-
-  void apply(const engine::ApplyContext& context, const engine::Command& command, engine::ReplySink& reply) override {
-    if (context.index != index_) flush(context.index);
-    uint64_t hash = mix64(hash_ ^ static_cast<uint64_t>(context.time_ms) ^ (uint64_t{command.code} << 48));
-    for (const std::string_view arg : command.args) hash = hash64(arg, hash);
-    hash_ = hash;
-    kv::KvEngine::apply(context, command, reply);
-  }
-  Status load_checkpoint(std::string_view piece) override {
-    index_ = 0;
-    return kv::KvEngine::load_checkpoint(piece);
-  }
-
- private:
-  // Everything of index_ is applied.
-  void flush(uint64_t next) {
-    if (index_ != 0) {
-      witness_.applied(node_, shard_, index_, hash_);
-      if (index_ % kStateEvery == 0) {
-        const kv::Digest digest = kv::digest_exact(keyspace());
-        witness_.has_state(node_, shard_, index_,
-                           hash64({reinterpret_cast<const char*>(digest.data()), digest.size()}, 0));
-      }
-      if (next < index_) witness_.violate("node " + std::to_string(node_) + " applied an index twice");
-    }
-    index_ = next;
-    hash_ = 0;
-  }
-
-  ClusterWitness& witness_;
-  const unsigned node_;
-  const unsigned shard_;
-  uint64_t index_ = 0;
-  uint64_t hash_ = 0;
-};
-
-}  // namespace
 
 ClusterNode::ClusterNode(env::Env& env, ClusterNodeOptions options)
     : env_(env), options_(std::move(options)), unheard_(std::make_unique<kv::NullReply>()), tasks_(env.reactor(0)) {

@@ -11,7 +11,7 @@ namespace {
 
 using Kind = RegisterCall::Kind;
 
-constexpr std::string_view kNames[] = {"get", "set", "delete", "cas", "setnx", "swap", "append"};
+constexpr std::string_view kNames[] = {"get", "set", "delete", "cas", "setnx", "swap", "append", "expire"};
 constexpr std::string_view kNothing = "(nil)";
 
 std::string shown(bool exists, const std::string& value) { return exists ? "\"" + value + "\"" : "nothing"; }
@@ -116,6 +116,9 @@ bool RegisterModel::step(State& state, const Call& call, bool is_answered) {
       state.exists = true;
       state.value += call.value;
       return !is_answered || call.count == static_cast<int64_t>(state.value.size());
+    case Kind::kExpire:
+      if (held && state.value == call.value) state = {};
+      return !is_answered;
   }
   return false;
 }

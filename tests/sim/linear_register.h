@@ -21,6 +21,7 @@ struct RegisterCall {
     kSetIfAbsent,  // value -> count
     kSwap,         // value -> the old value
     kAppend,       // value -> count: the length now
+    kExpire,       // value: what was set with this value goes away if it is still there; never answered
   };
   Kind kind = Kind::kGet;
   std::string expected;
@@ -52,7 +53,7 @@ Judgement judge_keys(const RegisterHistory& history, Limits limits = {});
 
 // A history as text, one call in each line, columns apart by one tab:
 //   client  called  returned or '-'  key  name  arguments...  answer
-// Names: get, set, delete, cas, setnx, swap, append. A value that is not there is "(nil)". Without an answer the last
+// Names: get, set, delete, cas, setnx, swap, append, expire. A value that is not there is "(nil)". Without an answer the last
 // column is '-'. Lines that begin with '#' are comments.
 //   3  1000  1200  x  set  v17     ok
 //   4  1100  -     x  cas  v17  v18  -
