@@ -364,16 +364,14 @@ Task<SlotMover::Next> SlotMover::clear_away(const Attempt& attempt) {
     piece.first = static_cast<uint16_t>(slot);
     piece.last = std::min(piece.last, move.last);
     slot = piece.last + uint32_t{1};
-    if (piece.state == SlotState::kImporting) {
-      SlotChange gone = change_of(move, SlotState::kGone, attempt.epoch);
-      gone.first = piece.first;
-      gone.last = piece.last;
-      const LogErrc outcome = co_await change(move.to, gone, step_until());
-      if (outcome != LogErrc::kOk) co_return failed("the other shard cannot give the slots up", outcome);
-      piece = gone;
-    }
-    if (piece.state != SlotState::kGone) continue;
-    const LogErrc wiped = co_await wipe(move.to, piece, after_ns(options_.wipe_ms));
+    if (piece.state == SlotState::kOwned || piece.state == SlotState::kFrozen) continue;
+    // Also what is kGone: a kImporting of an earlier attempt may still be on its way, and must come to nothing.
+    SlotChange gone = change_of(move, SlotState::kGone, attempt.epoch);
+    gone.first = piece.first;
+    gone.last = piece.last;
+    const LogErrc outcome = co_await change(move.to, gone, step_until());
+    if (outcome != LogErrc::kOk) co_return failed("the other shard cannot give the slots up", outcome);
+    const LogErrc wiped = co_await wipe(move.to, gone, after_ns(options_.wipe_ms));
     if (wiped != LogErrc::kOk) co_return failed("the other shard cannot delete what it has of the slots", wiped);
   }
   co_return Next::kGoOn;

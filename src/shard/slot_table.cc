@@ -35,7 +35,7 @@ bool is_allowed(const SlotRange& from, const SlotChange& to) {
       return ((to.state == SlotState::kImporting || to.state == SlotState::kGone) && is_higher) ||
              (to.state == SlotState::kOwned && is_same);
     case SlotState::kGone:
-      return to.state == SlotState::kImporting && is_higher;
+      return (to.state == SlotState::kImporting || to.state == SlotState::kGone) && is_higher;
   }
   return false;
 }

@@ -18,6 +18,7 @@
 //   kFrozen    -> kOwned      with a higher epoch: another attempt claims and thaws them
 //   kFrozen    -> kGone       with the same epoch
 //   kGone      -> kImporting  with a higher epoch
+//   kGone      -> kGone       with a higher epoch: what earlier attempts have sent, and comes late, is void
 //   kImporting -> kImporting  with a higher epoch: begun anew
 //   kImporting -> kOwned      with the same epoch
 //   kImporting -> kGone       with a higher epoch: given up

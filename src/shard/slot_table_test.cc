@@ -24,8 +24,9 @@ constexpr std::array kStates{kOwned, kFrozen, kImporting, kGone};
 // From, to, and how the change's epoch stands to the slots' (-1, 0, 1). Everything else is void, but for a change to
 // what is there already.
 const std::set<std::tuple<SlotState, SlotState, int>> kAllowed{
-    {kOwned, kOwned, 1},    {kOwned, kFrozen, 0},    {kFrozen, kOwned, 1},   {kFrozen, kGone, 0},
-    {kGone, kImporting, 1}, {kImporting, kOwned, 0}, {kImporting, kGone, 1}, {kImporting, kImporting, 1},
+    {kOwned, kOwned, 1},     {kOwned, kFrozen, 0},   {kFrozen, kOwned, 1},
+    {kFrozen, kGone, 0},     {kGone, kGone, 1},      {kGone, kImporting, 1},
+    {kImporting, kOwned, 0}, {kImporting, kGone, 1}, {kImporting, kImporting, 1},
 };
 
 // A table whose slots 5 to 9 are in that state with epoch 4, by the shortest way there.

@@ -67,7 +67,7 @@ struct Lives {
 
 // Small segments, frequent checkpoints, few entries kept: replicas get checkpoints, with their tables of slots.
 SlotsRunOptions usual(uint64_t seed) {
-  set_log_level(LogLevel::kInfo);  // every fault leaves lines
+  set_log_level(LogLevel::kError);  // every fault leaves lines
   SlotsRunOptions options;
   options.nodes = seed % 8 == 0 ? 4 : 3;
   options.reactors = 1 + static_cast<unsigned>(seed % 2);
