@@ -32,7 +32,7 @@ struct SlotsRunOptions {
   unsigned tags = 5;
   SlotsLoad load;  // its tags are made
   SlotsNodeOptions node;
-  int64_t duration_ns = 8 * env::sim::kSecond;
+  int64_t duration_ns = 6 * env::sim::kSecond;
   int64_t move_every_ns = 300 * env::sim::kMillisecond;  // on average, twice that
   int64_t stir_every_ns = 3 * env::sim::kSecond;
   // Until the cluster has formed, and what may take how long after the last fault.
