@@ -53,8 +53,8 @@ Judgement judge_keys(const RegisterHistory& history, Limits limits = {});
 
 // A history as text, one call in each line, columns apart by one tab:
 //   client  called  returned or '-'  key  name  arguments...  answer
-// Names: get, set, delete, cas, setnx, swap, append, expire. A value that is not there is "(nil)". Without an answer the last
-// column is '-'. Lines that begin with '#' are comments.
+// Names: get, set, delete, cas, setnx, swap, append, expire. A value that is not there is "(nil)". Without an answer
+// the last column is '-'. Lines that begin with '#' are comments.
 //   3  1000  1200  x  set  v17     ok
 //   4  1100  -     x  cas  v17  v18  -
 //   3  1300  1310  x  get  v17

@@ -393,7 +393,8 @@ void SlotsClient::note(const Wish& wish, int64_t called_at, bool is_answered) {
     recorded.called_at = called_at;
     recorded.call = part.call;
     if (part.call.kind == Kind::kExpire) {
-      recorded.called_at += part.call.count * kMillisecond;
+      // Servers reckon in whole milliseconds, so up to one less than that.
+      recorded.called_at += (part.call.count - 1) * kMillisecond;
     } else if (is_answered && wish.form != Wish::Form::kFlush) {
       recorded.returned_at = world_.now_ns();
     }

@@ -61,6 +61,7 @@ class SlotsLife {
   SlotsRunResult run() {
     supervise();
     form();
+    world_.run_until([this] { return has_ended(); }, options_.rest_first_ns);
     if (!has_ended()) {
       start_clients();
       move();

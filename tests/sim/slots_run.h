@@ -32,9 +32,11 @@ struct SlotsRunOptions {
   unsigned tags = 5;
   SlotsLoad load;  // its tags are made
   SlotsNodeOptions node;
-  int64_t duration_ns = 8 * env::sim::kSecond;
+  int64_t duration_ns = 6 * env::sim::kSecond;
   int64_t move_every_ns = 300 * env::sim::kMillisecond;  // on average, twice that
   int64_t stir_every_ns = 3 * env::sim::kSecond;
+  // Before the clients begin: new replicas get checkpoints then, which leave outcomes open.
+  int64_t rest_first_ns = 0;
   // Until the cluster has formed, and what may take how long after the last fault.
   int64_t form_within_ns = 60 * env::sim::kSecond;
   int64_t recover_within_ns = 90 * env::sim::kSecond;

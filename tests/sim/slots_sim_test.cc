@@ -107,6 +107,8 @@ TEST(Slots, MoveWithoutAStall) {
     options.draw_nemesis = false;
     options.stir_every_ns = 0;
     options.move_every_ns = 100 * kMillisecond;
+    options.rest_first_ns = 3 * kSecond;
+    options.duration_ns = kSecond;
     options.node.member.kept_entries_max = 10'000;  // no replica falls so far behind that it cannot tell an outcome
     const SlotsRunResult result = run_slots(seed, options);
     EXPECT_LT(result.longest_ns, kSecond);
