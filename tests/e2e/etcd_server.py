@@ -74,8 +74,8 @@ class Cluster:
 
     def __init__(self, launch, count: int = 3):
         self.launch = launch
-        ports = [free_port() for _ in range(2 * count)]
-        self.clients, self.peers = ports[:count], ports[count:]
+        ports = [free_port() for _ in range(3 * count)]
+        self.clients, self.peers, self.http = (ports[first * count:][:count] for first in range(3))
         self.nodes = [self._make(number) for number in range(count)]
         for node in self.nodes:
             wait_ready(node)
@@ -84,7 +84,7 @@ class Cluster:
             wait_until(self._is_whole, PATIENCE_S, "every shard has all its replicas")
 
     def _is_whole(self) -> bool:
-        with urllib.request.urlopen(f"http://127.0.0.1:{self.nodes[0].http_port}/admin/cluster?format=json", timeout=10) as answer:
+        with urllib.request.urlopen(f"http://127.0.0.1:{self.http[0]}/admin/cluster?format=json", timeout=10) as answer:
             shards = json.load(answer)["shards"]
         return all(not shard["trouble"] and len(shard["voters"]) == len(self.nodes) for shard in shards)
 
@@ -93,7 +93,8 @@ class Cluster:
         if AGAINST_ETCD:
             return self.launch.keep(Etcd(folder, port=self.clients[number], peers=self.peers, number=number, wait=False))
         others = ",".join(f"127.0.0.1:{port}" for i, port in enumerate(self.peers) if i != number)
-        options = {"etcd.listen": f"127.0.0.1:{self.clients[number]}", "cluster.listen": f"127.0.0.1:{self.peers[number]}", "reactors": 1}
+        options = {"etcd.listen": f"127.0.0.1:{self.clients[number]}", "cluster.listen": f"127.0.0.1:{self.peers[number]}",
+                   "http.listen": f"127.0.0.1:{self.http[number]}", "reactors": 1}
         options |= {"join": others} if number else {"cluster.init": "yes"}
         return self.launch.keep(Coord(folder, options, wait=False))
 
