@@ -63,6 +63,8 @@ std::optional<std::string> from_json(std::string_view type, std::string_view jso
     error = std::string(parsed.message());
     return std::nullopt;
   }
+  // A member whose name is empty leaves one.
+  message->DiscardUnknownFields();
   return message->SerializeAsString();
 }
 
