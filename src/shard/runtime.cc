@@ -367,7 +367,11 @@ Task<Status> Runtime::write_pieces(ShardId id) {
   };
   while (!is_between_records()) co_await env::sleep_for(here, kLentPollNs);
   if (target.damage()) co_return Status();
-  if (group != nullptr && (group->member() == nullptr || target.replica()->is_tainted())) co_return Status();
+  // A member that has halted in this turn has not told the group yet.
+  if (group != nullptr &&
+      (group->member() == nullptr || !group->member()->status().halted.empty() || target.replica()->is_tainted())) {
+    co_return Status();
+  }
   kept.next_index = group != nullptr ? group->member()->applied_index() : target.applied_index();
   if (kept.next_index == kept.index) {
     if (group != nullptr && kept.index != 0) group->checkpoint_finished(kept.index);

@@ -127,9 +127,11 @@ class Reader {
     if (from_.size() < value.md5.size()) return false;
     std::copy_n(from_.begin(), value.md5.size(), value.md5.begin());
     from_.remove_prefix(value.md5.size());
-    return get(value.part_count);
+    return get(value.part_count) && value.part_count <= kPartNumberMax;
   }
-  bool get(Extent& value) { return get(value.volume) && get(value.offset_bytes) && get(value.length_bytes); }
+  bool get(Extent& value) {
+    return get(value.volume) && get(value.offset_bytes) && get(value.length_bytes) && value.is_sound();
+  }
   bool get(Condition& value) { return get(value.if_absent) && get(value.if_match) && get(value.if_version); }
   bool get(CompleteUpload::Part& value) { return get(value.number) && get(value.etag); }
   bool get(MoveExtents::Item& value) {

@@ -121,12 +121,10 @@ bool read_count(std::string_view& from, uint64_t& count) {
 
 bool read_extent(std::string_view& from, Extent& extent, bool has_length) {
   uint64_t volume = 0;
-  if (!read_varint(from, volume) || volume == 0 || volume > UINT32_MAX || !read_varint(from, extent.offset_bytes)) {
-    return false;
-  }
+  if (!read_varint(from, volume) || volume > UINT32_MAX || !read_varint(from, extent.offset_bytes)) return false;
   if (has_length && !read_varint(from, extent.length_bytes)) return false;
   extent.volume = static_cast<uint32_t>(volume);
-  return extent.length_bytes != 0 && extent.length_bytes <= kObjectBytesMax && extent.offset_bytes <= INT64_MAX / 2;
+  return extent.is_sound();
 }
 
 uint32_t payload_fields(const Payload& payload) {

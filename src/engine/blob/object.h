@@ -83,6 +83,10 @@ struct Extent {
   uint64_t offset_bytes = 0;
   uint64_t length_bytes = 0;
   auto operator<=>(const Extent&) const = default;
+  // What can stand in the index; bytes from outside may say anything.
+  [[nodiscard]] bool is_sound() const {
+    return volume != 0 && length_bytes != 0 && length_bytes <= kObjectBytesMax && offset_bytes <= INT64_MAX / 2;
+  }
 };
 
 struct ETag {

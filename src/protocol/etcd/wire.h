@@ -93,13 +93,17 @@ class WireWriter {
 //   if (in.is_malformed()) ...
 class WireReader {
  public:
+  // A tag has 32 bits; Protocol Buffers' readers take none that is written longer.
+  static constexpr size_t kTagBytesMax = 5;
+
   explicit WireReader(std::string_view message) : left_(message) {}
 
   // False: the end, or is_malformed().
   [[nodiscard]] bool next() {
     if (left_.empty() || is_malformed_) return false;
     uint64_t tag = 0;
-    if (!take_varint(tag) || tag > UINT32_MAX || tag >> 3 == 0) return fail();
+    const size_t before = left_.size();
+    if (!take_varint(tag) || tag > UINT32_MAX || tag >> 3 == 0 || before - left_.size() > kTagBytesMax) return fail();
     field_ = static_cast<uint32_t>(tag >> 3);
     type_ = static_cast<Type>(tag & 7);
     switch (type_) {
