@@ -32,6 +32,16 @@ LogErrc outcome_of(const Error& error) {
   return code == peer::PeerErrc::kTooLarge ? LogErrc::kTooLarge : LogErrc::kTimedOut;
 }
 
+shard::SlotImport import_of(ImportCall call) {
+  shard::SlotImport import;
+  import.first = call.first;
+  import.last = call.last;
+  import.epoch = call.epoch;
+  import.sequence = call.sequence;
+  import.commands = std::move(call.commands);
+  return import;
+}
+
 Error explained(Error error, NodeId node) {
   if (error.code() != peer::PeerErrc::kNoMethod) return error;
   return {error.code(),
@@ -132,13 +142,8 @@ Task<LogErrc> Service::Moving::import_slots(ImportCall call) {
     const SlotReply reply = co_await ask(CallMethod::kImportSlots, call.shard, encode(call), kImportTimeoutMs);
     co_return reply.outcome;
   }
-  shard::SlotImport import;
-  import.first = call.first;
-  import.last = call.last;
-  import.epoch = call.epoch;
-  import.sequence = call.sequence;
-  import.commands = std::move(call.commands);
-  co_return co_await service_.runtime_->import_slots(service_.home_, call.shard, std::move(import));
+  const ShardId shard = call.shard;
+  co_return co_await service_.runtime_->import_slots(service_.home_, shard, import_of(std::move(call)));
 }
 
 Task<Status> Service::Moving::begin_export(ShardId shard, uint16_t first, uint16_t last) {
@@ -272,13 +277,8 @@ Task<Result<std::string>> Service::answer_import_slots(peer::Caller, std::string
   ImportCall call;
   if (!is_ready()) co_return not_ready();
   if (!decode(request, call) || !has_slots(call.shard)) co_return not_understood();
-  shard::SlotImport import;
-  import.first = call.first;
-  import.last = call.last;
-  import.epoch = call.epoch;
-  import.sequence = call.sequence;
-  import.commands = std::move(call.commands);
-  co_return encode(SlotReply{.outcome = co_await runtime_->import_slots(home_, call.shard, std::move(import))});
+  const ShardId shard = call.shard;
+  co_return encode(SlotReply{.outcome = co_await runtime_->import_slots(home_, shard, import_of(std::move(call)))});
 }
 
 Task<Result<std::string>> Service::answer_follow(peer::Caller, std::string request) {
