@@ -48,15 +48,6 @@ class RunOperation final : public shard::BatchOperation {
   kv::ReplySink& reply_;
 };
 
-// The first key's; of a command without keys, the first shard's first.
-uint16_t first_slot(const kv::CommandSpec& spec, kv::Args args, std::vector<uint32_t>& scratch) {
-  if (kv::has_single_key(spec)) {
-    const auto at = static_cast<size_t>(spec.keys.first);
-    return at < args.size() ? key_slot(args[at]) : uint16_t{0};
-  }
-  return kv::keys_of(spec, args, scratch) && !scratch.empty() ? key_slot(args[scratch.front()]) : uint16_t{0};
-}
-
 // What SORT may not do: other keys, which it finds by patterns, may lie on any shard. The texts are those of Redis 7.0,
 // which allows a BY without a star (in no order) and no GET. Null: nothing of the kind.
 const char* sort_refusal(const kv::CommandSpec& spec, kv::Args args) {
@@ -85,13 +76,14 @@ bool names_another_database(kv::Args args) {
 
 }  // namespace
 
-uint16_t SessionOperation::slot() const {
-  std::vector<uint32_t> scratch;
-  return first_slot(*spec_, command_.args, scratch);
-}
-
+// The first key's; of a command without keys, the first shard's first.
 uint16_t Session::slot_of(const kv::CommandSpec& spec, kv::Args args) {
-  return first_slot(spec, args, local_.key_indexes);
+  if (kv::has_single_key(spec)) {
+    const auto at = static_cast<size_t>(spec.keys.first);
+    return at < args.size() ? key_slot(args[at]) : uint16_t{0};
+  }
+  std::vector<uint32_t>& keys = local_.key_indexes;
+  return kv::keys_of(spec, args, keys) && !keys.empty() ? key_slot(args[keys.front()]) : uint16_t{0};
 }
 
 bool Session::crosses_slots(const kv::CommandSpec& spec, kv::Args args) {

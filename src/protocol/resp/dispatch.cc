@@ -34,9 +34,10 @@ bool runs_inside_transaction(const kv::CommandSpec& spec) {
 }  // namespace
 
 void SessionOperation::prepare(Session& session, const kv::CommandSpec& spec, uint16_t database, kv::Args args,
-                               bool is_direct) {
+                               bool is_direct, uint16_t slot) {
   session_ = &session;
   spec_ = &spec;
+  slot_ = slot;
   command_ = {spec.code, database, args};
   commands = {&command_, 1};
   is_write = kv::is_write(spec);
@@ -369,7 +370,9 @@ Session::Next Session::take_keyed(const kv::CommandSpec& spec, const Taken& take
   const bool is_direct = is_here && is_first && client_.reply_mode == ReplyMode::kOn;
   if (batch.used == batch.operations.size()) batch.operations.emplace_back();
   SessionOperation& operation = batch.operations[batch.used];
-  operation.prepare(*this, spec, client_.database, args, is_direct);
+  uint16_t slot = 0;
+  if (service_.is_cluster()) slot = is_known ? taken.slot : slot_of(spec, args);
+  operation.prepare(*this, spec, client_.database, args, is_direct, slot);
   operation.shard_id = *shard;
   // Nothing of this connection is under way that it would have to wait for.
   if (is_first) operation.is_ordered = false;

@@ -20,13 +20,14 @@ namespace keelson::resp {
 
 class SessionOperation final : public shard::BatchOperation {
  public:
-  // `args` hold until the operation has finished.
-  void prepare(Session& session, const kv::CommandSpec& spec, uint16_t database, kv::Args args, bool is_direct);
+  // `args` hold until the operation has finished. `slot`: of their keys; looked at in a cluster alone.
+  void prepare(Session& session, const kv::CommandSpec& spec, uint16_t database, kv::Args args, bool is_direct,
+               uint16_t slot);
 
   engine::ReplySink& open_reply() override;
   void finished(shard::LogErrc outcome) override;
   void prefetch(shard::Shard& shard, unsigned step) override;
-  [[nodiscard]] uint16_t slot() const override;
+  [[nodiscard]] uint16_t slot() const override { return slot_; }
 
   [[nodiscard]] const kv::CommandSpec& spec() const { return *spec_; }
   [[nodiscard]] kv::Args args() const { return command_.args; }
@@ -45,6 +46,7 @@ class SessionOperation final : public shard::BatchOperation {
   Session* session_ = nullptr;
   const kv::CommandSpec* spec_ = nullptr;
   engine::Command command_;
+  uint16_t slot_ = 0;
   bool is_direct_ = false;
   bool is_finished_ = false;
   bool is_refused_ = false;
