@@ -177,6 +177,7 @@ Task<void> ShardGroup::install_file(std::string path, uint64_t index, std::strin
     loaded = co_await load_from(path, index, prelude);
   }
   const std::string why = loaded.ok() ? "" : loaded.error().message();
+  const bool is_damaged = !loaded.ok() && loaded.error().code() == LogErrc::kDamaged;
   if (loaded.ok()) {
     checkpoint_index_ = index;
   } else {
@@ -186,9 +187,11 @@ Task<void> ShardGroup::install_file(std::string path, uint64_t index, std::strin
   member_->installed(std::move(loaded));
   if (why.empty()) {
     parts_.host.checkpoint_installed(parts_.shard.id(), index, member_->needed_from());
-  } else if (!parts_.shard.damage()) {
-    // What it holds now is no state of any index: nothing that waits may be answered from it.
+  } else if (is_damaged && !parts_.shard.damage()) {
     parts_.shard.stop_damaged(why);
+  } else {
+    // What it holds now is no state of any index: nothing that waits may be answered from it.
+    detach(LogErrc::kFailed);
   }
   parts_.shard.give_back();
   is_installing_ = false;
