@@ -1,0 +1,37 @@
+// The codes of the engine's parts. A part's header says what each means.
+#pragma once
+
+#include <cstdint>
+
+namespace keelson::topic {
+
+enum class Code : uint16_t {
+  // Directory and partitions (log_commands.h): 1 .. 49.
+  kCreateTopic = 1,
+  kDeleteTopic = 2,
+  kAddPartitions = 3,
+  kConfigureTopic = 4,
+  kPutDocument = 5,
+  kDeleteDocument = 6,
+  kAppend = 10,
+  kTrimPartition = 11,
+  kEndPartitionTransaction = 12,
+  // Consumer groups (group_commands.h): 50 .. 69.
+  kFirstOfGroups = 50,
+  // Transactions' coordinators (transaction_commands.h): 70 .. 89.
+  kFirstOfTransactions = 70,
+  // Cursors: subscriptions and share groups (cursor_commands.h): 90 .. 119.
+  kFirstOfCursors = 90,
+
+  // Queries.
+  kFindTopic = 200,
+  kListTopics = 201,
+  kFindDocuments = 202,
+  kRead = 210,
+  kFindOffset = 211,
+  kDescribePartition = 212,
+  kDescribeProducers = 213,
+  // Of groups: 250 .. 269; transactions: 270 .. 289; cursors: 290 .. 319.
+};
+
+}  // namespace keelson::topic

@@ -1,0 +1,29 @@
+// One part of the topic engine's state: groups, transactions, cursors. Parts know nothing of each other; the engine
+// hands each the commands of its codes (codes.h).
+#pragma once
+
+#include <string_view>
+
+#include "base/buffer.h"
+#include "base/result.h"
+#include "engine/engine.h"
+#include "engine/topic/answer.h"
+#include "engine/topic/codes.h"
+
+namespace keelson::topic {
+
+class Part {
+ public:
+  virtual ~Part() = default;
+  // `answer` may be null: nobody listens. A body that is malformed is answered with kInvalid and changes nothing.
+  virtual void apply(const engine::ApplyContext& context, Code code, std::string_view body, Answer* answer) = 0;
+  virtual void query(const engine::ApplyContext& context, Code code, std::string_view body, Answer& answer) const = 0;
+  // Appends the whole state as blocks of this part's own format, in one go: what parts hold is small beside what the
+  // partitions hold.
+  virtual void save(Buffer& out) const = 0;
+  // What save() made, once, into an empty part. An error says what is wrong with the bytes.
+  virtual Status load(std::string_view saved) = 0;
+  virtual void reset() = 0;
+};
+
+}  // namespace keelson::topic
