@@ -1,5 +1,6 @@
 #include "tests/sim/topic_judge.h"
 
+#include <algorithm>
 #include <utility>
 
 namespace keelson::sim_test {
@@ -60,12 +61,21 @@ void TopicJudge::delivered(const std::string& group, int32_t partition, int64_t 
 }
 
 void TopicJudge::committed(const std::string& group, int32_t partition, int64_t offset) {
-  int64_t& last = committed_.try_emplace({group, partition}, offset).first->second;
-  if (offset < last) {
-    violate("group " + group + ", partition " + std::to_string(partition) + ": the committed offset goes back from " +
-            std::to_string(last) + " to " + std::to_string(offset));
+  int64_t& floor = committed_.try_emplace({group, partition}, offset).first->second;
+  floor = std::max(floor, offset);
+}
+
+int64_t TopicJudge::committed_floor(const std::string& group, int32_t partition) const {
+  const auto known = committed_.find({group, partition});
+  return known == committed_.end() ? -1 : known->second;
+}
+
+void TopicJudge::found_committed(const std::string& group, int32_t partition, int64_t offset, int64_t floor) {
+  if (offset < floor) {
+    violate("group " + group + ", partition " + std::to_string(partition) + ": the committed offset went back from " +
+            std::to_string(floor) + " to " + std::to_string(offset));
   }
-  last = offset;
+  committed(group, partition, offset);
 }
 
 const TopicJudge::Sent* TopicJudge::find(std::string_view value) const {

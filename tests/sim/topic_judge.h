@@ -62,8 +62,11 @@ class TopicJudge {
   void saw(int32_t partition, const SeenRecord& record);
   // A member of the group was given it.
   void delivered(const std::string& group, int32_t partition, int64_t offset);
-  // The group's committed offset, as asked for, or as a commit that was answered has made it. It never goes back.
+  // A commit was answered. The group's members commit one after another, each at or behind where the one before it was.
   void committed(const std::string& group, int32_t partition, int64_t offset);
+  // What a question for the committed offset that is asked now must be answered with, or with more.
+  [[nodiscard]] int64_t committed_floor(const std::string& group, int32_t partition) const;
+  void found_committed(const std::string& group, int32_t partition, int64_t offset, int64_t floor);
 
   // ---- The verdict. Empty, or what is wrong.
 
