@@ -1,0 +1,156 @@
+// The clients of a simulated topic: writers of each kind, readers, and the members of a group. Each tells the judge
+// what it sent, what it was answered, and what it saw.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <optional>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "base/task.h"
+#include "env/env.h"
+#include "env/network.h"
+#include "tests/sim/kafka_link.h"
+#include "tests/sim/topic_judge.h"
+
+namespace keelson::sim_test {
+
+// What a client may be told beside the expected answer.
+struct TopicAllowed {
+  bool storage_errors = false;  // the disk is full, or the log has failed: nobody knows
+};
+
+// What they all work on; outlives them.
+struct TopicWorld {
+  TopicJudge& judge;
+  std::string topic;
+  int32_t partitions = 1;
+  TopicAllowed allowed;
+};
+
+class TopicClient {
+ public:
+  TopicClient(env::Env& env, env::Address server, TopicWorld& world, uint32_t id);
+  virtual ~TopicClient() = default;
+  // Works until finish() is called; a client that is in the midst of something brings it to its end.
+  virtual Task<void> run() = 0;
+  virtual void finish() { is_finishing_ = true; }
+  [[nodiscard]] bool is_done() const { return is_done_; }
+  [[nodiscard]] const std::string& violation() const { return violation_; }
+  [[nodiscard]] uint64_t successes() const { return successes_; }
+
+ protected:
+  // What an error asks of a client: to go on (kNone), to try again, or it is one that nothing explains.
+  enum class Verdict : uint8_t { kNone, kAgain, kUnexpected };
+  [[nodiscard]] Verdict judge_error(int16_t error) const;
+  void violate(const std::string& what);
+  [[nodiscard]] uint64_t below(uint64_t bound);
+  Task<void> pause();
+  [[nodiscard]] bool goes_on() const { return violation_.empty(); }
+
+  env::Env& env_;
+  TopicWorld& world_;
+  const uint32_t id_;
+  KafkaLink link_;
+  bool is_finishing_ = false;
+  bool is_done_ = false;
+  uint64_t successes_ = 0;
+  std::string violation_;
+};
+
+enum class WriterKind : uint8_t {
+  kPlain,       // acks=all; what is not answered is not sent again
+  kIdempotent,  // sent again until it is answered
+  kKeyed,       // idempotent, over a few keys of its own, with tombstones
+};
+
+class TopicWriter final : public TopicClient {
+ public:
+  TopicWriter(env::Env& env, env::Address server, TopicWorld& world, uint32_t id, WriterKind kind);
+  Task<void> run() override;
+
+ private:
+  Task<bool> begin();
+  Task<void> write();
+
+  const WriterKind kind_;
+  ProducerState producer_;
+  std::map<int32_t, int32_t> sequence_;
+  uint64_t written_ = 0;
+};
+
+// Transactions over some of the partitions; commits and aborts, and is itself begun anew now and then, in the midst of
+// one.
+class TransactionalWriter final : public TopicClient {
+ public:
+  TransactionalWriter(env::Env& env, env::Address server, TopicWorld& world, uint32_t id, std::string group);
+  Task<void> run() override;
+
+ private:
+  enum class Step : uint8_t { kDone, kFenced, kStopped };
+  Task<bool> begin();
+  Task<Step> transact();
+  Task<Step> write(int32_t partition, TopicJudge::TransactionId transaction);
+  Task<Step> commit_offset();
+  Task<Step> end(TopicJudge::TransactionId transaction, bool is_commit);
+  // kDone: go on; kFenced: begin anew; kStopped: an error that nothing explains.
+  [[nodiscard]] Step step_of(int16_t error, const std::string& at);
+
+  const std::string name_;
+  const std::string group_;
+  ProducerState producer_;
+  std::map<int32_t, int32_t> sequence_;
+  uint64_t written_ = 0;
+  int64_t offset_ = 0;          // that it has committed for its group
+  int64_t pending_offset_ = 0;  // within the transaction; 0: none
+};
+
+// Reads a partition again and again, of committed data, from wherever it pleases.
+class TopicReader final : public TopicClient {
+ public:
+  TopicReader(env::Env& env, env::Address server, TopicWorld& world, uint32_t id);
+  Task<void> run() override;
+  // At the end: everything that stands there.
+  Task<void> read_all(std::map<int32_t, TopicJudge::Partition>& into);
+
+ private:
+  Task<bool> read_through(int32_t partition, bool is_committed_only, TopicJudge::Partition& into);
+
+  std::map<int32_t, int64_t> position_;
+  std::map<int32_t, int64_t> watermark_;  // a high watermark never goes back
+};
+
+// One member of a consumer group: takes part in its rebalances, reads what it is assigned from where the group has
+// committed, and commits.
+class GroupMember final : public TopicClient {
+ public:
+  GroupMember(env::Env& env, env::Address server, TopicWorld& world, uint32_t id, std::string group);
+  Task<void> run() override;
+
+ private:
+  Task<bool> join();
+  Task<bool> work();
+  Task<bool> consume(int32_t partition);
+
+  const std::string group_;
+  std::string member_;
+  int32_t generation_ = -1;
+  std::set<int32_t> assigned_;
+};
+
+// Deletes the oldest records of a partition now and then.
+class TopicTrimmer final : public TopicClient {
+ public:
+  using TopicClient::TopicClient;
+  Task<void> run() override;
+};
+
+// What a reader of `batches` sees from `offset` on; of committed data with the aborted transactions of a fetch. Moves
+// the offset behind the last batch. False: the batches are malformed.
+bool read_batches(const KafkaLink::Fetched& fetched, bool is_committed_only, int64_t& offset,
+                  std::vector<SeenRecord>& into);
+
+}  // namespace keelson::sim_test
