@@ -3,38 +3,9 @@
 #include <utility>
 
 #include "engine/blob/blob_engine.h"
+#include "tests/sim/counting_engine.h"
 
 namespace keelson::sim_test {
-
-namespace {
-
-// The first service: it is there so that blob's shards are not the first, and has another durability.
-class CountingEngine final : public engine::Engine {
- public:
-  void apply(const engine::ApplyContext&, const engine::Command&, engine::ReplySink&) override { ++count_; }
-  void query(const engine::ApplyContext&, const engine::Command&, engine::ReplySink&) override {}
-  std::unique_ptr<engine::CheckpointSource> begin_checkpoint() override {
-    class Source final : public engine::CheckpointSource {
-     public:
-      explicit Source(uint64_t count) : count_(count) {}
-      bool next(size_t, Buffer& out) override {
-        out.append(std::to_string(count_));
-        return true;
-      }
-
-     private:
-      uint64_t count_;
-    };
-    return std::make_unique<Source>(count_);
-  }
-  Status load_checkpoint(std::string_view) override { return {}; }
-  void reset() override { count_ = 0; }
-
- private:
-  uint64_t count_ = 0;
-};
-
-}  // namespace
 
 BlobNode::BlobNode(env::Env& env, BlobNodeOptions options, std::vector<std::unique_ptr<BlobClient>>& clients)
     : env_(env), options_(std::move(options)), clients_(clients) {

@@ -1,0 +1,168 @@
+// Topics over Kafka's protocol under crashes, cut connections, lost and torn writes, full disks and failing syncs. And
+// the test of that test: each planted defect must be found.
+#include <gtest/gtest.h>
+
+#include <functional>
+#include <iostream>
+#include <string>
+
+#include "base/logging.h"
+#include "env/sim/gtest_seeds.h"
+#include "tests/sim/topic_run.h"
+
+namespace keelson::sim_test {
+namespace {
+
+using env::sim::for_each_seed;
+using env::sim::kMillisecond;
+
+constexpr uint64_t kSeeds = 100;  // of each of five kinds of life: 500
+constexpr uint64_t kSeedsToFindABug = 100;
+constexpr uint64_t kLivesToJudge = 10;
+
+// Lines about what is done to it on purpose would fill the test's output.
+[[maybe_unused]] const bool is_quiet = [] {
+  set_log_sink([](LogLevel, std::string_view, std::string_view, LogFields) {});
+  return true;
+}();
+
+// Small segments of the log and of partitions, and little memory, so that a short life sees much of them.
+TopicRunOptions usual(uint64_t seed) {
+  TopicRunOptions options;
+  options.reactors = 1 + static_cast<unsigned>(seed % 3);
+  options.node.log.segment_bytes = 64 << 10;
+  options.node.checkpoint.log_bytes_min = 64 << 10;
+  options.node.engine.cache_bytes = seed % 2 == 0 ? 4 << 10 : 64 << 10;
+  options.node.topics.retention_check_ms = 30;
+  options.topic_configs = {{"segment.bytes", "16384"}};
+  options.world.disk.slow_sync_probability = 0.02;
+  options.world.disk.slow_sync_ns_max = 20 * kMillisecond;
+  options.world.machine.split_turn_probability = 0.1;
+  options.world.network.break_probability = 0.002;
+  options.world.network.short_transfer_probability = 0.05;
+  options.world.network.slow_probability = 0.01;
+  options.world.network.slow_ns_max = 20 * kMillisecond;
+  options.break_every_ns = 150 * kMillisecond;
+  return options;
+}
+
+class Lives {
+ public:
+  explicit Lives(bool has_group = true) : has_group_(has_group) {}
+  ~Lives() {
+    std::cout << lives_ << " lives: " << acknowledged_ << " of " << sent_ << " messages acknowledged, " << transacted_
+              << " in transactions, " << consumed_ << " commits, " << trims_ << " trims, " << gone_
+              << " offsets without a record, " << crashes_ << " crashes\n";
+    if (lives_ < kLivesToJudge) return;
+    EXPECT_GT(acknowledged_, 20 * lives_) << "the writers got something done";
+    if (!has_group_) return;
+    EXPECT_GT(transacted_, lives_);
+    EXPECT_GT(consumed_, lives_);
+  }
+  TopicRunResult expect_kept(uint64_t seed, const TopicRunOptions& options) {
+    TopicRunResult result = run_topic(seed, options);
+    EXPECT_EQ(result.violation, "");
+    EXPECT_EQ(result.not_served, "");
+    ++lives_;
+    sent_ += result.sent;
+    acknowledged_ += result.acknowledged;
+    consumed_ += result.consumed;
+    transacted_ += result.transacted;
+    trims_ += result.trims;
+    gone_ += result.gone;
+    crashes_ += result.crashes;
+    return result;
+  }
+  [[nodiscard]] uint64_t lives() const { return lives_; }
+  [[nodiscard]] uint64_t trims() const { return trims_; }
+  [[nodiscard]] uint64_t gone() const { return gone_; }
+
+ private:
+  const bool has_group_;
+  uint64_t lives_ = 0, sent_ = 0, acknowledged_ = 0, consumed_ = 0, transacted_ = 0, trims_ = 0, gone_ = 0,
+           crashes_ = 0;
+};
+
+TEST(TopicSim, NothingAcknowledgedIsLostInCrashes) {
+  Lives lives;
+  for_each_seed(1, kSeeds, [&](uint64_t seed) { lives.expect_kept(seed, usual(seed)); });
+}
+
+TEST(TopicSim, TrimmedLogsStayTrimmed) {
+  Lives lives;
+  for_each_seed(1, kSeeds, [&](uint64_t seed) {
+    TopicRunOptions options = usual(seed);
+    options.is_trimmed = true;
+    lives.expect_kept(seed, options);
+  });
+  if (lives.lives() >= kLivesToJudge) EXPECT_GT(lives.trims(), 0U);
+}
+
+TEST(TopicSim, CompactionKeepsTheLastOfEachKey) {
+  Lives lives(false);
+  for_each_seed(1, kSeeds, [&](uint64_t seed) {
+    TopicRunOptions options = usual(seed);
+    options.is_compacted = true;
+    options.topic_configs = {{"cleanup.policy", "compact"},
+                             {"segment.bytes", "4096"},
+                             {"min.cleanable.dirty.ratio", "0.1"},
+                             {"delete.retention.ms", seed % 2 == 0 ? "100" : "1000000"}};
+    lives.expect_kept(seed, options);
+  });
+  if (lives.lives() >= kLivesToJudge) EXPECT_GT(lives.gone(), lives.lives()) << "records were compacted away";
+}
+
+TEST(TopicSim, FullDiskRefusesWritesAndPasses) {
+  Lives lives;
+  for_each_seed(1, kSeeds, [&](uint64_t seed) {
+    TopicRunOptions options = usual(seed);
+    options.full_every_ns = 200 * kMillisecond;
+    options.world.disk.full_probability = 0.01;
+    options.world.disk.full_ns_max = 50 * kMillisecond;
+    options.allowed.storage_errors = true;
+    lives.expect_kept(seed, options);
+  });
+}
+
+TEST(TopicSim, FailedSyncsAndWritesLoseNothing) {
+  Lives lives;
+  for_each_seed(1, kSeeds, [&](uint64_t seed) {
+    TopicRunOptions options = usual(seed);
+    options.world.disk.sync_error_probability = 0.002;
+    options.world.disk.write_error_probability = 0.0005;
+    options.world.disk.name_error_probability = 0.002;
+    options.allowed.storage_errors = true;
+    lives.expect_kept(seed, options);
+  });
+}
+
+TEST(TopicSim, TheSameSeedGivesTheSameLife) {
+  const TopicRunResult first = run_topic(5, usual(5));
+  const TopicRunResult second = run_topic(5, usual(5));
+  EXPECT_EQ(first.trace_hash, second.trace_hash);
+  EXPECT_EQ(first.acknowledged, second.acknowledged);
+}
+
+// A planted defect must be met by some seed, and be seen for what it is.
+void expect_found(const std::string& as, const std::function<void(TopicRunOptions&)>& plant) {
+  for (uint64_t seed = 1; seed <= kSeedsToFindABug; ++seed) {
+    TopicRunOptions options = usual(seed);
+    plant(options);
+    const std::string violation = run_topic(seed, options).violation;
+    if (violation.empty()) continue;
+    EXPECT_NE(violation.find(as), std::string::npos) << "seed " << seed << ": " << violation;
+    std::cout << "found by seed " << seed << ": " << violation.substr(0, 120) << "\n";
+    return;
+  }
+  ADD_FAILURE() << "a planted defect was not found";
+}
+
+TEST(TopicSim, FindsAnAcknowledgementBeforeTheLogIsSynced) {
+  expect_found("", [](TopicRunOptions& options) {
+    options.node.durability = log::Durability::kNever;
+    options.kill_probability = 0;
+  });
+}
+
+}  // namespace
+}  // namespace keelson::sim_test
