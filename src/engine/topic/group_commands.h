@@ -1,7 +1,7 @@
 // Commands and queries on consumer groups, all on the shard of the group's name (shard_of_name).
 //
-// Whether a member may commit is the coordinator's to say, who is alone with the group; here the epoch alone is held up:
-// a save of an older one is refused, whoever sends it.
+// Whether a member may commit is the coordinator's to say, who is alone with the group; here the epoch alone is held
+// up: a save of an older one is refused, whoever sends it.
 #pragma once
 
 #include <cstdint>

@@ -69,9 +69,7 @@ void fields_of(auto& visit, Is<Position> auto& b) {
 }
 void fields_of(auto& visit, Is<SavedPosition> auto& b) { visit(b.place, b.position); }
 void fields_of(auto& visit, Is<SavedPending> auto& b) { visit(b.producer_id, b.producer_epoch, b.positions); }
-void fields_of(auto& visit, Is<SavedGroup> auto& b) {
-  visit(b.head, b.emptied_ms, b.members, b.offsets, b.pending);
-}
+void fields_of(auto& visit, Is<SavedGroup> auto& b) { visit(b.head, b.emptied_ms, b.members, b.offsets, b.pending); }
 
 std::vector<SavedPosition> rows_of(const Positions& positions) {
   std::vector<SavedPosition> rows;
@@ -81,7 +79,8 @@ std::vector<SavedPosition> rows_of(const Positions& positions) {
 }
 Positions positions_of(std::vector<SavedPosition> rows) {
   Positions positions;
-  for (SavedPosition& row : rows) positions.emplace_hint(positions.end(), std::move(row.place), std::move(row.position));
+  for (SavedPosition& row : rows)
+    positions.emplace_hint(positions.end(), std::move(row.place), std::move(row.position));
   return positions;
 }
 
@@ -132,14 +131,13 @@ bool are_good(const std::vector<GroupOffset>& offsets) {
 
 void put(const engine::ApplyContext& context, std::vector<GroupOffset>& from, Positions& into) {
   for (GroupOffset& each : from) {
-    into.insert_or_assign({std::move(each.topic), each.partition},
-                          Position{.topic_id = each.topic_id,
-                                   .offset = each.offset,
-                                   .leader_epoch = each.leader_epoch,
-                                   .metadata = std::move(each.metadata),
-                                   .expires_ms = each.expires_ms,
-                                   .committed_ms = context.time_ms,
-                                   .index = context.index});
+    into.insert_or_assign({std::move(each.topic), each.partition}, Position{.topic_id = each.topic_id,
+                                                                            .offset = each.offset,
+                                                                            .leader_epoch = each.leader_epoch,
+                                                                            .metadata = std::move(each.metadata),
+                                                                            .expires_ms = each.expires_ms,
+                                                                            .committed_ms = context.time_ms,
+                                                                            .index = context.index});
   }
 }
 
@@ -412,8 +410,7 @@ Status GroupPart::load(std::string_view saved) {
     }
     group.offsets = positions_of(std::move(row.offsets));
     for (SavedPending& each : row.pending) {
-      group.pending.emplace(each.producer_id,
-                            Pending{each.producer_epoch, positions_of(std::move(each.positions))});
+      group.pending.emplace(each.producer_id, Pending{each.producer_epoch, positions_of(std::move(each.positions))});
     }
   }
   return {};

@@ -82,7 +82,7 @@ struct GroupOffset {
   int64_t offset = -1;
   int32_t leader_epoch = -1;
   std::string metadata{};
-  int64_t expires_ms = kNoTimestamp;  // asked for by the client (an old one); kNoTimestamp: by the group's retention
+  int64_t expires_ms = kNoTimestamp;    // asked for by the client (an old one); kNoTimestamp: by the group's retention
   int64_t committed_ms = kNoTimestamp;  // by the engine
   bool is_pending = false;              // answers: a transaction is under way that changes it
 };
