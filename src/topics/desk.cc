@@ -266,7 +266,14 @@ void Desk::look_at(log::ShardId id) {
 
 void Desk::refuse() {
   is_stopping_ = true;
-  while (!waits_.empty()) waits_.begin()->second->end();
+  end_waits();
+}
+
+void Desk::end_waits() {
+  std::vector<uint64_t> all;
+  for (const auto& [id, waiting] : waits_) all.push_back(id);
+  std::ranges::sort(all);
+  for (uint64_t id : all) wake(id);
 }
 
 }  // namespace detail

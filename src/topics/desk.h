@@ -84,6 +84,8 @@ class Desk {
 
   void begin(Waiting& waiting);
   void end(Waiting& waiting);
+  // All that are there now.
+  void end_waits();
 
   // ---- The shards of this reactor.
   void finished(Call& call);

@@ -250,4 +250,6 @@ Waiting Topics::wait(env::Reactor& here, std::vector<WaitPoint> points, int64_t 
   return Waiting(*inside_->desks[here.index()], std::move(points), deadline_ns);
 }
 
+void Topics::end_waits(env::Reactor& here) { inside_->desks[here.index()]->end_waits(); }
+
 }  // namespace keelson::topics

@@ -106,6 +106,8 @@ class Topics {
   // See Waiting: returns when one of the points has something or has gone, at the deadline (monotonic), or when the
   // service stops.
   [[nodiscard]] Waiting wait(env::Reactor& here, std::vector<WaitPoint> points, int64_t deadline_ns);
+  // Ends those that this reactor waits for at present.
+  void end_waits(env::Reactor& here);
 
   // Any thread.
   [[nodiscard]] const TopicsStats& stats(unsigned reactor_index) const;
