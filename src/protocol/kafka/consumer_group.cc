@@ -180,12 +180,7 @@ void ConsumerGroup::beat(const ConsumerBeat& beat, Reply<BeatResult> reply) {
   if (const ErrorCode error = find_for(beat, found); error != ErrorCode::kNone) return reply(refused(error));
   Member& member = *found;
   if (update(member, beat) && head_.epoch == epoch_before) bump();
-  if (has_new_topics_) {
-    has_new_topics_ = false;
-    std::map<TopicId, int32_t> counts;
-    for (const auto& [id, each] : members_) (void)topics_of(each, counts);
-    if (counts != counts_ && head_.epoch == epoch_before) bump();
-  }
+  if (std::exchange(has_new_topics_, false) && have_topics_changed() && head_.epoch == epoch_before) bump();
   if (head_.epoch > head_.target_epoch) make_target();
   const std::vector<TopicPartitions> owned_before = member.saved.owned;
   reconcile(member, beat.owned);
@@ -201,9 +196,11 @@ void ConsumerGroup::beat(const ConsumerBeat& beat, Reply<BeatResult> reply) {
   BeatResult result{.member_id = member.saved.id,
                     .epoch = member.saved.epoch,
                     .heartbeat_interval_ms = host_.options().consumer_heartbeat_interval_ms};
-  // Told again to whoever sends everything: it may have missed what it was told.
+  // Told again to whoever sends everything, or has something else: it may have missed what it was told.
   const bool is_full = beat.rebalance_timeout_ms >= 0 && (beat.topics || beat.regex) && beat.owned;
-  if (beat.epoch == 0 || is_full || member.saved.owned != owned_before) result.assignment = member.saved.owned;
+  const bool has_else = beat.owned && set_of(*beat.owned) != set_of(member.saved.owned);
+  if (beat.epoch == 0 || is_full || has_else || member.saved.owned != owned_before)
+    result.assignment = member.saved.owned;
   const bool is_changed = head_.epoch != epoch_before || !removed_.empty() ||
                           std::ranges::any_of(members_, [](const auto& row) { return row.second.is_changed; });
   if (!is_changed) return reply(std::move(result));
@@ -302,6 +299,22 @@ std::vector<TopicId> ConsumerGroup::topics_of(const Member& member, std::map<Top
   return {ids.begin(), ids.end()};
 }
 
+// Since the target was made. After a restart that target has to tell.
+bool ConsumerGroup::have_topics_changed() {
+  std::map<TopicId, int32_t> counts;
+  for (const auto& [id, each] : members_) (void)topics_of(each, counts);
+  if (counts_) return counts != *counts_;
+  std::map<TopicId, int32_t> targets;
+  for (const auto& [id, each] : members_) {
+    for (const TopicPartitions& row : each.saved.target) {
+      targets[row.topic] += static_cast<int32_t>(row.partitions.size());
+    }
+  }
+  std::erase_if(counts, [](const auto& row) { return row.second == 0; });
+  counts_ = targets;
+  return counts != targets;
+}
+
 // What most members wish for; of equals, the first by name.
 std::string ConsumerGroup::assignor() const {
   std::map<std::string, size_t> votes;
@@ -313,16 +326,16 @@ std::string ConsumerGroup::assignor() const {
 }
 
 void ConsumerGroup::make_target() {
-  counts_.clear();
+  std::map<TopicId, int32_t>& counts = counts_.emplace();
   std::vector<AssignedMember> members;
   for (const auto& [id, each] : members_) {
     members.push_back({.id = id,
                        .instance_id = each.saved.instance_id,
-                       .topics = topics_of(each, counts_),
+                       .topics = topics_of(each, counts),
                        .present = each.saved.target});
   }
   head_.protocol = assignor();
-  std::vector<std::vector<TopicPartitions>> targets = assign(head_.protocol, members, counts_);
+  std::vector<std::vector<TopicPartitions>> targets = assign(head_.protocol, members, counts);
   size_t i = 0;
   for (auto& [id, each] : members_) {
     if (each.saved.target != targets[i]) {

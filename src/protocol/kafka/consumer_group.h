@@ -79,6 +79,7 @@ class ConsumerGroup {
   [[nodiscard]] std::vector<topic::TopicId> topics_of(const Member& member,
                                                       std::map<topic::TopicId, int32_t>& counts) const;
   [[nodiscard]] std::string assignor() const;
+  [[nodiscard]] bool have_topics_changed();
   void make_target();
   void reconcile(Member& member, const std::optional<std::vector<topic::TopicPartitions>>& reported);
   void take_next(Member& member, const std::optional<std::vector<topic::TopicPartitions>>& reported);
@@ -94,7 +95,8 @@ class ConsumerGroup {
   std::map<std::string, std::string, std::less<>> instances_;
   std::map<topic::PartitionId, std::string> holders_;  // assigned or being revoked: to member ids
   std::vector<std::string> removed_;                   // since the last save
-  std::map<topic::TopicId, int32_t> counts_;           // of the topics that the target was made from
+  // Of the topics that the target was made from; nothing: not known (after a restart).
+  std::optional<std::map<topic::TopicId, int32_t>> counts_;
   bool was_saved_ = false;
   bool has_new_topics_ = true;
   int64_t wake_ms_ = kNever;
