@@ -154,7 +154,8 @@ Task<std::optional<KafkaLink::Fetched>> KafkaLink::fetch(FetchWish wish) {
   if (!is_answered) co_return std::nullopt;
   Reader in = answer();
   in.int32();
-  Fetched fetched{.error = in.int16()};
+  Fetched fetched;
+  fetched.error = in.int16();
   in.int32();
   if (fetched.error != kNoError) co_return fetched;
   if (!one_partition(in)) in.fail();
@@ -217,7 +218,8 @@ Task<std::optional<KafkaLink::Initialised>> KafkaLink::init_producer(std::string
   if (!is_answered) co_return std::nullopt;
   Reader in = answer();
   in.int32();
-  Initialised result{.error = in.int16()};
+  Initialised result;
+  result.error = in.int16();
   result.producer.id = in.int64();
   result.producer.epoch = in.int16();
   if (!end(in)) co_return std::nullopt;
@@ -312,7 +314,8 @@ Task<std::optional<KafkaLink::Joined>> KafkaLink::join(std::string group, std::s
   if (!is_answered) co_return std::nullopt;
   Reader in = answer();
   in.int32();
-  Joined joined{.error = in.int16()};
+  Joined joined;
+  joined.error = in.int16();
   joined.generation = in.int32();
   in.string(false);
   joined.leader = in.string(false);
