@@ -12,7 +12,6 @@
 #include "engine/topic/engine_test_support.h"
 #include "engine/topic/partition_model.h"
 #include "engine/topic/record_reader.h"
-#include "env/random.h"
 #include "env/sim/gtest_seeds.h"
 
 namespace keelson::topic {
