@@ -76,6 +76,8 @@ struct KafkaCounters {
   Counter fetch_waits;
 };
 
+class Security;
+
 // One reactor's part of the service.
 struct Local {
   Local(KafkaService& owner, env::Reactor& on);
@@ -108,6 +110,9 @@ class KafkaService {
   // Before listen().
   void set_access(const Access* access) { access_ = access; }
   void set_quotas(Quotas* quotas) { quotas_ = quotas; }
+  // Logins, access lists and quotas, with all that clients can ask about them; sets the two above. Outlives this.
+  void set_security(Security& security);
+  [[nodiscard]] Security* security() const { return security_; }  // or null
 
   // Reactor 0.
   Status listen(const env::Address& at, net::TlsContext* tls);
@@ -140,6 +145,7 @@ class KafkaService {
   const KafkaOptions options_;
   const Access* access_ = nullptr;
   Quotas* quotas_ = nullptr;
+  Security* security_ = nullptr;
   std::vector<std::unique_ptr<Local>> locals_;
   std::vector<std::unique_ptr<env::Listener>> listeners_;
   std::vector<env::Address> addresses_;
