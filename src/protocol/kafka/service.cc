@@ -5,6 +5,7 @@
 #include "base/logging.h"
 #include "net/tls_stream.h"
 #include "protocol/kafka/groups.h"
+#include "protocol/kafka/security.h"
 #include "shard/call_on.h"
 
 namespace keelson::kafka {
@@ -47,6 +48,12 @@ KafkaService::KafkaService(topics::Topics& topics, KafkaOptions options)
       here.tick->arm_after(kTickNs);
     });
   }
+}
+
+void KafkaService::set_security(Security& security) {
+  security_ = &security;
+  set_access(&security);
+  set_quotas(&security);
 }
 
 KafkaService::~KafkaService() { topics_.runtime().abandon(); }

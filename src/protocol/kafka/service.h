@@ -82,6 +82,8 @@ struct KafkaCounters {
   Counter fetch_waits;
 };
 
+class Security;
+
 // One reactor's part of the service.
 struct Local {
   Local(KafkaService& owner, env::Reactor& on);
@@ -119,6 +121,9 @@ class KafkaService {
     groups_ = groups;
     transactions_ = transactions;
   }
+  // Logins, access lists and quotas, with all that clients can ask about them; sets the two above. Outlives this.
+  void set_security(Security& security);
+  [[nodiscard]] Security* security() const { return security_; }  // or null
 
   // Reactor 0.
   Status listen(const env::Address& at, net::TlsContext* tls);
@@ -155,6 +160,7 @@ class KafkaService {
   Quotas* quotas_ = nullptr;
   Groups* groups_ = nullptr;
   topics::Transactions* transactions_ = nullptr;
+  Security* security_ = nullptr;
   std::vector<std::unique_ptr<Local>> locals_;
   std::vector<std::unique_ptr<env::Listener>> listeners_;
   std::vector<env::Address> addresses_;
