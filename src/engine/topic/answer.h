@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "engine/engine.h"
+#include "engine/topic/cursor_state.h"
 #include "engine/topic/types.h"
 
 namespace keelson::topic {
@@ -105,6 +106,7 @@ struct Answer {
   FoundOffset found;
   PartitionInfo partition;
   std::vector<ProducerInfo> producers;
+  std::vector<CursorInfo> cursors;
   [[nodiscard]] bool ok() const { return error == TopicErrc::kOk; }
 };
 

@@ -22,6 +22,10 @@ enum class Code : uint16_t {
   kFirstOfTransactions = 70,
   // Cursors: subscriptions and share groups (cursor_commands.h): 90 .. 119.
   kFirstOfCursors = 90,
+  kCreateCursor = 90,
+  kDeleteCursor = 91,
+  kSeekCursor = 92,
+  kAdvanceCursor = 93,
 
   // Queries.
   kFindTopic = 200,
@@ -32,6 +36,8 @@ enum class Code : uint16_t {
   kDescribePartition = 212,
   kDescribeProducers = 213,
   // Of groups: 250 .. 269; transactions: 270 .. 289; cursors: 290 .. 319.
+  kFindCursor = 290,
+  kListCursors = 291,
 };
 
 }  // namespace keelson::topic
