@@ -24,12 +24,6 @@ static void fields_of(auto& visit, Is<AdvanceCursor> auto& b) { visit(b.name, b.
 static void fields_of(auto& visit, Is<FindCursor> auto& b) { visit(b.name); }
 static void fields_of(auto& visit, Is<ListCursors> auto& b) { visit(b.prefix, b.after, b.count_max); }
 
-#define KEELSON_TOPIC_CODEC(Body)                                    \
-  std::string encode(const Body& body) { return encode_body(body); } \
-  bool decode(std::string_view from, Body& body) { return decode_body(from, body); }
-KEELSON_TOPIC_CURSOR_BODIES(KEELSON_TOPIC_CODEC)
-#undef KEELSON_TOPIC_CODEC
-
 namespace {
 
 // One partition.
@@ -227,5 +221,11 @@ class CursorPart final : public Part {
 }  // namespace
 
 std::unique_ptr<Part> make_cursor_part() { return std::make_unique<CursorPart>(); }
+
+#define KEELSON_TOPIC_CODEC(Body)                                    \
+  std::string encode(const Body& body) { return encode_body(body); } \
+  bool decode(std::string_view from, Body& body) { return decode_body(from, body); }
+KEELSON_TOPIC_CURSOR_BODIES(KEELSON_TOPIC_CODEC)
+#undef KEELSON_TOPIC_CODEC
 
 }  // namespace keelson::topic
