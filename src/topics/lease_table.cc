@@ -49,6 +49,7 @@ void LeaseTable::reset(const topic::CursorInfo& cursor) {
   ready_.clear();
   ready_bytes_ = ready_count_ = leased_ = 0;
   due_.clear();
+  due_dead_.clear();
   timers_.clear();
   dead_.clear();
   settling_.clear();
@@ -89,8 +90,10 @@ void LeaseTable::count_for_holder(const Entry& entry, bool is_leased) {
 void LeaseTable::leave(const Place& place, Entry& entry) {
   switch (entry.state) {
     case State::kDue:
-    case State::kDead:
       due_.erase(place);
+      break;
+    case State::kDead:
+      due_dead_.erase(place);
       break;
     case State::kReady:
       ready_bytes_ -= entry.bytes;
@@ -118,8 +121,10 @@ void LeaseTable::move(const Place& place, Entry& entry, State to, int64_t when_n
   if (to != State::kReady) entry.message.reset();
   switch (to) {
     case State::kDue:
-    case State::kDead:
       due_.insert(place);
+      break;
+    case State::kDead:
+      due_dead_.insert(place);
       break;
     case State::kReady:
       ready_bytes_ += entry.bytes;
@@ -175,6 +180,7 @@ void LeaseTable::forget(const Place& place) {
 // ---- Reading.
 
 std::optional<LeaseTable::Place> LeaseTable::next_due() const {
+  if (!due_dead_.empty()) return *due_dead_.begin();
   if (due_.empty()) return std::nullopt;
   return *due_.begin();
 }
@@ -189,7 +195,7 @@ bool LeaseTable::wants(int32_t partition, int64_t offset) const {
   const Partition& from = partitions_[at(partition)];
   if (offset >= from.next) return !from.done.contains(offset) && from.entries.size() < kUnackedMax;
   const Entry* const entry = find({partition, offset});
-  return entry != nullptr && (entry->state == State::kDue || entry->state == State::kDead);
+  return entry != nullptr && (entry->state == State::kDue || due_dead_.contains({partition, offset}));
 }
 
 void LeaseTable::feed(std::unique_ptr<Message> message) {
@@ -209,12 +215,13 @@ void LeaseTable::feed(std::unique_ptr<Message> message) {
     if (rules_.is_ordered) entry.key = key_hash(message->key);
   }
   Entry& entry = *find(place);
+  entry.time_ms = message->time_ms;
   entry.bytes = static_cast<uint32_t>(std::min<size_t>(message->size_bytes(), UINT32_MAX));
   // The rules may have changed since it failed.
   entry.is_failed = rules_.attempts_max != 0 && entry.attempts >= rules_.attempts_max;
   if (entry.is_failed) {
     move(place, entry, State::kDead);
-    due_.erase(place);
+    due_dead_.erase(place);
     dead_.push_back(std::move(message));
     return;
   }
@@ -288,6 +295,11 @@ ConsumerId LeaseTable::add_consumer(const ConsumerLimits& limits) {
 
 void LeaseTable::remove_consumer(ConsumerId id) { consumers_.erase(id); }
 
+bool LeaseTable::has_room(ConsumerId id) const {
+  const auto consumer = consumers_.find(id);
+  return consumer != consumers_.end() && consumer->second.has_room();
+}
+
 void LeaseTable::set_limits(ConsumerId id, const ConsumerLimits& limits) {
   const auto consumer = consumers_.find(id);
   if (consumer != consumers_.end()) consumer->second.limits = limits;
@@ -358,7 +370,7 @@ bool LeaseTable::acknowledge(const LeaseId& id, int64_t now_ns) {
     return false;
   }
   if (rules_.is_exactly_once && !is_valid(id, *entry, now_ns)) return false;
-  if (entry->state == State::kDead && !due_.contains(place)) return false;  // the dead-letter topic is getting it
+  if (entry->state == State::kDead && !due_dead_.contains(place)) return false;  // the dead-letter topic is getting it
   settle(place, *entry);
   ++counts_.acknowledged;
   return true;
@@ -495,6 +507,14 @@ size_t LeaseTable::unacknowledged() const {
   size_t count = 0;
   for (const Partition& partition : partitions_) count += partition.entries.size();
   return count;
+}
+
+int64_t LeaseTable::oldest_time_ms() const {
+  int64_t oldest = INT64_MAX;
+  for (const Partition& partition : partitions_) {
+    if (!partition.entries.empty()) oldest = std::min(oldest, partition.entries.begin()->second.time_ms);
+  }
+  return oldest;
 }
 
 }  // namespace keelson::topics

@@ -125,6 +125,8 @@ class LeaseTable {
     auto operator<=>(const Place&) const = default;
   };
   [[nodiscard]] std::optional<Place> next_due() const;
+  // Even if no consumer asks for anything: a dead letter's payload is wanted.
+  [[nodiscard]] bool must_read() const { return !due_dead_.empty(); }
   // The next offset of the partition that has not been read; none: too much of it is not acknowledged.
   [[nodiscard]] std::optional<int64_t> next_new(int32_t partition) const;
   // Is the payload of this record wanted? Of a new one as well as of one to be read again.
@@ -141,6 +143,7 @@ class LeaseTable {
   [[nodiscard]] ConsumerId add_consumer(const ConsumerLimits& limits);
   // Its leases stay until their deadlines.
   void remove_consumer(ConsumerId id);
+  [[nodiscard]] bool has_room(ConsumerId id) const;
   void set_limits(ConsumerId id, const ConsumerLimits& limits);
   // Appends what the consumer gets, with leases until `deadline_ns`. At least one, if there is one and it has room for
   // any: a message larger than its bytes is not kept from it.
@@ -179,6 +182,8 @@ class LeaseTable {
   [[nodiscard]] std::vector<topic::CursorPosition> positions() const;
   [[nodiscard]] size_t leased() const { return leased_; }
   [[nodiscard]] size_t unacknowledged() const;
+  // When the oldest message was published that is known here and not acknowledged; INT64_MAX: there is none.
+  [[nodiscard]] int64_t oldest_time_ms() const;
   [[nodiscard]] size_t ready_bytes() const { return ready_bytes_; }
   [[nodiscard]] const LeaseCounts& counts() const { return counts_; }
 
@@ -192,6 +197,7 @@ class LeaseTable {
     uint64_t key = 0;                // hash; 0: none
     uint64_t lease = 0;
     int64_t when_ns = 0;  // deadline, end of the back-off
+    int64_t time_ms = 0;  // of publishing
     ConsumerId holder = 0;
     std::unique_ptr<Message> message;
   };
@@ -244,6 +250,7 @@ class LeaseTable {
   size_t ready_count_ = 0;
   size_t leased_ = 0;
   std::set<Place> due_;
+  std::set<Place> due_dead_;  // of dead letters
   std::set<std::tuple<int64_t, int32_t, int64_t>> timers_;
   std::vector<std::unique_ptr<Message>> dead_;
   std::vector<Place> settling_;  // not written down yet
