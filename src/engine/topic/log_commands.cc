@@ -21,7 +21,9 @@ static void fields_of(auto& visit, Is<FindTopic> auto& b) { visit(b.id, b.name);
 static void fields_of(auto& visit, Is<ListTopics> auto& b) { visit(b.prefix, b.after, b.count_max); }
 static void fields_of(auto& visit, Is<FindDocuments> auto& b) { visit(b.prefix, b.after, b.count_max); }
 static void fields_of(auto& visit, Is<Read> auto& b) { visit(b.from, b.offset, b.bytes_max, b.is_committed_only); }
-static void fields_of(auto& visit, Is<FindOffset> auto& b) { visit(b.in, b.time_ms, b.is_committed_only); }
+static void fields_of(auto& visit, Is<FindOffset> auto& b) {
+  visit(b.in, b.time_ms, b.is_committed_only, b.from_offset);
+}
 static void fields_of(auto& visit, Is<DescribePartition> auto& b) { visit(b.of); }
 static void fields_of(auto& visit, Is<DescribeProducers> auto& b) { visit(b.of); }
 

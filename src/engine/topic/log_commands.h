@@ -137,6 +137,7 @@ struct FindOffset {
   PartitionId in{};
   int64_t time_ms = -1;
   bool is_committed_only = false;
+  int64_t from_offset = 0;  // not before; for times
 };
 
 // Answer: partition.
