@@ -201,7 +201,7 @@ void TopicEngine::apply(const engine::ApplyContext& context, const engine::Comma
       break;
   }
   const size_t part = part_of_command(command.code);
-  if (part < kPartCount && state.parts[part] != nullptr && command.args.size() == 1) {
+  if (part < kPartCount && command.args.size() == 1) {
     return state.parts[part]->apply(context, code, command.args[0], heard);
   }
   answer.error = TopicErrc::kInvalid;
@@ -233,7 +233,7 @@ void TopicEngine::query(const engine::ApplyContext& context, const engine::Comma
       break;
   }
   const size_t part = part_of_query(command.code);
-  if (part < kPartCount && state.parts[part] != nullptr && command.args.size() == 1) {
+  if (part < kPartCount && command.args.size() == 1) {
     return state.parts[part]->query(context, code, command.args[0], answer);
   }
   answer.error = TopicErrc::kInvalid;
@@ -300,7 +300,6 @@ class TopicEngine::Checkpoint final : public engine::CheckpointSource {
     append_block(early_, kCounters, bytes);
   }
   void save_part(size_t i) {
-    if (state_.parts[i] == nullptr) return;
     Buffer saved;
     state_.parts[i]->save(saved);
     std::string_view rest = saved.view();
@@ -397,7 +396,6 @@ Status TopicEngine::State::load_part(std::string_view block) {
   if (!read_u8(block, which) || !read_u8(block, is_last) || which >= kPartCount || is_last > 1) {
     return malformed("a part is malformed");
   }
-  if (parts[which] == nullptr) return malformed("a part that this version does not have");
   part_bytes.append(block);
   if (is_last == 0) return {};
   const std::string bytes = std::exchange(part_bytes, {});
@@ -407,9 +405,7 @@ Status TopicEngine::State::load_part(std::string_view block) {
 void TopicEngine::reset() {
   state_->directory.clear();
   state_->store.clear();
-  for (auto& part : state_->parts) {
-    if (part != nullptr) part->reset();
-  }
+  for (auto& part : state_->parts) part->reset();
   state_->has_counters = false;
   state_->part_bytes.clear();
 }
