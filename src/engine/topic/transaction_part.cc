@@ -213,6 +213,7 @@ TopicErrc TransactionPart::on(const engine::ApplyContext& context, const InitPro
     fence_and_abort(context, present);
     // It will ask again with the epoch that it knows.
     if (what.expected_producer_id != kNoProducerId) present.last_producer_epoch = asking;
+    answer.transactions.push_back(info_of(at->first, present, true));
     return TopicErrc::kConcurrentTransactions;
   }
   if (const TopicErrc error = bump(present, what); error != TopicErrc::kOk) return error;

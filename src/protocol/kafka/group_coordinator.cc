@@ -198,6 +198,7 @@ ErrorCode GroupCoordinator::entry_for_beat(const ConsumerBeat& beat, Entry*& fou
 }
 
 void GroupCoordinator::beat(ConsumerBeat beat, Reply<BeatResult> reply) {
+  if (beat.makes_id) beat.member_id = fresh_id();
   if (const std::string_view fault = fault_of(beat); !fault.empty()) {
     return reply(beat_refused(ErrorCode::kInvalidRequest, std::string(fault)));
   }

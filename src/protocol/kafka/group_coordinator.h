@@ -56,6 +56,11 @@ class GroupCoordinator final : private GroupHost {
   [[nodiscard]] DescribedGroup describe(const std::string& group, topic::GroupType type);
   [[nodiscard]] std::vector<ListedGroup> list() const;
   [[nodiscard]] bool is_subscribed(const std::string& group, std::string_view topic) const;
+  // Nobody is in it.
+  [[nodiscard]] bool is_empty(const std::string& group) const {
+    const Entry* found = find(group);
+    return found == nullptr || found->is_empty();
+  }
   // The group is about to be deleted: kNonEmptyGroup, or it is forgotten here.
   [[nodiscard]] ErrorCode forget(const std::string& group);
 

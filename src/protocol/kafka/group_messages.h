@@ -89,7 +89,8 @@ struct CommitCheck {
 struct ConsumerBeat {
   std::string group{};
   std::string member_id{};
-  int32_t epoch = 0;  // 0: joins; -1: leaves; -2: a static member that will be back
+  bool makes_id = false;  // a new member that wants an id
+  int32_t epoch = 0;      // 0: joins; -1: leaves; -2: a static member that will be back
   std::optional<std::string> instance_id{};
   std::optional<std::string> rack{};
   int32_t rebalance_timeout_ms = -1;
