@@ -27,7 +27,13 @@ namespace keelson::net {
 class TlsContext;
 }
 
+namespace keelson::topics {
+class Transactions;
+}
+
 namespace keelson::kafka {
+
+class Groups;
 
 struct Endpoint {
   std::string host;
@@ -110,6 +116,11 @@ class KafkaService {
   // Before listen().
   void set_access(const Access* access) { access_ = access; }
   void set_quotas(Quotas* quotas) { quotas_ = quotas; }
+  // Must be: they serve what belongs to groups and to transactions. stop() stops the groups, so that no JoinGroup waits.
+  void set_coordinators(Groups* groups, topics::Transactions* transactions) {
+    groups_ = groups;
+    transactions_ = transactions;
+  }
   // Logins, access lists and quotas, with all that clients can ask about them; sets the two above. Outlives this.
   void set_security(Security& security);
   [[nodiscard]] Security* security() const { return security_; }  // or null
@@ -128,6 +139,8 @@ class KafkaService {
   [[nodiscard]] const KafkaOptions& options() const { return options_; }
   [[nodiscard]] const Access* access() const { return access_; }
   [[nodiscard]] Quotas* quotas() const { return quotas_; }
+  [[nodiscard]] Groups& groups() const { return *groups_; }
+  [[nodiscard]] topics::Transactions& transactions() const { return *transactions_; }
   [[nodiscard]] unsigned reactor_count() const { return static_cast<unsigned>(locals_.size()); }
   // Counters of any; the rest is for that reactor's thread.
   [[nodiscard]] Local& local(unsigned reactor_index) { return *locals_[reactor_index]; }
@@ -145,6 +158,8 @@ class KafkaService {
   const KafkaOptions options_;
   const Access* access_ = nullptr;
   Quotas* quotas_ = nullptr;
+  Groups* groups_ = nullptr;
+  topics::Transactions* transactions_ = nullptr;
   Security* security_ = nullptr;
   std::vector<std::unique_ptr<Local>> locals_;
   std::vector<std::unique_ptr<env::Listener>> listeners_;
