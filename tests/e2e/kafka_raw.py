@@ -8,7 +8,7 @@ import socket
 import struct
 import zlib
 
-from kafka.protocol.metadata import ApiVersionsRequest, MetadataRequest
+from kafka.protocol.metadata import ApiVersionsRequest, FindCoordinatorRequest, MetadataRequest
 from kafka.protocol.consumer import FetchRequest, ListOffsetsRequest
 from kafka.protocol.producer import ProduceRequest
 
@@ -155,6 +155,9 @@ class Raw:
         wanted = [topic(version=version, name=name) for name in topics] if topics is not None else ([] if version == 0 else None)
         more = {"allow_auto_topic_creation": create} if version >= 4 else {}
         return self.ask(MetadataRequest[version](topics=wanted, **more))
+
+    def coordinator(self, key: str, kind: int = 0, version: int = 2):
+        return self.ask(FindCoordinatorRequest[version](key=key, key_type=kind))
 
     def produce(self, topic: str, records: bytes | None, partition: int = 0, version: int = 7, acks: int = -1, transactional_id=None, timeout_ms: int = 30_000):
         """The answer for the partition; None with acks=0."""

@@ -61,7 +61,8 @@ class Kafka(Process):
             assert self.running, f"ended:\n{self.output()[-3000:]}"
             try:
                 with Raw(self.endpoint) as raw:
-                    return raw.metadata().brokers
+                    # Asking makes the topics in which it keeps groups and transactions.
+                    return raw.metadata().brokers and not raw.coordinator("any").error_code and not raw.coordinator("any", 1).error_code
             except OSError:
                 return False
         wait_until(ready, limit_s, "Apache Kafka")
@@ -107,7 +108,8 @@ def admin_of(server) -> AdminClient:
 def new_topic(server, name: str, partitions: int = 1, **config) -> str:
     """Makes a topic; `config` with underscores for dots. Gives the name back."""
     config = {key.replace("_", "."): str(value) for key, value in config.items()}
-    made = admin_of(server).create_topics([NewTopic(name, partitions, 1, config=config)], request_timeout=PATIENCE_S)
+    admin = admin_of(server)   # its calls end with it
+    made = admin.create_topics([NewTopic(name, partitions, 1, config=config)], request_timeout=PATIENCE_S)
     made[name].result(PATIENCE_S)
     return name
 
