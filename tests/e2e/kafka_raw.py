@@ -10,7 +10,9 @@ import zlib
 
 from kafka.protocol.metadata import ApiVersionsRequest, FindCoordinatorRequest, MetadataRequest
 from kafka.protocol.consumer import FetchRequest, ListOffsetsRequest
-from kafka.protocol.producer import ProduceRequest
+from kafka.protocol.producer import InitProducerIdRequest, ProduceRequest
+
+from node import wait_until
 
 TIMEOUT_S = 60
 _CRC32C = []
@@ -158,6 +160,11 @@ class Raw:
 
     def coordinator(self, key: str, kind: int = 0, version: int = 2):
         return self.ask(FindCoordinatorRequest[version](key=key, key_type=kind))
+
+    def producer_id(self) -> int:
+        """Of a new idempotent producer, of epoch 0."""
+        request = InitProducerIdRequest[4](transactional_id=None, transaction_timeout_ms=60_000, producer_id=-1, producer_epoch=-1)
+        return wait_until(lambda: (lambda told: told if told.error_code != 14 else None)(self.ask(request)), what="a producer id").producer_id
 
     def produce(self, topic: str, records: bytes | None, partition: int = 0, version: int = 7, acks: int = -1, transactional_id=None, timeout_ms: int = 30_000):
         """The answer for the partition; None with acks=0."""

@@ -111,6 +111,9 @@ def new_topic(server, name: str, partitions: int = 1, **config) -> str:
     admin = admin_of(server)   # its calls end with it
     made = admin.create_topics([NewTopic(name, partitions, 1, config=config)], request_timeout=PATIENCE_S)
     made[name].result(PATIENCE_S)
+    with Raw(server.endpoint) as raw:
+        # Apache Kafka answers before the partitions are there.
+        wait_until(lambda: not any(raw.offset_for(name, -1, part).error_code for part in range(partitions)), what=f"every partition of {name}")
     return name
 
 

@@ -19,7 +19,7 @@ async function until(holds) {
 
 // Reads until `enough` says so; gives all messages in the order in which they came.
 async function read(topics, groupId, enough, { fromBeginning = true, ...more } = {}) {
-  const consumer = kafka.consumer({ groupId, ...more });
+  const consumer = kafka.consumer({ groupId, maxWaitTimeInMs: 100, ...more });
   const got = [];
   await consumer.connect();
   await consumer.subscribe({ topics, fromBeginning });
@@ -89,7 +89,7 @@ const steps = {
     const seen = new Map();
     const joined = [0, 0];
     const consumers = [0, 1].map((number) => {
-      const consumer = kafka.consumer({ groupId: 'js-group', sessionTimeout: 10000, heartbeatInterval: 100, rebalanceTimeout: 10000 });
+      const consumer = kafka.consumer({ groupId: 'js-group', maxWaitTimeInMs: 100, sessionTimeout: 10000, heartbeatInterval: 100, rebalanceTimeout: 10000 });
       consumer.on(consumer.events.GROUP_JOIN, ({ payload }) => { joined[number] = Object.values(payload.memberAssignment).flat().length; });
       return consumer;
     });
@@ -136,7 +136,7 @@ const steps = {
     assert.equal((await admin.fetchTopicOffsets('js')).find((it) => it.partition === 1).low, '2');
   },
   async seek_and_pause() {
-    const consumer = kafka.consumer({ groupId: 'js-seek' });
+    const consumer = kafka.consumer({ groupId: 'js-seek', maxWaitTimeInMs: 100 });
     await consumer.connect();
     await consumer.subscribe({ topics: ['js'] });
     const got = [];
