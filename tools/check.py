@@ -40,7 +40,7 @@ FUZZERS = ("fuzz_resp_request", "fuzz_resp_reply", "fuzz_log_reader", "fuzz_chec
            "fuzz_hpack", "fuzz_websocket", "fuzz_blob_volume", "fuzz_blob_codec", "fuzz_blob_checkpoint", "fuzz_blob_command",
            "fuzz_blob_answers", "fuzz_s3_signature", "fuzz_s3_chunked", "fuzz_s3_xml", "fuzz_s3_form", "fuzz_s3_policy",
            "fuzz_raft_journal", "fuzz_peer_frames", "fuzz_cluster_calls", "fuzz_coord_command", "fuzz_coord_checkpoint", "fuzz_grpc_frames",
-           "fuzz_etcd_request", "fuzz_etcd_json", "fuzz_shard_record")
+           "fuzz_etcd_request", "fuzz_etcd_json", "fuzz_shard_record", "fuzz_kafka_request", "fuzz_kafka_response")
 
 SANITIZER_ENV = {
     "ASAN_OPTIONS": "detect_leaks=1:abort_on_error=1:allocator_may_return_null=1",
@@ -261,7 +261,7 @@ def steps() -> list[Step]:
              lambda log: sim(log, RELEASE, ["-R", "^sim_", "-E", SIM_CLUSTERS], SIM_SEEDS, 900), ["build"]),
         Step("sim-cluster", f"simulation of clusters, {SIM_CLUSTER_SEEDS} seeds of each kind of life",
              lambda log: sim(log, RELEASE, ["-R", SIM_CLUSTERS], SIM_CLUSTER_SEEDS, 900), ["build"]),
-        Step("docs", "docs/kv.md, docs/blob.md and docs/etcd.md tell what the server does", docs, ["build"]),
+        Step("docs", "docs/kv.md, docs/blob.md, docs/etcd.md and docs/topic.md tell what the server does", docs, ["build"]),
         Step("e2e", "real clients against the real program", lambda log: pytest(log, [e2e], RELEASE / "keelson", 1500),
              ["build"]),
         Step("build-asan", "build/fuzz: address and undefined-behaviour sanitizers, fuzz targets",
@@ -288,7 +288,7 @@ TSAN_TESTS = "^unit_(env_real|shard|log|monitor|peer)$"
 
 def docs(log: Log) -> Counts:
     counts = Counts()
-    for name in ("kv_docs", "s3_docs", "etcd_docs"):
+    for name in ("kv_docs", "s3_docs", "etcd_docs", "kafka_docs"):
         counts.add(one(log.command([sys.executable, ROOT / "tools" / "table_docs.py", "--check", RELEASE / "tools" / name], 60)))
     return counts
 

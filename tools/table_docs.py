@@ -3,7 +3,7 @@
     tools/table_docs.py --check GENERATOR...    exit code 1 and the differences if a page says something else
     tools/table_docs.py --write GENERATOR...    writes the pages anew
 
-GENERATOR is a program that is built from tools/*_docs.cc: build/release/tools/kv_docs, s3_docs or etcd_docs.
+GENERATOR is a program that is built from tools/*_docs.cc: build/release/tools/kv_docs, s3_docs, etcd_docs or kafka_docs.
 """
 import argparse
 import difflib
@@ -12,7 +12,7 @@ import sys
 from pathlib import Path
 
 DOCS = Path(__file__).resolve().parent.parent / "docs"
-PAGES = {"kv_docs": "kv.md", "s3_docs": "blob.md", "etcd_docs": "etcd.md"}
+PAGES = {"kv_docs": "kv.md", "s3_docs": "blob.md", "etcd_docs": "etcd.md", "kafka_docs": "topic.md"}
 BEGIN = "<!-- The rest of this page is made by tools/table_docs.py from the server's table; do not edit it here. -->\n"
 
 

@@ -1,81 +1,127 @@
 // Topics for whoever needs them in the house: requests to the topic shards from any reactor, topics by name, reading
 // from memory or disk, waiting for what comes, and what runs beside (retention, compaction).
 //
-//   Answer answer = co_await topics.ask(here, topics.shard_of(partition), body, payload);
+//   Asked asked = co_await topics.ask(here, topics.shard_of(partition), body, payload, owner);
 //
 // One object for the node, used from every reactor; `here` is the reactor of the calling coroutine. A coroutine that
-// waits may be destroyed meanwhile: the request goes on and its answer is dropped.
+// waits may be destroyed meanwhile: the request goes on and its answer is dropped. See asking.h: a request begins when
+// ask() is called, not when it is awaited.
 #pragma once
 
+#include <atomic>
 #include <cstdint>
 #include <memory>
-#include <optional>
-#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
 
+#include "base/metrics.h"
 #include "base/result.h"
 #include "base/task.h"
 #include "engine/topic/answer.h"
 #include "engine/topic/log_commands.h"
 #include "engine/topic/types.h"
 #include "env/reactor.h"
-#include "log/commit_log.h"
+#include "shard/router.h"
 #include "shard/runtime.h"
+#include "topics/asking.h"
 
 namespace keelson::topics {
-
-using topic::Answer;
-using topic::PartitionId;
-using topic::TopicId;
 
 struct TopicsOptions {
   size_t service = 0;                    // its place in RuntimeOptions::services
   int64_t retention_check_ms = 300'000;  // log.retention.check.interval.ms
 };
 
-// What came of a request: kOk and the engine's answer, or why the shard could not be asked.
-struct Asked {
-  log::LogErrc outcome = log::LogErrc::kOk;
-  Answer answer;
-  [[nodiscard]] bool ok() const { return outcome == log::LogErrc::kOk && answer.ok(); }
-};
-
-// One partition that a reader waits on: something at or behind `offset` that it may see.
-struct WaitPoint {
-  PartitionId partition;
-  int64_t offset = 0;
-  bool is_committed_only = false;
+// What a reactor counts.
+struct TopicsStats {
+  Counter disk_reads;
+  Counter disk_read_bytes;
+  Counter damaged_reads;  // batches whose CRC was wrong
 };
 
 class Topics {
  public:
+  using TopicPointer = std::shared_ptr<const topic::TopicInfo>;
+
   Topics(shard::Runtime& runtime, TopicsOptions options);
+  // Without stop() (a crash in simulation): after Runtime::abandon().
   ~Topics();
+  Topics(const Topics&) = delete;
+  Topics& operator=(const Topics&) = delete;
 
   // Reactor 0. After the runtime's start(), before anything below.
   Task<Status> start();
-  // Reactor 0. Whoever waits is woken; no request may come afterwards.
+  // Reactor 0. Whoever waits is woken, requests from now on are answered with kStopped, those under way are waited for;
+  // for at most kStopMs. Before Runtime::stop().
   Task<void> stop();
+  static constexpr int64_t kStopMs = 10'000;
+  [[nodiscard]] bool is_stopping(env::Reactor& here) const;
 
   [[nodiscard]] shard::Runtime& runtime();
-  [[nodiscard]] const shard::Router& router() const;
-  [[nodiscard]] shard::ShardId shard_of(const PartitionId& partition) const;
-  [[nodiscard]] shard::ShardId shard_of_name(std::string_view name) const;
+  [[nodiscard]] const shard::Router& router() const { return router_; }
+  [[nodiscard]] shard::ShardId shard_of(const PartitionId& partition) const {
+    return shard_at(topic::shard_of_partition(partition, router_.shard_count()));
+  }
+  [[nodiscard]] shard::ShardId shard_of_name(std::string_view name) const {
+    return shard_at(topic::shard_of_name(name, router_.shard_count()));
+  }
+  // By its number within the service.
+  [[nodiscard]] shard::ShardId shard_at(uint16_t number) const {
+    return static_cast<shard::ShardId>(router_.first_shard() + number);
+  }
+  // One of this reactor's, if it has any: for queries that any shard can answer.
+  [[nodiscard]] shard::ShardId nearest_shard(env::Reactor& here) const;
 
   // One command or query: Body is of engine/topic/*_commands.h. `payload` is a second argument, kept alive by `owner`.
   template <class Body>
-  [[nodiscard]] Task<Asked> ask(env::Reactor& here, shard::ShardId shard, const Body& body,
-                                std::string_view payload = {}, std::shared_ptr<const void> owner = {});
+  [[nodiscard]] Asking ask(env::Reactor& here, shard::ShardId shard, const Body& body, std::string_view payload = {},
+                           std::shared_ptr<const void> owner = {}) {
+    return start_call(here, shard, static_cast<uint16_t>(Body::kCode), encode(body), payload, std::move(owner));
+  }
   // A command of the directory: on every shard or none.
   template <class Body>
-  [[nodiscard]] Task<Asked> ask_all(env::Reactor& here, const Body& body);
+  [[nodiscard]] Asking ask_all(env::Reactor& here, const Body& body) {
+    return start_on_all(here, static_cast<uint16_t>(Body::kCode), encode(body));
+  }
 
-  // Reads; what lies on disk is brought here, as slices. The span of the answer is empty.
+  // A topic that this reactor has seen, as it is now; null: ask find_topic(). Never waits.
+  [[nodiscard]] TopicPointer known_topic(env::Reactor& here, std::string_view name);
+  [[nodiscard]] TopicPointer known_topic(env::Reactor& here, const TopicId& id);
+  // Null in `topic`: there is none, or the shard could not be asked (outcome).
+  struct Found {
+    log::LogErrc outcome = log::LogErrc::kOk;
+    TopicPointer topic;
+  };
+  [[nodiscard]] Task<Found> find_topic(env::Reactor& here, std::string name);
+  [[nodiscard]] Task<Found> find_topic(env::Reactor& here, TopicId id);
+  // Grows with each change of the directory. Any thread.
+  [[nodiscard]] uint64_t directory_version() const { return directory_version_.load(std::memory_order_acquire); }
+
+  // Reads; what lies on disk is brought here, as slices, and checked. The span of the answer is empty.
   [[nodiscard]] Task<Asked> read(env::Reactor& here, topic::Read what);
-  // Returns when one of the points has something, has gone, or the deadline (monotonic) is over, or the service stops.
-  [[nodiscard]] Task<void> wait(env::Reactor& here, std::vector<WaitPoint> points, int64_t deadline_ns);
+  // Turns the span of an answer, if it has one, into slices. An error names file and offset, if it is about damage.
+  [[nodiscard]] Task<Status> bring(env::Reactor& here, topic::ReadAnswer& answer);
+
+  // See Waiting: returns when one of the points has something or has gone, at the deadline (monotonic), or when the
+  // service stops.
+  [[nodiscard]] Waiting wait(env::Reactor& here, std::vector<WaitPoint> points, int64_t deadline_ns);
+  // Ends those that this reactor waits for at present.
+  void end_waits(env::Reactor& here);
+
+  // Any thread.
+  [[nodiscard]] const TopicsStats& stats(unsigned reactor_index) const;
+
+ private:
+  struct Inside;
+
+  [[nodiscard]] Asking start_call(env::Reactor& here, shard::ShardId shard, uint16_t code, std::string body,
+                                  std::string_view payload, std::shared_ptr<const void> owner);
+  [[nodiscard]] Asking start_on_all(env::Reactor& here, uint16_t code, std::string body);
+
+  const shard::Router router_;
+  std::atomic<uint64_t> directory_version_{1};
+  std::unique_ptr<Inside> inside_;
 };
 
 }  // namespace keelson::topics

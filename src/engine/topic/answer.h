@@ -49,29 +49,37 @@ struct Slice {
   std::string_view bytes;
 };
 
-// Batches in a file: whole, one after another, with their offsets in place.
+// Batches in a file: where to look for those that are wanted. read_span() and find_time() of segment_file.h look, off
+// the shard's thread.
 struct FileSpan {
   std::shared_ptr<const SegmentFile> file;
-  uint64_t position = 0;
-  uint32_t length = 0;
+  uint64_t position = 0;  // a batch begins here, at or before the first that is wanted
+  uint64_t end = 0;       // a batch ends here; beyond it nothing counts
+  // Find the position by the file's own index first, which goes with a segment that is complete.
+  bool has_index = false;
+  uint32_t bytes_max = 0;    // about as much is wanted
+  int64_t offset = 0;        // the batch that holds it, or the first one behind, is the first that is wanted
+  int64_t offset_end = 0;    // batches from there on are not
+  int64_t offset_after = 0;  // where the batches behind `end` begin
 };
 
 struct ReadAnswer {
   int64_t high_watermark = 0;
   int64_t last_stable = 0;
   int64_t log_start = 0;
-  int64_t next_offset = 0;  // behind what is handed out
+  int64_t next_offset = 0;  // behind what is handed out as slices; of a span, read_span() tells
   // Either or neither, never both.
   std::vector<Slice> slices;
   std::optional<FileSpan> span;
+  // With a span, of all that it may turn out to be: those that begin at or behind what was read may be left out.
   std::vector<AbortedTransaction> aborted;
 };
 
 struct FoundOffset {
   int64_t offset = -1;
   int64_t timestamp_ms = kNoTimestamp;
-  // The batch that holds it lies on disk, and only its records tell (compressed, or not in memory): look for the first
-  // record at or above the time asked for in the batches that begin here.
+  // Set: the record that is looked for lies in a file (or behind it), and find_time() finds the first one there whose
+  // timestamp is `timestamp_ms` or later. None there: ask again with FindOffset::from_offset = offset_after.
   std::optional<FileSpan> within;
 };
 

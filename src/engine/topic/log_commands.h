@@ -5,8 +5,10 @@
 // command decides by the clock (retention, say) was decided by whoever sent it: the record says what is to be done.
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -135,6 +137,7 @@ struct FindOffset {
   PartitionId in{};
   int64_t time_ms = -1;
   bool is_committed_only = false;
+  int64_t from_offset = 0;  // not before; for times
 };
 
 // Answer: partition.
@@ -146,6 +149,53 @@ struct DescribePartition {
 struct DescribeProducers {
   static constexpr Code kCode = Code::kDescribeProducers;
   PartitionId of{};
+};
+
+// clang-format off
+#define KEELSON_TOPIC_LOG_BODIES(X) \
+  X(CreateTopic) \
+  X(DeleteTopic) \
+  X(AddPartitions) \
+  X(ConfigureTopic) \
+  X(PutDocument) \
+  X(DeleteDocument) \
+  X(Append) \
+  X(TrimPartition) \
+  X(EndPartitionTransaction) \
+  X(FindTopic) \
+  X(ListTopics) \
+  X(FindDocuments) \
+  X(Read) \
+  X(FindOffset) \
+  X(DescribePartition) \
+  X(DescribeProducers)
+// clang-format on
+// body_codec.h has the encoding. decode() is false for bytes that are no such body.
+#define KEELSON_TOPIC_CODEC(Body)                     \
+  [[nodiscard]] std::string encode(const Body& body); \
+  [[nodiscard]] bool decode(std::string_view from, Body& body);
+KEELSON_TOPIC_LOG_BODIES(KEELSON_TOPIC_CODEC)
+#undef KEELSON_TOPIC_CODEC
+
+// A command or query with the bytes that it refers to: what an Operation's span points at. Stays where it is.
+class Encoded {
+ public:
+  // `payload`, if it is not empty, is the second argument; it must outlive this.
+  template <class Body>
+  explicit Encoded(const Body& body, std::string_view payload = {}) : bytes_(encode(body)), views_{bytes_, payload} {
+    command_.code = static_cast<uint16_t>(Body::kCode);
+    command_.args = {views_.data(), payload.empty() ? size_t{1} : size_t{2}};
+  }
+  Encoded(const Encoded&) = delete;
+  Encoded& operator=(const Encoded&) = delete;
+  [[nodiscard]] const engine::Command& command() const { return command_; }
+  [[nodiscard]] std::span<const engine::Command> commands() const { return {&command_, 1}; }
+  [[nodiscard]] size_t size_bytes() const { return views_[0].size() + views_[1].size(); }
+
+ private:
+  std::string bytes_{};
+  std::array<std::string_view, 2> views_;
+  engine::Command command_;
 };
 
 }  // namespace keelson::topic

@@ -1,0 +1,190 @@
+// Produce. Each partition's batches become one record of its shard's log, all of a request's under way at once: one
+// sync makes all of them durable. The batches stay in the frame that they came in until then.
+#include <array>
+#include <memory>
+#include <optional>
+#include <utility>
+#include <vector>
+
+#include "engine/topic/message_set.h"
+#include "engine/topic/record_batch.h"
+#include "protocol/kafka/creation.h"
+#include "protocol/kafka/errors.h"
+#include "protocol/kafka/handlers.h"
+#include "protocol/kafka/messages/produce.h"
+#include "protocol/kafka/service.h"
+#include "protocol/kafka/topic_names.h"
+
+namespace keelson::kafka {
+
+namespace {
+
+using topics::Asking;
+using topics::Topics;
+
+// From this version on there is one batch of magic 2 for each partition; zstd may be used from the other on (KIP-110).
+constexpr int16_t kBatchesFrom = 3;
+constexpr int16_t kZstdFrom = 7;
+
+struct Refusal {
+  ErrorCode code = ErrorCode::kNone;
+  std::string_view why;
+  [[nodiscard]] bool is_none() const { return code == ErrorCode::kNone; }
+};
+
+// One partition's part of the request.
+struct Part {
+  size_t topic = 0;  // in the response
+  size_t place = 0;  // among its topic's partitions
+  uint64_t records = 0;
+  std::optional<Asking> asking;
+};
+
+struct Produce {
+  explicit Produce(Call& of) : call(of) {}
+  Call& call;
+  ProduceRequest request;
+  ProduceResponse response;
+  std::vector<Part> parts;
+  uint64_t bytes = 0;
+};
+
+void refuse(ProduceResponse::Partition& partition, const Refusal& refusal) {
+  partition.error_code = number(refusal.code);
+  partition.base_offset = -1;
+  partition.error_message = refusal.why.empty() ? std::string(error_text(refusal.code)) : std::string(refusal.why);
+}
+
+// What a batch may not be, though it is well-formed.
+Refusal look_at_batch(const Produce& produce, const topic::BatchView& batch) {
+  if (batch.is_control()) return {ErrorCode::kInvalidRecord, "clients may not append control batches"};
+  if (batch.codec() == topic::Codec::kZstd && produce.call.version() < kZstdFrom) {
+    return {ErrorCode::kUnsupportedCompressionType, "zstd needs version 7 of Produce"};
+  }
+  if (batch.is_transactional() && !produce.request.transactional_id) {
+    return {ErrorCode::kInvalidTxnState, "a transactional batch needs a transactional id in its request"};
+  }
+  return {};
+}
+
+Refusal check(const Produce& produce, const topic::TopicInfo& topic, std::string_view batches, uint64_t& records) {
+  if (batches.empty()) return {ErrorCode::kInvalidRecord, "the partition has no record batch"};
+  topic::BatchLimits limits;
+  limits.needs_keys = is_compacted(topic);
+  const topic::CheckedBatches checked = check_batches(batches, limits);
+  if (checked.error == topic::BatchErrc::kOldMagic || checked.error == topic::BatchErrc::kBadMagic) {
+    return {ErrorCode::kInvalidRecord, "from version 3 of Produce on batches have magic 2"};
+  }
+  if (!checked.ok()) return {error_of(topic_errc(checked.error)), errc_text(checked.error)};
+  if (checked.batches != 1 && produce.call.version() >= kBatchesFrom) {
+    return {ErrorCode::kInvalidRecord, "a request has one record batch for each partition"};
+  }
+  records = checked.records;
+  for (std::string_view rest = batches; !rest.empty();) {
+    const topic::BatchView batch(rest);
+    if (const Refusal refusal = look_at_batch(produce, batch); !refusal.is_none()) return refusal;
+    rest.remove_prefix(batch.size_bytes());
+  }
+  return {};
+}
+
+// Checks what came for one partition and sends it to its shard.
+Refusal append(Produce& produce, const Topics::TopicPointer& topic, const ProduceRequest::Partition& wanted,
+               Part& part) {
+  if (topic->is_internal) return {ErrorCode::kInvalidTopicException, "clients may not write to internal topics"};
+  if (wanted.index < 0 || wanted.index >= topic->partition_count) return {ErrorCode::kUnknownTopicOrPartition, {}};
+  std::string_view batches = wanted.records.value_or(std::string_view());
+  std::shared_ptr<const void> owner = produce.call.frame();
+  if (produce.call.version() < kBatchesFrom && !batches.empty()) {
+    std::string converted;
+    topic::BatchLimits limits;
+    limits.needs_keys = is_compacted(*topic);
+    const topic::BatchErrc error = convert_message_set(batches, limits, converted);
+    if (error != topic::BatchErrc::kOk) return {error_of(topic_errc(error)), errc_text(error)};
+    auto kept = std::make_shared<const std::string>(std::move(converted));
+    batches = *kept;
+    owner = std::move(kept);
+  }
+  if (const Refusal refusal = check(produce, *topic, batches, part.records); !refusal.is_none()) return refusal;
+  produce.bytes += batches.size();
+  const topic::PartitionId to{topic->id, wanted.index};
+  Topics& topics = produce.call.topics();
+  part.asking.emplace(topics.ask(produce.call.here(), topics.shard_of(to),
+                                 topic::Append{.to = to, .is_from_client = true}, batches, std::move(owner)));
+  return {};
+}
+
+bool are_acks_valid(int16_t acks) { return acks == 0 || acks == 1 || acks == -1; }
+
+Task<void> begin_appends(Produce& produce) {
+  Call& call = produce.call;
+  const std::optional<std::string_view>& id = produce.request.transactional_id;
+  const bool may_transact = !id || call.may(AclOperation::kWrite, ResourceType::kTransactionalId, *id);
+  for (const ProduceRequest::Topic& wanted : produce.request.topics) {
+    ProduceResponse::Topic& out = produce.response.topics.emplace_back();
+    out.name = std::string(wanted.name);
+    out.partitions.resize(wanted.partitions.size());
+    ErrorCode error = ErrorCode::kNone;
+    Topics::TopicPointer topic;
+    if (!are_acks_valid(produce.request.acks)) {
+      error = ErrorCode::kInvalidRequiredAcks;
+    } else if (!may_transact) {
+      error = ErrorCode::kTransactionalIdAuthorizationFailed;
+    } else if (!call.may(AclOperation::kWrite, ResourceType::kTopic, wanted.name)) {
+      error = ErrorCode::kTopicAuthorizationFailed;
+    } else if (topic = call.topics().known_topic(call.here(), wanted.name); topic == nullptr) {
+      const Topics::Found found = co_await call.topics().find_topic(call.here(), std::string(wanted.name));
+      topic = found.topic;
+      error = found.outcome == log::LogErrc::kOk ? ErrorCode::kUnknownTopicOrPartition : error_of(found.outcome);
+    }
+    for (size_t i = 0; i < wanted.partitions.size(); ++i) {
+      out.partitions[i].index = wanted.partitions[i].index;
+      Part part{.topic = produce.response.topics.size() - 1, .place = i, .asking = {}};
+      const Refusal refusal =
+          topic == nullptr ? Refusal{error, {}} : append(produce, topic, wanted.partitions[i], part);
+      if (!refusal.is_none()) refuse(out.partitions[i], refusal);
+      if (part.asking) produce.parts.push_back(std::move(part));
+    }
+  }
+}
+
+Task<void> handle_produce(Call& call) {
+  Produce produce(call);
+  if (!call.decode(produce.request)) co_return;
+  co_await begin_appends(produce);
+  // What comes behind takes effect behind, and shares the sync.
+  call.let_next_begin();
+  bool has_failed = false;
+  for (Part& part : produce.parts) {
+    topics::Asked asked = co_await *part.asking;
+    ProduceResponse::Partition& out = produce.response.topics[part.topic].partitions[part.place];
+    if (asked.ok()) {
+      out.base_offset = asked.answer.append.base_offset;
+      out.log_append_time_ms = asked.answer.append.log_append_time_ms;
+      out.log_start_offset = asked.answer.append.log_start;
+      call.local().counters.records_in.add(part.records);
+    } else {
+      refuse(out, {error_of(asked), asked.answer.reason});
+    }
+  }
+  call.local().counters.record_bytes_in.add(produce.bytes);
+  produce.response.throttle_time_ms = call.charge(QuotaKind::kProduceBytes, produce.bytes);
+  if (produce.request.acks != 0) {
+    call.respond(produce.response);
+    co_return;
+  }
+  for (const ProduceResponse::Topic& topic : produce.response.topics) {
+    for (const ProduceResponse::Partition& partition : topic.partitions) has_failed |= partition.error_code != 0;
+  }
+  // Nobody reads an answer; the end of the connection is the only way to say that something went wrong.
+  call.respond_nothing();
+  if (has_failed) call.session().kill();
+}
+
+constexpr auto kRows = std::to_array<HandlerRow>({{ApiKey::kProduce, handle_produce}});
+
+}  // namespace
+
+std::span<const HandlerRow> produce_handlers() { return kRows; }
+
+}  // namespace keelson::kafka

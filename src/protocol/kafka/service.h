@@ -1,0 +1,157 @@
+// The Kafka service of one node: what its connections share.
+//
+// What belongs to one reactor (its sessions, counters, fetch sessions) stands in a Local and is touched on that reactor
+// alone.
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/metrics.h"
+#include "base/result.h"
+#include "base/task.h"
+#include "env/env.h"
+#include "env/network.h"
+#include "env/reactor.h"
+#include "protocol/kafka/access.h"
+#include "protocol/kafka/apis.h"
+#include "protocol/kafka/session.h"
+#include "topics/topics.h"
+
+namespace keelson::net {
+class TlsContext;
+}
+
+namespace keelson::kafka {
+
+struct Endpoint {
+  std::string host;
+  int32_t port = 0;
+};
+
+struct KafkaOptions {
+  // What clients are told to connect to. Without: the address on which each has reached us, which is numeric, so that
+  // no name can lead to another address than the one that is listened on.
+  std::optional<Endpoint> advertised;
+  std::string cluster_id;  // base64url UUID, as Kafka's
+  int32_t node_id = 1;
+  std::string version;  // Keelson's
+  std::string log_folder;
+  bool auto_create_topics = true;
+  int32_t partitions_default = 1;
+  size_t message_bytes_max = 1'048'588;              // of a batch, where the topic does not say: Kafka's default
+  size_t frame_bytes_max = size_t{100} << 20;        // socket.request.max.bytes
+  size_t fetch_bytes_max = size_t{55} << 20;         // fetch.max.bytes
+  uint32_t connections_max = 10'000;
+  int64_t connection_idle_ms = 600'000;              // connections.max.idle.ms
+  // Frames and answers under way, of all connections of a reactor.
+  size_t reactor_bytes_max = size_t{256} << 20;
+  bool needs_authentication = false;
+};
+
+struct ApiCounters {
+  Counter requests;
+  Counter errors;  // answered by the end of the connection: malformed, unknown version, not allowed yet
+  Histogram latency_ns;
+};
+
+struct KafkaCounters {
+  Counter connections;
+  Counter connections_refused;
+  Gauge connections_open;
+  Counter bytes_in;
+  Counter bytes_out;
+  Counter records_in;
+  Counter record_bytes_in;
+  Counter record_bytes_out;
+  Counter malformed;  // frames
+  Counter throttled;
+  Counter throttle_ms;
+  std::vector<ApiCounters> by_api;  // in api_table()'s order
+  Counter fetch_waits;
+  Gauge fetch_sessions;
+};
+
+class FetchSessions;
+
+// One reactor's part of the service.
+struct Local {
+  Local(KafkaService& owner, env::Reactor& on);
+  ~Local();
+
+  KafkaService& service;
+  env::Reactor& reactor;
+  KafkaCounters counters;
+  std::map<uint64_t, Session*> sessions;
+  std::unique_ptr<FetchSessions> fetch_sessions;
+  // Frames and answers under way here.
+  size_t bytes_under_way = 0;
+  bool is_stopping = false;
+  // Sessions that have something to do at the end of the turn; null: gone.
+  std::vector<Session*> due;
+  std::vector<Session*> running_due;
+  std::unique_ptr<env::Timer> tick;
+  env::TaskScope tasks;
+
+  void end_of_turn();
+};
+
+class KafkaService {
+ public:
+  // Both outlive it, and what set_access() and set_quotas() are given.
+  KafkaService(topics::Topics& topics, KafkaOptions options);
+  ~KafkaService();
+  KafkaService(const KafkaService&) = delete;
+  KafkaService& operator=(const KafkaService&) = delete;
+
+  // Before listen().
+  void set_access(const Access* access) { access_ = access; }
+  void set_quotas(Quotas* quotas) { quotas_ = quotas; }
+
+  // Reactor 0.
+  Status listen(const env::Address& at, net::TlsContext* tls);
+  // The ports that listen() got.
+  [[nodiscard]] const std::vector<env::Address>& addresses() const { return addresses_; }
+  // Takes no more connections and requests, wakes fetches that wait, lets those under way end, and ends the
+  // connections. Before Topics::stop().
+  Task<void> stop();
+
+  // Any thread.
+  [[nodiscard]] topics::Topics& topics() { return topics_; }
+  [[nodiscard]] shard::Runtime& runtime() { return topics_.runtime(); }
+  [[nodiscard]] const KafkaOptions& options() const { return options_; }
+  [[nodiscard]] const Access* access() const { return access_; }
+  [[nodiscard]] Quotas* quotas() const { return quotas_; }
+  [[nodiscard]] unsigned reactor_count() const { return static_cast<unsigned>(locals_.size()); }
+  // Counters of any; the rest is for that reactor's thread.
+  [[nodiscard]] Local& local(unsigned reactor_index) { return *locals_[reactor_index]; }
+  [[nodiscard]] const Local& local(unsigned reactor_index) const { return *locals_[reactor_index]; }
+  // What this session's client is told to connect to.
+  [[nodiscard]] Endpoint endpoint_for(const Session& session) const;
+
+ private:
+  Task<void> accept_loop(env::Listener& listener, net::TlsContext* tls);
+  Task<void> serve(Local& local, std::unique_ptr<env::Stream> stream, net::TlsContext* tls, bool is_one_too_many);
+  void tick(Local& local);
+  Task<size_t> session_count();
+
+  topics::Topics& topics_;
+  const KafkaOptions options_;
+  const Access* access_ = nullptr;
+  Quotas* quotas_ = nullptr;
+  std::vector<std::unique_ptr<Local>> locals_;
+  std::vector<std::unique_ptr<env::Listener>> listeners_;
+  std::vector<env::Address> addresses_;
+  std::unique_ptr<env::TaskScope> accepting_;
+  std::atomic<uint32_t> connected_{0};
+  std::atomic<uint64_t> next_session_{1};
+  bool is_stopping_ = false;
+  unsigned next_reactor_ = 0;
+};
+
+}  // namespace keelson::kafka

@@ -1,0 +1,47 @@
+#include "protocol/kafka/topic_names.h"
+
+#include <algorithm>
+
+namespace keelson::kafka {
+
+std::string_view wrong_with_name(std::string_view name) {
+  if (name.empty()) return "the topic's name is empty";
+  if (name == "." || name == "..") return "the topic's name cannot be . or ..";
+  if (name.size() > topic::kTopicNameBytesMax) return "the topic's name is longer than 249 characters";
+  const bool is_legal = std::ranges::all_of(name, [](char c) {
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '.' || c == '_' ||
+           c == '-';
+  });
+  return is_legal ? std::string_view() : "the topic's name has characters other than letters, digits, '.', '_' and '-'";
+}
+
+std::optional<std::string_view> config_of(const topic::TopicInfo& topic, std::string_view name) {
+  for (const auto& [key, value] : topic.configs) {
+    if (key == name) return value;
+  }
+  return std::nullopt;
+}
+
+bool is_compacted(const topic::TopicInfo& topic) {
+  const std::optional<std::string_view> policy = config_of(topic, "cleanup.policy");
+  return policy && policy->find("compact") != std::string_view::npos;
+}
+
+std::string partition_text(std::string_view topic, int32_t partition) {
+  return std::string(topic) + "-" + std::to_string(partition);
+}
+
+std::string uuid_text(const topic::TopicId& id) {
+  static constexpr std::string_view kDigits = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
+  std::string text;
+  uint32_t bits = 0;
+  unsigned count = 0;
+  for (uint8_t byte : id.bytes) {
+    bits = bits << 8 | byte;
+    for (count += 8; count >= 6; count -= 6) text += kDigits[bits >> (count - 6) & 63];
+  }
+  if (count != 0) text += kDigits[bits << (6 - count) & 63];
+  return text;
+}
+
+}  // namespace keelson::kafka

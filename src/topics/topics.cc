@@ -1,0 +1,255 @@
+#include "topics/topics.h"
+
+#include <utility>
+
+#include <boost/unordered/unordered_flat_map.hpp>
+
+#include "base/check.h"
+#include "base/hash.h"
+#include "shard/call_on.h"
+#include "shard/loan.h"
+#include "shard/record.h"
+#include "topics/desk.h"
+
+namespace keelson::topics {
+
+namespace {
+
+constexpr int64_t kNsPerMs = 1'000'000;
+// How often stop() looks whether everything has ended.
+constexpr int64_t kStopNapNs = 5 * kNsPerMs;
+// Topics that a reactor remembers; past it, it begins anew.
+constexpr size_t kKnownTopicsMax = 20'000;
+
+std::string_view bytes_of(const TopicId& id) {
+  return {reinterpret_cast<const char*>(id.bytes.data()), id.bytes.size()};
+}
+
+// What a reactor has seen of the directory, as of one version of it.
+struct Seen {
+  struct Hash {
+    using is_transparent = void;
+    size_t operator()(std::string_view text) const { return hash64(text, 0); }
+  };
+  struct Equal {
+    using is_transparent = void;
+    bool operator()(std::string_view a, std::string_view b) const { return a == b; }
+  };
+  using Map = boost::unordered_flat_map<std::string, Topics::TopicPointer, Hash, Equal>;
+
+  void make_current(uint64_t now) {
+    if (version == now && by_name.size() < kKnownTopicsMax) return;
+    version = now;
+    by_name.clear();
+    by_id.clear();
+  }
+  uint64_t version = 0;
+  Map by_name;
+  Map by_id;
+};
+
+class ShardListener final : public shard::ShardListener {
+ public:
+  explicit ShardListener(detail::Desk& desk) : desk_(desk) {}
+  void applied(shard::Shard& shard) override { desk_.touched(shard.id()); }
+  void replaced(shard::Shard& shard) override { desk_.touched(shard.id()); }
+
+ private:
+  detail::Desk& desk_;
+};
+
+}  // namespace
+
+struct Topics::Inside {
+  shard::Runtime& runtime;
+  TopicsOptions options;
+  std::vector<std::unique_ptr<detail::Desk>> desks{};         // of each reactor
+  std::vector<std::unique_ptr<ShardListener>> listeners{};    // of each shard
+  std::vector<std::unique_ptr<Seen>> seen{};                  // of each reactor
+  std::vector<std::unique_ptr<TopicsStats>> stats{};          // of each reactor
+
+  // A command on every shard, in one record.
+  static Task<void> run_on_all(Topics& topics, env::Reactor& here, detail::Call& call);
+  static Task<log::LogErrc> commit_on_all(Topics& topics, env::Reactor& here, const engine::Command& command,
+                                          Answer& answer);
+  TopicPointer remember(env::Reactor& here, uint64_t version, Asked& asked);
+};
+
+Topics::Topics(shard::Runtime& runtime, TopicsOptions options)
+    : router_(runtime.router(options.service)),
+      inside_(std::make_unique<Inside>(Inside{.runtime = runtime, .options = options})) {
+  for (unsigned i = 0; i < router_.reactor_count(); ++i) {
+    inside_->desks.push_back(std::make_unique<detail::Desk>(runtime, router_, runtime.reactor(i)));
+    inside_->seen.push_back(std::make_unique<Seen>());
+    inside_->stats.push_back(std::make_unique<TopicsStats>());
+  }
+  for (const auto& desk : inside_->desks) desk->set_desks(inside_->desks);
+}
+
+Topics::~Topics() = default;
+
+Task<Status> Topics::start() {
+  Inside& in = *inside_;
+  env::Reactor& home = in.runtime.reactor(0);
+  for (uint16_t i = 0; i < router_.shard_count(); ++i) {
+    const shard::ShardId id = shard_at(i);
+    detail::Desk& desk = *in.desks[router_.reactor_of(id)];
+    in.listeners.push_back(std::make_unique<ShardListener>(desk));
+    ShardListener& listener = *in.listeners.back();
+    co_await shard::call_on(home, in.runtime.reactor_of(id), [&] {
+      in.runtime.shard(id).set_listener(&listener);
+      desk.touched(id);
+    });
+  }
+  co_return Status();
+}
+
+Task<void> Topics::stop() {
+  Inside& in = *inside_;
+  env::Reactor& home = in.runtime.reactor(0);
+  for (const auto& desk : in.desks) co_await shard::call_on(home, desk->reactor(), [&desk] { desk->refuse(); });
+  const int64_t until_ns = home.clock().monotonic_ns() + kStopMs * kNsPerMs;
+  for (const auto& desk : in.desks) {
+    while (home.clock().monotonic_ns() < until_ns &&
+           co_await shard::call_on(home, desk->reactor(), [&desk] { return desk->has_calls_under_way(); })) {
+      co_await env::sleep_for(home, kStopNapNs);
+    }
+  }
+  for (uint16_t i = 0; i < router_.shard_count(); ++i) {
+    const shard::ShardId id = shard_at(i);
+    co_await shard::call_on(home, in.runtime.reactor_of(id), [&] { in.runtime.shard(id).set_listener(nullptr); });
+  }
+}
+
+bool Topics::is_stopping(env::Reactor& here) const { return inside_->desks[here.index()]->is_stopping(); }
+
+shard::Runtime& Topics::runtime() { return inside_->runtime; }
+
+const TopicsStats& Topics::stats(unsigned reactor_index) const { return *inside_->stats[reactor_index]; }
+
+shard::ShardId Topics::nearest_shard(env::Reactor& here) const {
+  const unsigned count = router_.reactor_count();
+  const unsigned first = router_.reactor_of(router_.first_shard());
+  const unsigned step = (here.index() + count - first) % count;
+  return shard_at(static_cast<uint16_t>(step < router_.shard_count() ? step : 0));
+}
+
+Asking Topics::start_call(env::Reactor& here, shard::ShardId shard, uint16_t code, std::string body,
+                          std::string_view payload, std::shared_ptr<const void> owner) {
+  detail::Desk& desk = *inside_->desks[here.index()];
+  detail::CallPointer call = desk.make_call(code, std::move(body), payload, std::move(owner));
+  desk.start(*call, shard);
+  return Asking(std::move(call));
+}
+
+Asking Topics::start_on_all(env::Reactor& here, uint16_t code, std::string body) {
+  detail::Desk& desk = *inside_->desks[here.index()];
+  detail::CallPointer call = desk.make_call(code, std::move(body), {}, {});
+  // It must end whoever still waits: a loan that is dropped in the middle would leave shards that differ.
+  if (desk.start_beside(*call)) desk.scope().spawn(Inside::run_on_all(*this, here, *call));
+  return Asking(std::move(call));
+}
+
+Task<void> Topics::Inside::run_on_all(Topics& topics, env::Reactor& here, detail::Call& call) {
+  call.asked.outcome = co_await commit_on_all(topics, here, call.command, call.asked.answer);
+  topics.directory_version_.fetch_add(1, std::memory_order_acq_rel);
+  topics.inside_->desks[here.index()]->came_back(call);
+}
+
+// Alone with every shard, so all agree on the directory: what one refuses, all refuse alike.
+Task<log::LogErrc> Topics::Inside::commit_on_all(Topics& topics, env::Reactor& here, const engine::Command& command,
+                                                 Answer& answer) {
+  std::vector<shard::ShardId> shards;
+  for (uint16_t i = 0; i < topics.router_.shard_count(); ++i) shards.push_back(topics.shard_at(i));
+  shard::Loan loan = co_await shard::Loan::take(topics.inside_->runtime, here, std::move(shards));
+  if (!loan.is_held()) co_return loan.refusal();
+  if (loan.damage() != nullptr) co_return log::LogErrc::kDamaged;
+  const std::span<const engine::Command> commands(&command, 1);
+  if (const log::LogErrc room = loan.admit(shard::encoded_bytes_max(commands) * loan.shards().size());
+      room != log::LogErrc::kOk) {
+    co_return room;
+  }
+  std::vector<shard::Loan::Part> parts;
+  for (shard::ShardId id : loan.shards()) parts.push_back({.shard = id, .commands = commands});
+  const log::LogErrc outcome = co_await loan.commit(parts);
+  if (outcome != log::LogErrc::kOk) co_return outcome;
+  class Sink final : public topic::AnswerSink {
+   public:
+    explicit Sink(Answer& into) : into_(into) {}
+    Answer* answer() override { return &into_; }
+
+   private:
+    Answer& into_;
+  };
+  for (shard::ShardId id : loan.shards()) {
+    answer = {};
+    Sink sink(answer);
+    const uint64_t index = loan.shard(id).applied_index();
+    loan.shard(id).engine().apply({index, loan.time_ms(), shard::seed_of(id, index, 0)}, command, sink);
+  }
+  co_return log::LogErrc::kOk;
+}
+
+// ---- The directory.
+
+Topics::TopicPointer Topics::known_topic(env::Reactor& here, std::string_view name) {
+  Seen& seen = *inside_->seen[here.index()];
+  seen.make_current(directory_version());
+  const auto found = seen.by_name.find(name);
+  return found == seen.by_name.end() ? nullptr : found->second;
+}
+
+Topics::TopicPointer Topics::known_topic(env::Reactor& here, const TopicId& id) {
+  Seen& seen = *inside_->seen[here.index()];
+  seen.make_current(directory_version());
+  const auto found = seen.by_id.find(bytes_of(id));
+  return found == seen.by_id.end() ? nullptr : found->second;
+}
+
+Topics::TopicPointer Topics::Inside::remember(env::Reactor& here, uint64_t version, Asked& asked) {
+  if (!asked.ok() || asked.answer.topics.empty()) return nullptr;
+  auto topic = std::make_shared<const topic::TopicInfo>(std::move(asked.answer.topics.front()));
+  // A change since the question makes it too old to be remembered, though not too old to be told.
+  Seen& mine = *seen[here.index()];
+  if (mine.version == version) {
+    mine.by_name.insert_or_assign(topic->name, topic);
+    mine.by_id.insert_or_assign(std::string(bytes_of(topic->id)), topic);
+  }
+  return topic;
+}
+
+Task<Topics::Found> Topics::find_topic(env::Reactor& here, std::string name) {
+  if (TopicPointer known = known_topic(here, name)) co_return Found{.topic = std::move(known)};
+  const uint64_t version = directory_version();
+  Asked asked = co_await ask(here, nearest_shard(here), topic::FindTopic{.name = std::move(name)});
+  inside_->seen[here.index()]->make_current(directory_version());
+  co_return Found{asked.outcome, inside_->remember(here, version, asked)};
+}
+
+Task<Topics::Found> Topics::find_topic(env::Reactor& here, TopicId id) {
+  if (TopicPointer known = known_topic(here, id)) co_return Found{.topic = std::move(known)};
+  const uint64_t version = directory_version();
+  Asked asked = co_await ask(here, nearest_shard(here), topic::FindTopic{.id = id});
+  inside_->seen[here.index()]->make_current(directory_version());
+  co_return Found{asked.outcome, inside_->remember(here, version, asked)};
+}
+
+// ---- Reading and waiting.
+
+Task<Asked> Topics::read(env::Reactor& here, topic::Read what) {
+  Asked asked = co_await ask(here, shard_of(what.from), what);
+  if (!asked.ok()) co_return asked;
+  if (const Status brought = co_await bring(here, asked.answer.read); !brought.ok()) {
+    asked.answer.error = topic::TopicErrc::kCorruptBatch;
+    asked.answer.reason = brought.error().message();
+  }
+  co_return asked;
+}
+
+Waiting Topics::wait(env::Reactor& here, std::vector<WaitPoint> points, int64_t deadline_ns) {
+  return Waiting(*inside_->desks[here.index()], std::move(points), deadline_ns);
+}
+
+void Topics::end_waits(env::Reactor& here) { inside_->desks[here.index()]->end_waits(); }
+
+}  // namespace keelson::topics
