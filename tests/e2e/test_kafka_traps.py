@@ -1,6 +1,7 @@
 """What others tripped over (facts/topic.md, section 2.2), one test each, by hand: any client's behaviour can be imitated."""
 import gzip
 import struct
+import time
 
 import pytest
 from kafka.protocol.admin import DescribeClusterRequest
@@ -237,8 +238,9 @@ def test_duplicates_are_known_after_a_restart(launch):
     topic = new_topic(server, "duplicates")
     with Raw(server.endpoint) as raw:
         pid = raw.producer_id()
+        now_ms = int(time.time() * 1000)         # what a producer said a day ago and more is forgotten
         for number in range(3):
-            raw.produce(topic, batch([b"%d" % number], producer=(pid, 0, number)))
+            raw.produce(topic, batch([b"%d" % number], producer=(pid, 0, number), time_ms=now_ms))
     server.stop()
     server = again(launch, server)
     with Raw(server.endpoint) as raw:
