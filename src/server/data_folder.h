@@ -7,6 +7,7 @@
 //   log/          segments (log/format.h)
 //   checkpoints/  (log/checkpoint_file.h)
 //   blob/         <shard>/<volume> (blobstore/format.h)
+//   topic/        <shard>/<segment> (engine/topic/segment_file.h)
 //   cluster       of a node in a cluster: which one, and the node's number there (cluster/identity.h)
 //   cluster-incoming/  files that come from other nodes; emptied at start
 //   s3-root-key   the key that the server made for S3, if it had to (protocol/s3/root_key.h)

@@ -15,6 +15,7 @@
 #include "net/tls_stream.h"
 #include "protocol/etcd/members.h"
 #include "protocol/etcd/service.h"
+#include "protocol/kafka/service.h"
 #include "server/backup_source.h"
 #include "server/cluster_members.h"
 #include "server/cluster_setup.h"
@@ -23,7 +24,9 @@
 #include "server/kv_metrics.h"
 #include "server/kv_setup.h"
 #include "server/s3_setup.h"
+#include "server/topic_setup.h"
 #include "shard/runtime.h"
+#include "topics/topics.h"
 
 namespace keelson::server {
 
@@ -117,6 +120,9 @@ Task<Status> Node::start() {
   if (Status listening = listen_kv(); !listening.ok()) co_return forward_error(listening);
   if (Status started = co_await start_s3(); !started.ok()) co_return forward_error(started);
   if (Status started = co_await start_etcd(); !started.ok()) co_return forward_error(started);
+  if (cluster_ == nullptr) {
+    if (Status started = co_await start_topics(); !started.ok()) co_return forward_error(started);
+  }
   if (cluster_ != nullptr) announce_to_cluster();
   state_ = State::kReady;
   co_return Status();
@@ -130,6 +136,9 @@ Task<Status> Node::open_folder(resp::KvConfig& config) {
   wish.databases = config.databases;
   wish.services.push_back({std::string(kBlobName), static_cast<uint16_t>(settings.number("blob.shards"))});
   wish.services.push_back({std::string(kCoordName), kCoordShards});
+  if (cluster_ == nullptr) {
+    wish.services.push_back({std::string(kTopicName), static_cast<uint16_t>(settings.number("topic.shards"))});
+  }
   if (cluster_ != nullptr) cluster_->shape(wish);
   auto folder = co_await DataFolder::open(env_.disk(), home_, settings.text("data-dir"), wish);
   if (!folder.ok()) co_return forward_error(folder);
@@ -166,12 +175,17 @@ Status Node::make_certificates() {
     if (!made.ok()) return forward_error(made);
     etcd_tls_ = std::move(*made);
   }
+  if (!settings.text("kafka.tls.cert").empty()) {
+    auto made = net::TlsContext::server(env_.disk(), kafka_tls_options(settings));
+    if (!made.ok()) return forward_error(made);
+    kafka_tls_ = std::move(*made);
+  }
   if (Status made = make("s3", s3_tls_); !made.ok()) return made;
   return make("http", http_tls_);
 }
 
 Status Node::reload_certificates() {
-  for (net::TlsContext* context : {kv_tls_.get(), s3_tls_.get(), etcd_tls_.get(), http_tls_.get()}) {
+  for (net::TlsContext* context : {kv_tls_.get(), s3_tls_.get(), etcd_tls_.get(), kafka_tls_.get(), http_tls_.get()}) {
     if (context == nullptr) continue;
     if (Status reloaded = context->reload(env_.disk()); !reloaded.ok()) return reloaded;
   }
@@ -211,6 +225,12 @@ Task<Status> Node::start_shards(const resp::KvConfig& config) {
   blob_service.is_replicated = false;
   options.services.push_back(make_coord_service(options_.settings));
   options.services.back().shard_count = folder_->node().shards_of(kCoordName);
+  if (cluster_ == nullptr) {
+    shard::ShardId first = 0;
+    for (const shard::ServiceOptions& service : options.services) first += service.shard_count;
+    options.services.push_back(
+        make_topic_service(options_.settings, env_, folder_->path(), folder_->node().shards_of(kTopicName), first));
+  }
   if (cluster_ != nullptr) options.replication = cluster_->replication(make_cluster_shards(options));
   runtime_ = std::make_unique<shard::Runtime>(env_, std::move(options));
   if (Status started = co_await runtime_->start(); !started.ok()) co_return forward_error(started);
@@ -288,6 +308,27 @@ Task<Status> Node::start_etcd() {
   etcd_ = std::make_unique<etcd::EtcdService>(env_, *coord_, *members_, std::move(options));
   start_config();
   co_return listen_etcd();
+}
+
+Task<Status> Node::start_topics() {
+  const Settings& settings = options_.settings;
+  topics_ = std::make_unique<topics::Topics>(*runtime_, make_topics_options(settings));
+  if (Status started = co_await topics_->start(); !started.ok()) co_return forward_error(started);
+  kafka_ = std::make_unique<kafka::KafkaService>(
+      *topics_, make_kafka_options(settings, folder_->path(), folder_->node().id, kVersion));
+  co_return listen_kafka();
+}
+
+Status Node::listen_kafka() {
+  const auto listen = [this](std::string_view key, net::TlsContext* tls, std::vector<env::Address>& into) -> Status {
+    for (const env::Address& at : options_.settings.addresses(key)) {
+      if (Status listening = kafka_->listen(at, tls); !listening.ok()) return cannot_listen(at, key, listening.error());
+      into.push_back(kafka_->addresses().back());
+    }
+    return {};
+  };
+  if (Status done = listen("kafka.listen", nullptr, addresses_.kafka); !done.ok()) return done;
+  return listen("kafka.tls.listen", kafka_tls_.get(), addresses_.kafka_tls);
 }
 
 void Node::start_config() {
@@ -388,12 +429,14 @@ Task<Status> Node::rewrite_config(resp::KvConfig live) {
 
 Task<Status> Node::stop(bool with_checkpoint) {
   state_ = State::kStopping;
+  if (kafka_ != nullptr) co_await kafka_->stop();
   if (etcd_ != nullptr) co_await etcd_->stop();
   if (config_ != nullptr) co_await config_->stop();
   if (s3_ != nullptr) co_await s3_->stop();
   if (kv_ != nullptr) co_await kv_->stop();
   if (http_ != nullptr) co_await http_->stop();
   if (store_ != nullptr) co_await store_->stop();
+  if (topics_ != nullptr) co_await topics_->stop();
   if (cluster_ != nullptr) co_await cluster_->stop_affairs();
   if (coord_ != nullptr) co_await coord_->stop();
   Status stopped;
@@ -402,6 +445,8 @@ Task<Status> Node::stop(bool with_checkpoint) {
   config_.reset();
   // Until now other nodes were needed, to take the lead over.
   if (cluster_ != nullptr) co_await cluster_->stop();
+  kafka_.reset();
+  topics_.reset();
   etcd_.reset();
   s3_.reset();
   store_.reset();
@@ -496,6 +541,7 @@ Task<void> Node::answer_metrics(net::http::Exchange& exchange) {
     co_await write_kv_metrics(*kv_, home_, out);
     co_await write_s3_metrics(*s3_, *store_, home_, out);
     write_etcd_metrics(*etcd_, *coord_, out);
+    if (kafka_ != nullptr) co_await write_topic_metrics(*kafka_, *topics_, home_, out);
     if (cluster_ != nullptr) co_await cluster_->write_metrics(out);
   }
   (void)co_await exchange.respond(200, monitor::OpenMetrics::kContentType, out.finish());
@@ -541,6 +587,8 @@ std::string Node::ready_line() const {
   add("s3-tls", addresses_.s3_tls);
   add("etcd", addresses_.etcd);
   add("etcd-tls", addresses_.etcd_tls);
+  add("kafka", addresses_.kafka);
+  add("kafka-tls", addresses_.kafka_tls);
   add(http_tls_ != nullptr ? "https" : "http", addresses_.http);
   if (cluster_ != nullptr) {
     line.append(" peers ").append(cluster_->mesh().advertised()).append("; ").append(cluster_->text()).append(";");
@@ -572,6 +620,8 @@ std::string Node::ready_json(uint64_t process_id) const {
   add_addresses("s3_tls", addresses_.s3_tls);
   add_addresses("etcd", addresses_.etcd);
   add_addresses("etcd_tls", addresses_.etcd_tls);
+  add_addresses("kafka", addresses_.kafka);
+  add_addresses("kafka_tls", addresses_.kafka_tls);
   add_addresses("http", addresses_.http);
   if (cluster_ != nullptr) {
     add("cluster_listen", cluster_->mesh().advertised());

@@ -41,6 +41,12 @@ class Service;
 namespace keelson::s3 {
 class S3Service;
 }
+namespace keelson::kafka {
+class KafkaService;
+}
+namespace keelson::topics {
+class Topics;
+}
 namespace keelson::etcd {
 class EtcdService;
 class Members;
@@ -87,7 +93,7 @@ class Node {
   Status reload_certificates();
 
   struct Addresses {
-    std::vector<env::Address> kv, kv_tls, s3, s3_tls, etcd, etcd_tls, http;
+    std::vector<env::Address> kv, kv_tls, s3, s3_tls, etcd, etcd_tls, kafka, kafka_tls, http;
   };
   [[nodiscard]] const Addresses& addresses() const { return addresses_; }
   // What start() has to tell: one line for people, one JSON object for programs.
@@ -108,6 +114,8 @@ class Node {
   Task<Status> start_s3();
   Status listen_s3();
   Task<Status> start_etcd();
+  Task<Status> start_topics();
+  Status listen_kafka();
   void start_config();
   Status listen_etcd();
   Task<std::string> etcd_metrics(env::Reactor& here);
@@ -158,6 +166,10 @@ class Node {
   std::unique_ptr<etcd::Members> members_;
   std::unique_ptr<etcd::EtcdService> etcd_;
   std::unique_ptr<DynamicConfig> config_;
+  std::unique_ptr<net::TlsContext> kafka_tls_;
+  // Null on a node of a cluster.
+  std::unique_ptr<topics::Topics> topics_;
+  std::unique_ptr<kafka::KafkaService> kafka_;
   monitor::Endpoints endpoints_;
   std::unique_ptr<net::http::Server> http_;
 };

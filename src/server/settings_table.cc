@@ -262,6 +262,50 @@ constexpr SettingSpec kTable[] = {
            "Whether clients must show a certificate that etcd.tls.ca has signed. \"optional\": one that is shown must "
            "be good."),
 
+    // topic.
+    choice(
+        "topic.durability", "always", "always|interval|never", kStatic,
+        "When a record is safe from a crash of the machine. \"always\": before it is acknowledged, whatever acks the "
+        "producer asks for. \"interval\": within kv.sync-interval. \"never\": when the operating system gets to it."),
+    number("topic.shards", kInteger, "16", 1, 1024, "shards", kStatic,
+           "Parts that partitions are spread over; each belongs to one reactor. Fixed when the data folder is first "
+           "used."),
+    number("topic.cache-size", kBytes, "128mb", kMiB, kTiB, "bytes", kStatic,
+           "The newest records that are kept in memory for consumers that keep up; others read from disk."),
+    number("topic.retention-check-interval", kDuration, "5m", 100, kDayMs, "", kStatic,
+           "How often it is looked what retention and compaction of topics have to do."),
+
+    // kafka.
+    text("kafka.listen", kAddresses, "127.0.0.1:9092", kStatic,
+         "Where Kafka's clients connect. Port 0 picks a free one. Empty: none (with kafka.tls.listen). On a node of a "
+         "cluster there are no topics yet, and this has no default."),
+    text("kafka.advertised-listener", kText, "", kStatic,
+         "The host and port that clients are told to connect to. Empty: the address at which each has reached the "
+         "server."),
+    text("kafka.auto-create-topics", kBool, "yes", kStatic,
+         "A topic that a client names and that is not there is made (Kafka's auto.create.topics.enable)."),
+    number("kafka.num-partitions", kInteger, "1", 1, 10'000, "partitions", kStatic,
+           "Partitions of a topic whose creator does not say."),
+    number("kafka.max-request-size", kBytes, "100mb", kMiB, kGiB, "bytes", kStatic,
+           "The largest request that is taken (socket.request.max.bytes)."),
+    number("kafka.max-fetch-size", kBytes, "55mb", kKiB, kGiB, "bytes", kStatic,
+           "The most that one fetch is answered with (fetch.max.bytes)."),
+    number("kafka.max-connections", kInteger, "10000", 1, 1'000'000, "connections", kStatic,
+           "Connections of Kafka's clients at a time; more are closed."),
+    number("kafka.connections-max-idle", kDuration, "10m", 0, 365 * kDayMs, "", kStatic,
+           "A connection idle for so long is closed. 0: never."),
+
+    // kafka: TLS.
+    text("kafka.tls.listen", kAddresses, "", kStatic,
+         "Where Kafka's clients connect with TLS. Needs kafka.tls.cert and kafka.tls.key."),
+    text("kafka.tls.cert", kPath, "", kStatic, "PEM file with the server's certificate, then its chain."),
+    text("kafka.tls.key", kPath, "", kStatic, "PEM file with the certificate's private key, without a passphrase."),
+    text("kafka.tls.ca", kPath, "", kStatic,
+         "PEM file with the certificates that client certificates are checked against."),
+    choice("kafka.tls.auth-clients", "no", "no|optional|yes", kStatic,
+           "Whether clients must show a certificate that kafka.tls.ca has signed. \"optional\": one that is shown must "
+           "be good."),
+
     // The log and its checkpoints.
     number("log.segment-size", kBytes, "64mb", kMiB, 4 * kGiB, "bytes", kStatic,
            "Size of a log file. The room is taken ahead."),

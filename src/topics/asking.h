@@ -70,7 +70,7 @@ class [[nodiscard]] Asking {
 };
 
 // Ends when one of its points has something or has gone, at the deadline, or when the service stops. Begins when it is
-// awaited.
+// awaited. Gives the partitions because of which it has ended, none after the deadline; there may be others.
 class [[nodiscard]] Waiting {
  public:
   Waiting(detail::Desk& desk, std::vector<WaitPoint> points, int64_t deadline_ns);
@@ -80,7 +80,7 @@ class [[nodiscard]] Waiting {
 
   [[nodiscard]] bool await_ready() const noexcept { return false; }
   bool await_suspend(std::coroutine_handle<> waiter);
-  void await_resume() const noexcept {}
+  std::vector<PartitionId> await_resume() noexcept { return std::move(woken_by_); }
 
  private:
   friend class detail::Desk;
@@ -91,8 +91,9 @@ class [[nodiscard]] Waiting {
   const int64_t deadline_ns_;
   env::Timer timer_;
   std::coroutine_handle<> waiter_;
-  uint64_t id_ = 0;             // 0: not under way
+  uint64_t id_ = 0;            // 0: not under way
   std::vector<bool> asked_{};  // reactors that were told
+  std::vector<PartitionId> woken_by_{};
 };
 
 }  // namespace keelson::topics

@@ -1,6 +1,7 @@
 #include "topics/desk.h"
 
 #include <algorithm>
+#include <tuple>
 #include <utility>
 
 #include "base/check.h"
@@ -72,7 +73,7 @@ void Desk::receive(unsigned from, Box box) {
   for (Call* call : box.calls) submit(*call);
   // Whoever is resumed may drop other calls, but none of these is freed before it has come back.
   for (Call* call : box.answers) came_back(*call);
-  for (uint64_t wait : box.woken) wake(wait);
+  wake_each(box.woken);
 }
 
 // ---- Requests.
@@ -171,8 +172,8 @@ void Desk::begin(Waiting& waiting) {
   waits_.emplace(waiting.id_, &waiting);
   std::vector<std::vector<PointAt>> by_reactor(router_.reactor_count());
   for (const WaitPoint& point : waiting.points_) {
-    const auto shard = static_cast<log::ShardId>(
-        router_.first_shard() + topic::shard_of_partition(point.partition, router_.shard_count()));
+    const auto shard = static_cast<log::ShardId>(router_.first_shard() +
+                                                 topic::shard_of_partition(point.partition, router_.shard_count()));
     by_reactor[router_.reactor_of(shard)].push_back({shard, point});
   }
   waiting.asked_.assign(by_reactor.size(), false);
@@ -201,18 +202,32 @@ void Desk::end(Waiting& waiting) {
   waiting.id_ = 0;
 }
 
-void Desk::wake(uint64_t wait) {
+void Desk::wake(uint64_t wait, std::span<const Box::WokenBy> by) {
   const auto found = waits_.find(wait);
-  if (found != waits_.end()) found->second->end();
+  if (found == waits_.end()) return;
+  Waiting& waiting = *found->second;
+  for (const Box::WokenBy& one : by) waiting.woken_by_.push_back(one.partition);
+  waiting.end();
 }
 
-void Desk::tell(const std::vector<Woken>& woken) {
-  for (const Woken& one : woken) {
-    if (one.origin != here_index_) box_for(one.origin).woken.push_back(one.wait);
+void Desk::wake_each(std::span<const Box::WokenBy> woken) {
+  while (!woken.empty()) {
+    size_t count = 1;
+    while (count < woken.size() && woken[count].wait == woken.front().wait) ++count;
+    wake(woken.front().wait, woken.first(count));
+    woken = woken.subspan(count);
   }
+}
+
+void Desk::tell(std::vector<Woken> woken) {
+  if (woken.empty()) return;
+  std::ranges::sort(woken, {}, [](const Woken& one) { return std::tie(one.wait, one.by); });
+  std::vector<Box::WokenBy> own;
   for (const Woken& one : woken) {
-    if (one.origin == here_index_) wake(one.wait);
+    hub_.remove(one.wait);
+    (one.origin == here_index_ ? own : box_for(one.origin).woken).push_back({one.wait, one.by});
   }
+  wake_each(own);
 }
 
 // ---- Shards.
@@ -227,8 +242,7 @@ void Desk::look_at_touched() {
   const std::vector<log::ShardId> shards = std::exchange(touched_, {});
   woken_.clear();
   for (log::ShardId id : shards) look_at(id);
-  const std::vector<Woken> woken = std::exchange(woken_, {});
-  tell(woken);
+  tell(std::exchange(woken_, {}));
 }
 
 void Desk::look_at(log::ShardId id) {
@@ -273,7 +287,7 @@ void Desk::end_waits() {
   std::vector<uint64_t> all;
   for (const auto& [id, waiting] : waits_) all.push_back(id);
   std::ranges::sort(all);
-  for (uint64_t id : all) wake(id);
+  for (uint64_t id : all) wake(id, {});
 }
 
 }  // namespace detail

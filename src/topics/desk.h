@@ -7,6 +7,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -56,7 +57,11 @@ struct Box {
   };
   std::vector<Points> waits;
   std::vector<uint64_t> ended;  // waits
-  std::vector<uint64_t> woken;  // waits of who is told
+  struct WokenBy {
+    uint64_t wait = 0;
+    PartitionId partition;
+  };
+  std::vector<WokenBy> woken;  // waits of who is told; those of one wait follow one another
   [[nodiscard]] bool is_empty() const {
     return calls.empty() && answers.empty() && waits.empty() && ended.empty() && woken.empty();
   }
@@ -111,10 +116,11 @@ class Desk {
   void receive(unsigned from, Box box);
   void submit(Call& call);
   void forget(Call& call);
-  void wake(uint64_t wait);
+  void wake(uint64_t wait, std::span<const Box::WokenBy> by);
+  void wake_each(std::span<const Box::WokenBy> woken);
   void look_at_touched();
   void look_at(log::ShardId id);
-  void tell(const std::vector<Woken>& woken);
+  void tell(std::vector<Woken> woken);
 
   shard::Runtime& runtime_;
   const shard::Router router_;

@@ -6,6 +6,7 @@
 
 #include "base/check.h"
 #include "base/hash.h"
+#include "engine/topic/segment_file.h"
 #include "shard/call_on.h"
 #include "shard/loan.h"
 #include "shard/record.h"
@@ -20,6 +21,10 @@ constexpr int64_t kNsPerMs = 1'000'000;
 constexpr int64_t kStopNapNs = 5 * kNsPerMs;
 // Topics that a reactor remembers; past it, it begins anew.
 constexpr size_t kKnownTopicsMax = 20'000;
+// Segments without anything to read that one read steps over.
+constexpr int kReadTriesMax = 16;
+// Segments that one search for a time looks into: their greatest times lead to the right one but for damage.
+constexpr int kSegmentTriesMax = 1000;
 
 std::string_view bytes_of(const TopicId& id) {
   return {reinterpret_cast<const char*>(id.bytes.data()), id.bytes.size()};
@@ -63,10 +68,10 @@ class ShardListener final : public shard::ShardListener {
 struct Topics::Inside {
   shard::Runtime& runtime;
   TopicsOptions options;
-  std::vector<std::unique_ptr<detail::Desk>> desks{};         // of each reactor
-  std::vector<std::unique_ptr<ShardListener>> listeners{};    // of each shard
-  std::vector<std::unique_ptr<Seen>> seen{};                  // of each reactor
-  std::vector<std::unique_ptr<TopicsStats>> stats{};          // of each reactor
+  std::vector<std::unique_ptr<detail::Desk>> desks{};       // of each reactor
+  std::vector<std::unique_ptr<ShardListener>> listeners{};  // of each shard
+  std::vector<std::unique_ptr<Seen>> seen{};                // of each reactor
+  std::vector<std::unique_ptr<TopicsStats>> stats{};        // of each reactor
 
   // A command on every shard, in one record.
   static Task<void> run_on_all(Topics& topics, env::Reactor& here, detail::Call& call);
@@ -236,12 +241,58 @@ Task<Topics::Found> Topics::find_topic(env::Reactor& here, TopicId id) {
 
 // ---- Reading and waiting.
 
+Task<Status> Topics::bring(env::Reactor& here, topic::ReadAnswer& answer) {
+  if (!answer.span) co_return Status();
+  TopicsStats& stats = *inside_->stats[here.index()];
+  topic::FileSpan span = *std::exchange(answer.span, std::nullopt);
+  stats.disk_reads.add();
+  Result<topic::SpanBytes> brought = co_await topic::read_span(std::move(span), here);
+  if (!brought.ok()) {
+    stats.damaged_reads.add();
+    co_return forward_error(brought);
+  }
+  stats.disk_read_bytes.add(brought->batches.bytes.size());
+  answer.next_offset = brought->next_offset;
+  if (!brought->batches.bytes.empty()) answer.slices.push_back(std::move(brought->batches));
+  co_return Status();
+}
+
 Task<Asked> Topics::read(env::Reactor& here, topic::Read what) {
-  Asked asked = co_await ask(here, shard_of(what.from), what);
-  if (!asked.ok()) co_return asked;
-  if (const Status brought = co_await bring(here, asked.answer.read); !brought.ok()) {
-    asked.answer.error = topic::TopicErrc::kCorruptBatch;
-    asked.answer.reason = brought.error().message();
+  Asked asked;
+  // What a segment had there may have been compacted away meanwhile: the shard says where to go on.
+  for (int tries = 0; tries < kReadTriesMax; ++tries) {
+    asked = co_await ask(here, shard_of(what.from), what);
+    if (!asked.ok() || !asked.answer.read.span) co_return asked;
+    if (const Status brought = co_await bring(here, asked.answer.read); !brought.ok()) {
+      asked.answer.error = topic::TopicErrc::kCorruptBatch;
+      asked.answer.reason = brought.error().message();
+      co_return asked;
+    }
+    if (!asked.answer.read.slices.empty() || asked.answer.read.next_offset <= what.offset) co_return asked;
+    what.offset = asked.answer.read.next_offset;
+  }
+  co_return asked;
+}
+
+Task<Asked> Topics::find_offset(env::Reactor& here, topic::FindOffset what) {
+  Asked asked;
+  // A segment may turn out to have no such record; those behind it may.
+  for (int tries = 0; tries < kSegmentTriesMax; ++tries) {
+    asked = co_await ask(here, shard_of(what.in), what);
+    if (!asked.ok() || !asked.answer.found.within) co_return asked;
+    topic::FileSpan span = *std::exchange(asked.answer.found.within, std::nullopt);
+    const int64_t after = span.offset_after;
+    inside_->stats[here.index()]->disk_reads.add();
+    Result<topic::FoundOffset> found =
+        co_await topic::find_time(std::move(span), asked.answer.found.timestamp_ms, here);
+    if (!found.ok()) {
+      asked.answer.error = topic::TopicErrc::kCorruptBatch;
+      asked.answer.reason = found.error().message();
+      co_return asked;
+    }
+    asked.answer.found = std::move(*found);
+    if (asked.answer.found.offset >= 0 || after <= what.from_offset) co_return asked;
+    what.from_offset = after;
   }
   co_return asked;
 }

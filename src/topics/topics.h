@@ -103,6 +103,9 @@ class Topics {
   // Turns the span of an answer, if it has one, into slices. An error names file and offset, if it is about damage.
   [[nodiscard]] Task<Status> bring(env::Reactor& here, topic::ReadAnswer& answer);
 
+  // FindOffset, whose answer's `within` is looked through here, and empty.
+  [[nodiscard]] Task<Asked> find_offset(env::Reactor& here, topic::FindOffset what);
+
   // See Waiting: returns when one of the points has something or has gone, at the deadline (monotonic), or when the
   // service stops.
   [[nodiscard]] Waiting wait(env::Reactor& here, std::vector<WaitPoint> points, int64_t deadline_ns);

@@ -46,31 +46,16 @@ std::vector<PartitionId> WaitHub::take_unseen(log::ShardId shard) {
 void WaitHub::look(log::ShardId shard, const PartitionId& partition, const Ends& ends, std::vector<Woken>& woken) {
   const auto found = entries_.find({shard, partition});
   if (found == entries_.end()) return;
-  std::vector<Woken> now;
   const auto is_over = [&](const Entry& entry) {
     const int64_t end = entry.is_committed_only ? ends.last_stable : ends.high_watermark;
     return !ends.exists || end > entry.offset;
   };
   for (const Entry& entry : found->second) {
-    if (is_over(entry)) now.push_back({entry.origin, entry.wait});
+    if (is_over(entry)) woken.push_back({entry.origin, entry.wait, partition});
   }
   // All of them at once: a thousand may wait here, and remove() would look at all for each.
   std::erase_if(found->second, is_over);
   if (found->second.empty()) entries_.erase(found);
-  // Two points of a wait may lie on one partition: it is told once.
-  const auto key = [](const Woken& one) { return one.wait; };
-  std::ranges::sort(now, {}, key);
-  now.erase(std::ranges::unique(now, {}, key).begin(), now.end());
-  for (const Woken& one : now) remove(one.wait);
-  woken.insert(woken.end(), now.begin(), now.end());
-}
-
-void WaitHub::take_all(std::vector<Woken>& woken) {
-  for (const auto& [wait, mine] : points_of_) woken.push_back({mine.origin, wait});
-  std::ranges::sort(woken, {}, [](const Woken& one) { return one.wait; });
-  points_of_.clear();
-  entries_.clear();
-  unseen_.clear();
 }
 
 }  // namespace keelson::topics::detail

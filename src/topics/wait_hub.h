@@ -32,6 +32,7 @@ struct Ends {
 struct Woken {
   unsigned origin = 0;  // the reactor
   uint64_t wait = 0;
+  PartitionId by;
 };
 
 class WaitHub {
@@ -43,10 +44,9 @@ class WaitHub {
   [[nodiscard]] bool has(log::ShardId shard, const PartitionId& partition) const;
   // Points of this shard that were added since the last call.
   [[nodiscard]] std::vector<PartitionId> take_unseen(log::ShardId shard);
-  // The partition stands so: whom to wake. They are forgotten.
+  // The partition stands so: whom to wake. Once that is done for all that were touched, they are to be forgotten with
+  // remove().
   void look(log::ShardId shard, const PartitionId& partition, const Ends& ends, std::vector<Woken>& woken);
-  // Forgets all.
-  void take_all(std::vector<Woken>& woken);
   [[nodiscard]] size_t count() const { return points_of_.size(); }
 
  private:

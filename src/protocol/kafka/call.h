@@ -37,6 +37,13 @@ struct Local;
 using Handler = Task<void> (*)(Call&);
 using FramePointer = std::shared_ptr<const char[]>;
 
+// The generated decode(), found by the message's namespace.
+template <class Message>
+[[nodiscard]] bool decode_message(std::string_view body, int16_t version, Message& into) {
+  Reader reader(body);
+  return decode(reader, version, into);
+}
+
 class Call {
  public:
   Call(Session& session, Local& local) : session_(session), local_(local) {}
@@ -59,8 +66,7 @@ class Call {
 
   template <class Request>
   [[nodiscard]] bool decode(Request& into) {
-    Reader reader(body_);
-    return kafka::decode(reader, version(), into);
+    return decode_message(body_, version(), into);
   }
 
   // Once. What it refers to (Records) may be shared; everything else is written now.
@@ -105,7 +111,7 @@ class Call {
   Writer::Frame answer_;
   int16_t answer_version_ = 0;
   State state_ = State::kOpen;
-  bool is_done_ = false;         // the handler has ended
+  bool is_done_ = false;  // the handler has ended
   bool lets_next_begin_ = false;
   int64_t began_ns_ = 0;
 };

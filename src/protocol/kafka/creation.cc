@@ -29,11 +29,10 @@ Task<Created> create_topic(Call& call, std::string name, int32_t partitions, top
     co_return Created{.error = ErrorCode::kInvalidPartitions,
                       .reason = "the number of partitions must be from 1 to " + std::to_string(topic::kPartitionsMax)};
   }
-  const topics::Asked asked =
-      co_await call.topics().ask_all(call.here(), topic::CreateTopic{.id = created.id,
-                                                                     .name = std::move(name),
-                                                                     .partition_count = partitions,
-                                                                     .configs = std::move(configs)});
+  const topics::Asked asked = co_await call.topics().ask_all(
+      call.here(),
+      topic::CreateTopic{
+          .id = created.id, .name = std::move(name), .partition_count = partitions, .configs = std::move(configs)});
   created.error = error_of(asked);
   created.reason = asked.answer.reason;
   co_return created;

@@ -13,7 +13,7 @@ namespace keelson::kafka {
 
 struct Created {
   ErrorCode error = ErrorCode::kNone;
-  std::string reason;
+  std::string reason{};
   topic::TopicId id{};
 };
 // An id for a new topic: a UUID of version 4.
@@ -25,7 +25,7 @@ struct Created {
 // defaults. kUnknownTopicOrPartition, kInvalidTopicException, or why it could not be made.
 struct FoundOrMade {
   ErrorCode error = ErrorCode::kNone;
-  topics::Topics::TopicPointer topic;
+  topics::Topics::TopicPointer topic{};
 };
 [[nodiscard]] Task<FoundOrMade> find_or_make(Call& call, std::string name, bool may_make);
 

@@ -167,8 +167,8 @@ Task<void> handle_describe_cluster(Call& call) {
   response.cluster_id = options.cluster_id;
   if (request.endpoint_type != 1) {
     // 2: the controllers of KRaft, which are no nodes of their own here.
-    response.error_code = number(request.endpoint_type == 2 ? ErrorCode::kUnsupportedVersion
-                                                            : ErrorCode::kInvalidRequest);
+    response.error_code =
+        number(request.endpoint_type == 2 ? ErrorCode::kUnsupportedVersion : ErrorCode::kInvalidRequest);
     response.error_message = "only the brokers' endpoints can be described";
     response.endpoint_type = request.endpoint_type;
   } else {

@@ -8,10 +8,11 @@ namespace {
 
 using enum AclOperation;
 // org.apache.kafka.security.authorizer.AclEntry, supportedOperations().
-constexpr AclOperation kOfTopic[] = {kRead, kWrite, kCreate, kDescribe, kDelete, kAlter, kDescribeConfigs, kAlterConfigs};
+constexpr AclOperation kOfTopic[] = {kRead,   kWrite, kCreate,          kDescribe,
+                                     kDelete, kAlter, kDescribeConfigs, kAlterConfigs};
 constexpr AclOperation kOfGroup[] = {kRead, kDescribe, kDelete, kDescribeConfigs, kAlterConfigs};
-constexpr AclOperation kOfCluster[] = {kCreate, kClusterAction, kDescribeConfigs, kAlterConfigs,
-                                       kIdempotentWrite, kAlter, kDescribe};
+constexpr AclOperation kOfCluster[] = {kCreate,          kClusterAction, kDescribeConfigs, kAlterConfigs,
+                                       kIdempotentWrite, kAlter,         kDescribe};
 constexpr AclOperation kOfTransactionalId[] = {kDescribe, kWrite};
 
 std::span<const AclOperation> operations_of(ResourceType type) {

@@ -4,7 +4,6 @@
 
 #include "base/logging.h"
 #include "net/tls_stream.h"
-#include "protocol/kafka/fetch_session.h"
 #include "shard/call_on.h"
 
 namespace keelson::kafka {
@@ -21,8 +20,7 @@ constexpr int64_t kStopPollNs = 5 * kNsPerMs;
 constexpr uint32_t kKeepaliveS = 300;
 }  // namespace
 
-Local::Local(KafkaService& owner, env::Reactor& on)
-    : service(owner), reactor(on), fetch_sessions(std::make_unique<FetchSessions>()), tasks(on) {
+Local::Local(KafkaService& owner, env::Reactor& on) : service(owner), reactor(on), tasks(on) {
   counters.by_api = std::vector<ApiCounters>(api_table().size());
 }
 Local::~Local() = default;

@@ -1,6 +1,6 @@
 // The Kafka service of one node: what its connections share.
 //
-// What belongs to one reactor (its sessions, counters, fetch sessions) stands in a Local and is touched on that reactor
+// What belongs to one reactor (its sessions and counters) stands in a Local and is touched on that reactor
 // alone.
 #pragma once
 
@@ -44,11 +44,11 @@ struct KafkaOptions {
   std::string log_folder;
   bool auto_create_topics = true;
   int32_t partitions_default = 1;
-  size_t message_bytes_max = 1'048'588;              // of a batch, where the topic does not say: Kafka's default
-  size_t frame_bytes_max = size_t{100} << 20;        // socket.request.max.bytes
-  size_t fetch_bytes_max = size_t{55} << 20;         // fetch.max.bytes
+  size_t message_bytes_max = 1'048'588;        // of a batch, where the topic does not say: Kafka's default
+  size_t frame_bytes_max = size_t{100} << 20;  // socket.request.max.bytes
+  size_t fetch_bytes_max = size_t{55} << 20;   // fetch.max.bytes
   uint32_t connections_max = 10'000;
-  int64_t connection_idle_ms = 600'000;              // connections.max.idle.ms
+  int64_t connection_idle_ms = 600'000;  // connections.max.idle.ms
   // Frames and answers under way, of all connections of a reactor.
   size_t reactor_bytes_max = size_t{256} << 20;
   bool needs_authentication = false;
@@ -74,10 +74,7 @@ struct KafkaCounters {
   Counter throttle_ms;
   std::vector<ApiCounters> by_api;  // in api_table()'s order
   Counter fetch_waits;
-  Gauge fetch_sessions;
 };
-
-class FetchSessions;
 
 // One reactor's part of the service.
 struct Local {
@@ -88,7 +85,6 @@ struct Local {
   env::Reactor& reactor;
   KafkaCounters counters;
   std::map<uint64_t, Session*> sessions;
-  std::unique_ptr<FetchSessions> fetch_sessions;
   // Frames and answers under way here.
   size_t bytes_under_way = 0;
   bool is_stopping = false;

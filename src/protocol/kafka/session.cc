@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "base/logging.h"
+#include "protocol/kafka/fetch_session.h"
 #include "protocol/kafka/handlers.h"
 #include "protocol/kafka/service.h"
 
@@ -41,6 +42,7 @@ Session::Session(KafkaService& service, Local& local, std::unique_ptr<env::Strea
       stream_(std::move(stream)),
       is_tls_(is_tls),
       id_(id),
+      fetch_sessions_(std::make_unique<FetchSessions>()),
       read_bytes_(kReadBytesMin),
       last_ns_(local.reactor.clock().monotonic_ns()),
       tasks_(local.reactor) {

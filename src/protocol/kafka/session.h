@@ -22,7 +22,7 @@
 
 namespace keelson::kafka {
 
-struct FetchSession;
+class FetchSessions;
 
 // Requests of one connection that have begun and are not answered. Clients have five at most by default (max.in.flight.
 // requests.per.connection); librdkafka's limit is a million, which need not be under way at once.
@@ -66,6 +66,7 @@ class Session {
   [[nodiscard]] const env::Address& local_address() const { return stream_->local(); }
   [[nodiscard]] Identity& identity() { return identity_; }
   [[nodiscard]] const Identity& identity() const { return identity_; }
+  [[nodiscard]] FetchSessions& fetch_sessions() { return *fetch_sessions_; }
   // Of the client's own telling, by ApiVersions.
   std::string client_software;
 
@@ -115,12 +116,13 @@ class Session {
   const uint64_t id_;
   Identity identity_;
   Handler raw_handler_ = nullptr;
+  std::unique_ptr<FetchSessions> fetch_sessions_;
 
   Buffer input_;
   size_t read_bytes_ = 0;
   FramePointer frame_;  // that has come whole and not begun
   size_t frame_size_ = 0;
-  size_t frame_held_ = 0;  // bytes counted for it at local_
+  size_t frame_held_ = 0;          // bytes counted for it at local_
   int64_t frame_deadline_ns_ = 0;  // 0: none is coming
   int64_t last_ns_ = 0;            // when bytes last came or went
   std::deque<std::unique_ptr<Call>> calls_;

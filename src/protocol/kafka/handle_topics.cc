@@ -1,0 +1,323 @@
+// CreateTopics, DeleteTopics, CreatePartitions; and what a single node says to elections and reassignments.
+#include <array>
+#include <map>
+#include <set>
+#include <utility>
+#include <vector>
+
+#include "engine/topic/topic_config.h"
+#include "protocol/kafka/config_answers.h"
+#include "protocol/kafka/creation.h"
+#include "protocol/kafka/errors.h"
+#include "protocol/kafka/handlers.h"
+#include "protocol/kafka/messages/alter_partition_reassignments.h"
+#include "protocol/kafka/messages/create_partitions.h"
+#include "protocol/kafka/messages/create_topics.h"
+#include "protocol/kafka/messages/delete_topics.h"
+#include "protocol/kafka/messages/elect_leaders.h"
+#include "protocol/kafka/messages/list_partition_reassignments.h"
+#include "protocol/kafka/service.h"
+#include "protocol/kafka/topic_names.h"
+
+namespace keelson::kafka {
+
+namespace {
+
+using topics::Asked;
+using topics::Topics;
+
+constexpr int16_t kDefaultsFrom = 4;  // KIP-464: -1 for the number of partitions and the replication factor
+constexpr int16_t kOneReplica = 1;
+
+struct Verdict {
+  ErrorCode error = ErrorCode::kNone;
+  std::string reason;
+};
+
+// ---- CreateTopics.
+
+// How many partitions the request asks for, if its assignment of replicas is one that a single node can have.
+Verdict partitions_wanted(Call& call, const CreateTopicsRequest::Topic& wanted, int32_t& partitions) {
+  const KafkaOptions& options = call.service().options();
+  partitions = wanted.num_partitions;
+  if (wanted.assignments.empty()) {
+    const bool may_default = call.version() >= kDefaultsFrom;
+    if (partitions == -1 && may_default) partitions = options.partitions_default;
+    if (wanted.replication_factor != kOneReplica && !(wanted.replication_factor == -1 && may_default)) {
+      return {ErrorCode::kInvalidReplicationFactor, std::string(error_text(ErrorCode::kInvalidReplicationFactor))};
+    }
+    return {};
+  }
+  if (wanted.num_partitions != -1 || wanted.replication_factor != -1) {
+    return {ErrorCode::kInvalidRequest,
+            "with an assignment of replicas the number of partitions and the replication factor must be -1"};
+  }
+  std::set<int32_t> indexes;
+  for (const auto& assignment : wanted.assignments) {
+    indexes.insert(assignment.partition_index);
+    if (assignment.broker_ids.size() != 1 || assignment.broker_ids.front() != options.node_id) {
+      return {ErrorCode::kInvalidReplicaAssignment, "each partition has one replica, on this node"};
+    }
+  }
+  if (indexes.size() != wanted.assignments.size() || *indexes.begin() != 0 ||
+      *indexes.rbegin() != static_cast<int32_t>(indexes.size()) - 1) {
+    return {ErrorCode::kInvalidReplicaAssignment, "partitions must be numbered from 0, without gaps"};
+  }
+  partitions = static_cast<int32_t>(indexes.size());
+  return {};
+}
+
+Verdict check_configs(const CreateTopicsRequest::Topic& wanted, topic::Pairs& configs) {
+  std::set<std::string_view> names;
+  for (const auto& config : wanted.configs) {
+    if (!names.insert(config.name).second) {
+      return {ErrorCode::kInvalidConfig, "the configuration " + std::string(config.name) + " is there twice"};
+    }
+    if (!config.value) {
+      return {ErrorCode::kInvalidConfig, "the configuration " + std::string(config.name) + " has no value"};
+    }
+    if (std::optional<std::string> why = topic::check_topic_config(config.name, *config.value)) {
+      return {ErrorCode::kInvalidConfig, std::move(*why)};
+    }
+    configs.emplace_back(config.name, *config.value);
+  }
+  return {};
+}
+
+Task<Verdict> create(Call& call, const CreateTopicsRequest::Topic& wanted, bool validate_only,
+                     CreateTopicsResponse::Topic& out) {
+  if (const std::string_view wrong = wrong_with_name(wanted.name); !wrong.empty()) {
+    co_return Verdict{ErrorCode::kInvalidTopicException, std::string(wrong)};
+  }
+  if (!call.may(AclOperation::kCreate, ResourceType::kCluster, kClusterName) &&
+      !call.may(AclOperation::kCreate, ResourceType::kTopic, wanted.name)) {
+    co_return Verdict{ErrorCode::kTopicAuthorizationFailed, {}};
+  }
+  const Topics::Found found = co_await call.topics().find_topic(call.here(), std::string(wanted.name));
+  if (found.topic != nullptr) {
+    co_return Verdict{ErrorCode::kTopicAlreadyExists, "Topic '" + std::string(wanted.name) + "' already exists."};
+  }
+  int32_t partitions = 0;
+  if (Verdict verdict = partitions_wanted(call, wanted, partitions); verdict.error != ErrorCode::kNone) {
+    co_return verdict;
+  }
+  if (partitions < 1 || partitions > topic::kPartitionsMax) {
+    co_return Verdict{ErrorCode::kInvalidPartitions,
+                      "the number of partitions must be from 1 to " + std::to_string(topic::kPartitionsMax)};
+  }
+  topic::Pairs configs;
+  if (Verdict verdict = check_configs(wanted, configs); verdict.error != ErrorCode::kNone) co_return verdict;
+  out.num_partitions = partitions;
+  out.replication_factor = kOneReplica;
+  out.configs = created_configs(configs);
+  if (validate_only) co_return Verdict{};
+  Created created = co_await create_topic(call, std::string(wanted.name), partitions, std::move(configs));
+  if (created.error == ErrorCode::kNone) out.topic_id = created.id;
+  co_return Verdict{created.error, std::move(created.reason)};
+}
+
+Task<void> handle_create_topics(Call& call) {
+  CreateTopicsRequest request;
+  if (!call.decode(request)) co_return;
+  CreateTopicsResponse response;
+  std::map<std::string_view, int> times;
+  for (const auto& wanted : request.topics) ++times[wanted.name];
+  std::set<std::string_view> told;
+  for (const CreateTopicsRequest::Topic& wanted : request.topics) {
+    const bool is_double = times[wanted.name] > 1;
+    if (is_double && !told.insert(wanted.name).second) continue;
+    CreateTopicsResponse::Topic& out = response.topics.emplace_back();
+    out.name = std::string(wanted.name);
+    Verdict verdict{ErrorCode::kInvalidRequest, "the request names the topic twice"};
+    if (!is_double) verdict = co_await create(call, wanted, request.validate_only, out);
+    if (verdict.error == ErrorCode::kNone) continue;
+    out = {};
+    out.name = std::string(wanted.name);
+    out.error_code = number(verdict.error);
+    out.error_message = verdict.reason.empty() ? std::string(error_text(verdict.error)) : std::move(verdict.reason);
+  }
+  call.respond(response);
+}
+
+// ---- DeleteTopics.
+
+Task<void> delete_one(Call& call, const Topics::Found& found, ErrorCode missing, DeleteTopicsResponse::Topic& out) {
+  ErrorCode error = ErrorCode::kNone;
+  if (found.topic == nullptr) {
+    error = found.outcome == log::LogErrc::kOk ? missing : error_of(found.outcome);
+  } else if (!call.may(AclOperation::kDelete, ResourceType::kTopic, found.topic->name)) {
+    error = ErrorCode::kTopicAuthorizationFailed;
+  } else if (found.topic->is_internal) {
+    error = ErrorCode::kInvalidRequest;
+  } else {
+    const Asked asked = co_await call.topics().ask_all(call.here(), topic::DeleteTopic{.id = found.topic->id});
+    error = error_of(asked);
+  }
+  out.error_code = number(error);
+  if (error != ErrorCode::kNone) out.error_message = std::string(error_text(error));
+}
+
+Task<void> handle_delete_topics(Call& call) {
+  DeleteTopicsRequest request;
+  if (!call.decode(request)) co_return;
+  DeleteTopicsResponse response;
+  for (std::string_view name : request.topic_names) request.topics.push_back({.name = name});
+  for (const DeleteTopicsRequest::Topic& wanted : request.topics) {
+    DeleteTopicsResponse::Topic& out = response.topics.emplace_back();
+    out.topic_id = wanted.topic_id;
+    if (wanted.name && !wanted.topic_id.is_none()) {
+      out.name = std::string(*wanted.name);
+      out.error_code = number(ErrorCode::kInvalidRequest);
+      out.error_message = "a topic is named by its name or by its id, not by both";
+      continue;
+    }
+    if (wanted.name) {
+      out.name = std::string(*wanted.name);
+      const Topics::Found found = co_await call.topics().find_topic(call.here(), std::string(*wanted.name));
+      if (found.topic != nullptr) out.topic_id = found.topic->id;
+      co_await delete_one(call, found, ErrorCode::kUnknownTopicOrPartition, out);
+    } else {
+      const Topics::Found found = co_await call.topics().find_topic(call.here(), wanted.topic_id);
+      if (found.topic != nullptr) out.name = found.topic->name;
+      co_await delete_one(call, found, ErrorCode::kUnknownTopicId, out);
+    }
+  }
+  call.respond(response);
+}
+
+// ---- CreatePartitions.
+
+Task<Verdict> add_partitions(Call& call, const CreatePartitionsRequest::Topic& wanted, bool validate_only) {
+  if (!call.may(AclOperation::kAlter, ResourceType::kTopic, wanted.name)) {
+    co_return Verdict{ErrorCode::kTopicAuthorizationFailed, {}};
+  }
+  const Topics::Found found = co_await call.topics().find_topic(call.here(), std::string(wanted.name));
+  if (found.topic == nullptr) {
+    co_return Verdict{
+        found.outcome == log::LogErrc::kOk ? ErrorCode::kUnknownTopicOrPartition : error_of(found.outcome), {}};
+  }
+  const int32_t now = found.topic->partition_count;
+  if (wanted.count <= now) {
+    co_return Verdict{ErrorCode::kInvalidPartitions, "Topic currently has " + std::to_string(now) +
+                                                         " partitions, which is higher than the requested " +
+                                                         std::to_string(wanted.count) + "."};
+  }
+  if (wanted.count > topic::kPartitionsMax) {
+    co_return Verdict{ErrorCode::kInvalidPartitions,
+                      "a topic has at most " + std::to_string(topic::kPartitionsMax) + " partitions"};
+  }
+  if (wanted.assignments) {
+    bool is_good = wanted.assignments->size() == static_cast<size_t>(wanted.count - now);
+    for (const auto& one : *wanted.assignments) {
+      is_good &= one.broker_ids.size() == 1 && one.broker_ids.front() == call.service().options().node_id;
+    }
+    if (!is_good) {
+      co_return Verdict{ErrorCode::kInvalidReplicaAssignment, "each new partition has one replica, on this node"};
+    }
+  }
+  if (validate_only) co_return Verdict{};
+  const Asked asked = co_await call.topics().ask_all(
+      call.here(), topic::AddPartitions{.id = found.topic->id, .partition_count = wanted.count});
+  co_return Verdict{error_of(asked), asked.answer.reason};
+}
+
+Task<void> handle_create_partitions(Call& call) {
+  CreatePartitionsRequest request;
+  if (!call.decode(request)) co_return;
+  CreatePartitionsResponse response;
+  std::map<std::string_view, int> times;
+  for (const auto& wanted : request.topics) ++times[wanted.name];
+  for (const CreatePartitionsRequest::Topic& wanted : request.topics) {
+    CreatePartitionsResponse::Topic& out = response.topics.emplace_back();
+    out.name = std::string(wanted.name);
+    Verdict verdict{ErrorCode::kInvalidRequest, "the request names the topic twice"};
+    if (times[wanted.name] == 1) verdict = co_await add_partitions(call, wanted, request.validate_only);
+    out.error_code = number(verdict.error);
+    if (verdict.error == ErrorCode::kNone) continue;
+    out.error_message = verdict.reason.empty() ? std::string(error_text(verdict.error)) : std::move(verdict.reason);
+  }
+  call.respond(response);
+}
+
+// ---- One node: every partition has its preferred leader, and its replica is where it can be.
+
+Task<void> handle_elect_leaders(Call& call) {
+  ElectLeadersRequest request;
+  if (!call.decode(request)) co_return;
+  ElectLeadersResponse response;
+  if (!call.may(AclOperation::kAlter, ResourceType::kCluster, kClusterName)) {
+    response.error_code = number(ErrorCode::kClusterAuthorizationFailed);
+    call.respond(response);
+    co_return;
+  }
+  // Without a list: all partitions that are not led by the preferred one, which are none.
+  for (const auto& wanted : request.topics.value_or(std::vector<ElectLeadersRequest::Topic>())) {
+    ElectLeadersResponse::Topic& out = response.topics.emplace_back();
+    out.topic = std::string(wanted.topic);
+    const Topics::Found found = co_await call.topics().find_topic(call.here(), std::string(wanted.topic));
+    for (int32_t partition : wanted.partitions) {
+      const bool is_there = found.topic != nullptr && partition >= 0 && partition < found.topic->partition_count;
+      const ErrorCode error = is_there ? ErrorCode::kElectionNotNeeded : ErrorCode::kUnknownTopicOrPartition;
+      out.partitions.push_back(
+          {.partition_id = partition, .error_code = number(error), .error_message = std::string(error_text(error))});
+    }
+  }
+  call.respond(response);
+}
+
+Task<void> handle_alter_reassignments(Call& call) {
+  AlterPartitionReassignmentsRequest request;
+  if (!call.decode(request)) co_return;
+  AlterPartitionReassignmentsResponse response;
+  response.allow_replication_factor_change = request.allow_replication_factor_change;
+  if (!call.may(AclOperation::kAlter, ResourceType::kCluster, kClusterName)) {
+    response.error_code = number(ErrorCode::kClusterAuthorizationFailed);
+    call.respond(response);
+    co_return;
+  }
+  for (const auto& wanted : request.topics) {
+    AlterPartitionReassignmentsResponse::Topic& out = response.topics.emplace_back();
+    out.name = std::string(wanted.name);
+    const Topics::Found found = co_await call.topics().find_topic(call.here(), std::string(wanted.name));
+    for (const auto& partition : wanted.partitions) {
+      const int32_t index = partition.partition_index;
+      ErrorCode error = ErrorCode::kNone;
+      if (found.topic == nullptr || index < 0 || index >= found.topic->partition_count) {
+        error = ErrorCode::kUnknownTopicOrPartition;
+      } else if (!partition.replicas) {
+        error = ErrorCode::kNoReassignmentInProgress;
+      } else if (partition.replicas->size() != 1 || partition.replicas->front() != call.service().options().node_id) {
+        error = ErrorCode::kInvalidReplicaAssignment;
+      }
+      out.partitions.push_back({.partition_index = index, .error_code = number(error)});
+      if (error != ErrorCode::kNone) out.partitions.back().error_message = std::string(error_text(error));
+    }
+  }
+  call.respond(response);
+}
+
+Task<void> handle_list_reassignments(Call& call) {
+  ListPartitionReassignmentsRequest request;
+  if (!call.decode(request)) co_return;
+  ListPartitionReassignmentsResponse response;
+  if (!call.may(AclOperation::kDescribe, ResourceType::kCluster, kClusterName)) {
+    response.error_code = number(ErrorCode::kClusterAuthorizationFailed);
+  }
+  call.respond(response);
+  co_return;
+}
+
+constexpr auto kRows = std::to_array<HandlerRow>({
+    {ApiKey::kCreateTopics, handle_create_topics},
+    {ApiKey::kDeleteTopics, handle_delete_topics},
+    {ApiKey::kCreatePartitions, handle_create_partitions},
+    {ApiKey::kElectLeaders, handle_elect_leaders},
+    {ApiKey::kAlterPartitionReassignments, handle_alter_reassignments},
+    {ApiKey::kListPartitionReassignments, handle_list_reassignments},
+});
+
+}  // namespace
+
+std::span<const HandlerRow> topic_handlers() { return kRows; }
+
+}  // namespace keelson::kafka

@@ -1,0 +1,41 @@
+// From settings to topics and Kafka's protocol, and their metrics.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/task.h"
+#include "env/env.h"
+#include "monitor/open_metrics.h"
+#include "net/tls_stream.h"
+#include "protocol/kafka/service.h"
+#include "server/settings.h"
+#include "shard/runtime.h"
+#include "topics/topics.h"
+
+namespace keelson::server {
+
+// The place of topics among the services of the runtime, and their name. A node in a cluster has none so far.
+inline constexpr size_t kTopicService = 3;
+inline constexpr std::string_view kTopicName = "topic";
+// The data folder's part with segments.
+inline constexpr std::string_view kTopicFolder = "topic";
+
+// What single values cannot show of the settings of topics and Kafka.
+void check_topic_settings(const Settings& settings, std::vector<SettingError>& errors);
+
+// `folder`: the data folder. `first_shard`: of the service, within the node.
+[[nodiscard]] shard::ServiceOptions make_topic_service(const Settings& settings, env::Env& env,
+                                                       const std::string& folder, uint16_t shard_count,
+                                                       shard::ShardId first_shard);
+[[nodiscard]] topics::TopicsOptions make_topics_options(const Settings& settings);
+[[nodiscard]] kafka::KafkaOptions make_kafka_options(const Settings& settings, const std::string& folder,
+                                                     std::string_view node_id, std::string_view version);
+[[nodiscard]] net::TlsServerOptions kafka_tls_options(const Settings& settings);
+
+[[nodiscard]] Task<void> write_topic_metrics(const kafka::KafkaService& service, topics::Topics& topics,
+                                             env::Reactor& here, monitor::OpenMetrics& out);
+
+}  // namespace keelson::server
