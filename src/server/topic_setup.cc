@@ -200,6 +200,7 @@ void write_counters(const kafka::KafkaService& service, OpenMetrics& out) {
       {"keelson_kafka_batch_in_bytes", "bytes", "Batches that Kafka's clients have sent.", &Counters::record_bytes_in},
       {"keelson_kafka_batch_out_bytes", "bytes", "Batches that were sent to them.", &Counters::record_bytes_out},
       {"keelson_kafka_malformed_requests", "", "Requests that could not be understood.", &Counters::malformed},
+      {"keelson_kafka_failed_logins", "", "Logins that failed.", &Counters::failed_logins},
       {"keelson_kafka_throttled_requests", "", "Requests whose clients had to wait for their quota.",
        &Counters::throttled},
       {"keelson_kafka_fetch_waits", "", "Fetches that waited for something to come.", &Counters::fetch_waits},
