@@ -40,7 +40,7 @@ FUZZERS = ("fuzz_resp_request", "fuzz_resp_reply", "fuzz_log_reader", "fuzz_chec
            "fuzz_hpack", "fuzz_websocket", "fuzz_blob_volume", "fuzz_blob_codec", "fuzz_blob_checkpoint", "fuzz_blob_command",
            "fuzz_blob_answers", "fuzz_s3_signature", "fuzz_s3_chunked", "fuzz_s3_xml", "fuzz_s3_form", "fuzz_s3_policy",
            "fuzz_raft_journal", "fuzz_peer_frames", "fuzz_cluster_calls", "fuzz_coord_command", "fuzz_coord_checkpoint", "fuzz_grpc_frames",
-           "fuzz_etcd_request", "fuzz_etcd_json", "fuzz_shard_record", "fuzz_kafka_request", "fuzz_kafka_response")
+           "fuzz_etcd_request", "fuzz_etcd_json", "fuzz_shard_record", "fuzz_kafka_request", "fuzz_kafka_response", "fuzz_kafka_sasl")
 
 SANITIZER_ENV = {
     "ASAN_OPTIONS": "detect_leaks=1:abort_on_error=1:allocator_may_return_null=1",
@@ -170,7 +170,7 @@ def sim(log: Log, folder: Path, selection: list[str], seeds: int, limit_s: int) 
 
 
 def prepare_clients(log: Log) -> bool:
-    """The tests' clients: a venv with redis-py and pytest, npm's packages, and etcd to compare with, under build/."""
+    """The tests' clients: a venv with redis-py and pytest, npm's packages, jars, and etcd and Kafka to compare with, under build/."""
     wanted = (ROOT / "tests" / "e2e" / "requirements.txt").read_text()
     stamp = VENV / "requirements.txt"
     if not stamp.exists() or stamp.read_text() != wanted:
@@ -189,7 +189,8 @@ def prepare_clients(log: Log) -> bool:
         (folder / "package.json").write_text(package)
         if log.command(["npm", "install", "--no-audit", "--no-fund", "--loglevel=error"], 300, cwd=folder) != 0:
             return False
-    return log.command([ROOT / "tools" / "get_etcd.sh"], 120) == 0
+    fetched = [["get_etcd.sh"], ["get_java.sh"], ["get_java.sh", "peer"]]
+    return all(log.command([ROOT / "tools" / script, *more], 300) == 0 for script, *more in fetched)
 
 
 def pytest(log: Log, what: list[str], binary: Path, limit_s: int, env=None) -> Counts:

@@ -10,6 +10,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <map>
 #include <memory>
 #include <string>
 #include <vector>
@@ -43,7 +44,8 @@ class S3Service;
 }
 namespace keelson::kafka {
 class KafkaService;
-}
+class Security;
+}  // namespace keelson::kafka
 namespace keelson::pubsub {
 class PubsubService;
 }
@@ -70,6 +72,8 @@ struct NodeOptions {
   std::string cluster_secret;  // likewise; empty: none
   std::string config_file;     // empty: none
   std::string executable;
+  // Passwords by name, from kafka.sasl.users-file.
+  std::map<std::string, std::string> kafka_users{};
   // The process around the node; null where there is none.
   std::function<resp::ProcessFigures()> process_figures;
   std::function<void()> purge_memory;
@@ -174,6 +178,7 @@ class Node {
   std::unique_ptr<net::TlsContext> pubsub_tls_;
   // Null on a node of a cluster.
   std::unique_ptr<topics::Topics> topics_;
+  std::unique_ptr<kafka::Security> kafka_access_;
   std::unique_ptr<kafka::KafkaService> kafka_;
   std::unique_ptr<pubsub::PubsubService> pubsub_;
   monitor::Endpoints endpoints_;

@@ -361,6 +361,10 @@ MeterPointer Security::Inside::find_meter(Part& part, env::Reactor& here, const 
   return mine;
 }
 
+bool Security::counts_time(const Session& session) const {
+  return state(session.reactor()).quotas.has(QuotaKind::kRequestTime);
+}
+
 int32_t Security::charge(Session& session, std::string_view client_id, QuotaKind kind, uint64_t amount) {
   env::Reactor& here = session.reactor();
   Inside::Part& part = *inside_->parts[here.index()];

@@ -101,6 +101,7 @@ class Security final : public Access, public Quotas {
                          std::string_view name) const override;
   // Quotas.
   [[nodiscard]] int32_t charge(Session& session, std::string_view client_id, QuotaKind kind, uint64_t amount) override;
+  [[nodiscard]] bool counts_time(const Session& session) const override;
 
  private:
   struct Inside;

@@ -99,6 +99,8 @@ class Session {
   [[nodiscard]] bool may_begin() const;
   Task<void> wait_for_room();
   void begin_call();
+  // Begins no request for so long.
+  void mute(int32_t ms);
   [[nodiscard]] bool prepare(Call& call);
   Task<void> run_call(Handler handler, Call& call);
   void ended(Call& call);
