@@ -15,6 +15,11 @@
 
 #include "base/buffer.h"
 #include "base/result.h"
+#include "base/task.h"
+
+namespace keelson::env {
+class Reactor;
+}  // namespace keelson::env
 
 namespace keelson::engine {
 
@@ -50,6 +55,10 @@ class CheckpointSource {
   // Appends up to about `bytes_wanted` more bytes to `out`, as whole entries; true when nothing is left. Pieces that
   // writes forced out early come first. One call costs at most about 1 ms.
   virtual bool next(size_t bytes_wanted, Buffer& out) = 0;
+  // After next() was true: makes durable what lies elsewhere (in files of the engine's own) and what was written down
+  // refers to. The checkpoint counts only once this has ended well. `here` is the owner's reactor, on which it is
+  // called and ends; the engine goes on changing meanwhile, and may even be reset.
+  virtual Task<Status> make_durable(env::Reactor& here) { co_return Status(); }
 };
 
 // A command that owns its arguments.
@@ -93,8 +102,15 @@ class Engine {
   // Loads a piece that a CheckpointSource made, into an engine that has seen nothing but earlier pieces. An error says
   // what is wrong with the bytes.
   virtual Status load_checkpoint(std::string_view piece) = 0;
+  // The last checkpoint that was begun is durable: what only earlier ones need may go. Owner's thread, between records.
+  virtual void checkpoint_completed() {}
   // Empties the engine, as when it was made.
   virtual void reset() = 0;
+
+  // Between records, now and then, and during recovery too: writes out what has gathered in memory and belongs in files
+  // of the engine's own (into the page cache; no sync). Cheap if there is little. An error (a full disk) may pass:
+  // nothing is lost by it, since the log has it all.
+  virtual Status settle() { return {}; }
 
   // Slots `first` to `last`, which is included. Null: an engine without slots.
   //

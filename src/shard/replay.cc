@@ -47,6 +47,12 @@ void Replay::apply(RecordDecoder& decoder, ShardId shard, uint64_t index, int64_
   for (const engine::Command& command : decoder.commands()) {
     engines_[shard]->apply({index, time_ms, seed_of(shard, index, ordinal++)}, command, *unheard_[shard]);
   }
+  // Memory stays bounded, however long the log is.
+  if (const Status settled = engines_[shard]->settle(); !settled.ok() && !reached.has_told_unsettled) {
+    reached.has_told_unsettled = true;
+    log_warn("shard", "what is read from the log cannot be written where it belongs, and stays in memory for now",
+             {{"shard", shard}, {"why", settled.error().message()}});
+  }
   reached.index = index;
   reached.time_ms = time_ms;
   ++reached.records;

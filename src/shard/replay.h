@@ -38,6 +38,7 @@ class Replay final : public log::RecoveryHandler {
     int64_t time_ms = 0;
     uint64_t records = 0;
     std::string damage;  // a record that is no record: where; empty if all were good
+    bool has_told_unsettled = false;
   };
   [[nodiscard]] const std::vector<Reached>& reached() const { return reached_; }
 

@@ -415,8 +415,17 @@ Task<Status> Runtime::write_pieces(ShardId id) {
     // Even when it is urgent, others get their turn.
     co_await env::sleep_for(here, took_ns * (100 - percent) / percent);
   }
-  kept.source.reset();
-  co_return Status();
+  while (target.is_lent()) co_await env::sleep_for(here, kLentPollNs);
+  // The source is in use until this has ended: what it belongs to does not come to take it away.
+  std::unique_ptr<engine::CheckpointSource> source = std::move(kept.source);
+  if (source == nullptr) {
+    kept.writer.reset();
+    co_return Status();
+  }
+  Status durable = co_await source->make_durable(here);
+  while (target.is_lent()) co_await env::sleep_for(here, kLentPollNs);
+  source.reset();
+  co_return durable;
 }
 
 Task<Status> Runtime::finish_file(ShardId id) {
@@ -425,6 +434,8 @@ Task<Status> Runtime::finish_file(ShardId id) {
   if (!finished.ok()) co_return forward_error(finished);
   kept.next_bytes = kept.writer->bytes_written();
   kept.next_needed_from = kept.next_index + 1;
+  while (shard(id).is_lent()) co_await env::sleep_for(reactor_of(id), kLentPollNs);
+  shard(id).engine().checkpoint_completed();
   if (!shard_groups_.empty() && shard_groups_[id] != nullptr) {
     shard_groups_[id]->checkpoint_finished(kept.next_index);
     kept.next_needed_from = shard_groups_[id]->needed_from();

@@ -59,6 +59,7 @@ struct SegmentName {
 };
 inline constexpr std::string_view kSegmentSuffix = ".log";
 inline constexpr std::string_view kIndexSuffix = ".index";
+inline constexpr std::string_view kAsideSuffix = ".new";  // behind the others: not complete
 [[nodiscard]] std::string file_name(const SegmentName& name, std::string_view suffix);
 // False: not a name of that kind.
 [[nodiscard]] bool parse_file_name(std::string_view file, std::string_view suffix, SegmentName& name);

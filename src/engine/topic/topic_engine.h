@@ -4,6 +4,15 @@
 // A record of the shard's log carries the batches; applied, they lie in memory (the tail), from where most readers are
 // served. From there they go to the partition's segment files, once, in large writes, by settle(): segments are the
 // checkpoint of what they hold, and the log is trimmed behind it as for any engine. See ARCHITECTURE.md, "Topics".
+//
+// A partition is made by the first command that names it. A code that is not known, and a body that is malformed, are
+// answered with kInvalid.
+//
+// A checkpoint is a row of blocks, each a u8 kind and a string (base/coding.h):
+//   1 counters   u8 version (1), varint next version of documents; the first block
+//   2 topic      directory.cc             3 document   directory.cc
+//   4 partition  partition_save.cc        5 part       u8 which, u8 whether it is the last of that part, bytes
+// Topics come before their partitions.
 #pragma once
 
 #include <cstddef>
@@ -13,8 +22,10 @@
 #include <string_view>
 #include <vector>
 
+#include "base/result.h"
 #include "engine/engine.h"
 #include "engine/topic/answer.h"
+#include "engine/topic/log_commands.h"
 #include "engine/topic/types.h"
 #include "env/disk.h"
 
@@ -23,10 +34,24 @@ namespace keelson::topic {
 inline constexpr uint32_t kTopicEngineVersion = 1;
 
 struct TopicEngineOptions {
-  env::Disk* disk = nullptr;
-  std::string folder;  // of this shard's segments
+  env::Disk* disk = nullptr;  // null: nothing is written to segments, and memory holds everything (tests)
+  std::string folder;         // of this shard's segments
   // Batches kept in memory for readers at the end, of the whole shard; what is not settled yet besides.
   size_t cache_bytes = size_t{8} << 20;
+  // Segment files that are kept open.
+  size_t open_files_max = 64;
+  // When settle() writes: once one partition, or all of them, have so much.
+  size_t partition_settle_bytes = size_t{256} << 10;
+  size_t settle_bytes = size_t{4} << 20;
+};
+
+struct PartitionUpkeep {
+  PartitionId id;
+  uint64_t bytes = 0;
+  size_t segments = 0;
+  int64_t log_start = 0;
+  int64_t high_watermark = 0;
+  int64_t last_stable = 0;
 };
 
 class TopicEngine final : public engine::Engine {
@@ -37,18 +62,38 @@ class TopicEngine final : public engine::Engine {
   void apply(const engine::ApplyContext& context, const engine::Command& command, engine::ReplySink& reply) override;
   void query(const engine::ApplyContext& context, const engine::Command& command, engine::ReplySink& reply) override;
   std::unique_ptr<engine::CheckpointSource> begin_checkpoint() override;
+  void checkpoint_completed() override;
   Status load_checkpoint(std::string_view piece) override;
   void reset() override;
 
   // Between records, on the owner's thread: writes what has gathered to segments (into the page cache; no sync). Cheap
-  // if there is little. An error (a full disk) may pass; unsettled_bytes() says how much waits.
-  Status settle();
+  // if there is little; one call writes about 1 MiB. An error (a full disk) may pass; unsettled_bytes() says how much
+  // waits.
+  Status settle() override;
   [[nodiscard]] size_t unsettled_bytes() const;
+  [[nodiscard]] size_t cached_bytes() const;
 
   // Partitions that have got something for readers since the last call (records, a marker, a deletion).
   [[nodiscard]] std::vector<PartitionId> take_touched();
 
-  // What a sweeper decides from: see log maintenance in partition.h.
+  // ---- For a sweeper, on the owner's thread. What changes the state goes through a command.
+
+  // Of each partition here that has been written to.
+  [[nodiscard]] std::vector<PartitionUpkeep> partitions() const;
+  // What retention.ms and retention.bytes ask for now: commands to be submitted. Whole segments, from the start; also
+  // the one that is written to, if all of it is too old.
+  [[nodiscard]] std::vector<TrimPartition> due_trims(int64_t now_ms) const;
+  // Segment files (and index files that may not be there) that nothing refers to any more. Whoever takes the list
+  // removes them, after shard::Runtime::sync_log(): the records that made them useless must be durable before.
+  [[nodiscard]] std::vector<std::string> take_garbage();
+  // Files in the folder that a crash left and nobody knows; to be removed. Only once the shard has recovered without
+  // damage, since an engine that has lost its state knows none.
+  [[nodiscard]] Result<std::vector<std::string>> find_strays() const;
+
+ private:
+  struct State;
+  class Checkpoint;
+  std::unique_ptr<State> state_;
 };
 
 }  // namespace keelson::topic

@@ -1,0 +1,456 @@
+#include "engine/topic/topic_engine.h"
+
+#include <algorithm>
+#include <array>
+#include <utility>
+
+#include "base/check.h"
+#include "base/coding.h"
+#include "engine/topic/directory.h"
+#include "engine/topic/engine_parts.h"
+#include "engine/topic/log_store.h"
+
+namespace keelson::topic {
+
+namespace {
+
+enum Block : uint8_t { kCounters = 1, kTopic = 2, kDocument = 3, kPartition = 4, kPart = 5 };
+constexpr uint8_t kCountersVersion = 1;
+// A part is cut into blocks of that size.
+constexpr size_t kPartBlockBytes = size_t{1} << 20;
+
+template <class Out>
+void append_block(Out& out, Block kind, std::string_view bytes) {
+  append_u8(out, kind);
+  append_string(out, bytes);
+}
+
+std::unexpected<Error> malformed(std::string what) {
+  return fail(std::make_error_code(std::errc::bad_message), "topic: " + std::move(what));
+}
+
+}  // namespace
+
+struct TopicEngine::State {
+  explicit State(TopicEngineOptions options)
+      : store({.disk = options.disk,
+               .folder = std::move(options.folder),
+               .cache_bytes = options.disk == nullptr ? SIZE_MAX : options.cache_bytes,
+               .open_files_max = options.open_files_max,
+               .partition_settle_bytes = options.partition_settle_bytes,
+               .settle_bytes = options.settle_bytes}),
+        parts(make_parts()) {}
+
+  // The topic's partition, made if it was never written to. Null: answered.
+  PartitionLog* obtain(const PartitionId& id, Answer& answer) {
+    if (PartitionLog* log = store.find(id); log != nullptr) return log;
+    const Topic* topic = directory.find(id.topic);
+    if (topic == nullptr) {
+      answer.error = TopicErrc::kUnknownTopic;
+    } else if (id.partition < 0 || id.partition >= topic->info.partition_count) {
+      answer.error = TopicErrc::kUnknownPartition;
+    } else {
+      return &store.obtain(id, topic->config);
+    }
+    return nullptr;
+  }
+
+  void apply(const engine::ApplyContext& context, const CreateTopic& body, Answer& answer) {
+    directory.create(context, body, answer);
+  }
+  void apply(const engine::ApplyContext&, const DeleteTopic& body, Answer& answer) {
+    if (const Topic* topic = directory.find(body.id); topic != nullptr) {
+      for (int32_t i = 0; i < topic->info.partition_count; ++i) store.remove({body.id, i});
+    }
+    directory.remove(body, answer);
+  }
+  void apply(const engine::ApplyContext&, const AddPartitions& body, Answer& answer) {
+    directory.add_partitions(body, answer);
+  }
+  void apply(const engine::ApplyContext&, const ConfigureTopic& body, Answer& answer) {
+    directory.configure(body, answer);
+  }
+  void apply(const engine::ApplyContext&, PutDocument& body, Answer& answer) { directory.put(body, answer); }
+  void apply(const engine::ApplyContext&, const DeleteDocument& body, Answer& answer) {
+    directory.remove(body, answer);
+  }
+  void apply(const engine::ApplyContext&, const TrimPartition& body, Answer& answer) {
+    PartitionLog* log = obtain(body.at, answer);
+    if (log == nullptr) return;
+    answer.error = log->trim(store, body.start);
+    answer.append.log_start = log->log_start();
+  }
+  void apply(const engine::ApplyContext& context, const EndPartitionTransaction& body, Answer& answer) {
+    PartitionLog* log = obtain(body.at, answer);
+    if (log != nullptr) answer.error = log->end_transaction(store, context, body, answer.append);
+  }
+  void append(const engine::ApplyContext& context, const engine::Command& command, Answer& answer) {
+    Append body;
+    if (command.args.size() != 2 || !decode(command.args[0], body)) {
+      answer.error = TopicErrc::kInvalid;
+      return;
+    }
+    PartitionLog* log = obtain(body.to, answer);
+    if (log == nullptr) return;
+    answer.error = log->append(store, context, command.args[1], body.is_from_client, answer.append, answer.reason);
+  }
+
+  void query(const FindTopic& body, Answer& answer) { directory.find(body, answer); }
+  void query(const ListTopics& body, Answer& answer) { directory.list(body, answer); }
+  void query(const FindDocuments& body, Answer& answer) { directory.find(body, answer); }
+  void query(const Read& body, Answer& answer) {
+    with_log(body.from, answer,
+             [&](const PartitionLog& log) { answer.error = log.read(store, body, answer.read, answer.reason); });
+  }
+  void query(const FindOffset& body, Answer& answer) {
+    with_log(body.in, answer, [&](const PartitionLog& log) {
+      answer.error = log.find_offset(store, body, answer.found, answer.reason);
+    });
+  }
+  void query(const DescribePartition& body, Answer& answer) {
+    with_log(body.of, answer, [&](const PartitionLog& log) { log.describe(answer.partition); });
+  }
+  void query(const DescribeProducers& body, Answer& answer) {
+    with_log(body.of, answer, [&](const PartitionLog& log) {
+      if (log.producers() != nullptr) log.producers()->describe(answer.producers, query_time_ms);
+    });
+  }
+
+  // A partition that was never written to is as an empty one, and is not made by a question.
+  template <class Ask>
+  void with_log(const PartitionId& id, Answer& answer, const Ask& ask) {
+    if (const PartitionLog* log = store.find(id); log != nullptr) return ask(*log);
+    const Topic* topic = directory.find(id.topic);
+    if (topic == nullptr) {
+      answer.error = TopicErrc::kUnknownTopic;
+    } else if (id.partition < 0 || id.partition >= topic->info.partition_count) {
+      answer.error = TopicErrc::kUnknownPartition;
+    } else {
+      ask(PartitionLog(id, topic->config));
+    }
+  }
+
+  template <class Body>
+  void apply_body(const engine::ApplyContext& context, const engine::Command& command, Answer& answer) {
+    Body body;
+    if (command.args.size() != 1 || !decode(command.args[0], body)) {
+      answer.error = TopicErrc::kInvalid;
+    } else {
+      apply(context, body, answer);
+    }
+  }
+  template <class Body>
+  void query_body(const engine::Command& command, Answer& answer) {
+    Body body;
+    if (command.args.size() != 1 || !decode(command.args[0], body)) {
+      answer.error = TopicErrc::kInvalid;
+    } else {
+      query(body, answer);
+    }
+  }
+
+  Status load_block(uint8_t kind, std::string_view block);
+  Status load_partition(std::string_view block);
+  Status load_part(std::string_view block);
+
+  Directory directory;
+  LogStore store;
+  std::array<std::unique_ptr<Part>, kPartCount> parts;
+  int64_t query_time_ms = 0;
+  uint64_t checkpoints = 0;
+  // Of the checkpoint that is being loaded.
+  bool has_counters = false;
+  std::string part_bytes;
+};
+
+// ---- Commands and queries.
+
+TopicEngine::TopicEngine(TopicEngineOptions options) : state_(std::make_unique<State>(std::move(options))) {}
+TopicEngine::~TopicEngine() = default;
+
+void TopicEngine::apply(const engine::ApplyContext& context, const engine::Command& command, engine::ReplySink& reply) {
+  Answer unheard;
+  Answer* heard = static_cast<AnswerSink&>(reply).answer();
+  Answer& answer = heard == nullptr ? unheard : *heard;
+  State& state = *state_;
+  const auto code = static_cast<Code>(command.code);
+  switch (code) {
+    case Code::kAppend:
+      return state.append(context, command, answer);
+    case Code::kCreateTopic:
+      return state.apply_body<CreateTopic>(context, command, answer);
+    case Code::kDeleteTopic:
+      return state.apply_body<DeleteTopic>(context, command, answer);
+    case Code::kAddPartitions:
+      return state.apply_body<AddPartitions>(context, command, answer);
+    case Code::kConfigureTopic:
+      return state.apply_body<ConfigureTopic>(context, command, answer);
+    case Code::kPutDocument:
+      return state.apply_body<PutDocument>(context, command, answer);
+    case Code::kDeleteDocument:
+      return state.apply_body<DeleteDocument>(context, command, answer);
+    case Code::kTrimPartition:
+      return state.apply_body<TrimPartition>(context, command, answer);
+    case Code::kEndPartitionTransaction:
+      return state.apply_body<EndPartitionTransaction>(context, command, answer);
+    default:
+      break;
+  }
+  const size_t part = part_of_command(command.code);
+  if (part < kPartCount && state.parts[part] != nullptr && command.args.size() == 1) {
+    return state.parts[part]->apply(context, code, command.args[0], heard);
+  }
+  answer.error = TopicErrc::kInvalid;
+}
+
+void TopicEngine::query(const engine::ApplyContext& context, const engine::Command& command, engine::ReplySink& reply) {
+  Answer* heard = static_cast<AnswerSink&>(reply).answer();
+  if (heard == nullptr) return;
+  Answer& answer = *heard;
+  State& state = *state_;
+  state.query_time_ms = context.time_ms;
+  const auto code = static_cast<Code>(command.code);
+  switch (code) {
+    case Code::kRead:
+      return state.query_body<Read>(command, answer);
+    case Code::kFindTopic:
+      return state.query_body<FindTopic>(command, answer);
+    case Code::kListTopics:
+      return state.query_body<ListTopics>(command, answer);
+    case Code::kFindDocuments:
+      return state.query_body<FindDocuments>(command, answer);
+    case Code::kFindOffset:
+      return state.query_body<FindOffset>(command, answer);
+    case Code::kDescribePartition:
+      return state.query_body<DescribePartition>(command, answer);
+    case Code::kDescribeProducers:
+      return state.query_body<DescribeProducers>(command, answer);
+    default:
+      break;
+  }
+  const size_t part = part_of_query(command.code);
+  if (part < kPartCount && state.parts[part] != nullptr && command.args.size() == 1) {
+    return state.parts[part]->query(context, code, command.args[0], answer);
+  }
+  answer.error = TopicErrc::kInvalid;
+}
+
+// ---- Checkpoints.
+
+// Topics, documents and parts are written down at the beginning, partitions one after another; one that is about to
+// change comes early. Before it begins, all batches lie in segments.
+class TopicEngine::Checkpoint final : public engine::CheckpointSource {
+ public:
+  explicit Checkpoint(State& state) : state_(state), settled_(state.store.settle_all()) {
+    LogStore& store = state.store;
+    store.checkpoint_number = ++state.checkpoints;
+    store.before_change = [this](PartitionLog& log) { save(log, early_); };
+    store.checkpoint_began();
+    unsynced_ = store.take_unsynced();
+    save_counters();
+    std::string bytes;
+    for (const auto& [id, topic] : state.directory.topics()) {
+      state.directory.save_topic(*topic, bytes);
+      append_block(early_, kTopic, bytes);
+    }
+    for (const auto& [key, document] : state.directory.documents()) {
+      Directory::save_document(document, bytes);
+      append_block(early_, kDocument, bytes);
+    }
+    for (size_t i = 0; i < kPartCount; ++i) save_part(i);
+    for (const auto& [id, log] : store.logs()) left_.push_back(id);
+    std::ranges::reverse(left_);
+  }
+  ~Checkpoint() override {
+    // What is not known to be durable is synced with the next one.
+    state_.store.put_back_unsynced(std::move(unsynced_));
+    state_.store.before_change = nullptr;
+  }
+
+  bool next(size_t bytes_wanted, Buffer& out) override {
+    const size_t until = out.size() + bytes_wanted;
+    out.append(early_.view());
+    early_.clear();
+    while (!left_.empty() && out.size() < until) {
+      PartitionLog* log = state_.store.find(left_.back());
+      left_.pop_back();
+      if (log != nullptr && log->saved_by != state_.store.checkpoint_number) save(*log, out);
+    }
+    return left_.empty();
+  }
+
+  Task<Status> make_durable(env::Reactor& here) override {
+    state_.store.before_change = nullptr;
+    // Without room for the batches there is no checkpoint of them.
+    if (!settled_.ok()) co_return forward_error(settled_);
+    Status synced = co_await state_.store.sync(unsynced_, here);
+    if (synced.ok()) unsynced_.clear();
+    co_return synced;
+  }
+
+ private:
+  void save_counters() {
+    std::string bytes;
+    append_u8(bytes, kCountersVersion);
+    append_varint(bytes, state_.directory.next_version());
+    append_block(early_, kCounters, bytes);
+  }
+  void save_part(size_t i) {
+    if (state_.parts[i] == nullptr) return;
+    Buffer saved;
+    state_.parts[i]->save(saved);
+    std::string_view rest = saved.view();
+    do {
+      std::string bytes;
+      append_u8(bytes, static_cast<uint8_t>(i));
+      append_u8(bytes, rest.size() <= kPartBlockBytes ? 1 : 0);
+      bytes.append(rest.substr(0, kPartBlockBytes));
+      rest.remove_prefix(std::min(rest.size(), kPartBlockBytes));
+      append_block(early_, kPart, bytes);
+    } while (!rest.empty());
+  }
+  void save(PartitionLog& log, Buffer& out) {
+    log.saved_by = state_.store.checkpoint_number;
+    std::string bytes;
+    log.save(bytes);
+    append_block(out, kPartition, bytes);
+  }
+
+  State& state_;
+  Status settled_;
+  Buffer early_;
+  std::vector<PartitionId> left_;  // the last one is the next
+  std::set<SegmentName> unsynced_;
+};
+
+std::unique_ptr<engine::CheckpointSource> TopicEngine::begin_checkpoint() {
+  return std::make_unique<Checkpoint>(*state_);
+}
+
+void TopicEngine::checkpoint_completed() { state_->store.checkpoint_completed(); }
+
+Status TopicEngine::load_checkpoint(std::string_view piece) {
+  State& state = *state_;
+  while (!piece.empty()) {
+    uint8_t kind = 0;
+    std::string_view block;
+    if (!read_u8(piece, kind) || !read_string(piece, block)) return malformed("a block is cut short");
+    if (state.has_counters != (kind != kCounters)) return malformed("the counters do not stand first");
+    if (Status loaded = state.load_block(kind, block); !loaded.ok()) return loaded;
+    state.has_counters = true;
+  }
+  return {};
+}
+
+Status TopicEngine::State::load_block(uint8_t kind, std::string_view block) {
+  switch (kind) {
+    case kCounters: {
+      uint8_t version = 0;
+      uint64_t next_version = 0;
+      if (!read_u8(block, version) || version != kCountersVersion || !read_varint(block, next_version) ||
+          next_version == 0 || !block.empty()) {
+        return malformed("the counters are malformed");
+      }
+      directory.set_next_version(next_version);
+      return {};
+    }
+    case kTopic:
+      if (!directory.load_topic(block)) return malformed("a topic is malformed");
+      return {};
+    case kDocument:
+      if (!directory.load_document(block)) return malformed("a document is malformed");
+      return {};
+    case kPartition:
+      return load_partition(block);
+    case kPart:
+      return load_part(block);
+    default:
+      return malformed("a block of an unknown kind " + std::to_string(kind));
+  }
+}
+
+Status TopicEngine::State::load_partition(std::string_view block) {
+  PartitionId id;
+  // Its id stands first.
+  if (block.size() < id.topic.bytes.size()) return malformed("a partition is malformed");
+  std::copy_n(block.begin(), id.topic.bytes.size(), id.topic.bytes.begin());
+  std::string_view rest = block.substr(id.topic.bytes.size());
+  uint64_t number = 0;
+  if (!read_varint(rest, number)) return malformed("a partition is malformed");
+  id.partition = static_cast<int32_t>(unzigzag(number));
+  const Topic* topic = directory.find(id.topic);
+  if (topic == nullptr || id.partition < 0 || id.partition >= topic->info.partition_count ||
+      store.find(id) != nullptr) {
+    return malformed("a partition's topic is missing, or the partition is there twice");
+  }
+  if (!store.obtain(id, topic->config).load(block)) return malformed("a partition is malformed");
+  return {};
+}
+
+Status TopicEngine::State::load_part(std::string_view block) {
+  uint8_t which = 0;
+  uint8_t is_last = 0;
+  if (!read_u8(block, which) || !read_u8(block, is_last) || which >= kPartCount || is_last > 1) {
+    return malformed("a part is malformed");
+  }
+  if (parts[which] == nullptr) return malformed("a part that this version does not have");
+  part_bytes.append(block);
+  if (is_last == 0) return {};
+  const std::string bytes = std::exchange(part_bytes, {});
+  return parts[which]->load(bytes);
+}
+
+void TopicEngine::reset() {
+  state_->directory.clear();
+  state_->store.clear();
+  for (auto& part : state_->parts) {
+    if (part != nullptr) part->reset();
+  }
+  state_->has_counters = false;
+  state_->part_bytes.clear();
+}
+
+// ---- Upkeep.
+
+Status TopicEngine::settle() { return state_->store.settle(); }
+size_t TopicEngine::unsettled_bytes() const { return state_->store.tail().unsettled_bytes(); }
+size_t TopicEngine::cached_bytes() const { return state_->store.tail().bytes_held(); }
+std::vector<PartitionId> TopicEngine::take_touched() { return state_->store.take_touched(); }
+std::vector<std::string> TopicEngine::take_garbage() { return state_->store.take_garbage(); }
+Result<std::vector<std::string>> TopicEngine::find_strays() const { return state_->store.find_strays(); }
+
+std::vector<PartitionUpkeep> TopicEngine::partitions() const {
+  std::vector<PartitionUpkeep> all;
+  for (const auto& [id, log] : state_->store.logs()) {
+    all.push_back(
+        {id, log->bytes(), log->segments().size(), log->log_start(), log->high_watermark(), log->last_stable()});
+  }
+  return all;
+}
+
+std::vector<TrimPartition> TopicEngine::due_trims(int64_t now_ms) const {
+  std::vector<TrimPartition> due;
+  for (const auto& [id, log] : state_->store.logs()) {
+    const TopicConfig& config = log->config();
+    if (!config.deletes) continue;
+    uint64_t bytes = log->bytes();
+    int64_t start = log->log_start();
+    for (size_t i = 0; i < log->segments().size(); ++i) {
+      const Segment& segment = log->segments()[i];
+      const bool is_last = i + 1 == log->segments().size();
+      const int64_t newest_ms =
+          segment.max_timestamp_ms == kNoTimestamp ? segment.last_append_ms : segment.max_timestamp_ms;
+      const bool is_old = config.retention_ms >= 0 && now_ms - newest_ms > config.retention_ms;
+      const bool is_too_much = !is_last && config.retention_bytes >= 0 &&
+                               bytes - segment.bytes >= static_cast<uint64_t>(config.retention_bytes);
+      // What a transaction that is open has written stays.
+      if ((!is_old && !is_too_much) || log->segment_end(i) > log->last_stable()) break;
+      bytes -= segment.bytes;
+      start = log->segment_end(i);
+    }
+    if (start > log->log_start()) due.push_back({.at = id, .start = start});
+  }
+  return due;
+}
+
+}  // namespace keelson::topic
