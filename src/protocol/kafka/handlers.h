@@ -25,5 +25,13 @@ struct HandlerRow {
 [[nodiscard]] std::span<const HandlerRow> topic_handlers();     // handle_topics.cc
 [[nodiscard]] std::span<const HandlerRow> config_handlers();    // handle_configs.cc
 [[nodiscard]] std::span<const HandlerRow> describe_handlers();  // handle_describe.cc
+[[nodiscard]] std::span<const HandlerRow> group_handlers();        // handle_groups.cc
+[[nodiscard]] std::span<const HandlerRow> group_admin_handlers();  // handle_group_admin.cc
+[[nodiscard]] std::span<const HandlerRow> group_offset_handlers(); // handle_group_offsets.cc
+[[nodiscard]] std::span<const HandlerRow> transaction_handlers();  // handle_transactions.cc
+[[nodiscard]] std::span<const HandlerRow> sasl_handlers();      // handle_sasl.cc
+[[nodiscard]] std::span<const HandlerRow> acl_handlers();       // handle_acls.cc
+[[nodiscard]] std::span<const HandlerRow> user_handlers();      // handle_users.cc
+[[nodiscard]] std::span<const HandlerRow> quota_handlers();     // handle_quotas.cc
 
 }  // namespace keelson::kafka

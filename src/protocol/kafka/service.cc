@@ -4,6 +4,8 @@
 
 #include "base/logging.h"
 #include "net/tls_stream.h"
+#include "protocol/kafka/groups.h"
+#include "protocol/kafka/security.h"
 #include "shard/call_on.h"
 
 namespace keelson::kafka {
@@ -46,6 +48,12 @@ KafkaService::KafkaService(topics::Topics& topics, KafkaOptions options)
       here.tick->arm_after(kTickNs);
     });
   }
+}
+
+void KafkaService::set_security(Security& security) {
+  security_ = &security;
+  set_access(&security);
+  set_quotas(&security);
 }
 
 KafkaService::~KafkaService() { topics_.runtime().abandon(); }
@@ -133,6 +141,7 @@ Task<void> KafkaService::stop() {
       topics_.end_waits(local->reactor);
     });
   }
+  if (groups_ != nullptr) co_await groups_->stop();
   const int64_t deadline_ns = home.clock().monotonic_ns() + kStopGraceNs;
   bool is_killed = false;
   while (co_await session_count() != 0) {

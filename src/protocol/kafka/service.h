@@ -27,7 +27,13 @@ namespace keelson::net {
 class TlsContext;
 }
 
+namespace keelson::topics {
+class Transactions;
+}
+
 namespace keelson::kafka {
+
+class Groups;
 
 struct Endpoint {
   std::string host;
@@ -76,6 +82,8 @@ struct KafkaCounters {
   Counter fetch_waits;
 };
 
+class Security;
+
 // One reactor's part of the service.
 struct Local {
   Local(KafkaService& owner, env::Reactor& on);
@@ -108,6 +116,14 @@ class KafkaService {
   // Before listen().
   void set_access(const Access* access) { access_ = access; }
   void set_quotas(Quotas* quotas) { quotas_ = quotas; }
+  // Must be: they serve what belongs to groups and to transactions. stop() stops the groups, so that no JoinGroup waits.
+  void set_coordinators(Groups* groups, topics::Transactions* transactions) {
+    groups_ = groups;
+    transactions_ = transactions;
+  }
+  // Logins, access lists and quotas, with all that clients can ask about them; sets the two above. Outlives this.
+  void set_security(Security& security);
+  [[nodiscard]] Security* security() const { return security_; }  // or null
 
   // Reactor 0.
   Status listen(const env::Address& at, net::TlsContext* tls);
@@ -123,6 +139,8 @@ class KafkaService {
   [[nodiscard]] const KafkaOptions& options() const { return options_; }
   [[nodiscard]] const Access* access() const { return access_; }
   [[nodiscard]] Quotas* quotas() const { return quotas_; }
+  [[nodiscard]] Groups& groups() const { return *groups_; }
+  [[nodiscard]] topics::Transactions& transactions() const { return *transactions_; }
   [[nodiscard]] unsigned reactor_count() const { return static_cast<unsigned>(locals_.size()); }
   // Counters of any; the rest is for that reactor's thread.
   [[nodiscard]] Local& local(unsigned reactor_index) { return *locals_[reactor_index]; }
@@ -140,6 +158,9 @@ class KafkaService {
   const KafkaOptions options_;
   const Access* access_ = nullptr;
   Quotas* quotas_ = nullptr;
+  Groups* groups_ = nullptr;
+  topics::Transactions* transactions_ = nullptr;
+  Security* security_ = nullptr;
   std::vector<std::unique_ptr<Local>> locals_;
   std::vector<std::unique_ptr<env::Listener>> listeners_;
   std::vector<env::Address> addresses_;

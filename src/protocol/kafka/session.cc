@@ -59,6 +59,8 @@ Session::~Session() {
   local_.sessions.erase(id_);
 }
 
+env::Reactor& Session::reactor() const { return local_.reactor; }
+
 Task<void> Session::run() {
   while (!is_killed_ && !is_closing_) {
     if (!co_await read_frame()) break;

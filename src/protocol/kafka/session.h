@@ -60,6 +60,7 @@ class Session {
 
   [[nodiscard]] KafkaService& service() { return service_; }
   [[nodiscard]] Local& local() { return local_; }
+  [[nodiscard]] env::Reactor& reactor() const;
   [[nodiscard]] uint64_t id() const { return id_; }
   [[nodiscard]] bool is_tls() const { return is_tls_; }
   [[nodiscard]] const env::Address& remote() const { return stream_->remote(); }
