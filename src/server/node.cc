@@ -15,6 +15,7 @@
 #include "net/tls_stream.h"
 #include "protocol/etcd/members.h"
 #include "protocol/etcd/service.h"
+#include "protocol/kafka/groups.h"
 #include "protocol/kafka/service.h"
 #include "protocol/pubsub/service.h"
 #include "server/backup_source.h"
@@ -23,6 +24,7 @@
 #include "server/coord_setup.h"
 #include "server/dynamic_config.h"
 #include "server/kafka_access_setup.h"
+#include "server/group_setup.h"
 #include "server/kv_metrics.h"
 #include "server/kv_setup.h"
 #include "server/pubsub_setup.h"
@@ -30,6 +32,7 @@
 #include "server/topic_setup.h"
 #include "shard/runtime.h"
 #include "topics/topics.h"
+#include "topics/transactions.h"
 
 namespace keelson::server {
 
@@ -328,6 +331,11 @@ Task<Status> Node::start_topics() {
   kafka_ = std::make_unique<kafka::KafkaService>(
       *topics_, make_kafka_options(settings, folder_->path(), folder_->node().id, kVersion));
   kafka_->set_security(*kafka_access_);
+  transactions_ = std::make_unique<topics::Transactions>(*topics_, make_transactions_options(settings));
+  if (Status started = co_await transactions_->start(); !started.ok()) co_return forward_error(started);
+  groups_ = std::make_unique<kafka::Groups>(*topics_, make_group_options(settings));
+  if (Status started = co_await groups_->start(); !started.ok()) co_return forward_error(started);
+  kafka_->set_coordinators(groups_.get(), transactions_.get());
   if (Status listening = listen_kafka(); !listening.ok()) co_return forward_error(listening);
   pubsub_ = std::make_unique<pubsub::PubsubService>(env_, *topics_, make_pubsub_options(settings));
   co_return listen_pubsub();
@@ -465,6 +473,7 @@ Task<Status> Node::stop(bool with_checkpoint) {
   if (http_ != nullptr) co_await http_->stop();
   if (store_ != nullptr) co_await store_->stop();
   if (kafka_access_ != nullptr) co_await kafka_access_->stop();
+  if (transactions_ != nullptr) co_await transactions_->stop();
   if (topics_ != nullptr) co_await topics_->stop();
   if (cluster_ != nullptr) co_await cluster_->stop_affairs();
   if (coord_ != nullptr) co_await coord_->stop();
@@ -477,6 +486,8 @@ Task<Status> Node::stop(bool with_checkpoint) {
   pubsub_.reset();
   kafka_.reset();
   kafka_access_.reset();
+  groups_.reset();
+  transactions_.reset();
   topics_.reset();
   etcd_.reset();
   s3_.reset();
@@ -575,6 +586,7 @@ Task<void> Node::answer_metrics(net::http::Exchange& exchange) {
     write_etcd_metrics(*etcd_, *coord_, out);
     if (pubsub_ != nullptr) co_await write_pubsub_metrics(*pubsub_, home_, out);
     if (kafka_ != nullptr) co_await write_topic_metrics(*kafka_, *topics_, home_, out);
+    if (groups_ != nullptr) co_await write_group_metrics(*groups_, *transactions_, *topics_, home_, out);
     if (cluster_ != nullptr) co_await cluster_->write_metrics(out);
   }
   (void)co_await exchange.respond(200, monitor::OpenMetrics::kContentType, out.finish());

@@ -43,6 +43,7 @@ namespace keelson::s3 {
 class S3Service;
 }
 namespace keelson::kafka {
+class Groups;
 class KafkaService;
 class Security;
 }  // namespace keelson::kafka
@@ -51,6 +52,7 @@ class PubsubService;
 }
 namespace keelson::topics {
 class Topics;
+class Transactions;
 }
 namespace keelson::etcd {
 class EtcdService;
@@ -179,6 +181,8 @@ class Node {
   // Null on a node of a cluster.
   std::unique_ptr<topics::Topics> topics_;
   std::unique_ptr<kafka::Security> kafka_access_;
+  std::unique_ptr<topics::Transactions> transactions_;
+  std::unique_ptr<kafka::Groups> groups_;
   std::unique_ptr<kafka::KafkaService> kafka_;
   std::unique_ptr<pubsub::PubsubService> pubsub_;
   monitor::Endpoints endpoints_;

@@ -15,6 +15,7 @@ from node import PATIENCE_S, ROOT, wait_until
 
 pytestmark = [not_redis, keelson_only]
 PROJECT = "projects/ships"
+PARTITIONS = 4      # of a topic that is made through Pub/Sub (pubsub.partitions)
 
 
 class World:
@@ -92,6 +93,7 @@ def test_publish_pull_acknowledge(world):
     second = world.publish(topic, b"two")
     assert first and second and first != second
     got = world.pull(subscription, 2)
+    got.sort(key=lambda one: one.message.data)
     assert data_of(got) == [b"one", b"two"] and dict(got[0].message.attributes) == {"kind": "a"}
     assert [one.message.message_id for one in got] == [first, second] and got[0].message.publish_time.timestamp() > 1_700_000_000
     assert all(one.delivery_attempt == 0 for one in got)
@@ -388,7 +390,7 @@ def test_published_here_consumed_by_kafka(world):
     topic = world.topic("crossing")
     for i in range(10):
         world.publish(topic, b"%d" % i, ordering_key="k", number=str(i))
-    got = consume(world.server, "ships.crossing", 10)
+    got = consume(world.server, "ships.crossing", 10, PARTITIONS)
     assert [message.value() for message in got] == [b"%d" % i for i in range(10)] and got[3].key() == b"k"
     assert ("number", b"3") in got[3].headers()
 
@@ -396,7 +398,7 @@ def test_published_here_consumed_by_kafka(world):
 def test_produced_by_kafka_subscribed_here(world):
     topic = world.topic("back")
     subscription = world.subscription("back-sub", topic)
-    produce(world.server, "ships.back", [str(i) for i in range(20)])
+    produce(world.server, "ships.back", [str(i) for i in range(20)], PARTITIONS)
     got = world.pull(subscription, 20)
     assert sorted(int(data) for data in data_of(got)) == list(range(20))
     world.ack(subscription, got)
