@@ -15,18 +15,21 @@
 #include "net/tls_stream.h"
 #include "protocol/etcd/members.h"
 #include "protocol/etcd/service.h"
+#include "protocol/kafka/groups.h"
 #include "protocol/kafka/service.h"
 #include "server/backup_source.h"
 #include "server/cluster_members.h"
 #include "server/cluster_setup.h"
 #include "server/coord_setup.h"
 #include "server/dynamic_config.h"
+#include "server/group_setup.h"
 #include "server/kv_metrics.h"
 #include "server/kv_setup.h"
 #include "server/s3_setup.h"
 #include "server/topic_setup.h"
 #include "shard/runtime.h"
 #include "topics/topics.h"
+#include "topics/transactions.h"
 
 namespace keelson::server {
 
@@ -316,6 +319,11 @@ Task<Status> Node::start_topics() {
   if (Status started = co_await topics_->start(); !started.ok()) co_return forward_error(started);
   kafka_ = std::make_unique<kafka::KafkaService>(
       *topics_, make_kafka_options(settings, folder_->path(), folder_->node().id, kVersion));
+  transactions_ = std::make_unique<topics::Transactions>(*topics_, make_transactions_options(settings));
+  if (Status started = co_await transactions_->start(); !started.ok()) co_return forward_error(started);
+  groups_ = std::make_unique<kafka::Groups>(*topics_, make_group_options(settings));
+  if (Status started = co_await groups_->start(); !started.ok()) co_return forward_error(started);
+  kafka_->set_coordinators(groups_.get(), transactions_.get());
   co_return listen_kafka();
 }
 
@@ -436,6 +444,7 @@ Task<Status> Node::stop(bool with_checkpoint) {
   if (kv_ != nullptr) co_await kv_->stop();
   if (http_ != nullptr) co_await http_->stop();
   if (store_ != nullptr) co_await store_->stop();
+  if (transactions_ != nullptr) co_await transactions_->stop();
   if (topics_ != nullptr) co_await topics_->stop();
   if (cluster_ != nullptr) co_await cluster_->stop_affairs();
   if (coord_ != nullptr) co_await coord_->stop();
@@ -446,6 +455,8 @@ Task<Status> Node::stop(bool with_checkpoint) {
   // Until now other nodes were needed, to take the lead over.
   if (cluster_ != nullptr) co_await cluster_->stop();
   kafka_.reset();
+  groups_.reset();
+  transactions_.reset();
   topics_.reset();
   etcd_.reset();
   s3_.reset();
@@ -542,6 +553,7 @@ Task<void> Node::answer_metrics(net::http::Exchange& exchange) {
     co_await write_s3_metrics(*s3_, *store_, home_, out);
     write_etcd_metrics(*etcd_, *coord_, out);
     if (kafka_ != nullptr) co_await write_topic_metrics(*kafka_, *topics_, home_, out);
+    if (groups_ != nullptr) co_await write_group_metrics(*groups_, *transactions_, *topics_, home_, out);
     if (cluster_ != nullptr) co_await cluster_->write_metrics(out);
   }
   (void)co_await exchange.respond(200, monitor::OpenMetrics::kContentType, out.finish());

@@ -42,10 +42,12 @@ namespace keelson::s3 {
 class S3Service;
 }
 namespace keelson::kafka {
+class Groups;
 class KafkaService;
 }
 namespace keelson::topics {
 class Topics;
+class Transactions;
 }
 namespace keelson::etcd {
 class EtcdService;
@@ -169,6 +171,8 @@ class Node {
   std::unique_ptr<net::TlsContext> kafka_tls_;
   // Null on a node of a cluster.
   std::unique_ptr<topics::Topics> topics_;
+  std::unique_ptr<topics::Transactions> transactions_;
+  std::unique_ptr<kafka::Groups> groups_;
   std::unique_ptr<kafka::KafkaService> kafka_;
   monitor::Endpoints endpoints_;
   std::unique_ptr<net::http::Server> http_;
