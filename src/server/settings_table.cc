@@ -332,6 +332,27 @@ constexpr SettingSpec kTable[] = {
            "Whether clients must show a certificate that kafka.tls.ca has signed. \"optional\": one that is shown must "
            "be good."),
 
+    // pubsub.
+    text("pubsub.listen", kAddresses, "127.0.0.1:8085", kStatic,
+         "Where Google Pub/Sub's clients connect (PUBSUB_EMULATOR_HOST). Port 0 picks a free one. Empty: none (with "
+         "pubsub.tls.listen). On a node of a cluster there are no topics yet, and this has no default."),
+    number("pubsub.partitions", kInteger, "4", 1, 1000, "partitions", kStatic,
+           "Partitions of a topic that Pub/Sub's clients make: messages with different ordering keys, and those "
+           "without, are spread over them."),
+    number("pubsub.max-connections", kInteger, "10000", 1, 1'000'000, "connections", kStatic,
+           "Connections of Pub/Sub's clients at a time; more are answered 503."),
+
+    // pubsub: TLS.
+    text("pubsub.tls.listen", kAddresses, "", kStatic,
+         "Where Pub/Sub's clients connect with TLS. Needs pubsub.tls.cert and pubsub.tls.key."),
+    text("pubsub.tls.cert", kPath, "", kStatic, "PEM file with the server's certificate, then its chain."),
+    text("pubsub.tls.key", kPath, "", kStatic, "PEM file with the certificate's private key, without a passphrase."),
+    text("pubsub.tls.ca", kPath, "", kStatic,
+         "PEM file with the certificates that client certificates are checked against."),
+    choice("pubsub.tls.auth-clients", "no", "no|optional|yes", kStatic,
+           "Whether clients must show a certificate that pubsub.tls.ca has signed. \"optional\": one that is shown must "
+           "be good."),
+
     // The log and its checkpoints.
     number("log.segment-size", kBytes, "64mb", kMiB, 4 * kGiB, "bytes", kStatic,
            "Size of a log file. The room is taken ahead."),
