@@ -15,6 +15,8 @@ TopicNode::~TopicNode() {
   if (runtime_ != nullptr) runtime_->abandon();
   scope_.reset();
   kafka_.reset();
+  groups_.reset();
+  transactions_.reset();
   topics_.reset();
 }
 
@@ -55,12 +57,18 @@ Task<Status> TopicNode::start_services() {
   topics.service = 1;
   topics_ = std::make_unique<topics::Topics>(*runtime_, std::move(topics));
   if (Status started = co_await topics_->start(); !started.ok()) co_return started;
+  transactions_ = std::make_unique<topics::Transactions>(*topics_, options_.transactions);
+  if (Status started = co_await transactions_->start(); !started.ok()) co_return started;
+  groups_ = std::make_unique<kafka::Groups>(*topics_, options_.groups);
+  if (Status started = co_await groups_->start(); !started.ok()) co_return started;
   kafka_ = std::make_unique<kafka::KafkaService>(*topics_, options_.kafka);
+  kafka_->set_coordinators(groups_.get(), transactions_.get());
   co_return kafka_->listen({.host = "", .port = kPort, .unix_path = {}}, nullptr);
 }
 
 Task<Status> TopicNode::shut_down() {
   co_await kafka_->stop();
+  co_await transactions_->stop();
   co_await topics_->stop();
   co_return co_await runtime_->stop(true);
 }

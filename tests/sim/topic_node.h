@@ -10,9 +10,11 @@
 #include "engine/topic/topic_engine.h"
 #include "env/sim/sim.h"
 #include "log/local_log.h"
+#include "protocol/kafka/groups.h"
 #include "protocol/kafka/service.h"
 #include "shard/runtime.h"
 #include "topics/topics.h"
+#include "topics/transactions.h"
 
 namespace keelson::sim_test {
 
@@ -23,6 +25,8 @@ struct TopicNodeOptions {
   shard::CheckpointOptions checkpoint;
   topic::TopicEngineOptions engine;  // its disk and folder are the node's
   topics::TopicsOptions topics;      // its service likewise
+  topics::TransactionsOptions transactions;
+  kafka::GroupOptions groups;
   kafka::KafkaOptions kafka;
 };
 
@@ -51,6 +55,8 @@ class TopicNode final : public env::sim::Program {
   topic::NullAnswer unheard_;
   std::unique_ptr<shard::Runtime> runtime_;
   std::unique_ptr<topics::Topics> topics_;
+  std::unique_ptr<topics::Transactions> transactions_;
+  std::unique_ptr<kafka::Groups> groups_;
   std::unique_ptr<kafka::KafkaService> kafka_;
   std::unique_ptr<env::TaskScope> scope_;
   std::string failure_;

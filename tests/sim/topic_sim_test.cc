@@ -34,6 +34,8 @@ TopicRunOptions usual(uint64_t seed) {
   options.node.checkpoint.log_bytes_min = 64 << 10;
   options.node.engine.cache_bytes = seed % 2 == 0 ? 4 << 10 : 64 << 10;
   options.node.topics.retention_check_ms = 30;
+  options.node.groups.initial_rebalance_delay_ms = 20;
+  options.node.groups.session_timeout_ms_min = 100;
   options.topic_configs = {{"segment.bytes", "16384"}};
   options.world.disk.slow_sync_probability = 0.02;
   options.world.disk.slow_sync_ns_max = 20 * kMillisecond;
