@@ -31,6 +31,10 @@ namespace keelson::topics {
 struct TopicsOptions {
   size_t service = 0;                    // its place in RuntimeOptions::services
   int64_t retention_check_ms = 300'000;  // log.retention.check.interval.ms
+  // Share of each reactor's time that compaction may take; 0: there is none.
+  unsigned compaction_percent = 10;
+  // For the keys of one run (log.cleaner.dedupe.buffer.size, of each reactor).
+  size_t compaction_memory_bytes = size_t{32} << 20;
 };
 
 // What a reactor counts.
@@ -38,6 +42,12 @@ struct TopicsStats {
   Counter disk_reads;
   Counter disk_read_bytes;
   Counter damaged_reads;  // batches whose CRC was wrong
+  Counter trims;          // that retention has asked for
+  Counter files_removed;
+  Counter compactions;
+  Counter compactions_failed;
+  Counter compacted_bytes;       // of segments that were written anew
+  Counter compacted_bytes_left;  // what they had then
 };
 
 class Topics {

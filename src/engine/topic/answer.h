@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "engine/engine.h"
+#include "engine/topic/cursor_state.h"
 #include "engine/topic/group_types.h"
 #include "engine/topic/transaction_types.h"
 #include "engine/topic/types.h"
@@ -125,6 +126,7 @@ struct Answer {
   int64_t producer_id = kNoProducerId;
   int16_t producer_epoch = -1;
   std::vector<TransactionInfo> transactions;
+  std::vector<CursorInfo> cursors;
   [[nodiscard]] bool ok() const { return error == TopicErrc::kOk; }
 };
 

@@ -35,6 +35,10 @@ enum class Code : uint16_t {
   kExpireTransactionalId = 76,
   // Cursors: subscriptions and share groups (cursor_commands.h): 90 .. 119.
   kFirstOfCursors = 90,
+  kCreateCursor = 90,
+  kDeleteCursor = 91,
+  kSeekCursor = 92,
+  kAdvanceCursor = 93,
 
   // Queries.
   kFindTopic = 200,
@@ -53,6 +57,8 @@ enum class Code : uint16_t {
   kFindTransaction = 271,
   kListTransactions = 272,
   kFindDueTransactions = 273,
+  kFindCursor = 290,
+  kListCursors = 291,
 };
 
 }  // namespace keelson::topic

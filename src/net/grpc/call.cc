@@ -10,6 +10,7 @@ namespace keelson::net::grpc {
 
 namespace {
 
+constexpr std::string_view kDetailsField = "grpc-status-details-bin";
 constexpr std::string_view kContentType = "application/grpc";
 
 }  // namespace
@@ -91,11 +92,13 @@ Task<void> Call::finish(CallStatus status) {
   if (!has_begun_) {  // "Trailers-Only"
     exchange_.add_field("grpc-status", code);
     if (!status.message.empty()) exchange_.add_field("grpc-message", encode_message(status.message));
+    if (!status.details.empty()) exchange_.add_field(kDetailsField, encode_binary(status.details));
     (void)co_await exchange_.respond(200, kContentType, "");
     co_return;
   }
   exchange_.add_trailer("grpc-status", code);
   if (!status.message.empty()) exchange_.add_trailer("grpc-message", encode_message(status.message));
+  if (!status.details.empty()) exchange_.add_trailer(kDetailsField, encode_binary(status.details));
   (void)co_await exchange_.end();
 }
 

@@ -37,10 +37,14 @@ inline constexpr size_t kCodeCount = 17;
 struct CallStatus {
   Code code = Code::kOk;
   std::string message;
+  // A google.rpc.Status in protobuf, for clients that look at grpc-status-details-bin; empty: none.
+  std::string details{};
   [[nodiscard]] bool ok() const { return code == Code::kOk; }
 };
 
 // Every byte but the printable ones of ASCII, and "%", becomes %XX.
 [[nodiscard]] std::string encode_message(std::string_view message);
+// A field whose name ends in "-bin": base64 without padding (PROTOCOL-HTTP2.md, "Binary-Header").
+[[nodiscard]] std::string encode_binary(std::string_view bytes);
 
 }  // namespace keelson::net::grpc
