@@ -9,6 +9,7 @@
 // win), and those that AlterUserScramCredentials has made.
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <functional>
 #include <map>
@@ -64,7 +65,8 @@ struct SecurityChange {
   std::string user{};
   ScramCredential credential{};  // of a removal: its mechanism
   QuotaEntity entity{};
-  QuotaValues values{};  // without any: a removal
+  QuotaValues values{};  // those that are set; others stay as they are
+  std::array<bool, kQuotaKinds> dropped{};
 };
 
 class Security final : public Access, public Quotas {
