@@ -44,14 +44,14 @@ class S3Service;
 namespace keelson::kafka {
 class Groups;
 class KafkaService;
-}
+}  // namespace keelson::kafka
 namespace keelson::pubsub {
 class PubsubService;
 }
 namespace keelson::topics {
 class Topics;
 class Transactions;
-}
+}  // namespace keelson::topics
 namespace keelson::etcd {
 class EtcdService;
 class Members;
