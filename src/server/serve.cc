@@ -20,6 +20,7 @@
 #include "server/coord_setup.h"
 #include "server/kv_setup.h"
 #include "server/node.h"
+#include "server/pubsub_setup.h"
 #include "server/s3_setup.h"
 #include "server/topic_setup.h"
 
@@ -94,6 +95,7 @@ bool prepare(const SettingSources& sources, Prepared& prepared) {
     if (has_s3) check_s3_settings(settings, !prepared.s3_secret.empty(), loaded.errors);
     check_etcd_settings(settings, loaded.errors);
     check_topic_settings(settings, loaded.errors);
+    check_pubsub_settings(settings, loaded.errors);
     // What cannot be read is told already; it counts as set, so that nothing else is told because of it.
     const Passwords passwords{.has_kv = !has_kv || !prepared.kv_password.empty(),
                               .has_http = !has_http || !prepared.http_password.empty()};
