@@ -53,7 +53,7 @@ class PubsubService;
 namespace keelson::topics {
 class Topics;
 class Transactions;
-}
+}  // namespace keelson::topics
 namespace keelson::etcd {
 class EtcdService;
 class Members;

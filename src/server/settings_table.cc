@@ -364,9 +364,10 @@ constexpr SettingSpec kTable[] = {
     text("pubsub.tls.key", kPath, "", kStatic, "PEM file with the certificate's private key, without a passphrase."),
     text("pubsub.tls.ca", kPath, "", kStatic,
          "PEM file with the certificates that client certificates are checked against."),
-    choice("pubsub.tls.auth-clients", "no", "no|optional|yes", kStatic,
-           "Whether clients must show a certificate that pubsub.tls.ca has signed. \"optional\": one that is shown must "
-           "be good."),
+    choice(
+        "pubsub.tls.auth-clients", "no", "no|optional|yes", kStatic,
+        "Whether clients must show a certificate that pubsub.tls.ca has signed. \"optional\": one that is shown must "
+        "be good."),
 
     // The log and its checkpoints.
     number("log.segment-size", kBytes, "64mb", kMiB, 4 * kGiB, "bytes", kStatic,

@@ -108,6 +108,9 @@ Refusal append(Produce& produce, const Topics::TopicPointer& topic, const Produc
   }
   if (const Refusal refusal = check(produce, *topic, batches, part.records); !refusal.is_none()) return refusal;
   produce.bytes += batches.size();
+  TopicTraffic& traffic = produce.call.local().traffic_of(*topic);
+  traffic.records_in += part.records;
+  traffic.bytes_in += batches.size();
   const topic::PartitionId to{topic->id, wanted.index};
   Topics& topics = produce.call.topics();
   part.asking.emplace(topics.ask(produce.call.here(), topics.shard_of(to),
