@@ -69,7 +69,7 @@ Task<void> Session::run() {
     begin_call();
   }
   // Told to end, not lost: what has begun is answered.
-  while (is_closing_ && !is_killed_ && !calls_.empty()) {
+  while (is_closing_ && !is_killed_ && has_answers_left()) {
     struct Turn {
       Session& session;
       bool await_ready() const noexcept { return false; }
@@ -291,7 +291,8 @@ void Session::due() {
 void Session::end_of_turn() {
   is_due_ = false;
   flush();
-  if (reader_ && (may_begin() || calls_.empty())) std::exchange(reader_, {}).resume();
+  if (is_closing_ && is_reading_ && !has_answers_left()) kill();
+  if (reader_ && may_begin()) std::exchange(reader_, {}).resume();
 }
 
 // Moves answers that are ready into output_, up to one that is better sent from where it lies.
@@ -361,11 +362,7 @@ void Session::kill() {
 
 void Session::end_when_idle() {
   is_closing_ = true;
-  if (is_reading_ && calls_.empty()) {
-    kill();
-  } else {
-    due();
-  }
+  due();
 }
 
 void Session::check_limits(int64_t now_ns) {
