@@ -1,5 +1,6 @@
 #include "tests/sim/topic_clients.h"
 
+#include <algorithm>
 #include <utility>
 
 #include "engine/topic/record_batch.h"
@@ -17,7 +18,8 @@ constexpr int64_t kPauseNs = 10'000'000;
 TopicClient::TopicClient(env::Env& env, env::Address server, TopicWorld& world, uint32_t id)
     : env_(env), world_(world), id_(id), link_(env, std::move(server)) {}
 
-TopicClient::Verdict TopicClient::judge_error(int16_t error) const {
+TopicClient::Verdict TopicClient::judge_error(int16_t error) {
+  if (error != kNoError) last_error_ = error;
   switch (error) {
     case kNoError:
       return Verdict::kNone;
@@ -48,14 +50,16 @@ Task<void> TopicClient::pause() { co_await env::sleep_for(env_.reactor(0), 1 + s
 bool read_batches(const KafkaLink::Fetched& fetched, bool is_committed_only, int64_t& offset,
                   std::vector<SeenRecord>& into) {
   std::set<int64_t> aborting;
+  auto aborted = fetched.aborted;  // in no order that is promised
+  std::sort(aborted.begin(), aborted.end(), [](const auto& a, const auto& b) { return a.second < b.second; });
   size_t next_aborted = 0;
   std::string_view rest = fetched.batches;
   topic::RecordReader records;
   while (!rest.empty() && topic::check_frame(rest) == topic::BatchErrc::kOk) {
     const topic::BatchView batch(rest);
     if (batch.computed_crc() != batch.crc()) return false;
-    while (next_aborted < fetched.aborted.size() && fetched.aborted[next_aborted].second <= batch.last_offset()) {
-      aborting.insert(fetched.aborted[next_aborted++].first);
+    while (next_aborted < aborted.size() && aborted[next_aborted].second <= batch.last_offset()) {
+      aborting.insert(aborted[next_aborted++].first);
     }
     if (batch.is_control()) {
       aborting.erase(batch.producer_id());

@@ -38,14 +38,17 @@ class TopicClient {
   // Works until finish() is called; a client that is in the midst of something brings it to its end.
   virtual Task<void> run() = 0;
   virtual void finish() { is_finishing_ = true; }
+  [[nodiscard]] uint32_t id() const { return id_; }
   [[nodiscard]] bool is_done() const { return is_done_; }
   [[nodiscard]] const std::string& violation() const { return violation_; }
   [[nodiscard]] uint64_t successes() const { return successes_; }
+  // The last error that it was answered with.
+  [[nodiscard]] int16_t last_error() const { return last_error_; }
 
  protected:
   // What an error asks of a client: to go on (kNone), to try again, or it is one that nothing explains.
   enum class Verdict : uint8_t { kNone, kAgain, kUnexpected };
-  [[nodiscard]] Verdict judge_error(int16_t error) const;
+  [[nodiscard]] Verdict judge_error(int16_t error);
   void violate(const std::string& what);
   [[nodiscard]] uint64_t below(uint64_t bound);
   Task<void> pause();
@@ -58,6 +61,7 @@ class TopicClient {
   bool is_finishing_ = false;
   bool is_done_ = false;
   uint64_t successes_ = 0;
+  int16_t last_error_ = kNoError;
   std::string violation_;
 };
 
@@ -104,7 +108,7 @@ class TransactionalWriter final : public TopicClient {
   ProducerState producer_;
   std::map<int32_t, int32_t> sequence_;
   uint64_t written_ = 0;
-  int64_t offset_ = 0;          // that it has committed for its group
+  int64_t offset_ = -1;         // that it has committed for its group; -1: none
   int64_t pending_offset_ = 0;  // within the transaction; 0: none
 };
 
@@ -138,6 +142,7 @@ class GroupMember final : public TopicClient {
   const std::string group_;
   std::string member_;
   int32_t generation_ = -1;
+  int32_t synced_generation_ = -1;  // the last one in which it was given partitions
   std::set<int32_t> assigned_;
 };
 

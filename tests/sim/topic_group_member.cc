@@ -48,9 +48,10 @@ Task<bool> GroupMember::join() {
     }
     co_return false;
   }
-  if (joined->generation <= generation_) {
+  // A crash may take back one that no member has been given partitions in.
+  if (joined->generation < synced_generation_) {
     violate("group " + group_ + ": generation " + std::to_string(joined->generation) + " comes behind " +
-            std::to_string(generation_));
+            std::to_string(synced_generation_));
   }
   generation_ = joined->generation;
   member_ = joined->member;
@@ -65,6 +66,7 @@ Task<bool> GroupMember::join() {
     if (synced->error == kUnknownMemberId) member_.clear();
     co_return false;
   }
+  synced_generation_ = generation_;
   for (const char partition : synced->assignment) assigned_.insert(partition);
   co_return true;
 }

@@ -174,7 +174,11 @@ class Life {
                  std::all_of(clients.begin(), clients.end(), [](TopicClient* client) { return client->is_done(); });
         },
         kRecoverWithinNs);
-    if (!are_done && !has_ended()) result_.violation = "a " + what + " does not come to its end";
+    for (const TopicClient* client : clients) {
+      if (are_done || has_ended() || client->is_done() || !result_.violation.empty()) continue;
+      result_.violation = "client " + std::to_string(client->id()) + ", a " + what +
+                          ", does not come to its end; its last error was " + std::to_string(client->last_error());
+    }
     return are_done && !has_ended();
   }
 
