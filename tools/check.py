@@ -170,7 +170,7 @@ def sim(log: Log, folder: Path, selection: list[str], seeds: int, limit_s: int) 
 
 
 def prepare_clients(log: Log) -> bool:
-    """The tests' clients: a venv with redis-py and pytest, npm's packages, and etcd to compare with, under build/."""
+    """The tests' clients: a venv with redis-py and pytest, npm's packages, jars, and etcd and Kafka to compare with, under build/."""
     wanted = (ROOT / "tests" / "e2e" / "requirements.txt").read_text()
     stamp = VENV / "requirements.txt"
     if not stamp.exists() or stamp.read_text() != wanted:
@@ -189,7 +189,8 @@ def prepare_clients(log: Log) -> bool:
         (folder / "package.json").write_text(package)
         if log.command(["npm", "install", "--no-audit", "--no-fund", "--loglevel=error"], 300, cwd=folder) != 0:
             return False
-    return log.command([ROOT / "tools" / "get_etcd.sh"], 120) == 0
+    fetched = [["get_etcd.sh"], ["get_java.sh"], ["get_java.sh", "peer"]]
+    return all(log.command([ROOT / "tools" / script, *more], 300) == 0 for script, *more in fetched)
 
 
 def pytest(log: Log, what: list[str], binary: Path, limit_s: int, env=None) -> Counts:

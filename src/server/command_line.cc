@@ -15,6 +15,7 @@
 #include "cli/elect_verb.h"
 #include "cli/prompt.h"
 #include "cli/run_env.h"
+#include "cli/topic.h"
 #include "env/disk.h"
 #include "server/blob_fsck.h"
 #include "server/log_verbs.h"
@@ -178,6 +179,7 @@ struct CommandLine {
   TargetFlags elect_to;
   TargetFlags config_to;
   TargetFlags cluster_to;
+  TargetFlags topic_to;
   cli::BackupOptions backup;
   RestoreOptions restore;
   LogVerbOptions log;
@@ -190,6 +192,7 @@ struct CommandLine {
   std::unique_ptr<cli::ElectCommand> elect;
   std::unique_ptr<cli::ConfigCommands> config;
   std::unique_ptr<cli::ClusterCommands> cluster;
+  std::unique_ptr<cli::TopicCommands> topic;
 
   CommandLine();
   void add_config_verbs();
@@ -217,6 +220,7 @@ CommandLine::CommandLine() {
   blob = std::make_unique<cli::BlobCommands>(app);
   blob_keys = std::make_unique<cli::BlobKeysCommands>(blob->blob(),
                                                       [this](CLI::App& verb) { add_target_flags(verb, keys_to); });
+  topic = std::make_unique<cli::TopicCommands>(app, [this](CLI::App& verb) { add_target_flags(verb, topic_to); });
   cluster = std::make_unique<cli::ClusterCommands>(app, [this](CLI::App& verb) { add_target_flags(verb, cluster_to); });
   add_fsck_verb();
   elect = std::make_unique<cli::ElectCommand>(app, [this](CLI::App& verb) { add_target_flags(verb, elect_to); });
@@ -320,6 +324,10 @@ int CommandLine::run() {
     if (!take_password(cluster_to)) return cli::kExitUsage;
     cluster_to.target.address = cluster->address();
     return cluster->run(cluster_to.target);
+  }
+  if (topic->is_asked()) {
+    if (!take_password(topic_to)) return cli::kExitUsage;
+    return topic->run(topic_to.target);
   }
   if (const std::optional<int> code = blob->run()) return *code;
   std::string text;

@@ -15,6 +15,7 @@
 #include "net/tls_stream.h"
 #include "protocol/etcd/members.h"
 #include "protocol/etcd/service.h"
+#include "protocol/kafka/groups.h"
 #include "protocol/kafka/service.h"
 #include "protocol/pubsub/service.h"
 #include "server/backup_source.h"
@@ -22,6 +23,7 @@
 #include "server/cluster_setup.h"
 #include "server/coord_setup.h"
 #include "server/dynamic_config.h"
+#include "server/group_setup.h"
 #include "server/kv_metrics.h"
 #include "server/kv_setup.h"
 #include "server/pubsub_setup.h"
@@ -29,6 +31,7 @@
 #include "server/topic_setup.h"
 #include "shard/runtime.h"
 #include "topics/topics.h"
+#include "topics/transactions.h"
 
 namespace keelson::server {
 
@@ -324,6 +327,11 @@ Task<Status> Node::start_topics() {
   if (Status started = co_await topics_->start(); !started.ok()) co_return forward_error(started);
   kafka_ = std::make_unique<kafka::KafkaService>(
       *topics_, make_kafka_options(settings, folder_->path(), folder_->node().id, kVersion));
+  transactions_ = std::make_unique<topics::Transactions>(*topics_, make_transactions_options(settings));
+  if (Status started = co_await transactions_->start(); !started.ok()) co_return forward_error(started);
+  groups_ = std::make_unique<kafka::Groups>(*topics_, make_group_options(settings));
+  if (Status started = co_await groups_->start(); !started.ok()) co_return forward_error(started);
+  kafka_->set_coordinators(groups_.get(), transactions_.get());
   if (Status listening = listen_kafka(); !listening.ok()) co_return forward_error(listening);
   pubsub_ = std::make_unique<pubsub::PubsubService>(env_, *topics_, make_pubsub_options(settings));
   co_return listen_pubsub();
@@ -460,6 +468,7 @@ Task<Status> Node::stop(bool with_checkpoint) {
   if (kv_ != nullptr) co_await kv_->stop();
   if (http_ != nullptr) co_await http_->stop();
   if (store_ != nullptr) co_await store_->stop();
+  if (transactions_ != nullptr) co_await transactions_->stop();
   if (topics_ != nullptr) co_await topics_->stop();
   if (cluster_ != nullptr) co_await cluster_->stop_affairs();
   if (coord_ != nullptr) co_await coord_->stop();
@@ -471,6 +480,8 @@ Task<Status> Node::stop(bool with_checkpoint) {
   if (cluster_ != nullptr) co_await cluster_->stop();
   pubsub_.reset();
   kafka_.reset();
+  groups_.reset();
+  transactions_.reset();
   topics_.reset();
   etcd_.reset();
   s3_.reset();
@@ -569,6 +580,7 @@ Task<void> Node::answer_metrics(net::http::Exchange& exchange) {
     write_etcd_metrics(*etcd_, *coord_, out);
     if (pubsub_ != nullptr) co_await write_pubsub_metrics(*pubsub_, home_, out);
     if (kafka_ != nullptr) co_await write_topic_metrics(*kafka_, *topics_, home_, out);
+    if (groups_ != nullptr) co_await write_group_metrics(*groups_, *transactions_, *topics_, home_, out);
     if (cluster_ != nullptr) co_await cluster_->write_metrics(out);
   }
   (void)co_await exchange.respond(200, monitor::OpenMetrics::kContentType, out.finish());
@@ -581,8 +593,8 @@ Task<void> Node::answer_backup(net::http::Exchange& exchange) {
   }
   const std::string who = exchange.remote().text();
   log_info("server", "a backup begins", {{"client", who}});
-  const Status sent = co_await send_backup(env_, *runtime_, *store_, folder_->path(), std::string(kVersion), exchange,
-                                           [this] { return state_ == State::kReady; });
+  const Status sent = co_await send_backup(env_, *runtime_, *store_, topics_.get(), folder_->path(),
+                                           std::string(kVersion), exchange, [this] { return state_ == State::kReady; });
   if (sent.ok()) {
     log_info("server", "a backup is done", {{"client", who}});
   } else {

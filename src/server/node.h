@@ -42,14 +42,16 @@ namespace keelson::s3 {
 class S3Service;
 }
 namespace keelson::kafka {
+class Groups;
 class KafkaService;
-}
+}  // namespace keelson::kafka
 namespace keelson::pubsub {
 class PubsubService;
 }
 namespace keelson::topics {
 class Topics;
-}
+class Transactions;
+}  // namespace keelson::topics
 namespace keelson::etcd {
 class EtcdService;
 class Members;
@@ -174,6 +176,8 @@ class Node {
   std::unique_ptr<net::TlsContext> pubsub_tls_;
   // Null on a node of a cluster.
   std::unique_ptr<topics::Topics> topics_;
+  std::unique_ptr<topics::Transactions> transactions_;
+  std::unique_ptr<kafka::Groups> groups_;
   std::unique_ptr<kafka::KafkaService> kafka_;
   std::unique_ptr<pubsub::PubsubService> pubsub_;
   monitor::Endpoints endpoints_;

@@ -47,7 +47,10 @@ TEST(VerbTexts, TellEveryVerbAndEverySetting) {
       "serve;config get;config set;config unset;config diff;config history;config watch;config check;config "
       "default;config docs;cli;blob cp;blob sync;blob ls;blob rm;blob du;blob "
       "stat;blob mb;blob rb;blob presign;blob keys create;blob keys list;blob keys show;blob keys enable;blob keys "
-      "disable;blob keys rm;blob keys policy get;blob keys policy set;blob fsck;cluster init;cluster status;cluster "
+      "disable;blob keys rm;blob keys policy get;blob keys policy set;blob fsck;topic create;topic list;topic "
+      "describe;topic delete;topic "
+      "alter;topic produce;topic consume;topic dead-letters;topic groups;topic seek;cluster init;cluster "
+      "status;cluster "
       "add;cluster remove;cluster drain;cluster activate;cluster move;cluster lead;cluster move-slots;cluster "
       "cancel-move;cluster rebalance;elect;backup;restore;log inspect;log verify;completion;man;version;");
   std::string flags;

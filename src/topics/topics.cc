@@ -10,7 +10,9 @@
 #include "shard/call_on.h"
 #include "shard/loan.h"
 #include "shard/record.h"
+#include "shard/run_on.h"
 #include "topics/desk.h"
+#include "topics/sweeper.h"
 
 namespace keelson::topics {
 
@@ -68,16 +70,19 @@ class ShardListener final : public shard::ShardListener {
 struct Topics::Inside {
   shard::Runtime& runtime;
   TopicsOptions options;
-  std::vector<std::unique_ptr<detail::Desk>> desks{};       // of each reactor
-  std::vector<std::unique_ptr<ShardListener>> listeners{};  // of each shard
-  std::vector<std::unique_ptr<Seen>> seen{};                // of each reactor
-  std::vector<std::unique_ptr<TopicsStats>> stats{};        // of each reactor
+  std::vector<std::unique_ptr<detail::Desk>> desks{};        // of each reactor
+  std::vector<std::unique_ptr<ShardListener>> listeners{};   // of each shard
+  std::vector<std::unique_ptr<Seen>> seen{};                 // of each reactor
+  std::vector<std::unique_ptr<TopicsStats>> stats{};         // of each reactor
+  std::vector<std::unique_ptr<detail::Sweeper>> sweepers{};  // of each reactor
+  std::vector<std::unique_ptr<env::TaskScope>> beside{};     // of each reactor: they run here
 
   // A command on every shard, in one record.
   static Task<void> run_on_all(Topics& topics, env::Reactor& here, detail::Call& call);
   static Task<log::LogErrc> commit_on_all(Topics& topics, env::Reactor& here, const engine::Command& command,
                                           Answer& answer);
   TopicPointer remember(env::Reactor& here, uint64_t version, Asked& asked);
+  Task<void> stop_sweepers();
 };
 
 Topics::Topics(shard::Runtime& runtime, TopicsOptions options)
@@ -106,12 +111,19 @@ Task<Status> Topics::start() {
       desk.touched(id);
     });
   }
+  for (const auto& desk : in.desks) {
+    const unsigned index = desk->reactor().index();
+    in.sweepers.push_back(std::make_unique<detail::Sweeper>(*this, *desk, in.options, *in.stats[index]));
+    in.beside.push_back(std::make_unique<env::TaskScope>(desk->reactor()));
+    desk->reactor().post([&in, index] { in.beside[index]->spawn(in.sweepers[index]->run()); });
+  }
   co_return Status();
 }
 
 Task<void> Topics::stop() {
   Inside& in = *inside_;
   env::Reactor& home = in.runtime.reactor(0);
+  co_await in.stop_sweepers();
   for (const auto& desk : in.desks) co_await shard::call_on(home, desk->reactor(), [&desk] { desk->refuse(); });
   const int64_t until_ns = home.clock().monotonic_ns() + kStopMs * kNsPerMs;
   for (const auto& desk : in.desks) {
@@ -123,6 +135,19 @@ Task<void> Topics::stop() {
   for (uint16_t i = 0; i < router_.shard_count(); ++i) {
     const shard::ShardId id = shard_at(i);
     co_await shard::call_on(home, in.runtime.reactor_of(id), [&] { in.runtime.shard(id).set_listener(nullptr); });
+  }
+}
+
+Task<void> Topics::Inside::stop_sweepers() {
+  env::Reactor& home = runtime.reactor(0);
+  const auto join = [](env::TaskScope& scope) -> Task<bool> {
+    co_await scope.join();
+    co_return true;
+  };
+  for (size_t i = 0; i < sweepers.size(); ++i) {
+    co_await shard::call_on(home, desks[i]->reactor(), [&] { sweepers[i]->stop(); });
+    // Joined from a scope that is not joined itself.
+    co_await shard::run_on(home, desks[i]->scope(), desks[i]->reactor(), join(*beside[i]));
   }
 }
 

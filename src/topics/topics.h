@@ -31,6 +31,10 @@ namespace keelson::topics {
 struct TopicsOptions {
   size_t service = 0;                    // its place in RuntimeOptions::services
   int64_t retention_check_ms = 300'000;  // log.retention.check.interval.ms
+  // Share of each reactor's time that compaction may take; 0: there is none.
+  unsigned compaction_percent = 10;
+  // For the keys of one run (log.cleaner.dedupe.buffer.size, of each reactor).
+  size_t compaction_memory_bytes = size_t{32} << 20;
 };
 
 // What a reactor counts.
@@ -38,6 +42,12 @@ struct TopicsStats {
   Counter disk_reads;
   Counter disk_read_bytes;
   Counter damaged_reads;  // batches whose CRC was wrong
+  Counter trims;          // that retention has asked for
+  Counter files_removed;
+  Counter compactions;
+  Counter compactions_failed;
+  Counter compacted_bytes;       // of segments that were written anew
+  Counter compacted_bytes_left;  // what they had then
 };
 
 class Topics {
@@ -112,6 +122,11 @@ class Topics {
   // Ends those that this reactor waits for at present.
   void end_waits(env::Reactor& here);
 
+  // Backups: between the two no segment is removed. Any thread; may be nested.
+  void hold_files() { files_held_.fetch_add(1, std::memory_order_acq_rel); }
+  void release_files() { files_held_.fetch_sub(1, std::memory_order_acq_rel); }
+  [[nodiscard]] bool are_files_held() const { return files_held_.load(std::memory_order_acquire) != 0; }
+
   // Any thread.
   [[nodiscard]] const TopicsStats& stats(unsigned reactor_index) const;
 
@@ -124,6 +139,7 @@ class Topics {
 
   const shard::Router router_;
   std::atomic<uint64_t> directory_version_{1};
+  std::atomic<unsigned> files_held_{0};
   std::unique_ptr<Inside> inside_;
 };
 

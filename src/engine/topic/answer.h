@@ -7,10 +7,13 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "engine/engine.h"
 #include "engine/topic/cursor_state.h"
+#include "engine/topic/group_types.h"
+#include "engine/topic/transaction_types.h"
 #include "engine/topic/types.h"
 
 namespace keelson::topic {
@@ -114,6 +117,15 @@ struct Answer {
   FoundOffset found;
   PartitionInfo partition;
   std::vector<ProducerInfo> producers;
+  // Of groups.
+  std::vector<GroupInfo> groups;
+  std::vector<GroupMember> members;
+  std::vector<GroupOffset> group_offsets;
+  std::vector<std::pair<std::string, GroupOffset>> expired;  // group, offset
+  // Of transactional ids.
+  int64_t producer_id = kNoProducerId;
+  int16_t producer_epoch = -1;
+  std::vector<TransactionInfo> transactions;
   std::vector<CursorInfo> cursors;
   [[nodiscard]] bool ok() const { return error == TopicErrc::kOk; }
 };

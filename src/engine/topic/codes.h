@@ -18,8 +18,21 @@ enum class Code : uint16_t {
   kEndPartitionTransaction = 12,
   // Consumer groups (group_commands.h): 50 .. 69.
   kFirstOfGroups = 50,
+  kCommitOffsets = 50,
+  kPendOffsets = 51,
+  kEndPendingOffsets = 52,
+  kSaveGroup = 53,
+  kDeleteOffsets = 54,
+  kDeleteGroup = 55,
   // Transactions' coordinators (transaction_commands.h): 70 .. 89.
   kFirstOfTransactions = 70,
+  kAllocateProducerIds = 70,
+  kInitProducer = 71,
+  kAddToTransaction = 72,
+  kEndTransaction = 73,
+  kTimeOutTransaction = 74,
+  kCompleteTransaction = 75,
+  kExpireTransactionalId = 76,
   // Cursors: subscriptions and share groups (cursor_commands.h): 90 .. 119.
   kFirstOfCursors = 90,
   kCreateCursor = 90,
@@ -36,6 +49,14 @@ enum class Code : uint16_t {
   kDescribePartition = 212,
   kDescribeProducers = 213,
   // Of groups: 250 .. 269; transactions: 270 .. 289; cursors: 290 .. 319.
+  kFetchOffsets = 250,
+  kListGroups = 251,
+  kDescribeGroup = 252,
+  kFindExpiredOffsets = 253,
+  kVerifyTransaction = 270,
+  kFindTransaction = 271,
+  kListTransactions = 272,
+  kFindDueTransactions = 273,
   kFindCursor = 290,
   kListCursors = 291,
 };

@@ -82,27 +82,31 @@ class TestEngine {
     return apply(Append{.to = to, .is_from_client = is_from_client}, batches);
   }
 
-  // Everything from there on that readers may see, as slices or from files. None: an error, in `why`.
+  // One answer to a reader, brought from files if need be; the result is where to go on, or -1 for an error, in `why`.
+  int64_t read_once(const Read& what, std::string& bytes, Answer& answer) {
+    answer = query(what);
+    if (!answer.ok()) {
+      why = std::string(errc_text(answer.error)) + " " + answer.reason;
+      return -1;
+    }
+    for (const Slice& slice : answer.read.slices) bytes.append(slice.bytes);
+    if (!answer.read.span) return answer.read.next_offset;
+    auto read = world.run(node.reactor(0), read_span(*answer.read.span, node.reactor(0)));
+    if (!read.ok()) {
+      why = read.error().message();
+      return -1;
+    }
+    bytes.append(read->batches.bytes);
+    return read->next_offset;
+  }
+  // Everything from there on that readers may see. None: an error, in `why`.
   std::optional<std::string> read_all(const PartitionId& from, int64_t offset, bool is_committed_only = false,
                                       uint32_t bytes_max = 1 << 20) {
     std::string all;
     for (;;) {
-      Answer answer = query(Read{from, offset, bytes_max, is_committed_only});
-      if (!answer.ok()) {
-        why = std::string(errc_text(answer.error)) + " " + answer.reason;
-        return {};
-      }
-      int64_t next = answer.read.next_offset;
-      for (const Slice& slice : answer.read.slices) all.append(slice.bytes);
-      if (answer.read.span) {
-        auto bytes = world.run(node.reactor(0), read_span(*answer.read.span, node.reactor(0)));
-        if (!bytes.ok()) {
-          why = bytes.error().message();
-          return {};
-        }
-        all.append(bytes->batches.bytes);
-        next = bytes->next_offset;
-      }
+      Answer answer;
+      const int64_t next = read_once({from, offset, bytes_max, is_committed_only}, all, answer);
+      if (next < 0) return {};
       if (next == offset) return all;
       offset = next;
     }

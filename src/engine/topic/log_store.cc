@@ -196,9 +196,9 @@ Result<std::shared_ptr<const SegmentFile>> LogStore::open_for_writing(const Segm
   return open;
 }
 
-Status LogStore::write_index(const SegmentName& name, const SegmentIndex& index, uint64_t bytes, int64_t end_offset) {
+Status LogStore::write_index(const SegmentName& name, const SegmentIndex& index, uint64_t bytes) {
   const std::string path = path_of(name, kIndexSuffix);
-  const std::string content = encode_index(index, bytes, end_offset);
+  const std::string content = encode_index(index, bytes);
   auto file = options_.disk->open(path, env::OpenMode::kCreate);
   if (!file.ok() && is(file.error(), env::DiskErrc::kExists)) {
     file = options_.disk->open(path, env::OpenMode::kReadWrite);

@@ -88,7 +88,7 @@ class LogStore {
   [[nodiscard]] Result<std::shared_ptr<const SegmentFile>> open_for_writing(const SegmentName& name, Segment& segment,
                                                                             uint64_t position);
   void was_written(const SegmentName& name) { unsynced_.insert(name); }
-  Status write_index(const SegmentName& name, const SegmentIndex& index, uint64_t bytes, int64_t end_offset);
+  Status write_index(const SegmentName& name, const SegmentIndex& index, uint64_t bytes);
   // For bytes that must lie in a row to be written.
   [[nodiscard]] std::string& scratch() { return scratch_; }
   [[nodiscard]] const LogStoreOptions& options() const { return options_; }

@@ -238,14 +238,23 @@ void PartitionLog::drop_tail(LogStore& store) {
   pending_bytes_ = 0;
 }
 
-bool PartitionLog::replace_segment(int64_t base_offset, uint32_t old_generation, Segment with) {
+bool PartitionLog::replace_segment(uint32_t old_generation, const Segment& with) {
   for (size_t i = 0; i + 1 < segments_.size(); ++i) {
-    if (segments_[i].base_offset != base_offset) continue;
-    if (segments_[i].generation != old_generation) return false;
-    segments_[i] = std::move(with);
+    Segment& segment = segments_[i];
+    if (segment.base_offset != with.base_offset) continue;
+    if (segment.generation != old_generation || segment.index != nullptr) return false;
+    segment.generation = with.generation;
+    segment.bytes = with.bytes;
+    segment.first_timestamp_ms = with.first_timestamp_ms;
+    segment.max_timestamp_ms = with.max_timestamp_ms;
+    segment.max_timestamp_offset = with.max_timestamp_offset;
     return true;
   }
   return false;
+}
+
+void PartitionLog::forget_markers(const std::vector<int64_t>& offsets) {
+  if (producers_ != nullptr) producers_->forget_markers(offsets);
 }
 
 }  // namespace keelson::topic

@@ -9,6 +9,7 @@
 // replay; when it is written is not.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <memory>
 #include <string>
@@ -86,16 +87,20 @@ class PartitionLog {
   void save(std::string& out) const;
   // False: malformed.
   [[nodiscard]] bool load(std::string_view saved);
-  // Another file holds the segment's batches. False: there is no such segment, or it is the last one.
-  bool replace_segment(int64_t base_offset, uint32_t old_generation, Segment with);
-  void set_clean_offset(int64_t offset) { clean_offset_ = offset; }
+  // Another file holds the segment's batches (base_offset, generation, bytes and timestamps of `with`). False: there is
+  // no such segment, or it is the last one.
+  bool replace_segment(uint32_t old_generation, const Segment& with);
+  void set_clean_offset(int64_t offset) { clean_offset_ = std::max(clean_offset_, std::min(offset, next_offset_)); }
+  void forget_markers(const std::vector<int64_t>& offsets);
+  // Below, nothing is read from memory.
+  [[nodiscard]] int64_t tail_begins() const { return tail_.empty() ? next_offset_ : tail_.front().base_offset; }
 
-  uint64_t last_chunk = 0;     // of the tail that has a batch of this log
-  uint64_t saved_by = 0;       // the checkpoint that has this log already
-  bool is_touched = false;     // LogStore::touched() has it
-  bool is_in_line = false;     // to be written, sooner or later
-  bool is_in_a_hurry = false;  // to be written before others
-  bool has_stray_files = true;
+  uint64_t last_chunk = 0;             // of the tail that has a batch of this log
+  uint64_t saved_by = 0;               // the checkpoint that has this log already
+  bool is_touched = false;             // LogStore::touched() has it
+  bool is_in_line = false;             // to be written, sooner or later
+  bool is_in_a_hurry = false;          // to be written before others
+  int64_t no_compaction_until_ms = 0;  // the last one failed
 
  private:
   struct Run;

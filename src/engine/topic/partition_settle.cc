@@ -42,8 +42,7 @@ Status PartitionLog::write_run(LogStore& store, const Run& run) {
 // It is written to its end: its index goes to a file.
 Status PartitionLog::finish_segment(LogStore& store, size_t i) {
   Segment& segment = segments_[i];
-  Status written =
-      store.write_index({id_, segment.base_offset, segment.generation}, *segment.index, segment.bytes, segment_end(i));
+  Status written = store.write_index({id_, segment.base_offset, segment.generation}, *segment.index, segment.bytes);
   if (written.ok()) segment.index.reset();
   return written;
 }

@@ -121,6 +121,11 @@ void ProducerState::trim(int64_t log_start) {
   aborted_.erase(aborted_.begin(), kept);
 }
 
+void ProducerState::forget_markers(const std::vector<int64_t>& offsets) {
+  std::erase_if(aborted_,
+                [&](const AbortedRange& range) { return std::ranges::binary_search(offsets, range.marker_offset); });
+}
+
 void ProducerState::describe(std::vector<ProducerInfo>& out, int64_t now_ms) const {
   for (const auto& [id, producer] : producers_) {
     if (is_expired(producer, now_ms)) continue;

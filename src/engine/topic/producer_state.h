@@ -75,6 +75,8 @@ class ProducerState {
   // Those with records at or above `from` and below `to`, by where they were ended.
   void aborted_within(int64_t from, int64_t to, std::vector<AbortedTransaction>& out) const;
   [[nodiscard]] std::span<const AbortedRange> aborted() const { return aborted_; }
+  // Compaction has removed these markers, and before them what they ended. Ascending.
+  void forget_markers(const std::vector<int64_t>& offsets);
   // Nothing below is left.
   void trim(int64_t log_start);
 

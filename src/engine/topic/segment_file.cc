@@ -15,12 +15,18 @@ namespace keelson::topic {
 namespace {
 
 constexpr std::string_view kIndexMagic = "KTI1";
-constexpr size_t kIndexHeaderBytes = 4 + 4 + 8 + 8;
+constexpr size_t kIndexHeaderBytes = 4 + 4 + 8;
 constexpr size_t kIndexEntryBytes = 8 + 4 + 8;
 constexpr size_t kOffsetDigits = 20;
 constexpr size_t kIdDigits = 32;
 // What find_time() reads at a time, and what an index is made from.
 constexpr uint32_t kScanBytes = uint32_t{1} << 20;
+
+// What check_frame() finds where a batch should begin.
+std::string_view text_of(BatchErrc error) {
+  const bool is_none = error == BatchErrc::kOldMagic || error == BatchErrc::kBadMagic;
+  return is_none ? "there is no record batch where one should begin" : errc_text(error);
+}
 
 std::unexpected<Error> damaged(const SegmentFile& file, uint64_t position, std::string_view what) {
   return fail(std::make_error_code(std::errc::bad_message),
@@ -64,11 +70,10 @@ uint32_t position_of_time(const SegmentIndex& index, int64_t time_ms) {
   return late == index.begin() ? 0 : std::prev(late)->position;
 }
 
-std::string encode_index(const SegmentIndex& index, uint64_t segment_bytes, int64_t end_offset) {
+std::string encode_index(const SegmentIndex& index, uint64_t segment_bytes) {
   std::string out(kIndexMagic);
   append_u32(out, static_cast<uint32_t>(index.size()));
   append_u64(out, segment_bytes);
-  append_u64(out, static_cast<uint64_t>(end_offset));
   for (const IndexEntry& entry : index) {
     append_u64(out, static_cast<uint64_t>(entry.offset));
     append_u32(out, entry.position);
@@ -78,7 +83,7 @@ std::string encode_index(const SegmentIndex& index, uint64_t segment_bytes, int6
   return out;
 }
 
-bool decode_index(std::string_view bytes, uint64_t segment_bytes, int64_t end_offset, SegmentIndex& index) {
+bool decode_index(std::string_view bytes, uint64_t segment_bytes, SegmentIndex& index) {
   index.clear();
   if (bytes.size() < kIndexHeaderBytes + 4 || !bytes.starts_with(kIndexMagic)) return false;
   const std::string_view guarded = bytes.substr(0, bytes.size() - 4);
@@ -86,11 +91,8 @@ bool decode_index(std::string_view bytes, uint64_t segment_bytes, int64_t end_of
   std::string_view rest = guarded.substr(kIndexMagic.size());
   uint32_t count = 0;
   uint64_t size = 0;
-  uint64_t end = 0;
-  if (!read_u32(rest, count) || !read_u64(rest, size) || !read_u64(rest, end)) return false;
-  if (size != segment_bytes || static_cast<int64_t>(end) != end_offset || rest.size() != count * kIndexEntryBytes) {
-    return false;
-  }
+  if (!read_u32(rest, count) || !read_u64(rest, size)) return false;
+  if (size != segment_bytes || rest.size() != count * kIndexEntryBytes) return false;
   index.reserve(count);
   for (uint32_t i = 0; i < count; ++i) {
     uint64_t offset = 0;
@@ -173,7 +175,7 @@ Task<Result<SegmentIndex>> scan_index(const SegmentFile& file, uint64_t bytes, e
     while (at + kBatchHeaderBytes <= all.size()) {
       const BatchErrc error = check_frame(all.substr(at));
       if (error != BatchErrc::kOk && error != BatchErrc::kCutShort) {
-        co_return damaged(file, position + at, errc_text(error));
+        co_return damaged(file, position + at, text_of(error));
       }
       const BatchView batch(all.substr(at));
       add_to_index(index, batch.base_offset(), static_cast<uint32_t>(position + at), max_timestamp_ms, 0);
@@ -189,7 +191,7 @@ Task<Result<SegmentIndex>> scan_index(const SegmentFile& file, uint64_t bytes, e
 
 }  // namespace
 
-Task<Result<const SegmentIndex*>> SegmentFile::index(uint64_t bytes, int64_t end_offset, env::Reactor& here) const {
+Task<Result<const SegmentIndex*>> SegmentFile::index(uint64_t bytes, env::Reactor& here) const {
   if (const SegmentIndex* known = index_.load(std::memory_order_acquire); known != nullptr) co_return known;
   auto made = std::make_unique<SegmentIndex>();
   bool is_good = false;
@@ -198,7 +200,7 @@ Task<Result<const SegmentIndex*>> SegmentFile::index(uint64_t bytes, int64_t end
     const auto size = (*file)->size();
     if (size.ok()) {
       auto content = co_await (*file)->fetch(0, *size, here);
-      is_good = content.ok() && decode_index({content->bytes.get(), content->count}, bytes, end_offset, *made);
+      is_good = content.ok() && decode_index({content->bytes.get(), content->count}, bytes, *made);
     }
   }
   if (!is_good) {
@@ -226,7 +228,7 @@ class SpanReader {
   Task<Status> seek(std::optional<int64_t> time_ms, env::Reactor& here) {
     position_ = span_.position;
     if (!span_.has_index) co_return Status();
-    auto index = co_await span_.file->index(span_.end, span_.offset_after, here);
+    auto index = co_await span_.file->index(span_.end, here);
     if (!index.ok()) co_return forward_error(index);
     position_ = std::max<uint64_t>(position_, position_of_offset(**index, span_.offset));
     if (time_ms) position_ = std::max<uint64_t>(position_, position_of_time(**index, *time_ms));
@@ -247,7 +249,7 @@ class SpanReader {
         wanted = all.size() < kBatchHeaderBytes ? kBatchHeaderBytes : BatchView(all).size_bytes();
         continue;
       }
-      if (error != BatchErrc::kOk) co_return damaged(*span_.file, position_, errc_text(error));
+      if (error != BatchErrc::kOk) co_return damaged(*span_.file, position_, text_of(error));
       owner_ = std::shared_ptr<const char[]>(std::move(fetched->bytes));
       rest_ = all;
       co_return true;

@@ -7,8 +7,8 @@
 // The files of all partitions of a shard lie in one folder, so that one sync makes all their names durable. The
 // generation counts rewritings of the segment by compaction.
 //
-// The index has an entry for each 32 KiB of batches or more: magic "KTI1", u32 count, u64 bytes of the segment, i64 its
-// end offset, then of each entry i64 offset of a batch, u32 its position, i64 the greatest timestamp before it (-1:
+// The index has an entry for each 32 KiB of batches or more: magic "KTI1", u32 count, u64 bytes of the segment, then
+// of each entry i64 offset of a batch, u32 its position, i64 the greatest timestamp before it (-1:
 // none); at last a CRC32C of all that. Little-endian. One that is missing, or does not fit, is made again by reading
 // the segment.
 #pragma once
@@ -46,10 +46,9 @@ void add_to_index(SegmentIndex& index, int64_t offset, uint32_t position, int64_
 [[nodiscard]] uint32_t position_of_offset(const SegmentIndex& index, int64_t offset);
 [[nodiscard]] uint32_t position_of_time(const SegmentIndex& index, int64_t time_ms);
 
-[[nodiscard]] std::string encode_index(const SegmentIndex& index, uint64_t segment_bytes, int64_t end_offset);
+[[nodiscard]] std::string encode_index(const SegmentIndex& index, uint64_t segment_bytes);
 // False: not of that segment, or damaged.
-[[nodiscard]] bool decode_index(std::string_view bytes, uint64_t segment_bytes, int64_t end_offset,
-                                SegmentIndex& index);
+[[nodiscard]] bool decode_index(std::string_view bytes, uint64_t segment_bytes, SegmentIndex& index);
 
 struct SegmentName {
   PartitionId partition;
@@ -79,7 +78,7 @@ class SegmentFile {
   // Reads up to that many bytes; waits for the device if it must. Fewer: the end of the file.
   [[nodiscard]] Task<Result<env::Fetched>> read(uint64_t position, size_t bytes, env::Reactor& here) const;
   // Of a complete segment of that size. Read when it is first asked for, and kept. `here` is only for the wait.
-  [[nodiscard]] Task<Result<const SegmentIndex*>> index(uint64_t bytes, int64_t end_offset, env::Reactor& here) const;
+  [[nodiscard]] Task<Result<const SegmentIndex*>> index(uint64_t bytes, env::Reactor& here) const;
 
  private:
   env::Disk& disk_;

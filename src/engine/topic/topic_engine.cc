@@ -9,6 +9,7 @@
 #include "engine/topic/directory.h"
 #include "engine/topic/engine_parts.h"
 #include "engine/topic/log_store.h"
+#include "engine/topic/log_upkeep.h"
 
 namespace keelson::topic {
 
@@ -16,6 +17,9 @@ namespace {
 
 enum Block : uint8_t { kCounters = 1, kTopic = 2, kDocument = 3, kPartition = 4, kPart = 5 };
 constexpr uint8_t kCountersVersion = 1;
+// A key's hash and offset in a table that is 7/8 full when it doubles: 25 bytes for each place.
+constexpr size_t kCompactionBytesPerKey = 64;
+constexpr int64_t kCompactionRetryMs = 3'600'000;
 // A part is cut into blocks of that size.
 constexpr size_t kPartBlockBytes = size_t{1} << 20;
 
@@ -197,7 +201,7 @@ void TopicEngine::apply(const engine::ApplyContext& context, const engine::Comma
       break;
   }
   const size_t part = part_of_command(command.code);
-  if (part < kPartCount && state.parts[part] != nullptr && command.args.size() == 1) {
+  if (part < kPartCount && command.args.size() == 1) {
     return state.parts[part]->apply(context, code, command.args[0], heard);
   }
   answer.error = TopicErrc::kInvalid;
@@ -229,7 +233,7 @@ void TopicEngine::query(const engine::ApplyContext& context, const engine::Comma
       break;
   }
   const size_t part = part_of_query(command.code);
-  if (part < kPartCount && state.parts[part] != nullptr && command.args.size() == 1) {
+  if (part < kPartCount && command.args.size() == 1) {
     return state.parts[part]->query(context, code, command.args[0], answer);
   }
   answer.error = TopicErrc::kInvalid;
@@ -296,7 +300,6 @@ class TopicEngine::Checkpoint final : public engine::CheckpointSource {
     append_block(early_, kCounters, bytes);
   }
   void save_part(size_t i) {
-    if (state_.parts[i] == nullptr) return;
     Buffer saved;
     state_.parts[i]->save(saved);
     std::string_view rest = saved.view();
@@ -393,7 +396,6 @@ Status TopicEngine::State::load_part(std::string_view block) {
   if (!read_u8(block, which) || !read_u8(block, is_last) || which >= kPartCount || is_last > 1) {
     return malformed("a part is malformed");
   }
-  if (parts[which] == nullptr) return malformed("a part that this version does not have");
   part_bytes.append(block);
   if (is_last == 0) return {};
   const std::string bytes = std::exchange(part_bytes, {});
@@ -403,9 +405,7 @@ Status TopicEngine::State::load_part(std::string_view block) {
 void TopicEngine::reset() {
   state_->directory.clear();
   state_->store.clear();
-  for (auto& part : state_->parts) {
-    if (part != nullptr) part->reset();
-  }
+  for (auto& part : state_->parts) part->reset();
   state_->has_counters = false;
   state_->part_bytes.clear();
 }
@@ -431,26 +431,52 @@ std::vector<PartitionUpkeep> TopicEngine::partitions() const {
 std::vector<TrimPartition> TopicEngine::due_trims(int64_t now_ms) const {
   std::vector<TrimPartition> due;
   for (const auto& [id, log] : state_->store.logs()) {
-    const TopicConfig& config = log->config();
-    if (!config.deletes) continue;
-    uint64_t bytes = log->bytes();
-    int64_t start = log->log_start();
-    for (size_t i = 0; i < log->segments().size(); ++i) {
-      const Segment& segment = log->segments()[i];
-      const bool is_last = i + 1 == log->segments().size();
-      const int64_t newest_ms =
-          segment.max_timestamp_ms == kNoTimestamp ? segment.last_append_ms : segment.max_timestamp_ms;
-      const bool is_old = config.retention_ms >= 0 && now_ms - newest_ms > config.retention_ms;
-      const bool is_too_much = !is_last && config.retention_bytes >= 0 &&
-                               bytes - segment.bytes >= static_cast<uint64_t>(config.retention_bytes);
-      // What a transaction that is open has written stays.
-      if ((!is_old && !is_too_much) || log->segment_end(i) > log->last_stable()) break;
-      bytes -= segment.bytes;
-      start = log->segment_end(i);
-    }
-    if (start > log->log_start()) due.push_back({.at = id, .start = start});
+    if (const auto start = due_trim(*log, now_ms); start) due.push_back({.at = id, .start = *start});
   }
   return due;
+}
+
+std::unique_ptr<Compaction> TopicEngine::next_compaction(int64_t now_ms, size_t memory_bytes, uint64_t seed) {
+  const PartitionLog* neediest = nullptr;
+  double need = 0;
+  for (const auto& [id, log] : state_->store.logs()) {
+    const auto due = due_compaction(*log, now_ms);
+    if (!due || (neediest != nullptr && *due <= need)) continue;
+    neediest = log.get();
+    need = *due;
+  }
+  if (neediest == nullptr) return nullptr;
+  CompactionPlan plan = plan_compaction(state_->store, *neediest, now_ms);
+  plan.keys_max = memory_bytes / kCompactionBytesPerKey;
+  plan.seed = seed;
+  return std::make_unique<Compaction>(std::move(plan));
+}
+
+void TopicEngine::install(const Compaction& run) {
+  LogStore& store = state_->store;
+  PartitionLog* log = store.find(run.partition());
+  if (log != nullptr) store.will_change(*log);
+  for (const Compaction::Made& made : run.made()) {
+    Segment with;
+    with.base_offset = made.base_offset;
+    with.generation = made.generation;
+    with.bytes = made.bytes;
+    with.first_timestamp_ms = made.first_timestamp_ms;
+    with.max_timestamp_ms = made.max_timestamp_ms;
+    with.max_timestamp_offset = made.max_timestamp_offset;
+    if (log != nullptr && log->replace_segment(made.old_generation, with)) {
+      store.discard_after_checkpoint({run.partition(), made.base_offset, made.old_generation});
+      log->forget_markers(made.markers_gone);
+    } else {
+      store.discard({run.partition(), made.base_offset, made.generation});
+    }
+  }
+  if (log == nullptr) return;
+  if (run.clean_offset() > run.plan().clean_offset) {
+    log->set_clean_offset(run.clean_offset());
+  } else {
+    log->no_compaction_until_ms = run.plan().now_ms + kCompactionRetryMs;
+  }
 }
 
 }  // namespace keelson::topic

@@ -25,6 +25,7 @@
 #include "base/result.h"
 #include "engine/engine.h"
 #include "engine/topic/answer.h"
+#include "engine/topic/compaction.h"
 #include "engine/topic/log_commands.h"
 #include "engine/topic/types.h"
 #include "env/disk.h"
@@ -87,8 +88,14 @@ class TopicEngine final : public engine::Engine {
   // removes them, after shard::Runtime::sync_log(): the records that made them useless must be durable before.
   [[nodiscard]] std::vector<std::string> take_garbage();
   // Files in the folder that a crash left and nobody knows; to be removed. Only once the shard has recovered without
-  // damage, since an engine that has lost its state knows none.
+  // damage, since an engine that has lost its state knows none, and while no compaction is under way.
   [[nodiscard]] Result<std::vector<std::string>> find_strays() const;
+
+  // Compaction (compaction.h): of the partition that needs it most, if any does; one at a time. `memory_bytes`: for the
+  // keys of one run. `seed`: chance. A partition whose compaction failed is left out for an hour.
+  [[nodiscard]] std::unique_ptr<Compaction> next_compaction(int64_t now_ms, size_t memory_bytes, uint64_t seed);
+  // Takes over what it has made, whether it came to its end or failed. What has gone meanwhile is left out.
+  void install(const Compaction& run);
 
  private:
   struct State;

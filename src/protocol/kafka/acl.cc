@@ -183,6 +183,23 @@ bool AclSet::allows(std::string_view principal, std::string_view host, AclOperat
   return is_any ? is_allowed : if_none_found;
 }
 
+bool AclSet::allows_any(std::string_view principal, std::string_view host, AclOperation operation,
+                        ResourceType type) const {
+  const OfType* rules_of_type = of_type(type);
+  if (rules_of_type == nullptr) return false;
+  for (const ByName* names : {&rules_of_type->literal, &rules_of_type->prefixed}) {
+    for (const auto& [name, rules] : *names) {
+      const bool is_allowed = std::ranges::any_of(rules, [&](const Rule& rule) {
+        return rule.permission == AclPermission::kAllow && allowing(rule.operation, operation) &&
+               fits(rule.principal, principal, kEverybody) && fits(rule.host, host, kAnywhere);
+      });
+      // The name itself (of a prefix: its shortest) is denied if all of what the rule is about is.
+      if (is_allowed && allows(principal, host, operation, type, name, false)) return true;
+    }
+  }
+  return false;
+}
+
 std::string binding_text(const AclBinding& binding) {
   std::string text;
   for (const int8_t number : {static_cast<int8_t>(binding.type), static_cast<int8_t>(binding.pattern),

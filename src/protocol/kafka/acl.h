@@ -65,6 +65,9 @@ class AclSet {
   // `host`: the client's address, without port.
   [[nodiscard]] bool allows(std::string_view principal, std::string_view host, AclOperation operation,
                             ResourceType type, std::string_view name, bool if_none_found) const;
+  // On any resource of the type, be it one that is not there yet (KIP-679).
+  [[nodiscard]] bool allows_any(std::string_view principal, std::string_view host, AclOperation operation,
+                                ResourceType type) const;
 
  private:
   struct Rule {

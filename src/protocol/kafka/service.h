@@ -27,7 +27,13 @@ namespace keelson::net {
 class TlsContext;
 }
 
+namespace keelson::topics {
+class Transactions;
+}
+
 namespace keelson::kafka {
+
+class Groups;
 
 struct Endpoint {
   std::string host;
@@ -76,6 +82,18 @@ struct KafkaCounters {
   Counter fetch_waits;
 };
 
+class Security;
+
+// Of one topic, on one reactor.
+struct TopicTraffic {
+  std::string name;
+  uint64_t records_in = 0;
+  uint64_t bytes_in = 0;
+  uint64_t bytes_out = 0;
+};
+// Topics whose traffic a reactor counts; past it, it begins anew.
+inline constexpr size_t kTrafficTopicsMax = 2'000;
+
 // One reactor's part of the service.
 struct Local {
   Local(KafkaService& owner, env::Reactor& on);
@@ -88,6 +106,11 @@ struct Local {
   // Frames and answers under way here.
   size_t bytes_under_way = 0;
   bool is_stopping = false;
+  std::map<topic::TopicId, TopicTraffic> traffic;
+  TopicTraffic& traffic_of(const topic::TopicInfo& topic);
+  // Clients that send nonsense may fill a log: true at most once a second.
+  bool may_warn();
+  int64_t warned_ns = 0;
   // Sessions that have something to do at the end of the turn; null: gone.
   std::vector<Session*> due;
   std::vector<Session*> running_due;
@@ -108,6 +131,15 @@ class KafkaService {
   // Before listen().
   void set_access(const Access* access) { access_ = access; }
   void set_quotas(Quotas* quotas) { quotas_ = quotas; }
+  // Must be: they serve what belongs to groups and to transactions. stop() stops the groups, so that no JoinGroup
+  // waits.
+  void set_coordinators(Groups* groups, topics::Transactions* transactions) {
+    groups_ = groups;
+    transactions_ = transactions;
+  }
+  // Logins, access lists and quotas, with all that clients can ask about them; sets the two above. Outlives this.
+  void set_security(Security& security);
+  [[nodiscard]] Security* security() const { return security_; }  // or null
 
   // Reactor 0.
   Status listen(const env::Address& at, net::TlsContext* tls);
@@ -123,6 +155,8 @@ class KafkaService {
   [[nodiscard]] const KafkaOptions& options() const { return options_; }
   [[nodiscard]] const Access* access() const { return access_; }
   [[nodiscard]] Quotas* quotas() const { return quotas_; }
+  [[nodiscard]] Groups& groups() const { return *groups_; }
+  [[nodiscard]] topics::Transactions& transactions() const { return *transactions_; }
   [[nodiscard]] unsigned reactor_count() const { return static_cast<unsigned>(locals_.size()); }
   // Counters of any; the rest is for that reactor's thread.
   [[nodiscard]] Local& local(unsigned reactor_index) { return *locals_[reactor_index]; }
@@ -140,6 +174,9 @@ class KafkaService {
   const KafkaOptions options_;
   const Access* access_ = nullptr;
   Quotas* quotas_ = nullptr;
+  Groups* groups_ = nullptr;
+  topics::Transactions* transactions_ = nullptr;
+  Security* security_ = nullptr;
   std::vector<std::unique_ptr<Local>> locals_;
   std::vector<std::unique_ptr<env::Listener>> listeners_;
   std::vector<env::Address> addresses_;

@@ -60,6 +60,7 @@ class Session {
 
   [[nodiscard]] KafkaService& service() { return service_; }
   [[nodiscard]] Local& local() { return local_; }
+  [[nodiscard]] env::Reactor& reactor() const;
   [[nodiscard]] uint64_t id() const { return id_; }
   [[nodiscard]] bool is_tls() const { return is_tls_; }
   [[nodiscard]] const env::Address& remote() const { return stream_->remote(); }
@@ -96,6 +97,7 @@ class Session {
     void await_resume() const noexcept {}
   };
   [[nodiscard]] bool may_begin() const;
+  [[nodiscard]] bool has_answers_left() const { return !calls_.empty() || !output_.empty() || is_sending_; }
   Task<void> wait_for_room();
   void begin_call();
   [[nodiscard]] bool prepare(Call& call);

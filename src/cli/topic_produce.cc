@@ -1,0 +1,188 @@
+#include <array>
+#include <span>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "cli/blob_transfer.h"
+#include "cli/topic_verbs.h"
+#include "engine/topic/batch_builder.h"
+#include "protocol/kafka/messages/produce.h"
+
+namespace keelson::cli {
+
+namespace {
+
+constexpr int16_t kAcksAll = -1;
+constexpr int32_t kProduceTimeoutMs = 30'000;
+constexpr size_t kInputBytes = 256 << 10;
+constexpr size_t kLineBytesMax = 64 << 20;
+
+std::string batch_of(const std::vector<TopicMessage>& messages, topic::Codec codec) {
+  topic::BatchBuilder builder({.codec = codec});
+  for (const TopicMessage& message : messages) {
+    std::vector<topic::RecordHeader> headers;
+    for (const auto& [name, value] : message.headers) headers.push_back({.key = name, .value = value});
+    builder.add(*message.timestamp_ms, message.key, message.value, headers);
+  }
+  return builder.finish();
+}
+
+// A refusal of one partition, with what the server said of single messages.
+std::unexpected<Error> refusal(const std::string& topic, const kafka::ProduceResponsePartition& told) {
+  std::optional<std::string> sentence = told.error_message;
+  if (!told.record_errors.empty() && told.record_errors[0].batch_index_error_message) {
+    sentence = *told.record_errors[0].batch_index_error_message;
+  }
+  return refused("topic " + topic + ", partition " + std::to_string(told.index), told.error_code, sentence);
+}
+
+// Lines out of a stream, with their numbers.
+class Lines {
+ public:
+  explicit Lines(BlobInput& input) : input_(input) {}
+
+  // More bytes; false at the end of the input.
+  Task<Result<bool>> more() {
+    Result<size_t> got = co_await input_.read(chunk_);
+    if (!got.ok()) co_return forward_error(got);
+    text_.erase(0, at_);
+    at_ = 0;
+    text_.append(chunk_.data(), *got);
+    if (*got == 0) is_ended_ = true;
+    if (text_.size() > kLineBytesMax) {
+      co_return fail(TopicClientErrc::kUsage, "line " + std::to_string(number_ + 1) + " is longer than 64 MiB");
+    }
+    co_return *got != 0;
+  }
+  // The next whole line of what is there; the last one needs no end.
+  std::optional<std::string_view> next() {
+    size_t end = text_.find('\n', at_);
+    if (end == std::string::npos) {
+      if (!is_ended_ || at_ == text_.size()) return std::nullopt;
+      end = text_.size();
+    }
+    std::string_view line = std::string_view(text_).substr(at_, end - at_);
+    at_ = std::min(end + 1, text_.size());
+    number_++;
+    if (line.ends_with('\r')) line.remove_suffix(1);
+    return line;
+  }
+  [[nodiscard]] uint64_t number() const { return number_; }
+
+ private:
+  BlobInput& input_;
+  std::array<char, kInputBytes> chunk_;
+  std::string text_;
+  size_t at_ = 0;
+  uint64_t number_ = 0;
+  bool is_ended_ = false;
+};
+
+Status add_line(TopicSender& sender, const TopicOptions& options, std::string_view line, uint64_t number,
+                int64_t now_ms) {
+  TopicMessage message;
+  if (options.is_raw) {
+    message.value = std::string(line);
+  } else {
+    Result<TopicMessage> read = read_message_line(line, options.is_base64);
+    if (!read.ok()) {
+      return fail(TopicClientErrc::kUsage, "line " + std::to_string(number) + ": " + read.error().message());
+    }
+    message = std::move(*read);
+  }
+  if (!message.key && options.key) message.key = options.key;
+  if (!message.partition) message.partition = options.partition;
+  return sender.add(std::move(message), now_ms);
+}
+
+}  // namespace
+
+Task<Result<TopicSender>> TopicSender::make(TopicClient& client, std::string topic, topic::Codec codec) {
+  auto told = co_await client.topic(topic);
+  if (!told.ok()) co_return forward_error(told);
+  co_return TopicSender(client, std::move(topic), codec, static_cast<int32_t>(told->partitions.size()));
+}
+
+Status TopicSender::add(TopicMessage message, int64_t now_ms) {
+  const auto count = static_cast<int32_t>(waiting_.size());
+  size_t to = 0;
+  if (message.partition) {
+    if (*message.partition >= count) {
+      return fail(TopicClientErrc::kUsage, "topic " + topic_ + " has no partition " +
+                                               std::to_string(*message.partition) + "; it has " +
+                                               std::to_string(count));
+    }
+    to = static_cast<size_t>(*message.partition);
+  } else if (message.key) {
+    to = static_cast<size_t>(partition_of_key(*message.key, count));
+  } else {
+    to = next_keyless_;
+  }
+  if (!message.timestamp_ms) message.timestamp_ms = now_ms;
+  waiting_bytes_ += message.key.value_or("").size() + message.value.value_or("").size();
+  for (const auto& [name, value] : message.headers) waiting_bytes_ += name.size() + value.value_or("").size();
+  waiting_[to].push_back(std::move(message));
+  waiting_count_++;
+  return {};
+}
+
+Task<Status> TopicSender::send() {
+  if (waiting_count_ == 0) co_return Status();
+  std::vector<std::string> batches(waiting_.size());
+  kafka::ProduceRequest request{.acks = kAcksAll, .timeout_ms = kProduceTimeoutMs};
+  kafka::ProduceRequestTopic& topic = request.topics.emplace_back();
+  topic.name = topic_;
+  for (size_t i = 0; i < waiting_.size(); ++i) {
+    if (waiting_[i].empty()) continue;
+    batches[i] = batch_of(waiting_[i], codec_);
+    topic.partitions.push_back({.index = static_cast<int32_t>(i), .records = batches[i]});
+  }
+  auto told = co_await client_->call<kafka::ProduceResponse>(request);
+  if (!told.ok()) co_return forward_error(told);
+  Status done;
+  for (const auto& one : told->topics) {
+    for (const auto& part : one.partitions) {
+      const bool is_ours = part.index >= 0 && static_cast<size_t>(part.index) < waiting_.size();
+      if (part.error_code == 0 && is_ours) sent_ += waiting_[static_cast<size_t>(part.index)].size();
+      if (part.error_code != 0 && done.ok()) done = refusal(topic_, part);
+    }
+  }
+  for (auto& messages : waiting_) messages.clear();
+  waiting_bytes_ = 0;
+  waiting_count_ = 0;
+  // Messages without keys fill batches of one partition after the other.
+  next_keyless_ = (next_keyless_ + 1) % waiting_.size();
+  co_return done;
+}
+
+Task<Status> topic_produce(TopicStage stage) {
+  Result<TopicSender> sender = co_await TopicSender::make(stage.client, stage.options.topic, stage.options.codec);
+  if (!sender.ok()) co_return forward_error(sender);
+  Lines lines(stage.input);
+  Status done;
+  for (bool is_more = true; is_more && done.ok();) {
+    Result<bool> more = co_await lines.more();
+    if (!more.ok()) done = forward_error(more);
+    is_more = more.ok() && *more;
+    const int64_t now_ms = stage.env.clock().wall_ms();
+    for (auto line = lines.next(); line && done.ok(); line = lines.next()) {
+      if (line->empty() && !stage.options.is_raw) continue;
+      done = add_line(*sender, stage.options, *line, lines.number(), now_ms);
+      if (done.ok() && sender->is_full()) done = co_await sender->send();
+    }
+    // What came together goes together; nothing waits for input that may never come. What stood before a bad line is
+    // sent as well.
+    const Status sent = co_await sender->send();
+    if (done.ok()) done = sent;
+    stage.progress.say(std::to_string(sender->sent()) + " messages to " + stage.options.topic);
+  }
+  stage.progress.done(std::to_string(sender->sent()) + " messages to " + stage.options.topic);
+  if (!done.ok() && sender->sent() != 0) {
+    co_return fail(done.error().code(), done.error().message() + "; " + std::to_string(sender->sent()) +
+                                            " messages before were acknowledged");
+  }
+  co_return done;
+}
+
+}  // namespace keelson::cli

@@ -1,0 +1,223 @@
+#include "engine/topic/transaction_part.h"
+
+#include <gtest/gtest.h>
+
+#include <map>
+#include <random>
+#include <set>
+
+#include "engine/topic/part_test_support.h"
+#include "engine/topic/transaction_commands.h"
+
+namespace keelson::topic {
+namespace {
+
+PartitionId partition(int32_t number) { return {.topic = {.bytes = {1}}, .partition = number}; }
+
+class TransactionTest : public ::testing::Test {
+ protected:
+  Answer init(int64_t expected_id = kNoProducerId, int16_t expected_epoch = -1) {
+    return part.apply(InitProducer{.id = "t",
+                                   .timeout_ms = 1'000,
+                                   .new_producer_id = next_id_++,
+                                   .expected_producer_id = expected_id,
+                                   .expected_epoch = expected_epoch});
+  }
+  TopicErrc add(int64_t id, int16_t epoch, int32_t number = 0) {
+    return part.apply(AddToTransaction{"t", id, epoch, {partition(number)}, {}}).error;
+  }
+  TopicErrc end(int64_t id, int16_t epoch, bool is_commit) {
+    return part.apply(EndTransaction{"t", id, epoch, is_commit}).error;
+  }
+  TopicErrc complete(int64_t id, int16_t epoch) { return part.apply(CompleteTransaction{"t", id, epoch}).error; }
+  TransactionInfo present() const { return part.query(FindTransaction{"t"}).transactions.at(0); }
+
+  PartHarness part{make_transaction_part};
+  int64_t next_id_ = 100;
+};
+
+TEST_F(TransactionTest, GivesProducerIdsOnce) {
+  EXPECT_EQ(part.apply(AllocateProducerIds{.count = 10}).producer_id, 0);
+  part.reload();
+  EXPECT_EQ(part.apply(AllocateProducerIds{.count = 10}).producer_id, 10);
+  EXPECT_EQ(part.apply(AllocateProducerIds{.count = 0}).error, TopicErrc::kInvalid);
+}
+
+TEST_F(TransactionTest, RunsThroughItsStates) {
+  const Answer made = init();
+  ASSERT_TRUE(made.ok());
+  EXPECT_EQ(made.producer_id, 100);
+  EXPECT_EQ(made.producer_epoch, 0);
+  EXPECT_EQ(end(100, 0, true), TopicErrc::kInvalidTxnState);
+  EXPECT_EQ(add(100, 0, 1), TopicErrc::kOk);
+  EXPECT_EQ(add(100, 0, 2), TopicErrc::kOk);
+  part.reload();
+  EXPECT_EQ(part.query(VerifyTransaction{"t", 100, 0, {partition(1)}}).error, TopicErrc::kOk);
+  EXPECT_EQ(part.query(VerifyTransaction{"t", 100, 0, {partition(3)}}).error, TopicErrc::kInvalidTxnState);
+  EXPECT_EQ(part.query(VerifyTransaction{"t", 100, 1, {partition(1)}}).error, TopicErrc::kInvalidProducerEpoch);
+  EXPECT_EQ(part.query(VerifyTransaction{"t", 9, 0, {partition(1)}}).error, TopicErrc::kInvalidProducerIdMapping);
+  EXPECT_EQ(end(100, 0, true), TopicErrc::kOk);
+  EXPECT_EQ(present().partitions.size(), 2U);
+  EXPECT_EQ(part.query(VerifyTransaction{"t", 100, 0, {partition(1)}}).error, TopicErrc::kConcurrentTransactions);
+  EXPECT_EQ(add(100, 0), TopicErrc::kConcurrentTransactions);
+  EXPECT_EQ(end(100, 0, true), TopicErrc::kConcurrentTransactions);
+  EXPECT_EQ(end(100, 0, false), TopicErrc::kInvalidTxnState);
+  EXPECT_EQ(init().error, TopicErrc::kConcurrentTransactions);
+  part.reload();
+  EXPECT_EQ(complete(100, 0), TopicErrc::kOk);
+  EXPECT_EQ(complete(100, 0), TopicErrc::kInvalidTxnState);
+  EXPECT_EQ(end(100, 0, true), TopicErrc::kOk);  // asked again
+  EXPECT_EQ(end(100, 0, false), TopicErrc::kInvalidTxnState);
+  EXPECT_TRUE(present().partitions.empty());
+  EXPECT_EQ(add(100, 0), TopicErrc::kOk);
+}
+
+TEST_F(TransactionTest, ANewProducerFencesTheOld) {
+  init();
+  add(100, 0);
+  // The transaction that is under way is aborted with an epoch that nobody gets.
+  EXPECT_EQ(init().error, TopicErrc::kConcurrentTransactions);
+  EXPECT_EQ(present().state, TransactionState::kPrepareAbort);
+  EXPECT_EQ(present().producer_epoch, 1);
+  EXPECT_EQ(add(100, 0), TopicErrc::kInvalidProducerEpoch);
+  EXPECT_EQ(complete(100, 1), TopicErrc::kOk);
+  EXPECT_EQ(init().producer_epoch, 2);
+  EXPECT_EQ(end(100, 0, true), TopicErrc::kInvalidProducerEpoch);
+  EXPECT_EQ(init(100, 0).error, TopicErrc::kInvalidProducerEpoch);
+}
+
+TEST_F(TransactionTest, AProducerGoesOnWithTheNextEpoch) {
+  init();
+  EXPECT_EQ(init(100, 0).producer_epoch, 1);
+  EXPECT_EQ(init(100, 0).producer_epoch, 1);  // asked again
+  EXPECT_EQ(init(100, 1).producer_epoch, 2);
+  EXPECT_EQ(init(100, 0).error, TopicErrc::kInvalidProducerEpoch);
+  EXPECT_EQ(init(7, 0).error, TopicErrc::kInvalidProducerEpoch);
+  // With a transaction under way.
+  EXPECT_EQ(add(100, 2), TopicErrc::kOk);
+  EXPECT_EQ(init(100, 1).error, TopicErrc::kInvalidProducerEpoch);
+  EXPECT_EQ(init(100, 2).error, TopicErrc::kConcurrentTransactions);
+  EXPECT_EQ(init(100, 2).error, TopicErrc::kConcurrentTransactions);
+  EXPECT_EQ(complete(100, 3), TopicErrc::kOk);
+  EXPECT_EQ(init(100, 2).producer_epoch, 4);
+  EXPECT_EQ(init(100, 2).producer_epoch, 4);
+}
+
+TEST_F(TransactionTest, EpochsThatAreUsedUpTakeAnotherProducerId) {
+  int16_t epoch = init().producer_epoch;
+  while (epoch < kProducerEpochMax) {
+    const Answer next = init();
+    ASSERT_EQ(next.producer_id, 100);
+    epoch = next.producer_epoch;
+  }
+  const Answer rotated = init(100, epoch);
+  EXPECT_NE(rotated.producer_id, 100);
+  EXPECT_EQ(rotated.producer_epoch, 0);
+  const Answer again = init(100, epoch);
+  EXPECT_EQ(again.producer_id, rotated.producer_id);
+  EXPECT_EQ(again.producer_epoch, 0);
+  EXPECT_EQ(init(100, 5).error, TopicErrc::kInvalidProducerEpoch);
+}
+
+TEST_F(TransactionTest, TimesOutAndExpires) {
+  init();
+  part.now_ms = 2'000;
+  add(100, 0);
+  const auto due = [&](int64_t now_ms) {
+    return part.query(FindDueTransactions{.now_ms = now_ms, .expiration_ms = 10'000}).transactions.size();
+  };
+  EXPECT_EQ(due(2'999), 0U);
+  EXPECT_EQ(due(3'000), 1U);
+  EXPECT_EQ(part.apply(TimeOutTransaction{"t", 100, 0, 1'999}).error, TopicErrc::kInvalidTxnState);
+  EXPECT_EQ(part.apply(TimeOutTransaction{"t", 100, 0, 2'000}).transactions.at(0).producer_epoch, 1);
+  EXPECT_EQ(end(100, 0, true), TopicErrc::kInvalidProducerEpoch);
+  EXPECT_EQ(due(2'000), 1U);
+  EXPECT_EQ(part.apply(ExpireTransactionalId{"t", 2'000}).error, TopicErrc::kInvalidTxnState);
+  complete(100, 1);
+  EXPECT_EQ(due(11'999), 0U);
+  EXPECT_EQ(due(12'000), 1U);
+  EXPECT_EQ(part.apply(ExpireTransactionalId{"t", 1'999}).error, TopicErrc::kInvalidTxnState);
+  EXPECT_EQ(part.apply(ExpireTransactionalId{"t", 2'000}).error, TopicErrc::kOk);
+  // Who comes back with what it had begins anew.
+  EXPECT_EQ(init(100, 0).producer_epoch, 0);
+}
+
+// Random histories: whatever happens, what Kafka promises holds. The model knows who has been given which (id, epoch)
+// in what order, and of each transaction how it was decided.
+TEST_F(TransactionTest, HoldsUnderRandomHistories) {
+  for (unsigned seed = 0; seed < 100; ++seed) {
+    std::mt19937 random(seed);
+    part = PartHarness(make_transaction_part);
+    std::set<std::pair<int64_t, int16_t>> given;
+    std::pair<int64_t, int16_t> holder{-1, -1};
+    std::set<int32_t> added;
+    enum { kNothing, kOpen, kDecided } phase = kNothing;
+    bool is_commit = false;
+    for (int step = 0; step < 400; ++step) {
+      // Anybody who ever was may ask.
+      auto who = holder;
+      if (!given.empty() && random() % 4 == 0) who = *std::next(given.begin(), random() % given.size());
+      const bool is_holder = who == holder;
+      switch (random() % 6) {
+        case 0: {
+          const bool is_known = random() % 2 == 0;
+          const Answer answer = is_known ? init(who.first, who.second) : init();
+          if (!answer.ok()) {
+            if (phase == kNothing) EXPECT_TRUE(is_known && !is_holder) << seed << ":" << step;
+            if (phase == kOpen && answer.error == TopicErrc::kConcurrentTransactions) {
+              EXPECT_TRUE(!is_known || is_holder);
+              phase = kDecided;
+              is_commit = false;
+              holder = {present().producer_id, present().producer_epoch};
+              EXPECT_FALSE(given.contains(holder)) << "the fencing epoch is nobody's";
+            }
+            break;
+          }
+          EXPECT_EQ(phase, kNothing) << seed << ":" << step;
+          const std::pair<int64_t, int16_t> got{answer.producer_id, answer.producer_epoch};
+          if (got != holder) EXPECT_TRUE(given.insert(got).second) << "an epoch is given once";
+          holder = got;
+          break;
+        }
+        case 1:
+        case 2: {
+          const auto number = static_cast<int32_t>(random() % 5);
+          const TopicErrc error = add(who.first, who.second, number);
+          EXPECT_EQ(error == TopicErrc::kOk, is_holder && phase != kDecided && holder.first >= 0)
+              << seed << ":" << step;
+          if (error == TopicErrc::kOk) {
+            phase = kOpen;
+            added.insert(number);
+          }
+          break;
+        }
+        case 3: {
+          const bool wants_commit = random() % 2 == 0;
+          const TopicErrc error = end(who.first, who.second, wants_commit);
+          if (!is_holder) EXPECT_NE(error, TopicErrc::kOk) << seed << ":" << step;
+          if (is_holder && phase == kOpen) {
+            EXPECT_EQ(error, TopicErrc::kOk);
+            phase = kDecided;
+            is_commit = wants_commit;
+          }
+          break;
+        }
+        case 4:
+          if (phase == kDecided) {
+            const TransactionInfo info = present();
+            EXPECT_EQ(info.state, is_commit ? TransactionState::kPrepareCommit : TransactionState::kPrepareAbort);
+            EXPECT_EQ(info.partitions.size(), added.size()) << "every partition gets its marker";
+            EXPECT_EQ(complete(info.producer_id, info.producer_epoch), TopicErrc::kOk);
+            added.clear();
+            phase = kNothing;
+          }
+          break;
+        default:
+          part.reload();
+      }
+    }
+  }
+}
+
+}  // namespace
+}  // namespace keelson::topic
