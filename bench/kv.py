@@ -550,7 +550,7 @@ def head(parts: list[Part]) -> str:
     memory = int(next(line.split()[1] for line in Path("/proc/meminfo").read_text().splitlines() if line.startswith("MemTotal"))) // 1024 // 1024
     rows = "\n".join(f"| {part.name} | {part.began} | {part.commit} | {'fewer rounds, 1 million keys at most' if part.quick else 'all'} | {part.took_s} |" for part in parts)
     return (f"# kv, side by side with redis-server {peer}\n\nWritten by `bench/run kv`, {len(CORES)} cores of {cpu}, {memory} GiB, Linux {platform.release()}. "
-            "The tables of the others: [HTTP](RESULTS-http.md), [blobs](RESULTS-blob.md), [coordination](RESULTS-coord.md).\n\n"
+            "The tables of the others: [HTTP](RESULTS-http.md), [blobs](RESULTS-blob.md), [coordination](RESULTS-coord.md), [topics](RESULTS-topic.md).\n\n"
             "A ratio is Keelson's number by Redis's, for two runs next to each other; shown as median (least..most) over the runs. CPU is the time that the "
             "server's threads ran, from /proc. The goals are those the project was given.\n\n"
             f"| section | began (UTC) | commit | rounds | took s |\n| --- | --- | --- | --- | ---: |\n{rows}\n")

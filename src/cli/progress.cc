@@ -66,4 +66,9 @@ void Progress::done() {
   has_line_ = false;
 }
 
+void Progress::done(std::string_view text) {
+  show(text, true);
+  done();
+}
+
 }  // namespace keelson::cli

@@ -21,6 +21,8 @@ class Progress {
   void bytes(std::string_view what, uint64_t done, uint64_t total);
   // Ends the line.
   void done();
+  // The last word: shown however short ago another was.
+  void done(std::string_view text);
   // Takes the line back, so that other lines can be shown.
   void clear();
 

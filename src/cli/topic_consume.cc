@@ -278,7 +278,7 @@ Task<Status> topic_dead_letters(TopicStage stage) {
     const Status done = co_await commit_offsets(stage.client, options.group, options.topic, consumption.offsets());
     if (!done.ok()) co_return done;
   }
-  stage.progress.done();
+  if (sender) stage.progress.done(std::to_string(sender->sent()) + " messages sent to " + options.resend_to);
   co_return Status();
 }
 

@@ -177,7 +177,7 @@ Task<Status> topic_produce(TopicStage stage) {
     if (done.ok()) done = sent;
     stage.progress.say(std::to_string(sender->sent()) + " messages to " + stage.options.topic);
   }
-  stage.progress.done();
+  stage.progress.done(std::to_string(sender->sent()) + " messages to " + stage.options.topic);
   if (!done.ok() && sender->sent() != 0) {
     co_return fail(done.error().code(), done.error().message() + "; " + std::to_string(sender->sent()) +
                                             " messages before were acknowledged");

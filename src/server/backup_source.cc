@@ -9,11 +9,14 @@
 #include "blobstore/format.h"
 #include "blobstore/store.h"
 #include "cli/backup_archive.h"
+#include "engine/topic/segment_file.h"
 #include "env/disk.h"
 #include "log/checkpoint_file.h"
 #include "log/local_log.h"
 #include "log/log_reader.h"
 #include "server/data_folder.h"
+#include "server/topic_setup.h"
+#include "topics/topics.h"
 
 namespace keelson::server {
 
@@ -52,6 +55,22 @@ class VolumesHold {
 
  private:
   blobstore::Store& store_;
+};
+
+// Keeps topics from removing segments.
+class SegmentsHold {
+ public:
+  explicit SegmentsHold(topics::Topics* topics) : topics_(topics) {
+    if (topics_ != nullptr) topics_->hold_files();
+  }
+  SegmentsHold(const SegmentsHold&) = delete;
+  SegmentsHold& operator=(const SegmentsHold&) = delete;
+  ~SegmentsHold() {
+    if (topics_ != nullptr) topics_->release_files();
+  }
+
+ private:
+  topics::Topics* topics_;
 };
 
 std::string name_of(const std::string& path) { return path.substr(path.rfind('/') + 1); }
@@ -93,9 +112,35 @@ Result<std::vector<Source>> list_log(env::Disk& disk, const std::string& folder)
   return sources;
 }
 
-// What follows the log: the volumes as they are now, the root key, the node file.
+// The segments of topics, as long as they are now.
+Status list_segments(env::Disk& disk, const std::string& folder, std::vector<Source>& sources) {
+  const std::string topics = folder + "/" + std::string(kTopicFolder);
+  if (!disk.exists(topics)) return {};
+  Result<std::vector<std::string>> shards = disk.list(topics);
+  if (!shards.ok()) return forward_error(shards);
+  for (const std::string& shard : *shards) {
+    Result<std::vector<std::string>> names = disk.list(topics + "/" + shard);
+    if (!names.ok()) return forward_error(names);
+    for (const std::string& name : *names) {
+      topic::SegmentName segment;
+      if (!topic::parse_file_name(name, topic::kSegmentSuffix, segment) &&
+          !topic::parse_file_name(name, topic::kIndexSuffix, segment)) {
+        continue;
+      }
+      const std::string into = std::string(kTopicFolder) + "/" + shard;
+      Status added = add_source(disk, topics + "/" + shard + "/" + name, into, sources);
+      // Its removal was under way at the hold: the log has what made it useless.
+      if (!added.ok() && added.error().code() == env::DiskErrc::kNotFound) continue;
+      if (!added.ok()) return added;
+    }
+  }
+  return {};
+}
+
+// What follows the log: segments and volumes as they are now, the root key, the node file.
 Result<std::vector<Source>> list_rest(env::Disk& disk, const std::string& folder) {
   std::vector<Source> sources;
+  if (Status listed = list_segments(disk, folder, sources); !listed.ok()) return forward_error(listed);
   const std::string blobs = folder + "/" + std::string(kBlobFolder);
   Result<std::vector<std::string>> shards = disk.list(blobs);
   if (!shards.ok()) return forward_error(shards);
@@ -230,8 +275,9 @@ Task<Status> send_rest(env::Disk& disk, const std::string& folder, cli::BackupHe
 
 }  // namespace
 
-Task<Status> send_backup(env::Env& env, shard::Runtime& runtime, blobstore::Store& store, std::string folder,
-                         std::string version, net::http::Exchange& exchange, std::function<bool()> may_go_on) {
+Task<Status> send_backup(env::Env& env, shard::Runtime& runtime, blobstore::Store& store, topics::Topics* topics,
+                         std::string folder, std::string version, net::http::Exchange& exchange,
+                         std::function<bool()> may_go_on) {
   exchange.add_field("Content-Disposition", "attachment; filename=\"keelson.backup\"");
   if (!co_await exchange.begin(200, kContentType)) co_return fail(cli::BackupErrc::kShort, "the client has gone");
   // A failure from here on leaves the answer without its end, which tells the client.
@@ -245,6 +291,7 @@ Task<Status> send_backup(env::Env& env, shard::Runtime& runtime, blobstore::Stor
   // Nobody is about to remove a file at the moment of the hold.
   while (runtime.checkpoint_progress().is_running) co_await env::sleep_for(env.reactor(0), kCheckpointPollNs);
   const VolumesHold volumes_hold(store);
+  const SegmentsHold segments_hold(topics);
   cli::BackupHeader header{.created_wall_ms = env.clock().wall_ms(), .version = std::move(version)};
   if (Status sent = co_await send_log(env, runtime, folder, header, sender); !sent.ok()) co_return sent;
   if (Status sent = co_await send_rest(env.disk(), folder, header, sender); !sent.ok()) co_return sent;

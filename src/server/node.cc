@@ -15,19 +15,24 @@
 #include "net/tls_stream.h"
 #include "protocol/etcd/members.h"
 #include "protocol/etcd/service.h"
+#include "protocol/kafka/groups.h"
 #include "protocol/kafka/service.h"
+#include "protocol/pubsub/service.h"
 #include "server/backup_source.h"
 #include "server/cluster_members.h"
 #include "server/cluster_setup.h"
 #include "server/coord_setup.h"
 #include "server/dynamic_config.h"
+#include "server/group_setup.h"
 #include "server/kafka_access_setup.h"
 #include "server/kv_metrics.h"
 #include "server/kv_setup.h"
+#include "server/pubsub_setup.h"
 #include "server/s3_setup.h"
 #include "server/topic_setup.h"
 #include "shard/runtime.h"
 #include "topics/topics.h"
+#include "topics/transactions.h"
 
 namespace keelson::server {
 
@@ -181,12 +186,18 @@ Status Node::make_certificates() {
     if (!made.ok()) return forward_error(made);
     kafka_tls_ = std::move(*made);
   }
+  if (!settings.text("pubsub.tls.cert").empty()) {
+    auto made = net::TlsContext::server(env_.disk(), pubsub_tls_options(settings));
+    if (!made.ok()) return forward_error(made);
+    pubsub_tls_ = std::move(*made);
+  }
   if (Status made = make("s3", s3_tls_); !made.ok()) return made;
   return make("http", http_tls_);
 }
 
 Status Node::reload_certificates() {
-  for (net::TlsContext* context : {kv_tls_.get(), s3_tls_.get(), etcd_tls_.get(), kafka_tls_.get(), http_tls_.get()}) {
+  for (net::TlsContext* context :
+       {kv_tls_.get(), s3_tls_.get(), etcd_tls_.get(), kafka_tls_.get(), pubsub_tls_.get(), http_tls_.get()}) {
     if (context == nullptr) continue;
     if (Status reloaded = context->reload(env_.disk()); !reloaded.ok()) return reloaded;
   }
@@ -320,7 +331,27 @@ Task<Status> Node::start_topics() {
   kafka_ = std::make_unique<kafka::KafkaService>(
       *topics_, make_kafka_options(settings, folder_->path(), folder_->node().id, kVersion));
   kafka_->set_security(*kafka_access_);
-  co_return listen_kafka();
+  transactions_ = std::make_unique<topics::Transactions>(*topics_, make_transactions_options(settings));
+  if (Status started = co_await transactions_->start(); !started.ok()) co_return forward_error(started);
+  groups_ = std::make_unique<kafka::Groups>(*topics_, make_group_options(settings));
+  if (Status started = co_await groups_->start(); !started.ok()) co_return forward_error(started);
+  kafka_->set_coordinators(groups_.get(), transactions_.get());
+  if (Status listening = listen_kafka(); !listening.ok()) co_return forward_error(listening);
+  pubsub_ = std::make_unique<pubsub::PubsubService>(env_, *topics_, make_pubsub_options(settings));
+  co_return listen_pubsub();
+}
+
+Status Node::listen_pubsub() {
+  const auto listen = [this](std::string_view key, net::TlsContext* tls, std::vector<env::Address>& into) -> Status {
+    for (const env::Address& at : options_.settings.addresses(key)) {
+      if (Status listening = pubsub_->listen(at, tls); !listening.ok())
+        return cannot_listen(at, key, listening.error());
+      into.push_back(pubsub_->addresses().back());
+    }
+    return {};
+  };
+  if (Status done = listen("pubsub.listen", nullptr, addresses_.pubsub); !done.ok()) return done;
+  return listen("pubsub.tls.listen", pubsub_tls_.get(), addresses_.pubsub_tls);
 }
 
 Status Node::listen_kafka() {
@@ -433,6 +464,7 @@ Task<Status> Node::rewrite_config(resp::KvConfig live) {
 
 Task<Status> Node::stop(bool with_checkpoint) {
   state_ = State::kStopping;
+  if (pubsub_ != nullptr) co_await pubsub_->stop();
   if (kafka_ != nullptr) co_await kafka_->stop();
   if (etcd_ != nullptr) co_await etcd_->stop();
   if (config_ != nullptr) co_await config_->stop();
@@ -441,6 +473,7 @@ Task<Status> Node::stop(bool with_checkpoint) {
   if (http_ != nullptr) co_await http_->stop();
   if (store_ != nullptr) co_await store_->stop();
   if (kafka_access_ != nullptr) co_await kafka_access_->stop();
+  if (transactions_ != nullptr) co_await transactions_->stop();
   if (topics_ != nullptr) co_await topics_->stop();
   if (cluster_ != nullptr) co_await cluster_->stop_affairs();
   if (coord_ != nullptr) co_await coord_->stop();
@@ -450,8 +483,11 @@ Task<Status> Node::stop(bool with_checkpoint) {
   config_.reset();
   // Until now other nodes were needed, to take the lead over.
   if (cluster_ != nullptr) co_await cluster_->stop();
+  pubsub_.reset();
   kafka_.reset();
   kafka_access_.reset();
+  groups_.reset();
+  transactions_.reset();
   topics_.reset();
   etcd_.reset();
   s3_.reset();
@@ -539,6 +575,7 @@ Task<void> Node::answer_metrics(net::http::Exchange& exchange) {
   if (state_ == State::kReady) {
     servers.push_back({"s3", s3_->http_counts()});
     servers.push_back({"etcd", etcd_->http_counts()});
+    if (pubsub_ != nullptr) servers.push_back({"pubsub", pubsub_->http_counts()});
   }
   monitor::write_http_metrics(servers, out);
   if (options_.process_metrics) options_.process_metrics(out);
@@ -547,7 +584,9 @@ Task<void> Node::answer_metrics(net::http::Exchange& exchange) {
     co_await write_kv_metrics(*kv_, home_, out);
     co_await write_s3_metrics(*s3_, *store_, home_, out);
     write_etcd_metrics(*etcd_, *coord_, out);
+    if (pubsub_ != nullptr) co_await write_pubsub_metrics(*pubsub_, home_, out);
     if (kafka_ != nullptr) co_await write_topic_metrics(*kafka_, *topics_, home_, out);
+    if (groups_ != nullptr) co_await write_group_metrics(*groups_, *transactions_, *topics_, home_, out);
     if (cluster_ != nullptr) co_await cluster_->write_metrics(out);
   }
   (void)co_await exchange.respond(200, monitor::OpenMetrics::kContentType, out.finish());
@@ -560,8 +599,8 @@ Task<void> Node::answer_backup(net::http::Exchange& exchange) {
   }
   const std::string who = exchange.remote().text();
   log_info("server", "a backup begins", {{"client", who}});
-  const Status sent = co_await send_backup(env_, *runtime_, *store_, folder_->path(), std::string(kVersion), exchange,
-                                           [this] { return state_ == State::kReady; });
+  const Status sent = co_await send_backup(env_, *runtime_, *store_, topics_.get(), folder_->path(),
+                                           std::string(kVersion), exchange, [this] { return state_ == State::kReady; });
   if (sent.ok()) {
     log_info("server", "a backup is done", {{"client", who}});
   } else {
@@ -595,6 +634,8 @@ std::string Node::ready_line() const {
   add("etcd-tls", addresses_.etcd_tls);
   add("kafka", addresses_.kafka);
   add("kafka-tls", addresses_.kafka_tls);
+  add("pubsub", addresses_.pubsub);
+  add("pubsub-tls", addresses_.pubsub_tls);
   add(http_tls_ != nullptr ? "https" : "http", addresses_.http);
   if (cluster_ != nullptr) {
     line.append(" peers ").append(cluster_->mesh().advertised()).append("; ").append(cluster_->text()).append(";");
@@ -628,6 +669,8 @@ std::string Node::ready_json(uint64_t process_id) const {
   add_addresses("etcd_tls", addresses_.etcd_tls);
   add_addresses("kafka", addresses_.kafka);
   add_addresses("kafka_tls", addresses_.kafka_tls);
+  add_addresses("pubsub", addresses_.pubsub);
+  add_addresses("pubsub_tls", addresses_.pubsub_tls);
   add_addresses("http", addresses_.http);
   if (cluster_ != nullptr) {
     add("cluster_listen", cluster_->mesh().advertised());

@@ -43,12 +43,17 @@ namespace keelson::s3 {
 class S3Service;
 }
 namespace keelson::kafka {
+class Groups;
 class KafkaService;
 class Security;
 }  // namespace keelson::kafka
+namespace keelson::pubsub {
+class PubsubService;
+}
 namespace keelson::topics {
 class Topics;
-}
+class Transactions;
+}  // namespace keelson::topics
 namespace keelson::etcd {
 class EtcdService;
 class Members;
@@ -97,7 +102,7 @@ class Node {
   Status reload_certificates();
 
   struct Addresses {
-    std::vector<env::Address> kv, kv_tls, s3, s3_tls, etcd, etcd_tls, kafka, kafka_tls, http;
+    std::vector<env::Address> kv, kv_tls, s3, s3_tls, etcd, etcd_tls, kafka, kafka_tls, pubsub, pubsub_tls, http;
   };
   [[nodiscard]] const Addresses& addresses() const { return addresses_; }
   // What start() has to tell: one line for people, one JSON object for programs.
@@ -120,6 +125,7 @@ class Node {
   Task<Status> start_etcd();
   Task<Status> start_topics();
   Status listen_kafka();
+  Status listen_pubsub();
   void start_config();
   Status listen_etcd();
   Task<std::string> etcd_metrics(env::Reactor& here);
@@ -171,10 +177,14 @@ class Node {
   std::unique_ptr<etcd::EtcdService> etcd_;
   std::unique_ptr<DynamicConfig> config_;
   std::unique_ptr<net::TlsContext> kafka_tls_;
+  std::unique_ptr<net::TlsContext> pubsub_tls_;
   // Null on a node of a cluster.
   std::unique_ptr<topics::Topics> topics_;
   std::unique_ptr<kafka::Security> kafka_access_;
+  std::unique_ptr<topics::Transactions> transactions_;
+  std::unique_ptr<kafka::Groups> groups_;
   std::unique_ptr<kafka::KafkaService> kafka_;
+  std::unique_ptr<pubsub::PubsubService> pubsub_;
   monitor::Endpoints endpoints_;
   std::unique_ptr<net::http::Server> http_;
 };

@@ -22,6 +22,7 @@
 #include "server/kafka_access_setup.h"
 #include "server/kv_setup.h"
 #include "server/node.h"
+#include "server/pubsub_setup.h"
 #include "server/s3_setup.h"
 #include "server/topic_setup.h"
 
@@ -111,6 +112,7 @@ bool prepare(const SettingSources& sources, Prepared& prepared) {
     check_etcd_settings(settings, loaded.errors);
     check_topic_settings(settings, loaded.errors);
     read_users(settings, prepared.kafka_users, loaded.errors);
+    check_pubsub_settings(settings, loaded.errors);
     // What cannot be read is told already; it counts as set, so that nothing else is told because of it.
     const Passwords passwords{.has_kv = !has_kv || !prepared.kv_password.empty(),
                               .has_http = !has_http || !prepared.http_password.empty()};

@@ -311,6 +311,32 @@ constexpr SettingSpec kTable[] = {
     text("kafka.allow-everyone-if-no-acl-found", kBool, "no", kStatic,
          "With kafka.acls, everybody may do everything to what no access list is about."),
 
+    // kafka: groups and transactions. Names and defaults are Kafka's, unless it is said otherwise.
+    number("kafka.group-initial-rebalance-delay", kDuration, "3s", 0, 600'000, "", kStatic,
+           "How long the first member of an empty group waits for others (group.initial.rebalance.delay.ms)."),
+    number("kafka.group-min-session-timeout", kDuration, "6s", 1, kDayMs, "", kStatic,
+           "The shortest session time-out that a member of a group may have."),
+    number("kafka.group-max-session-timeout", kDuration, "30m", 1, kDayMs, "", kStatic,
+           "The longest session time-out that a member of a group may have."),
+    number("kafka.group-max-size", kInteger, "10000", 1, 10'000, "members", kStatic,
+           "The most members that a group may have (Kafka has no limit unless it is set)."),
+    number("kafka.group-consumer-session-timeout", kDuration, "45s", 1'000, kDayMs, "", kStatic,
+           "A member of the newer consumer protocol (KIP-848) that is silent for so long is removed."),
+    number("kafka.group-consumer-heartbeat-interval", kDuration, "5s", 100, kDayMs, "", kStatic,
+           "How often members of the newer consumer protocol are told to heartbeat."),
+    number("kafka.offset-metadata-max-size", kBytes, "4kb", 0, 64 * kKiB, "bytes", kStatic,
+           "The longest text that may be committed with an offset."),
+    number("kafka.offsets-retention", kDuration, "7d", 1, 3'650 * kDayMs, "", kStatic,
+           "Offsets of a group that has had no members for so long are removed, and the group with them."),
+    number("kafka.offsets-retention-check-interval", kDuration, "10m", 100, kDayMs, "", kStatic,
+           "How often it is looked for such offsets."),
+    number("kafka.transaction-max-timeout", kDuration, "15m", 1, kDayMs, "", kStatic,
+           "The longest time-out that a producer may ask for its transactions."),
+    number("kafka.transactional-id-expiration", kDuration, "7d", 1, 3'650 * kDayMs, "", kStatic,
+           "A transactional id that is not used for so long is forgotten."),
+    number("kafka.transaction-check-interval", kDuration, "10s", 100, kDayMs, "", kStatic,
+           "How often it is looked for transactions that have taken too long."),
+
     // kafka: TLS.
     text("kafka.tls.listen", kAddresses, "", kStatic,
          "Where Kafka's clients connect with TLS. Needs kafka.tls.cert and kafka.tls.key."),
@@ -321,6 +347,28 @@ constexpr SettingSpec kTable[] = {
     choice("kafka.tls.auth-clients", "no", "no|optional|yes", kStatic,
            "Whether clients must show a certificate that kafka.tls.ca has signed. \"optional\": one that is shown must "
            "be good."),
+
+    // pubsub.
+    text("pubsub.listen", kAddresses, "127.0.0.1:8085", kStatic,
+         "Where Google Pub/Sub's clients connect (PUBSUB_EMULATOR_HOST). Port 0 picks a free one. Empty: none (with "
+         "pubsub.tls.listen). On a node of a cluster there are no topics yet, and this has no default."),
+    number("pubsub.partitions", kInteger, "4", 1, 1000, "partitions", kStatic,
+           "Partitions of a topic that Pub/Sub's clients make: messages with different ordering keys, and those "
+           "without, are spread over them."),
+    number("pubsub.max-connections", kInteger, "10000", 1, 1'000'000, "connections", kStatic,
+           "Connections of Pub/Sub's clients at a time; more are answered 503."),
+
+    // pubsub: TLS.
+    text("pubsub.tls.listen", kAddresses, "", kStatic,
+         "Where Pub/Sub's clients connect with TLS. Needs pubsub.tls.cert and pubsub.tls.key."),
+    text("pubsub.tls.cert", kPath, "", kStatic, "PEM file with the server's certificate, then its chain."),
+    text("pubsub.tls.key", kPath, "", kStatic, "PEM file with the certificate's private key, without a passphrase."),
+    text("pubsub.tls.ca", kPath, "", kStatic,
+         "PEM file with the certificates that client certificates are checked against."),
+    choice(
+        "pubsub.tls.auth-clients", "no", "no|optional|yes", kStatic,
+        "Whether clients must show a certificate that pubsub.tls.ca has signed. \"optional\": one that is shown must "
+        "be good."),
 
     // The log and its checkpoints.
     number("log.segment-size", kBytes, "64mb", kMiB, 4 * kGiB, "bytes", kStatic,

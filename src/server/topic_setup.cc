@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 #include <charconv>
+#include <map>
 #include <memory>
 #include <optional>
 #include <utility>
@@ -14,6 +15,7 @@
 #include "protocol/kafka/topic_names.h"
 #include "server/cluster_setup.h"
 #include "server/kafka_access_setup.h"
+#include "shard/call_on.h"
 
 namespace keelson::server {
 
@@ -211,6 +213,32 @@ void write_counters(const kafka::KafkaService& service, OpenMetrics& out) {
   out.gauge("keelson_kafka_connections_open", "", "Connections of Kafka's clients at present.", open);
 }
 
+// By topics' names, of all reactors together.
+Task<void> write_traffic(kafka::KafkaService& service, env::Reactor& here, OpenMetrics& out) {
+  std::map<std::string, kafka::TopicTraffic> all;
+  for (unsigned i = 0; i < service.reactor_count(); ++i) {
+    kafka::Local& local = service.local(i);
+    const auto part = co_await shard::call_on(here, local.reactor, [&] { return local.traffic; });
+    for (const auto& [id, traffic] : part) {
+      kafka::TopicTraffic& sum = all[traffic.name];
+      sum.records_in += traffic.records_in;
+      sum.bytes_in += traffic.bytes_in;
+      sum.bytes_out += traffic.bytes_out;
+    }
+  }
+  const auto family = [&](std::string_view name, std::string_view unit, std::string_view help,
+                          uint64_t kafka::TopicTraffic::* field) {
+    out.family(name, MetricType::kCounter, unit, help);
+    for (const auto& [topic, traffic] : all) out.sample({{"topic", topic}}, traffic.*field);
+  };
+  family("keelson_topic_records_in", "", "Records that Kafka's clients have sent to the topic.",
+         &kafka::TopicTraffic::records_in);
+  family("keelson_topic_in_bytes", "bytes", "Batches that Kafka's clients have sent to the topic.",
+         &kafka::TopicTraffic::bytes_in);
+  family("keelson_topic_out_bytes", "bytes", "Batches of the topic that were sent to Kafka's clients.",
+         &kafka::TopicTraffic::bytes_out);
+}
+
 struct Shown {
   std::string topic;
   std::string partition;
@@ -262,7 +290,7 @@ void write_partitions(const std::vector<Shown>& shown, OpenMetrics& out) {
 
 }  // namespace
 
-Task<void> write_topic_metrics(const kafka::KafkaService& service, topics::Topics& topics, env::Reactor& here,
+Task<void> write_topic_metrics(kafka::KafkaService& service, topics::Topics& topics, env::Reactor& here,
                                OpenMetrics& out) {
   write_apis(service, out);
   write_counters(service, out);
@@ -278,6 +306,22 @@ Task<void> write_topic_metrics(const kafka::KafkaService& service, topics::Topic
   out.counter("keelson_topic_disk_reads", "", "Reads of segments, for what is not in memory any more.", reads);
   out.counter("keelson_topic_disk_read_bytes", "bytes", "Bytes of batches that they brought.", read_bytes);
   out.counter("keelson_topic_damaged_reads", "", "Reads that met damage.", damaged);
+  struct Row {
+    std::string_view name, help;
+    Counter topics::TopicsStats::* counter;
+  };
+  constexpr Row kRows[] = {
+      {"keelson_topic_trims", "Partitions that retention has cut.", &topics::TopicsStats::trims},
+      {"keelson_topic_files_removed", "Segments and indexes that were removed.", &topics::TopicsStats::files_removed},
+      {"keelson_topic_compactions", "Compactions of partitions.", &topics::TopicsStats::compactions},
+      {"keelson_topic_compactions_failed", "Those that were cut short.", &topics::TopicsStats::compactions_failed},
+  };
+  for (const Row& row : kRows) {
+    uint64_t total = 0;
+    for (unsigned i = 0; i < service.reactor_count(); ++i) total += (topics.stats(i).*row.counter).value();
+    out.counter(row.name, "", row.help, total);
+  }
+  co_await write_traffic(service, here, out);
   write_partitions(co_await look_at_partitions(topics, here), out);
 }
 

@@ -35,7 +35,7 @@ void check_topic_settings(const Settings& settings, std::vector<SettingError>& e
                                                      std::string_view node_id, std::string_view version);
 [[nodiscard]] net::TlsServerOptions kafka_tls_options(const Settings& settings);
 
-[[nodiscard]] Task<void> write_topic_metrics(const kafka::KafkaService& service, topics::Topics& topics,
-                                             env::Reactor& here, monitor::OpenMetrics& out);
+[[nodiscard]] Task<void> write_topic_metrics(kafka::KafkaService& service, topics::Topics& topics, env::Reactor& here,
+                                             monitor::OpenMetrics& out);
 
 }  // namespace keelson::server

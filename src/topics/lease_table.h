@@ -69,8 +69,8 @@ struct Backoff {
 struct LeaseRules {
   bool is_ordered = false;
   bool is_exactly_once = false;
-  std::optional<Backoff> backoff;  // none: at once
-  uint32_t attempts_max = 0;       // deliveries before a message goes to the dead-letter topic; 0: there is none
+  std::optional<Backoff> backoff{};  // none: at once
+  uint32_t attempts_max = 0;         // deliveries before a message goes to the dead-letter topic; 0: there is none
 };
 
 // What an acknowledgement names.

@@ -67,6 +67,7 @@ Task<void> Sweeper::trim(shard::ShardId id) {
 }
 
 Task<void> Sweeper::remove_files(shard::ShardId id, bool with_strays) {
+  if (topics_.are_files_held()) co_return;
   std::vector<std::string> files =
       co_await shard::visit(topics_.runtime(), here_, id, [with_strays](shard::Shard& shard) {
         if (shard.damage()) return std::vector<std::string>();
@@ -85,6 +86,7 @@ Task<void> Sweeper::remove_files(shard::ShardId id, bool with_strays) {
   }
   env::Disk& disk = topics_.runtime().env().disk();
   for (const std::string& path : files) {
+    while (topics_.are_files_held() && !is_stopping_) co_await env::sleep_for(here_, kNapNs);
     if (is_stopping_) co_return;
     const Status removed = disk.remove(path);
     if (removed.ok()) {

@@ -122,6 +122,11 @@ class Topics {
   // Ends those that this reactor waits for at present.
   void end_waits(env::Reactor& here);
 
+  // Backups: between the two no segment is removed. Any thread; may be nested.
+  void hold_files() { files_held_.fetch_add(1, std::memory_order_acq_rel); }
+  void release_files() { files_held_.fetch_sub(1, std::memory_order_acq_rel); }
+  [[nodiscard]] bool are_files_held() const { return files_held_.load(std::memory_order_acquire) != 0; }
+
   // Any thread.
   [[nodiscard]] const TopicsStats& stats(unsigned reactor_index) const;
 
@@ -134,6 +139,7 @@ class Topics {
 
   const shard::Router router_;
   std::atomic<uint64_t> directory_version_{1};
+  std::atomic<unsigned> files_held_{0};
   std::unique_ptr<Inside> inside_;
 };
 

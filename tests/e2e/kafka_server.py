@@ -76,8 +76,7 @@ class Topics(Keelson):
     """keelson serve, seen by Kafka's clients."""
 
     def __init__(self, folder: Path, options=None, **more):
-        options = {"kafka.listen": "127.0.0.1:0", "pubsub.listen": "127.0.0.1:0",
-                   "kafka.group_initial_rebalance_delay": f"{REBALANCE_DELAY_MS}ms", **(options or {})}
+        options = {"kafka.listen": "127.0.0.1:0", **({} if os.environ.get("OLDK") else {"pubsub.listen": "127.0.0.1:0"}), **(options or {})}
         self._endpoint = None if options["kafka.listen"].endswith(":0") else options["kafka.listen"]
         super().__init__(folder, options, **more)
 

@@ -14,9 +14,9 @@ constexpr size_t kKeysMax = 128;
 std::array<Handler, kKeysMax> make_table() {
   std::array<Handler, kKeysMax> table{};
   const std::span<const HandlerRow> groups[] = {
-      metadata_handlers(), produce_handlers(), fetch_handlers(),    offsets_handlers(),
-      topic_handlers(),    config_handlers(),  describe_handlers(), sasl_handlers(),
-      acl_handlers(),      user_handlers(),    quota_handlers(),
+      metadata_handlers(), produce_handlers(),  fetch_handlers(),       offsets_handlers(),      topic_handlers(),
+      config_handlers(),   describe_handlers(), sasl_handlers(),        acl_handlers(),          user_handlers(),
+      quota_handlers(),    group_handlers(),    group_admin_handlers(), group_offset_handlers(), transaction_handlers(),
   };
   for (const std::span<const HandlerRow>& group : groups) {
     for (const HandlerRow& row : group) {

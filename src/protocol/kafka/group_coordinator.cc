@@ -260,7 +260,9 @@ std::vector<ListedGroup> GroupCoordinator::list() const {
     rows.push_back({.name = name,
                     .type = entry->classic ? topic::GroupType::kClassic : topic::GroupType::kConsumer,
                     .state = std::string(entry->classic ? entry->classic->state_name() : entry->consumer->state_name()),
-                    .protocol_type = entry->classic ? entry->classic->protocol_type() : "consumer"});
+                    .protocol_type = entry->classic ? entry->classic->protocol_type() : "consumer",
+                    .member_count = entry->classic ? entry->classic->member_count() : entry->consumer->member_count(),
+                    .epoch = entry->classic ? entry->classic->generation() : entry->consumer->epoch()});
   }
   std::ranges::sort(rows, {}, &ListedGroup::name);
   return rows;

@@ -34,6 +34,8 @@ struct ListedGroup {
   topic::GroupType type = topic::GroupType::kSimple;
   std::string state{};
   std::string protocol_type{};
+  size_t member_count = 0;
+  int32_t epoch = 0;
 };
 
 class GroupCoordinator final : private GroupHost {

@@ -227,7 +227,9 @@ Task<size_t> gather(Fetch& fetch) {
     co_await bring(fetch, part, fetch.bytes_max - total);
     if (part.error != ErrorCode::kNone) continue;
     if (total + part.bytes() > fetch.bytes_max) cut(part.read, fetch.bytes_max - total, total == 0);
-    total += part.bytes();
+    const size_t bytes = part.bytes();
+    total += bytes;
+    if (bytes != 0) fetch.call.local().traffic_of(*part.topic).bytes_out += bytes;
   }
   co_return total;
 }

@@ -13,6 +13,7 @@ namespace keelson::kafka {
 namespace {
 constexpr int64_t kNsPerMs = 1'000'000;
 constexpr int64_t kTickNs = 1'000 * kNsPerMs;
+constexpr int64_t kWarnEveryNs = 1'000 * kNsPerMs;
 // Out of file descriptors, say.
 constexpr int64_t kAcceptRetryNs = 100 * kNsPerMs;
 // How long stop() waits for requests under way and for clients to take their last answers.
@@ -26,6 +27,22 @@ Local::Local(KafkaService& owner, env::Reactor& on) : service(owner), reactor(on
   counters.by_api = std::vector<ApiCounters>(api_table().size());
 }
 Local::~Local() = default;
+
+TopicTraffic& Local::traffic_of(const topic::TopicInfo& topic) {
+  const auto found = traffic.find(topic.id);
+  if (found != traffic.end()) return found->second;
+  if (traffic.size() >= kTrafficTopicsMax) traffic.clear();
+  TopicTraffic& made = traffic[topic.id];
+  made.name = topic.name;
+  return made;
+}
+
+bool Local::may_warn() {
+  const int64_t now_ns = reactor.clock().monotonic_ns();
+  if (warned_ns != 0 && now_ns - warned_ns < kWarnEveryNs) return false;
+  warned_ns = now_ns;
+  return true;
+}
 
 void Local::end_of_turn() {
   running_due.swap(due);

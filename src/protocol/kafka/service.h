@@ -85,6 +85,16 @@ struct KafkaCounters {
 
 class Security;
 
+// Of one topic, on one reactor.
+struct TopicTraffic {
+  std::string name;
+  uint64_t records_in = 0;
+  uint64_t bytes_in = 0;
+  uint64_t bytes_out = 0;
+};
+// Topics whose traffic a reactor counts; past it, it begins anew.
+inline constexpr size_t kTrafficTopicsMax = 2'000;
+
 // One reactor's part of the service.
 struct Local {
   Local(KafkaService& owner, env::Reactor& on);
@@ -97,6 +107,11 @@ struct Local {
   // Frames and answers under way here.
   size_t bytes_under_way = 0;
   bool is_stopping = false;
+  std::map<topic::TopicId, TopicTraffic> traffic;
+  TopicTraffic& traffic_of(const topic::TopicInfo& topic);
+  // Clients that send nonsense may fill a log: true at most once a second.
+  bool may_warn();
+  int64_t warned_ns = 0;
   // Sessions that have something to do at the end of the turn; null: gone.
   std::vector<Session*> due;
   std::vector<Session*> running_due;
@@ -117,7 +132,8 @@ class KafkaService {
   // Before listen().
   void set_access(const Access* access) { access_ = access; }
   void set_quotas(Quotas* quotas) { quotas_ = quotas; }
-  // Must be: they serve what belongs to groups and to transactions. stop() stops the groups, so that no JoinGroup waits.
+  // Must be: they serve what belongs to groups and to transactions. stop() stops the groups, so that no JoinGroup
+  // waits.
   void set_coordinators(Groups* groups, topics::Transactions* transactions) {
     groups_ = groups;
     transactions_ = transactions;

@@ -69,7 +69,7 @@ Task<void> Session::run() {
     begin_call();
   }
   // Told to end, not lost: what has begun is answered.
-  while (is_closing_ && !is_killed_ && !calls_.empty()) {
+  while (is_closing_ && !is_killed_ && has_answers_left()) {
     struct Turn {
       Session& session;
       bool await_ready() const noexcept { return false; }
@@ -127,8 +127,10 @@ Task<bool> Session::read_frame() {
   const size_t size = read_size(input_.data());
   if (size == 0 || size > frame_bytes_max()) {
     local_.counters.malformed.add();
-    log_warn("kafka", "client closed: the size of its request is not valid",
-             {{"address", remote().text()}, {"bytes", size}, {"bytes_max", frame_bytes_max()}});
+    if (local_.may_warn()) {
+      log_warn("kafka", "client closed: the size of its request is not valid",
+               {{"address", remote().text()}, {"bytes", size}, {"bytes_max", frame_bytes_max()}});
+    }
     co_return false;
   }
   input_.consume(kSizeBytes);
@@ -196,6 +198,7 @@ bool Session::prepare(Call& call) {
   }
   local_.counters.malformed.add();
   if (call.row_ != nullptr) local_.counters.by_api[static_cast<size_t>(call.row_ - api_table().data())].errors.add();
+  if (!local_.may_warn()) return false;
   log_warn("kafka", "client closed: its request is malformed, or of an API or version that is not served",
            {{"address", remote().text()},
             {"api", call.row_ != nullptr ? call.row_->name : std::string_view("unknown")},
@@ -264,8 +267,10 @@ void Session::ended(Call& call) {
     local_.counters.malformed.add();
     if (call.row_ != nullptr) {
       local_.counters.by_api[static_cast<size_t>(call.row_ - api_table().data())].errors.add();
-      log_warn("kafka", "client closed: its request is malformed",
-               {{"address", remote().text()}, {"api", call.row_->name}, {"version", call.header_.version}});
+      if (local_.may_warn()) {
+        log_warn("kafka", "client closed: its request is malformed",
+                 {{"address", remote().text()}, {"api", call.row_->name}, {"version", call.header_.version}});
+      }
     }
     kill();
     return;
@@ -308,7 +313,8 @@ void Session::due() {
 void Session::end_of_turn() {
   is_due_ = false;
   flush();
-  if (reader_ && (may_begin() || calls_.empty())) std::exchange(reader_, {}).resume();
+  if (is_closing_ && is_reading_ && !has_answers_left()) kill();
+  if (reader_ && may_begin()) std::exchange(reader_, {}).resume();
 }
 
 // Moves answers that are ready into output_, up to one that is better sent from where it lies.
@@ -378,18 +384,16 @@ void Session::kill() {
 
 void Session::end_when_idle() {
   is_closing_ = true;
-  if (is_reading_ && calls_.empty()) {
-    kill();
-  } else {
-    due();
-  }
+  due();
 }
 
 void Session::check_limits(int64_t now_ns) {
   if (is_killed_) return;
   if (identity_.expires_ns != 0 && now_ns > identity_.expires_ns) kill();
   if (frame_deadline_ns_ != 0 && now_ns > frame_deadline_ns_) {
-    log_warn("kafka", "client closed: its request comes too slowly", {{"address", remote().text()}});
+    if (local_.may_warn()) {
+      log_warn("kafka", "client closed: its request comes too slowly", {{"address", remote().text()}});
+    }
     kill();
     return;
   }

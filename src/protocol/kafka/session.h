@@ -97,6 +97,7 @@ class Session {
     void await_resume() const noexcept {}
   };
   [[nodiscard]] bool may_begin() const;
+  [[nodiscard]] bool has_answers_left() const { return !calls_.empty() || !output_.empty() || is_sending_; }
   Task<void> wait_for_room();
   void begin_call();
   // Begins no request for so long.

@@ -1,8 +1,7 @@
 #include "protocol/pubsub/dead_letters.h"
 
-#include <array>
 #include <chrono>
-#include <format>
+#include <cstdio>
 #include <list>
 
 #include "protocol/pubsub/names.h"
@@ -11,8 +10,18 @@
 namespace keelson::pubsub {
 
 std::string format_time(int64_t time_ms) {
-  const std::chrono::sys_time<std::chrono::milliseconds> time{std::chrono::milliseconds(time_ms)};
-  return std::format("{:%FT%T}Z", time);
+  using namespace std::chrono;
+  const sys_time<milliseconds> time{milliseconds(time_ms)};
+  const auto day = floor<days>(time);
+  const year_month_day date(day);
+  const hh_mm_ss clock(time - day);
+  char text[64];
+  const int size =
+      std::snprintf(text, sizeof(text), "%04d-%02u-%02uT%02d:%02d:%02d.%03dZ", static_cast<int>(date.year()),
+                    static_cast<unsigned>(date.month()), static_cast<unsigned>(date.day()),
+                    static_cast<int>(clock.hours().count()), static_cast<int>(clock.minutes().count()),
+                    static_cast<int>(clock.seconds().count()), static_cast<int>(clock.subseconds().count()));
+  return {text, static_cast<size_t>(size)};
 }
 
 Task<CallStatus> publish_dead_letters(topics::Topics& topics, env::Reactor& here, std::string subscription,

@@ -247,7 +247,7 @@ Task<CallStatus> Stream::open(const pb::StreamingPullRequest& request) {
         Subscription* const subscription = home.find(name);
         if (subscription != nullptr) return subscription->open_stream(address, limits, deadline_ms);
         // It was deleted just now.
-        service.end_stream(address, not_found(name.substr(name.rfind('/') + 1)));
+        service.end(address, not_found(name.substr(name.rfind('/') + 1)));
       });
   co_return co_await take(request, true);
 }
@@ -366,7 +366,7 @@ Task<bool> Stream::send_grants() {
   }
   show_properties(message);
   const bool is_there = co_await call_.send(message.SerializeAsString());
-  there_.reactor.post([&home = there_.home, name = subscription_, address = address_, bytes, is_there,
+  there_.reactor.post([&home = there_.home, name = subscription_, address = address_, bytes,
                        ids = is_there ? std::vector<LeaseId>() : std::move(ids)] {
     Subscription* const subscription = home.find(name);
     if (subscription == nullptr) return;

@@ -69,7 +69,7 @@ struct PubsubLocal {
 
 class Handlers;
 
-class PubsubService final : private StreamPost {
+class PubsubService final : public StreamPost {
  public:
   // Made, stopped and destroyed on reactor 0. `topics` is started, and outlives the service.
   PubsubService(env::Env& env, topics::Topics& topics, PubsubOptions options);
@@ -95,8 +95,10 @@ class PubsubService final : private StreamPost {
   // A subscription's document was written or deleted.
   [[nodiscard]] Task<void> refresh(env::Reactor& here, std::string subscription);
 
-  // Ends a stream, wherever it is. Any reactor.
-  void end_stream(const StreamAddress& stream, CallStatus why) { end(stream, std::move(why)); }
+  // To a stream, wherever it is. Any reactor.
+  void deliver(const StreamAddress& to, std::vector<Grant> grants) override;
+  void end(const StreamAddress& to, CallStatus why) override;
+  void changed(const StreamAddress& to, const topics::LeaseRules& rules) override;
 
   // Any thread: counters may be read.
   [[nodiscard]] const std::vector<std::unique_ptr<PubsubLocal>>& locals() const { return locals_; }
@@ -111,9 +113,6 @@ class PubsubService final : private StreamPost {
  private:
   Task<net::grpc::CallStatus> run(net::grpc::Call& call, size_t method);
   Task<void> expire_forever();
-  void deliver(const StreamAddress& to, std::vector<Grant> grants) override;
-  void end(const StreamAddress& to, CallStatus why) override;
-  void changed(const StreamAddress& to, const topics::LeaseRules& rules) override;
 
   env::Env& env_;
   topics::Topics& topics_;

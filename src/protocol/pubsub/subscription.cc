@@ -143,12 +143,11 @@ bool Subscription::serve() {
   if (is_closed()) return false;
   bool has_served = false;
   for (Puller* const puller : std::vector(pullers_)) {
+    const size_t before = puller->grants.size();
     table_.grant(puller->consumer, puller->count_max, kDeliveryBytesMax, now_ns() + setup_.ack_deadline_ms * kNsPerMs,
                  puller->grants);
-    if (puller->grants.empty()) continue;
-    std::erase(pullers_, puller);
-    served_.ring();
-    has_served = true;
+    has_served = has_served || puller->grants.size() != before;
+    if (puller->grants.size() >= puller->count_max) answer_puller(puller);
   }
   // In turn: the one that got something last is the last.
   const StreamAddress last = last_served_;
@@ -163,6 +162,18 @@ bool Subscription::serve() {
   serve_from(middle, streams_.end());
   serve_from(streams_.begin(), middle);
   return has_served;
+}
+
+void Subscription::answer_puller(Puller* puller) {
+  std::erase(pullers_, puller);
+  served_.ring();
+}
+
+// There is nothing more for them at the moment.
+void Subscription::answer_pullers() {
+  for (Puller* const puller : std::vector(pullers_)) {
+    if (!puller->grants.empty()) answer_puller(puller);
+  }
 }
 
 std::optional<int32_t> Subscription::next_partition() {
@@ -259,6 +270,7 @@ Task<void> Subscription::read_for_hungry() {
     serve();
     if (is_read) continue;
     if (partition) at_end_[static_cast<size_t>(*partition)] = true;  // the lookout comes back to it
+    answer_pullers();
     co_await env::sleep_for(here_, kRetryNs);
   }
 }
@@ -289,6 +301,7 @@ Task<void> Subscription::pump() {
     if (table_.has_settling()) paper_.ring();  // attempts
     co_await read_for_hungry();
     serve();
+    answer_pullers();
     co_await work_.wait(table_.next_event_ns());
   }
 }
@@ -404,7 +417,10 @@ Task<Subscription::Pulled> Subscription::pull(size_t count_max, int64_t until_ns
   Puller puller{table_.add_consumer({}), count_max};
   pullers_.push_back(&puller);
   work_.ring();
-  while (puller.grants.empty() && !is_closed() && now_ns() < until_ns) co_await served_.wait(until_ns);
+  // It is in the list until it has what it gets.
+  while (std::ranges::find(pullers_, &puller) != pullers_.end() && !is_closed() && now_ns() < until_ns) {
+    co_await served_.wait(until_ns);
+  }
   std::erase(pullers_, &puller);
   table_.remove_consumer(puller.consumer);
   if (puller.grants.empty() && is_closed()) co_return Pulled{closed_};

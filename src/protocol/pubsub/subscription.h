@@ -168,6 +168,8 @@ class Subscription {
   [[nodiscard]] bool is_hungry() const;
   // True: somebody got something.
   bool serve();
+  void answer_puller(Puller* puller);
+  void answer_pullers();
   bool serve_stream(const StreamAddress& address, Stream& stream);
   [[nodiscard]] int64_t now_ns() const { return here_.clock().monotonic_ns(); }
   void learn_partitions();
