@@ -21,6 +21,7 @@
 #include "protocol/kafka/messages/fetch.h"
 #include "protocol/kafka/messages/produce.h"
 #include "protocol/kafka/reader.h"
+#include "protocol/kafka/security.h"
 #include "protocol/kafka/service.h"
 #include "protocol/kafka/writer.h"
 #include "shard/runtime.h"
@@ -33,6 +34,7 @@ inline constexpr uint16_t kTestShards = 4;
 
 struct TestOptions {
   KafkaOptions kafka;
+  std::optional<SecurityOptions> security{};
   topics::TopicsOptions topics;
   size_t cache_bytes = size_t{1} << 20;
   log::Durability durability = log::Durability::kAlways;
@@ -48,6 +50,7 @@ class KafkaProgram final : public env::sim::Program {
     if (runtime_ != nullptr) runtime_->abandon();
     tasks_.reset();
     kafka_.reset();
+    security_.reset();
     topics_.reset();
   }
   [[nodiscard]] bool is_serving() const { return is_serving_; }
@@ -79,12 +82,18 @@ class KafkaProgram final : public env::sim::Program {
     topics_ = std::make_unique<topics::Topics>(*runtime_, options_.topics);
     KEELSON_CHECK((co_await topics_->start()).ok(), "topics do not start");
     kafka_ = std::make_unique<KafkaService>(*topics_, options_.kafka);
+    if (options_.security) {
+      security_ = std::make_unique<Security>(*topics_, *options_.security);
+      KEELSON_CHECK((co_await security_->start()).ok(), "what is kept of access is not read");
+      kafka_->set_security(*security_);
+    }
     const Status listening = kafka_->listen({.host = "", .port = kTestPort, .unix_path = {}}, nullptr);
     KEELSON_CHECK(listening.ok(), "the service does not listen");
     is_serving_ = true;
   }
   Task<void> stop() {
     co_await kafka_->stop();
+    if (security_ != nullptr) co_await security_->stop();
     co_await topics_->stop();
     KEELSON_CHECK((co_await runtime_->stop(true)).ok(), "the runtime does not stop as it should");
     is_stopped_ = true;
@@ -95,6 +104,7 @@ class KafkaProgram final : public env::sim::Program {
   topic::NullAnswer unheard_;
   std::unique_ptr<shard::Runtime> runtime_;
   std::unique_ptr<topics::Topics> topics_;
+  std::unique_ptr<Security> security_;
   std::unique_ptr<KafkaService> kafka_;
   bool is_serving_ = false;
   bool is_stopped_ = false;
