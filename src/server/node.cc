@@ -566,8 +566,8 @@ Task<void> Node::answer_backup(net::http::Exchange& exchange) {
   }
   const std::string who = exchange.remote().text();
   log_info("server", "a backup begins", {{"client", who}});
-  const Status sent = co_await send_backup(env_, *runtime_, *store_, topics_.get(), folder_->path(), std::string(kVersion), exchange,
-                                           [this] { return state_ == State::kReady; });
+  const Status sent = co_await send_backup(env_, *runtime_, *store_, topics_.get(), folder_->path(),
+                                           std::string(kVersion), exchange, [this] { return state_ == State::kReady; });
   if (sent.ok()) {
     log_info("server", "a backup is done", {{"client", who}});
   } else {

@@ -44,11 +44,11 @@ class S3Service;
 namespace keelson::kafka {
 class Groups;
 class KafkaService;
-}
+}  // namespace keelson::kafka
 namespace keelson::topics {
 class Topics;
 class Transactions;
-}
+}  // namespace keelson::topics
 namespace keelson::etcd {
 class EtcdService;
 class Members;

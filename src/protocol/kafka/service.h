@@ -116,7 +116,8 @@ class KafkaService {
   // Before listen().
   void set_access(const Access* access) { access_ = access; }
   void set_quotas(Quotas* quotas) { quotas_ = quotas; }
-  // Must be: they serve what belongs to groups and to transactions. stop() stops the groups, so that no JoinGroup waits.
+  // Must be: they serve what belongs to groups and to transactions. stop() stops the groups, so that no JoinGroup
+  // waits.
   void set_coordinators(Groups* groups, topics::Transactions* transactions) {
     groups_ = groups;
     transactions_ = transactions;
