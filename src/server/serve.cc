@@ -111,8 +111,8 @@ bool prepare(const SettingSources& sources, Prepared& prepared) {
     if (has_s3) check_s3_settings(settings, !prepared.s3_secret.empty(), loaded.errors);
     check_etcd_settings(settings, loaded.errors);
     check_topic_settings(settings, loaded.errors);
-    check_pubsub_settings(settings, loaded.errors);
     read_users(settings, prepared.kafka_users, loaded.errors);
+    check_pubsub_settings(settings, loaded.errors);
     // What cannot be read is told already; it counts as set, so that nothing else is told because of it.
     const Passwords passwords{.has_kv = !has_kv || !prepared.kv_password.empty(),
                               .has_http = !has_http || !prepared.http_password.empty()};

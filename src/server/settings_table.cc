@@ -310,6 +310,7 @@ constexpr SettingSpec kTable[] = {
          "Who may do everything whatever access lists say: User:admin, or several with semicolons."),
     text("kafka.allow-everyone-if-no-acl-found", kBool, "no", kStatic,
          "With kafka.acls, everybody may do everything to what no access list is about."),
+
     // kafka: groups and transactions. Names and defaults are Kafka's, unless it is said otherwise.
     number("kafka.group-initial-rebalance-delay", kDuration, "3s", 0, 600'000, "", kStatic,
            "How long the first member of an empty group waits for others (group.initial.rebalance.delay.ms)."),
