@@ -107,7 +107,8 @@ class Life {
 
   // An error of the environment that another start may not meet.
   static bool may_pass(const std::string& failure) {
-    return failure.find("injected:") != std::string::npos || failure.find("no room") != std::string::npos;
+    return failure.find("injected:") != std::string::npos || failure.find("no room") != std::string::npos ||
+           failure.find("the device failed") != std::string::npos;
   }
 
   // Starts it again as a service manager does, also when its log has failed.

@@ -105,6 +105,9 @@ TEST(TopicSim, CompactionKeepsTheLastOfEachKey) {
   for_each_seed(1, kSeeds, [&](uint64_t seed) {
     TopicRunOptions options = usual(seed);
     options.is_compacted = true;
+    options.duration_ns = 1200 * kMillisecond;
+    options.node.log.segment_bytes = 16 << 10;
+    options.node.checkpoint.log_bytes_min = 8 << 10;
     options.topic_configs = {{"cleanup.policy", "compact"},
                              {"segment.bytes", "4096"},
                              {"min.cleanable.dirty.ratio", "0.1"},

@@ -113,7 +113,7 @@ class PartitionLog {
   [[nodiscard]] size_t segment_of(int64_t offset) const;
   [[nodiscard]] uint64_t settled_bytes_of(size_t segment) const;
   [[nodiscard]] bool is_in_tail(int64_t offset) const { return !tail_.empty() && offset >= tail_.front().base_offset; }
-  void read_tail(const LogStore& store, const Read& what, int64_t until, ReadAnswer& out) const;
+  void read_tail(const LogStore& store, int64_t offset, uint32_t bytes_max, int64_t until, ReadAnswer& out) const;
   TopicErrc read_file(LogStore& store, size_t segment, FileSpan& span, std::string& reason) const;
   TopicErrc find_time_from(LogStore& store, int64_t from, int64_t time_ms, int64_t until, FoundOffset& out,
                            std::string& reason) const;

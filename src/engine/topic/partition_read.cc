@@ -29,12 +29,13 @@ uint64_t PartitionLog::settled_bytes_of(size_t segment) const {
   return segments_[segment].bytes;
 }
 
-void PartitionLog::read_tail(const LogStore& store, const Read& what, int64_t until, ReadAnswer& out) const {
+void PartitionLog::read_tail(const LogStore& store, int64_t offset, uint32_t bytes_max, int64_t until,
+                             ReadAnswer& out) const {
   uint64_t bytes = 0;
-  out.next_offset = what.offset;
-  for (size_t i = tail_.find(what.offset); i < tail_.size() && tail_[i].base_offset < until; ++i) {
+  out.next_offset = offset;
+  for (size_t i = tail_.find(offset); i < tail_.size() && tail_[i].base_offset < until; ++i) {
     const TailBatch& batch = tail_[i];
-    if (bytes != 0 && bytes + batch.size > what.bytes_max) break;
+    if (bytes != 0 && bytes + batch.size > bytes_max) break;
     if (bytes != 0 && Tail::are_neighbours(tail_[i - 1], batch)) {
       std::string_view& last = out.slices.back().bytes;
       last = {last.data(), last.size() + batch.size};
@@ -70,17 +71,23 @@ TopicErrc PartitionLog::read(LogStore& store, const Read& what, ReadAnswer& out,
   const int64_t until = what.is_committed_only ? out.last_stable : next_offset_;
   if (what.offset >= until) return TopicErrc::kOk;
   int64_t read_to = until;
-  if (is_in_tail(what.offset)) {
-    read_tail(store, what, until, out);
+  int64_t offset = what.offset;
+  // Compaction may have left nothing of a segment.
+  while (offset < until && !is_in_tail(offset) && settled_bytes_of(segment_of(offset)) == 0) {
+    offset = segment_end(segment_of(offset));
+  }
+  if (offset >= until) return TopicErrc::kOk;
+  if (is_in_tail(offset)) {
+    read_tail(store, offset, what.bytes_max, until, out);
     read_to = out.next_offset;
   } else {
-    const size_t segment = segment_of(what.offset);
+    const size_t segment = segment_of(offset);
     FileSpan span;
     span.bytes_max = what.bytes_max;
-    span.offset = what.offset;
+    span.offset = offset;
     span.offset_end = until;
     if (const TopicErrc error = read_file(store, segment, span, reason); error != TopicErrc::kOk) return error;
-    if (!span.has_index) span.position = position_of_offset(*segments_[segment].index, what.offset);
+    if (!span.has_index) span.position = position_of_offset(*segments_[segment].index, offset);
     read_to = std::min(until, span.offset_after);
     out.span = std::move(span);
   }
