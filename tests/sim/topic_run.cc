@@ -30,6 +30,7 @@ class Life {
   TopicRunResult run() {
     server_.run_program([this](env::Env& env) { return std::make_unique<TopicNode>(env, options_.node); });
     scope_ = std::make_unique<env::TaskScope>(clients_node_.reactor(0));
+    supervise();
     world_.run_until([this] { return server_.is_up() && (node().is_serving() || !node().failure().empty()); },
                      kRecoverWithinNs);
     const bool is_created = world_.run(clients_node_.reactor(0), create_topic());
@@ -39,7 +40,6 @@ class Life {
     }
     make_clients();
     plan_faults();
-    supervise();
     world_.run_until([this] { return has_ended(); }, options_.duration_ns);
     calm_down();
     finish();

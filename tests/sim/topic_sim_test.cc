@@ -48,6 +48,14 @@ TopicRunOptions usual(uint64_t seed) {
   return options;
 }
 
+// Segments roll early, checkpoints come often, and little is kept in memory: what is read lies in segments.
+void read_from_segments(TopicRunOptions& options) {
+  options.node.engine.partition_settle_bytes = 1 << 10;
+  options.node.engine.settle_bytes = 2 << 10;
+  options.node.checkpoint.log_bytes_min = 8 << 10;
+  options.node.log.segment_bytes = 16 << 10;
+}
+
 class Lives {
  public:
   explicit Lives(bool has_group = true) : has_group_(has_group) {}
@@ -106,8 +114,7 @@ TEST(TopicSim, CompactionKeepsTheLastOfEachKey) {
     TopicRunOptions options = usual(seed);
     options.is_compacted = true;
     options.duration_ns = 1200 * kMillisecond;
-    options.node.log.segment_bytes = 16 << 10;
-    options.node.checkpoint.log_bytes_min = 8 << 10;
+    read_from_segments(options);
     options.topic_configs = {{"cleanup.policy", "compact"},
                              {"segment.bytes", "4096"},
                              {"min.cleanable.dirty.ratio", "0.1"},
@@ -166,6 +173,35 @@ TEST(TopicSim, FindsAnAcknowledgementBeforeTheLogIsSynced) {
   expect_found("", [](TopicRunOptions& options) {
     options.node.durability = log::Durability::kNever;
     options.kill_probability = 0;
+  });
+}
+TEST(TopicSim, FindsSegmentsThatAreNotSynced) {
+  expect_found("", [](TopicRunOptions& options) {
+    read_from_segments(options);
+    options.node.engine.faults.skip_segment_sync = true;
+    options.kill_probability = 0;
+    options.crash_every_ns = 100 * kMillisecond;
+  });
+}
+TEST(TopicSim, FindsABatchThatIsTakenTwice) {
+  // Doubled, or behind what was sent later.
+  expect_found("", [](TopicRunOptions& options) { options.node.engine.faults.takes_duplicates = true; });
+}
+TEST(TopicSim, FindsAbortedRecordsThatAreShown) {
+  expect_found("was aborted, and is seen", [](TopicRunOptions& options) {
+    options.node.engine.faults.hides_aborted = true;
+    options.readers = 0;
+    options.members = 0;
+  });
+}
+TEST(TopicSim, FindsCompactionThatDropsTheLastRecord) {
+  expect_found("", [](TopicRunOptions& options) {
+    read_from_segments(options);
+    options.is_compacted = true;
+    options.duration_ns = 1200 * kMillisecond;
+    options.topic_configs = {
+        {"cleanup.policy", "compact"}, {"segment.bytes", "4096"}, {"min.cleanable.dirty.ratio", "0.1"}};
+    options.node.engine.faults.drops_last_of_key = true;
   });
 }
 

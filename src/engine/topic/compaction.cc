@@ -147,7 +147,7 @@ Status Compaction::map_batch(const BatchView& batch) {
   BatchErrc error = reader_.begin(batch.bytes());
   Record record;
   while (error == BatchErrc::kOk && reader_.next(record)) {
-    if (record.key) last_[key_of(*record.key)] = record.offset;
+    if (record.key) last_[key_of(*record.key)] = record.offset + (plan_.faults.drops_last_of_key ? 1 : 0);
   }
   if (error == BatchErrc::kOk) error = reader_.error();
   if (error != BatchErrc::kOk) return damaged(errc_text(error), batch);

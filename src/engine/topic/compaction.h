@@ -29,6 +29,7 @@
 #include "base/result.h"
 #include "base/task.h"
 #include "engine/topic/batch_builder.h"
+#include "engine/topic/faults.h"
 #include "engine/topic/partition_log.h"
 #include "engine/topic/record_reader.h"
 #include "engine/topic/segment_file.h"
@@ -44,7 +45,8 @@ struct CompactionPlan {
   int64_t now_ms = 0;
   int64_t delete_retention_ms = 0;
   uint32_t index_interval_bytes = 0;
-  uint64_t seed = 0;         // of the keys' hashes
+  uint64_t seed = 0;  // of the keys' hashes
+  TopicFaults faults;
   size_t keys_max = 0;       // of one run
   int64_t clean_offset = 0;  // compacted before
   int64_t log_start = 0;

@@ -262,7 +262,7 @@ void LogStore::checkpoint_completed() {
 }
 
 Task<Status> LogStore::sync(std::set<SegmentName> names, env::Reactor& here) {
-  if (names.empty()) co_return Status();
+  if (names.empty() || options_.faults.skip_segment_sync) co_return Status();
   // All of them begin to be written back; then each sync has little to wait for.
   std::vector<std::shared_ptr<const SegmentFile>> files;
   constexpr size_t kAtOnce = 64;

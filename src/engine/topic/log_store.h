@@ -18,6 +18,7 @@
 #include <vector>
 
 #include "base/result.h"
+#include "engine/topic/faults.h"
 #include "engine/topic/partition_log.h"
 #include "engine/topic/segment_file.h"
 #include "engine/topic/tail.h"
@@ -35,6 +36,7 @@ struct LogStoreOptions {
   // writes, but none so large that others wait for it (a write into the page cache takes about 1 ms for 4 MiB).
   size_t partition_settle_bytes = size_t{256} << 10;
   size_t settle_bytes = size_t{4} << 20;
+  TopicFaults faults;
 };
 
 class LogStore {

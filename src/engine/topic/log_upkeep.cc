@@ -74,6 +74,7 @@ CompactionPlan plan_compaction(const LogStore& store, const PartitionLog& log, i
   CompactionPlan plan;
   plan.disk = store.options().disk;
   plan.folder = store.options().folder;
+  plan.faults = store.options().faults;
   plan.partition = log.id();
   plan.now_ms = now_ms;
   plan.delete_retention_ms = log.config().delete_retention_ms;

@@ -112,6 +112,7 @@ TopicErrc PartitionLog::append(LogStore& store, const engine::ApplyContext& cont
   out = {};
   const TopicErrc error = check(context, batches, is_from_client, out, reason);
   out.log_start = log_start_;
+  if (out.is_duplicate && store.options().faults.takes_duplicates) out.is_duplicate = false;
   if (error != TopicErrc::kOk || out.is_duplicate) return error;
   store.will_change(*this);
   out.base_offset = next_offset_;

@@ -91,7 +91,8 @@ TopicErrc PartitionLog::read(LogStore& store, const Read& what, ReadAnswer& out,
     read_to = std::min(until, span.offset_after);
     out.span = std::move(span);
   }
-  if (what.is_committed_only && producers_ != nullptr) producers_->aborted_within(what.offset, read_to, out.aborted);
+  if (what.is_committed_only && producers_ != nullptr && !store.options().faults.hides_aborted)
+    producers_->aborted_within(what.offset, read_to, out.aborted);
   return TopicErrc::kOk;
 }
 

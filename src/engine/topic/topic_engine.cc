@@ -42,7 +42,8 @@ struct TopicEngine::State {
                .cache_bytes = options.disk == nullptr ? SIZE_MAX : options.cache_bytes,
                .open_files_max = options.open_files_max,
                .partition_settle_bytes = options.partition_settle_bytes,
-               .settle_bytes = options.settle_bytes}),
+               .settle_bytes = options.settle_bytes,
+               .faults = options.faults}),
         parts(make_parts()) {}
 
   // The topic's partition, made if it was never written to. Null: answered.

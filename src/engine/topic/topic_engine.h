@@ -26,6 +26,7 @@
 #include "engine/engine.h"
 #include "engine/topic/answer.h"
 #include "engine/topic/compaction.h"
+#include "engine/topic/faults.h"
 #include "engine/topic/log_commands.h"
 #include "engine/topic/types.h"
 #include "env/disk.h"
@@ -44,6 +45,7 @@ struct TopicEngineOptions {
   // When settle() writes: once one partition, or all of them, have so much.
   size_t partition_settle_bytes = size_t{256} << 10;
   size_t settle_bytes = size_t{4} << 20;
+  TopicFaults faults;
 };
 
 struct PartitionUpkeep {
