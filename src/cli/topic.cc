@@ -155,7 +155,8 @@ void TopicCommands::add_message_verbs() {
                          "{\"key\":\"a\",\"value\":\"b\",\"headers\":{\"c\":\"d\"}}. Each is acknowledged.");
   produce.options.verb = TopicVerb::kProduce;
   produce.app->add_flag("--raw", produce.options.is_raw, "Each line is a value as it stands.");
-  produce.app->add_option("-k,--key", produce.options.key, "The key of those that have none.")->type_name("TEXT");
+  produce.app->add_option("-k,--message-key", produce.options.key, "The key of those that have none.")
+      ->type_name("TEXT");
   produce.app->add_option("--compression", produce.codec, "How batches are compressed.")
       ->type_name("CODEC")
       ->default_str("none")

@@ -183,6 +183,11 @@ Asking Topics::start_on_all(env::Reactor& here, uint16_t code, std::string body)
 Task<void> Topics::Inside::run_on_all(Topics& topics, env::Reactor& here, detail::Call& call) {
   call.asked.outcome = co_await commit_on_all(topics, here, call.command, call.asked.answer);
   topics.directory_version_.fetch_add(1, std::memory_order_acq_rel);
+  if (call.asked.ok() && call.command.code == static_cast<uint16_t>(topic::DeleteTopic::kCode)) {
+    for (const auto& desk : topics.inside_->desks) {
+      desk->reactor().post([&there = *desk] { there.topic_deleted(); });
+    }
+  }
   topics.inside_->desks[here.index()]->came_back(call);
 }
 

@@ -68,7 +68,7 @@ def test_messages_go_in_and_out(server):
 
 def test_other_clients_read_what_it_wrote(server):
     name = new_topic(server, "others", 1)
-    topic(server, "produce", name, "--raw", "--key", "k", "--compression", "zstd", stdin="".join(f"{i}\n" for i in range(5000)))
+    topic(server, "produce", name, "--raw", "--message-key", "k", "--compression", "zstd", stdin="".join(f"{i}\n" for i in range(5000)))
     got = consume(server, name, 5000)
     assert [int(message.value()) for message in got] == list(range(5000)) and got[0].key() == b"k"
 
