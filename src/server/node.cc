@@ -24,6 +24,7 @@
 #include "server/coord_setup.h"
 #include "server/dynamic_config.h"
 #include "server/group_setup.h"
+#include "server/kafka_access_setup.h"
 #include "server/kv_metrics.h"
 #include "server/kv_setup.h"
 #include "server/pubsub_setup.h"
@@ -325,8 +326,11 @@ Task<Status> Node::start_topics() {
   const Settings& settings = options_.settings;
   topics_ = std::make_unique<topics::Topics>(*runtime_, make_topics_options(settings));
   if (Status started = co_await topics_->start(); !started.ok()) co_return forward_error(started);
+  kafka_access_ = std::make_unique<kafka::Security>(*topics_, make_kafka_access(settings, options_.kafka_users));
+  if (Status started = co_await kafka_access_->start(); !started.ok()) co_return forward_error(started);
   kafka_ = std::make_unique<kafka::KafkaService>(
       *topics_, make_kafka_options(settings, folder_->path(), folder_->node().id, kVersion));
+  kafka_->set_security(*kafka_access_);
   transactions_ = std::make_unique<topics::Transactions>(*topics_, make_transactions_options(settings));
   if (Status started = co_await transactions_->start(); !started.ok()) co_return forward_error(started);
   groups_ = std::make_unique<kafka::Groups>(*topics_, make_group_options(settings));
@@ -468,6 +472,7 @@ Task<Status> Node::stop(bool with_checkpoint) {
   if (kv_ != nullptr) co_await kv_->stop();
   if (http_ != nullptr) co_await http_->stop();
   if (store_ != nullptr) co_await store_->stop();
+  if (kafka_access_ != nullptr) co_await kafka_access_->stop();
   if (transactions_ != nullptr) co_await transactions_->stop();
   if (topics_ != nullptr) co_await topics_->stop();
   if (cluster_ != nullptr) co_await cluster_->stop_affairs();
@@ -480,6 +485,7 @@ Task<Status> Node::stop(bool with_checkpoint) {
   if (cluster_ != nullptr) co_await cluster_->stop();
   pubsub_.reset();
   kafka_.reset();
+  kafka_access_.reset();
   groups_.reset();
   transactions_.reset();
   topics_.reset();

@@ -10,6 +10,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <map>
 #include <memory>
 #include <string>
 #include <vector>
@@ -44,6 +45,7 @@ class S3Service;
 namespace keelson::kafka {
 class Groups;
 class KafkaService;
+class Security;
 }  // namespace keelson::kafka
 namespace keelson::pubsub {
 class PubsubService;
@@ -72,6 +74,8 @@ struct NodeOptions {
   std::string cluster_secret;  // likewise; empty: none
   std::string config_file;     // empty: none
   std::string executable;
+  // Passwords by name, from kafka.sasl.users-file.
+  std::map<std::string, std::string> kafka_users{};
   // The process around the node; null where there is none.
   std::function<resp::ProcessFigures()> process_figures;
   std::function<void()> purge_memory;
@@ -176,6 +180,7 @@ class Node {
   std::unique_ptr<net::TlsContext> pubsub_tls_;
   // Null on a node of a cluster.
   std::unique_ptr<topics::Topics> topics_;
+  std::unique_ptr<kafka::Security> kafka_access_;
   std::unique_ptr<topics::Transactions> transactions_;
   std::unique_ptr<kafka::Groups> groups_;
   std::unique_ptr<kafka::KafkaService> kafka_;

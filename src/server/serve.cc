@@ -8,6 +8,7 @@
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
+#include <map>
 #include <memory>
 #include <utility>
 
@@ -18,6 +19,7 @@
 #include "monitor/log_lines.h"
 #include "server/cluster_setup.h"
 #include "server/coord_setup.h"
+#include "server/kafka_access_setup.h"
 #include "server/kv_setup.h"
 #include "server/node.h"
 #include "server/pubsub_setup.h"
@@ -79,7 +81,21 @@ struct Prepared {
   std::string http_password;
   std::string s3_secret;
   std::string cluster_secret;
+  std::map<std::string, std::string> kafka_users;
 };
+
+void read_users(const Settings& settings, std::map<std::string, std::string>& users,
+                std::vector<SettingError>& errors) {
+  constexpr std::string_view kKey = "kafka.sasl.users-file";
+  const std::string& path = settings.text(kKey);
+  if (path.empty()) return;
+  std::string content;
+  if (!slurp(path, content)) {
+    errors.push_back({settings.origin(kKey), std::string(kKey), "cannot read " + path + ": " + std::strerror(errno)});
+    return;
+  }
+  users = read_kafka_users(settings, content, errors);
+}
 
 // All errors and warnings go to standard error; false if there is an error.
 bool prepare(const SettingSources& sources, Prepared& prepared) {
@@ -95,6 +111,7 @@ bool prepare(const SettingSources& sources, Prepared& prepared) {
     if (has_s3) check_s3_settings(settings, !prepared.s3_secret.empty(), loaded.errors);
     check_etcd_settings(settings, loaded.errors);
     check_topic_settings(settings, loaded.errors);
+    read_users(settings, prepared.kafka_users, loaded.errors);
     check_pubsub_settings(settings, loaded.errors);
     // What cannot be read is told already; it counts as set, so that nothing else is told because of it.
     const Passwords passwords{.has_kv = !has_kv || !prepared.kv_password.empty(),
@@ -333,6 +350,7 @@ int serve(ServeOptions options) {
   node.kv_password = std::move(prepared.kv_password);
   node.http_password = std::move(prepared.http_password);
   node.s3_secret = std::move(prepared.s3_secret);
+  node.kafka_users = std::move(prepared.kafka_users);
   node.cluster_secret = std::move(prepared.cluster_secret);
   node.config_file = absolute(options.sources.file_name);
   node.executable = std::move(options.executable);

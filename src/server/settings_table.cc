@@ -295,6 +295,22 @@ constexpr SettingSpec kTable[] = {
     number("kafka.connections-max-idle", kDuration, "10m", 0, 365 * kDayMs, "", kStatic,
            "A connection idle for so long is closed. 0: never."),
 
+    // kafka: who may do what.
+    text("kafka.sasl.mechanisms", kText, "", kStatic,
+         "How clients log in: PLAIN, SCRAM-SHA-256, SCRAM-SHA-512, or several of them with commas. Empty: nobody need. "
+         "PLAIN shows the password to whoever can read the connection: use it with TLS."),
+    text("kafka.sasl.users-file", kPath, "", kStatic,
+         "File of users who can log in, name:password in each line. Others are made by clients, as SCRAM credentials "
+         "(kafka-configs, AlterUserScramCredentials)."),
+    number("kafka.sasl.max-reauth", kDuration, "0", 0, 365 * kDayMs, "", kStatic,
+           "A client logs in again within this time, or is closed (connections.max.reauth.ms). 0: never."),
+    text("kafka.acls", kBool, "no", kStatic,
+         "Access lists decide what clients may do. Without: everything, for who has logged in."),
+    text("kafka.super-users", kText, "", kStatic,
+         "Who may do everything whatever access lists say: User:admin, or several with semicolons."),
+    text("kafka.allow-everyone-if-no-acl-found", kBool, "no", kStatic,
+         "With kafka.acls, everybody may do everything to what no access list is about."),
+
     // kafka: groups and transactions. Names and defaults are Kafka's, unless it is said otherwise.
     number("kafka.group-initial-rebalance-delay", kDuration, "3s", 0, 600'000, "", kStatic,
            "How long the first member of an empty group waits for others (group.initial.rebalance.delay.ms)."),

@@ -14,6 +14,7 @@
 #include "protocol/kafka/apis.h"
 #include "protocol/kafka/topic_names.h"
 #include "server/cluster_setup.h"
+#include "server/kafka_access_setup.h"
 #include "shard/call_on.h"
 
 namespace keelson::server {
@@ -57,11 +58,12 @@ void check_listener(const Settings& settings, std::string_view key, std::vector<
   for (const env::Address& address : settings.addresses(key)) {
     if (!address.unix_path.empty()) {
       add("Kafka's clients are told an address and a port to connect to, so this cannot be a Unix socket");
-    } else if (!address.is_loopback() &&
+    } else if (!address.is_loopback() && !needs_kafka_login(settings) &&
                !(key == "kafka.tls.listen" && settings.text("kafka.tls.auth-clients") == "yes")) {
       add(address.text() +
           " can be reached from other machines, and everybody who reaches it could do everything. Listen on "
-          "127.0.0.1, or on kafka.tls.listen alone with kafka.tls.auth-clients=yes and kafka.tls.ca");
+          "127.0.0.1, or let clients log in (kafka.sasl.mechanisms), or listen on kafka.tls.listen alone with "
+          "kafka.tls.auth-clients=yes and kafka.tls.ca");
     }
   }
 }
@@ -87,6 +89,7 @@ void check_topic_settings(const Settings& settings, std::vector<SettingError>& e
   pair("kafka.tls.key", "kafka.tls.cert");
   if (settings.text("kafka.tls.auth-clients") != "no") pair("kafka.tls.auth-clients", "kafka.tls.ca");
   for (std::string_view key : kListenKeys) check_listener(settings, key, errors);
+  check_kafka_access(settings, errors);
   const std::string& advertised = settings.text("kafka.advertised-listener");
   if (!advertised.empty() && !parse_endpoint(advertised)) {
     errors.push_back({settings.origin("kafka.advertised-listener"), "kafka.advertised-listener",
@@ -129,6 +132,7 @@ kafka::KafkaOptions make_kafka_options(const Settings& settings, const std::stri
   options.fetch_bytes_max = static_cast<size_t>(settings.number("kafka.max-fetch-size"));
   options.connections_max = static_cast<uint32_t>(settings.number("kafka.max-connections"));
   options.connection_idle_ms = settings.number("kafka.connections-max-idle");
+  options.needs_authentication = needs_kafka_login(settings);
   return options;
 }
 
@@ -198,6 +202,7 @@ void write_counters(const kafka::KafkaService& service, OpenMetrics& out) {
       {"keelson_kafka_batch_in_bytes", "bytes", "Batches that Kafka's clients have sent.", &Counters::record_bytes_in},
       {"keelson_kafka_batch_out_bytes", "bytes", "Batches that were sent to them.", &Counters::record_bytes_out},
       {"keelson_kafka_malformed_requests", "", "Requests that could not be understood.", &Counters::malformed},
+      {"keelson_kafka_failed_logins", "", "Logins that failed.", &Counters::failed_logins},
       {"keelson_kafka_throttled_requests", "", "Requests whose clients had to wait for their quota.",
        &Counters::throttled},
       {"keelson_kafka_fetch_waits", "", "Fetches that waited for something to come.", &Counters::fetch_waits},

@@ -23,8 +23,9 @@ constexpr int64_t kNsPerMs = 1'000'000;
 constexpr int64_t kStopNapNs = 5 * kNsPerMs;
 // Topics that a reactor remembers; past it, it begins anew.
 constexpr size_t kKnownTopicsMax = 20'000;
-// Segments without anything to read that one read steps over.
-constexpr int kReadTriesMax = 16;
+// Segments without anything to read that one read steps over, since compaction has left nothing of them. A reader that
+// gets nothing below the end would ask for the same again, for ever.
+constexpr int kReadTriesMax = 10'000;
 // Segments that one search for a time looks into: their greatest times lead to the right one but for damage.
 constexpr int kSegmentTriesMax = 1000;
 

@@ -161,6 +161,10 @@ std::shared_ptr<const SegmentFile> LogStore::keep_open(const SegmentName& name, 
 
 Result<std::shared_ptr<const SegmentFile>> LogStore::open_for_reading(const SegmentName& name) {
   if (auto file = find_open(name); file != nullptr) return file;
+  if (options_.disk == nullptr) {
+    return fail(make_error_code(env::DiskErrc::kNotFound),
+                "topic: there is no disk for " + file_name(name, kSegmentSuffix));
+  }
   // For writing too: the next one who asks may want that.
   auto file = options_.disk->open(path_of(name, kSegmentSuffix), env::OpenMode::kReadWrite);
   if (!file.ok()) return forward_error(file);

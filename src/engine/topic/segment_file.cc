@@ -277,6 +277,11 @@ class SpanReader {
     return std::optional<BatchView>();
   }
   [[nodiscard]] const std::shared_ptr<const char[]>& owner() const { return owner_; }
+  // Whoever has read this reads on: the device may begin with what follows.
+  void read_ahead() const {
+    if (position_ < span_.end)
+      span_.file->file().will_need(position_, std::min(span_.end - position_, uint64_t{2} * buffer_bytes_));
+  }
 
  private:
   const FileSpan& span_;
@@ -311,6 +316,7 @@ Task<Result<SpanBytes>> read_span(FileSpan span, env::Reactor& here) {
       out.next_offset = (*batch)->next_offset();
     }
   }
+  reader.read_ahead();
   co_return out;
 }
 

@@ -236,6 +236,7 @@ TEST_F(SegmentsTest, AnIdlePartitionCostsLittleMemory) {
   const size_t with = mallinfo2().uordblks;
   engine.engine.reset();
   const size_t without = mallinfo2().uordblks;
+  if (with == 0) GTEST_SKIP() << "this allocator does not tell";
   const size_t each = (with - without) / kCount;
   RecordProperty("bytes_per_idle_partition", static_cast<int>(each));
   EXPECT_LT(each, 1000U) << before;

@@ -61,6 +61,8 @@ class Quotas {
   // Counts, and tells for how many milliseconds the client must be silent now; 0: it is within its quota.
   [[nodiscard]] virtual int32_t charge(Session& session, std::string_view client_id, QuotaKind kind,
                                        uint64_t amount) = 0;
+  // Whether kRequestTime means anything at present: it costs two looks at the clock.
+  [[nodiscard]] virtual bool counts_time(const Session& session) const = 0;
 };
 
 }  // namespace keelson::kafka

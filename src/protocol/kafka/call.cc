@@ -35,13 +35,7 @@ void Call::let_next_begin() {
   }
 }
 
-void Call::throttle(int32_t ms) {
-  if (ms <= 0) return;
-  local_.counters.throttled.add();
-  local_.counters.throttle_ms.add(static_cast<uint64_t>(ms));
-  const int64_t until_ns = here().clock().monotonic_ns() + int64_t{ms} * 1'000'000;
-  session_.muted_until_ns_ = std::max(session_.muted_until_ns_, until_ns);
-}
+void Call::throttle(int32_t ms) { session_.mute(ms); }
 
 bool Call::may(AclOperation operation, ResourceType type, std::string_view name) {
   const Access* access = service().access();

@@ -111,7 +111,7 @@ Refused read_entity(const AlterClientQuotasRequest::Entry& entry, QuotaEntity& e
   return {};
 }
 
-Refused change_values(const AlterClientQuotasRequest::Entry& entry, QuotaValues& values) {
+Refused read_ops(const AlterClientQuotasRequest::Entry& entry, SecurityChange& change) {
   std::array<bool, kQuotaKinds> seen{};
   for (const AlterClientQuotasRequest::Op& op : entry.ops) {
     const std::optional<QuotaKind> kind = quota_kind(op.key);
@@ -123,11 +123,11 @@ Refused change_values(const AlterClientQuotasRequest::Entry& entry, QuotaValues&
     if (seen[place]) return {ErrorCode::kInvalidRequest, "A quota is told twice."};
     seen[place] = true;
     if (op.remove) {
-      values[place].reset();
+      change.dropped[place] = true;
     } else if (!std::isfinite(op.value) || op.value <= 0) {
       return {ErrorCode::kInvalidRequest, "A quota is above zero."};
     } else {
-      values[place] = op.value;
+      change.values[place] = op.value;
     }
   }
   return {};
@@ -154,11 +154,7 @@ Task<void> handle_alter_quotas(Call& call) {
     change.kind = SecurityChange::Kind::kQuota;
     Refused refused = refused_at_all;
     if (refused.error == ErrorCode::kNone) refused = read_entity(asked, change.entity);
-    if (refused.error == ErrorCode::kNone) {
-      const auto& entries = call.service().security()->state(call.here()).quotas.entries();
-      if (const auto found = entries.find(change.entity); found != entries.end()) change.values = found->second;
-      refused = change_values(asked, change.values);
-    }
+    if (refused.error == ErrorCode::kNone) refused = read_ops(asked, change);
     if (refused.error == ErrorCode::kNone && !seen.emplace(change.entity, i).second) {
       refused = {ErrorCode::kInvalidRequest, "The request names this entity twice."};
     }
@@ -166,7 +162,6 @@ Task<void> handle_alter_quotas(Call& call) {
       out.error_code = number(refused.error);
       out.error_message = std::move(refused.why);
     } else if (!request.validate_only) {
-      change.is_removal = change.values == QuotaValues{};
       places.push_back(i);
       changes.push_back(std::move(change));
     }

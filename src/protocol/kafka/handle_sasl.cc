@@ -97,6 +97,7 @@ Task<Outcome> next_step(Call& call, std::string_view message) {
     }
   }
   if (!why_not.empty()) {
+    call.local().counters.failed_logins.add();
     log_warn("kafka", "client could not log in",
              {{"address", call.session().remote().text()}, {"mechanism", exchange.mechanism}, {"user", exchange.name}});
     identity.exchange.reset();

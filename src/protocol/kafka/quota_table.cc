@@ -59,6 +59,11 @@ std::optional<QuotaKind> quota_kind(std::string_view key) {
 }
 
 void QuotaTable::set(const QuotaEntity& entity, const QuotaValues& values) {
+  const auto before = entries_.find(entity);
+  for (size_t kind = 0; kind < kQuotaKinds; ++kind) {
+    if (before != entries_.end() && before->second[kind]) --counts_[kind];
+    if (values[kind]) ++counts_[kind];
+  }
   if (std::ranges::none_of(values, [](const std::optional<double>& value) { return value.has_value(); })) {
     entries_.erase(entity);
   } else {

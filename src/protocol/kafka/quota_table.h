@@ -56,6 +56,8 @@ class QuotaTable {
  public:
   [[nodiscard]] const std::map<QuotaEntity, QuotaValues>& entries() const { return entries_; }
   [[nodiscard]] bool empty() const { return entries_.empty(); }
+  // Whether any entity has one of this kind.
+  [[nodiscard]] bool has(QuotaKind kind) const { return counts_[static_cast<size_t>(kind)] != 0; }
   // Without values: the entity goes.
   void set(const QuotaEntity& entity, const QuotaValues& values);
   // nullopt: there is no limit.
@@ -63,6 +65,7 @@ class QuotaTable {
 
  private:
   std::map<QuotaEntity, QuotaValues> entries_;
+  std::array<size_t, kQuotaKinds> counts_{};  // of values of each kind
 };
 
 // What DescribeClientQuotas asks about one part of entities: a name, the default, or whatever is told.

@@ -61,6 +61,9 @@ TEST(KafkaQuotas, RequestTimeIsPercentOfACore) {
   QuotaTable table;
   table.set({named("u"), no_one()}, {std::nullopt, std::nullopt, 50});
   EXPECT_EQ(table.find("u", "c", QuotaKind::kRequestTime)->rate, 5e8);
+  EXPECT_TRUE(table.has(QuotaKind::kRequestTime) && !table.has(QuotaKind::kProduceBytes));
+  table.set({named("u"), no_one()}, {1, std::nullopt, std::nullopt});
+  EXPECT_TRUE(!table.has(QuotaKind::kRequestTime) && table.has(QuotaKind::kProduceBytes));
 }
 
 TEST(KafkaQuotas, FiltersAskAboutParts) {

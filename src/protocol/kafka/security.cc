@@ -82,6 +82,20 @@ void apply(const SecurityChange& change, SecurityState& state) {
   }
 }
 
+// What is left of an entity's quotas after the change: all of them, or its removal.
+void merge_quotas(SecurityChange& change, const SecurityState& state) {
+  QuotaValues merged;
+  if (const auto found = state.quotas.entries().find(change.entity); found != state.quotas.entries().end()) {
+    merged = found->second;
+  }
+  for (size_t kind = 0; kind < kQuotaKinds; ++kind) {
+    if (change.values[kind]) merged[kind] = change.values[kind];
+    if (change.dropped[kind]) merged[kind].reset();
+  }
+  change.values = merged;
+  change.is_removal = merged == QuotaValues{};
+}
+
 bool is_full(const SecurityChange& change, const SecurityState& state) {
   if (change.is_removal) return false;
   switch (change.kind) {
@@ -256,7 +270,8 @@ Task<std::vector<ErrorCode>> Security::Inside::make(const std::vector<SecurityCh
   std::vector<ErrorCode> errors(changes.size(), ErrorCode::kNone);
   SecurityState state = *parts[home.index()]->state;
   for (size_t i = 0; i < changes.size(); ++i) {
-    const SecurityChange& change = changes[i];
+    SecurityChange change = changes[i];
+    if (change.kind == SecurityChange::Kind::kQuota) merge_quotas(change, state);
     if (is_full(change, state)) {
       errors[i] = ErrorCode::kPolicyViolation;
       continue;
@@ -359,6 +374,10 @@ MeterPointer Security::Inside::find_meter(Part& part, env::Reactor& here, const 
     });
   });
   return mine;
+}
+
+bool Security::counts_time(const Session& session) const {
+  return state(session.reactor()).quotas.has(QuotaKind::kRequestTime);
 }
 
 int32_t Security::charge(Session& session, std::string_view client_id, QuotaKind kind, uint64_t amount) {

@@ -9,6 +9,7 @@
 // win), and those that AlterUserScramCredentials has made.
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <functional>
 #include <map>
@@ -64,7 +65,8 @@ struct SecurityChange {
   std::string user{};
   ScramCredential credential{};  // of a removal: its mechanism
   QuotaEntity entity{};
-  QuotaValues values{};  // without any: a removal
+  QuotaValues values{};  // those that are set; others stay as they are
+  std::array<bool, kQuotaKinds> dropped{};
 };
 
 class Security final : public Access, public Quotas {
@@ -101,6 +103,7 @@ class Security final : public Access, public Quotas {
                          std::string_view name) const override;
   // Quotas.
   [[nodiscard]] int32_t charge(Session& session, std::string_view client_id, QuotaKind kind, uint64_t amount) override;
+  [[nodiscard]] bool counts_time(const Session& session) const override;
 
  private:
   struct Inside;

@@ -76,6 +76,7 @@ struct KafkaCounters {
   Counter record_bytes_in;
   Counter record_bytes_out;
   Counter malformed;  // frames
+  Counter failed_logins;
   Counter throttled;
   Counter throttle_ms;
   std::vector<ApiCounters> by_api;  // in api_table()'s order

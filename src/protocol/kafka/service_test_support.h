@@ -16,15 +16,18 @@
 #include "engine/topic/batch_builder.h"
 #include "engine/topic/topic_engine.h"
 #include "env/sim/sim.h"
+#include "protocol/kafka/groups.h"
 #include "protocol/kafka/headers.h"
 #include "protocol/kafka/messages/create_topics.h"
 #include "protocol/kafka/messages/fetch.h"
 #include "protocol/kafka/messages/produce.h"
 #include "protocol/kafka/reader.h"
+#include "protocol/kafka/security.h"
 #include "protocol/kafka/service.h"
 #include "protocol/kafka/writer.h"
 #include "shard/runtime.h"
 #include "topics/topics.h"
+#include "topics/transactions.h"
 
 namespace keelson::kafka {
 
@@ -33,7 +36,10 @@ inline constexpr uint16_t kTestShards = 4;
 
 struct TestOptions {
   KafkaOptions kafka;
+  std::optional<SecurityOptions> security{};
   topics::TopicsOptions topics;
+  topics::TransactionsOptions transactions;
+  GroupOptions groups;
   size_t cache_bytes = size_t{1} << 20;
   log::Durability durability = log::Durability::kAlways;
 };
@@ -48,6 +54,7 @@ class KafkaProgram final : public env::sim::Program {
     if (runtime_ != nullptr) runtime_->abandon();
     tasks_.reset();
     kafka_.reset();
+    security_.reset();
     topics_.reset();
   }
   [[nodiscard]] bool is_serving() const { return is_serving_; }
@@ -78,13 +85,25 @@ class KafkaProgram final : public env::sim::Program {
     KEELSON_CHECK(started.ok(), "the runtime does not start");
     topics_ = std::make_unique<topics::Topics>(*runtime_, options_.topics);
     KEELSON_CHECK((co_await topics_->start()).ok(), "topics do not start");
+    transactions_ = std::make_unique<topics::Transactions>(*topics_, options_.transactions);
+    KEELSON_CHECK((co_await transactions_->start()).ok(), "transactions do not start");
+    groups_ = std::make_unique<Groups>(*topics_, options_.groups);
+    KEELSON_CHECK((co_await groups_->start()).ok(), "groups do not start");
     kafka_ = std::make_unique<KafkaService>(*topics_, options_.kafka);
+    kafka_->set_coordinators(groups_.get(), transactions_.get());
+    if (options_.security) {
+      security_ = std::make_unique<Security>(*topics_, *options_.security);
+      KEELSON_CHECK((co_await security_->start()).ok(), "what is kept of access is not read");
+      kafka_->set_security(*security_);
+    }
     const Status listening = kafka_->listen({.host = "", .port = kTestPort, .unix_path = {}}, nullptr);
     KEELSON_CHECK(listening.ok(), "the service does not listen");
     is_serving_ = true;
   }
   Task<void> stop() {
     co_await kafka_->stop();
+    if (security_ != nullptr) co_await security_->stop();
+    co_await transactions_->stop();
     co_await topics_->stop();
     KEELSON_CHECK((co_await runtime_->stop(true)).ok(), "the runtime does not stop as it should");
     is_stopped_ = true;
@@ -95,6 +114,9 @@ class KafkaProgram final : public env::sim::Program {
   topic::NullAnswer unheard_;
   std::unique_ptr<shard::Runtime> runtime_;
   std::unique_ptr<topics::Topics> topics_;
+  std::unique_ptr<Security> security_;
+  std::unique_ptr<topics::Transactions> transactions_;
+  std::unique_ptr<Groups> groups_;
   std::unique_ptr<KafkaService> kafka_;
   bool is_serving_ = false;
   bool is_stopped_ = false;

@@ -235,7 +235,24 @@ void Session::begin_call() {
     return;
   }
   exclusive_ = &call;
+  Quotas* quotas = service_.quotas();
+  if (quotas == nullptr || !quotas->counts_time(*this)) {
+    tasks_.spawn(run_call(handler, call));
+    return;
+  }
+  // What a request takes of the reactor before it first waits: reading and checking it, which is most of it.
+  const std::string client_id(call.client_id());
+  const int64_t from_ns = local_.reactor.clock().monotonic_ns();
   tasks_.spawn(run_call(handler, call));
+  const int64_t took_ns = local_.reactor.clock().monotonic_ns() - from_ns;
+  mute(quotas->charge(*this, client_id, QuotaKind::kRequestTime, static_cast<uint64_t>(std::max<int64_t>(took_ns, 0))));
+}
+
+void Session::mute(int32_t ms) {
+  if (ms <= 0) return;
+  local_.counters.throttled.add();
+  local_.counters.throttle_ms.add(static_cast<uint64_t>(ms));
+  muted_until_ns_ = std::max(muted_until_ns_, local_.reactor.clock().monotonic_ns() + int64_t{ms} * kNsPerMs);
 }
 
 Task<void> Session::run_call(Handler handler, Call& call) {

@@ -100,6 +100,8 @@ class Session {
   [[nodiscard]] bool has_answers_left() const { return !calls_.empty() || !output_.empty() || is_sending_; }
   Task<void> wait_for_room();
   void begin_call();
+  // Begins no request for so long.
+  void mute(int32_t ms);
   [[nodiscard]] bool prepare(Call& call);
   Task<void> run_call(Handler handler, Call& call);
   void ended(Call& call);

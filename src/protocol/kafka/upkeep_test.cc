@@ -76,14 +76,14 @@ TEST(Upkeep, KeepsTheLastValueOfEachKey) {
       create_topic(*client, "t", 1,
                    {{"cleanup.policy", "compact"}, {"segment.bytes", "10000"}, {"min.cleanable.dirty.ratio", "0.01"}}),
       0);
-  for (int i = 0; i < 200; ++i) {
-    produce(kafka, *client, "t", "key" + std::to_string(i % 10), std::to_string(i) + std::string(500, 'x'));
+  for (int i = 0; i < 1000; ++i) {
+    produce(kafka, *client, "t", "key" + std::to_string(i % 10), std::to_string(i) + std::string(1000, 'x'));
   }
   kafka.world().run_for(60 * env::sim::kSecond);
   for (int round = 0; round < 2; ++round) {
     std::map<std::string, std::string> last;
     size_t records = 0;
-    for (int64_t offset = 0; offset < 200;) {
+    for (int64_t offset = 0; offset < 1000;) {
       const auto response = client->ask<FetchResponse>(11, fetch_request("t", 0, offset));
       ASSERT_TRUE(response);
       const auto& partition = response->topics.at(0).partitions.at(0);
@@ -104,10 +104,10 @@ TEST(Upkeep, KeepsTheLastValueOfEachKey) {
         }
       }
     }
-    EXPECT_LT(records, 100U);
+    EXPECT_LT(records, 500U);
     ASSERT_EQ(last.size(), 10U);
     for (int key = 0; key < 10; ++key) {
-      EXPECT_EQ(last["key" + std::to_string(key)], std::to_string(190 + key) + std::string(500, 'x'));
+      EXPECT_EQ(last["key" + std::to_string(key)], std::to_string(990 + key) + std::string(1000, 'x'));
     }
     client.reset();
     kafka.crash_and_restart();
