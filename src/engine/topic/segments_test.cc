@@ -108,6 +108,9 @@ TEST_F(SegmentsTest, AnIndexThatIsLostOrDamagedIsMadeAgain) {
     EXPECT_EQ(engine.read_once({.from = at, .offset = offset, .bytes_max = 1}, bytes, answer), offset + 1)
         << engine.why;
   }
+  // And written, for the next one who opens the segment.
+  EXPECT_TRUE(engine.disk().exists(indexes[0]));
+  EXPECT_GT(engine.disk().info(indexes[2])->size_bytes, 10U);
 }
 
 TEST_F(SegmentsTest, DamageIsToldAndNotServed) {

@@ -37,7 +37,7 @@ inline constexpr uint32_t kTopicEngineVersion = 1;
 struct TopicEngineOptions {
   env::Disk* disk = nullptr;  // null: nothing is written to segments, and memory holds everything (tests)
   std::string folder;         // of this shard's segments
-  // Batches kept in memory for readers at the end, of the whole shard; what is not settled yet besides.
+  // Of batches kept in memory for readers at the end, of the whole shard; more only while more is not settled yet.
   size_t cache_bytes = size_t{8} << 20;
   // Segment files that are kept open.
   size_t open_files_max = 64;
