@@ -400,7 +400,6 @@ void run_with_crashes(uint64_t seed) {
   for (const char* id : {"one", "two"}) producers.push_back(std::make_unique<Producer>(kafka, id));
   ASSERT_EQ(create_topic(producers[0]->client(), "t", kPartitions), 0);
   std::set<std::string> must, must_not;
-  std::map<std::string, int64_t> last_sure, last_maybe;  // by group
   for (int64_t number = 1; number <= 30; ++number) {
     const size_t which = random() % producers.size();
     Producer& producer = *producers[which];
@@ -417,7 +416,6 @@ void run_with_crashes(uint64_t seed) {
         (void)producer.client().send(3, producer.end_request(is_commit));
         kafka.world().run_for(static_cast<int64_t>(random() % (3 * env::sim::kMillisecond)));
         if (!is_commit) must_not.insert(value);
-        if (is_commit) last_maybe[group] = number;
       } else {
         must_not.insert(value);  // nobody has decided; its successor aborts it
       }
@@ -430,7 +428,6 @@ void run_with_crashes(uint64_t seed) {
     } else {
       ASSERT_EQ(producer.end(is_commit), 0) << seed;
       (is_commit ? must : must_not).insert(value);
-      if (is_commit) last_maybe[group] = last_sure[group] = number;
     }
   }
   for (auto& each : producers) ASSERT_EQ(each->init(), 0);
@@ -455,7 +452,7 @@ void run_with_crashes(uint64_t seed) {
 }
 
 TEST(KafkaTransactions, AreEverywhereOrNowhere) {
-  for (uint64_t seed = 1; seed <= 12; ++seed) run_with_crashes(seed);
+  for (uint64_t seed = 1; seed <= 6; ++seed) run_with_crashes(seed);
 }
 
 }  // namespace

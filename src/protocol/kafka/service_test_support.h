@@ -55,6 +55,8 @@ class KafkaProgram final : public env::sim::Program {
     tasks_.reset();
     kafka_.reset();
     security_.reset();
+    groups_.reset();
+    transactions_.reset();
     topics_.reset();
   }
   [[nodiscard]] bool is_serving() const { return is_serving_; }
