@@ -374,7 +374,7 @@ def cold(options) -> list[str]:
         rates = []
         for _ in range(options.rounds):
             keelson.stop()
-            files = sorted(path for path in (keelson.folder / "data").rglob("*.log") if re.fullmatch(r"[0-9a-f-]+-0", path.parent.name))
+            files = sorted((keelson.folder / "data" / "topic").rglob("*-0-*.log"))
             on_disk = sum(path.stat().st_size for path in files)
             is_dropped = drop_caches()
             began = time.monotonic()
