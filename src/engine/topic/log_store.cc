@@ -58,6 +58,7 @@ void LogStore::clear() {
   touched_.clear();
   open_.clear();
   unsynced_.clear();
+  strays_.clear();
   garbage_.clear();
   replaced_.clear();
   releasable_ = 0;
@@ -247,9 +248,15 @@ Result<std::vector<std::string>> LogStore::find_strays() {
                          file.ends_with(kAsideSuffix);
     if (is_ours && (file.ends_with(kAsideSuffix) || !known.contains(name))) {
       paths.push_back(options_.folder + "/" + file);
+      if (!file.ends_with(kAsideSuffix)) strays_.insert(name);
     }
   }
   return paths;
+}
+
+uint32_t LogStore::fresh_generation(SegmentName name) const {
+  while (strays_.contains(name)) ++name.generation;
+  return name.generation;
 }
 
 void LogStore::checkpoint_began() { releasable_ = replaced_.size(); }

@@ -193,6 +193,23 @@ TEST_F(SegmentsTest, ADeletedTopicLeavesNothing) {
   EXPECT_TRUE(engine.files().empty());
 }
 
+TEST_F(SegmentsTest, StraysMayBeRemovedAtLeisure) {
+  // Of records that a crash has lost: the same offsets are given again, to others.
+  ASSERT_TRUE(engine.checkpoint());
+  fill(3, 5000, at);
+  engine.node.disk().sync_all();
+  engine.crash(engine.replay_from);
+  auto strays = engine.engine->find_strays();
+  ASSERT_TRUE(strays.ok());
+  ASSERT_EQ(strays->size(), 1U);
+  fill(2, 5000, at);
+  for (const std::string& path : *strays) ASSERT_TRUE(engine.disk().remove(path).ok());
+  EXPECT_EQ(named(".log").size(), 1U);
+  ASSERT_TRUE(engine.checkpoint());
+  engine.crash();
+  EXPECT_EQ(offsets_of(*engine.read_all(at, 0)).size(), 2U);
+}
+
 TEST_F(SegmentsTest, AFullDiskLosesNothing) {
   fill(10, 5000, at);
   engine.node.disk().set_full(true);

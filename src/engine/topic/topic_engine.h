@@ -88,7 +88,8 @@ class TopicEngine final : public engine::Engine {
   // removes them, after shard::Runtime::sync_log(): the records that made them useless must be durable before.
   [[nodiscard]] std::vector<std::string> take_garbage();
   // Files in the folder that a crash left and nobody knows; to be removed. Only once the shard has recovered without
-  // damage, since an engine that has lost its state knows none, and while no compaction is under way.
+  // damage, since an engine that has lost its state knows none, and while no compaction is under way;
+  // shard::Runtime::sync_log() first, as above. The engine uses none of these names from then on.
   [[nodiscard]] Result<std::vector<std::string>> find_strays() const;
 
   // Compaction (compaction.h): of the partition that needs it most, if any does; one at a time. `memory_bytes`: for the
