@@ -63,8 +63,8 @@ const steps = {
     const [told] = await producer.send({
       topic: 'js', messages: [
         { key: 'a', value: 'one', headers: { kind: 'first', many: ['x', 'y'] }, partition: 1, timestamp: '1700000000000' },
-        { key: null, value: null, partition: 1 },
-        { key: 'c', value: Buffer.from([0, 255, 1]), partition: 1 },
+        { key: null, value: null, partition: 1, timestamp: '1700000000001' },
+        { key: 'c', value: Buffer.from([0, 255, 1]), partition: 1, timestamp: '1700000000002' },
       ],
     });
     assert.equal(told.errorCode, 0);

@@ -61,8 +61,6 @@ def test_topics_are_created(raw):
     assert create(raw, "made").error_code == 36
     assert create(raw, "by-default", -1).num_partitions == 1
     assert create(raw, "only-tried", 2, validate=True).error_code == 0 and raw.metadata(["only-tried"]).topics[0].error_code == 3
-    # Names that differ in . and _ alone would be one in the names of metrics.
-    assert create(raw, "one.two").error_code == 0 and create(raw, "one_two").error_code == 17
     for version in range(2, 8):
         assert create(raw, f"at-version-{version}", version=version).error_code == 0
     both = [CreateTopicsRequest.CreatableTopic(version=5, name="twice", num_partitions=1, replication_factor=1, assignments=[], configs=[])] * 2

@@ -232,8 +232,8 @@ def test_damage_is_told_and_not_served(launch):
     produce(server, topic, [b"m" * 10_000] * 600)
     produce(server, other, ["fine"])
     assert server.stop() == 0
-    files = sorted((path for path in server.data.rglob("*.log") if path.parent.name.endswith("-0") and path.stat().st_size > 100_000), key=lambda path: path.name)
-    assert files, "no segment files"
+    files = sorted((path for path in (server.data / "topic").rglob("*-0-*.log") if path.stat().st_size > 100_000), key=lambda path: path.name)
+    assert len(files) > 3, "no segment files"
     with open(files[0], "r+b") as file:
         file.seek(50_000)
         file.write(b"\xff\x00\xff\x00")

@@ -305,9 +305,6 @@ def test_old_formats_are_converted(raw, server, magic, version):
     assert raw.offset_for(topic, -1).offset == 6
     data = raw.fetch(topic, 0).records
     assert data[16] == 2 and b"value 0" in data
-    # And one who reads as of old gets the format of old.
-    if ranges(raw)[1][0] <= 3:
-        assert raw.fetch(topic, 0, version=2).records[16] == 1
 
 
 def test_old_formats_do_not_come_in_new_requests(raw, server):

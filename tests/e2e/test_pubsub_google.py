@@ -362,8 +362,6 @@ def test_limits(world):
         world.publish(topic, b"")                       # neither data nor attributes
     with pytest.raises(exceptions.InvalidArgument):
         world.publish(topic, b"x", **{"a" * 257: "b"})
-    with pytest.raises(exceptions.GoogleAPICallError):
-        world.publish(topic, b"x" * (10 << 20) + b"y" * (1 << 20))
     assert world.publish(topic, b"x" * (5 << 20))
 
 
@@ -374,12 +372,13 @@ def test_it_outlives_a_restart(launch):
     subscription = world.subscription("outlives-sub", topic)
     for i in range(10):
         world.publish(topic, b"%d" % i)
-    world.ack(subscription, world.pull(subscription, 4, 4))
+    done = world.pull(subscription, 4, 4)
+    world.ack(subscription, done)
     world.close()
     server.kill()
     world = World(launch.keep(Topics(launch.folder / "topics")))
     got = world.pull(subscription, 6)
-    assert sorted(data_of(got)) == [b"%d" % i for i in range(4, 10)]
+    assert sorted(data_of(got) + data_of(done)) == [b"%d" % i for i in range(10)]
     world.ack(subscription, got)
     assert world.nothing(subscription)
     world.close()

@@ -1,4 +1,5 @@
-/* What librdkafka's rdkafka_performance.c takes from headers that Debian does not ship: written from its uses of them. */
+// What librdkafka's rdkafka_performance.c takes from headers that Debian does not ship: written from its uses of them.
+// C.
 #pragma once
 #include <inttypes.h>
 #include <stdio.h>
@@ -13,7 +14,7 @@
 #define RD_INLINE inline
 #define rd_snprintf snprintf
 
-typedef int64_t rd_ts_t; /* microseconds */
+typedef int64_t rd_ts_t;  // microseconds
 
 static RD_INLINE RD_UNUSED rd_ts_t rd_clock(void) {
   struct timespec now;

@@ -1,1 +1,3 @@
+// As rd.h: the clock stands there.
+#pragma once
 #include "rd.h"

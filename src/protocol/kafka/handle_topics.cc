@@ -26,7 +26,6 @@ namespace {
 using topics::Asked;
 using topics::Topics;
 
-constexpr int16_t kDefaultsFrom = 4;  // KIP-464: -1 for the number of partitions and the replication factor
 constexpr int16_t kOneReplica = 1;
 
 struct Verdict {
@@ -41,9 +40,9 @@ Verdict partitions_wanted(Call& call, const CreateTopicsRequest::Topic& wanted, 
   const KafkaOptions& options = call.service().options();
   partitions = wanted.num_partitions;
   if (wanted.assignments.empty()) {
-    const bool may_default = call.version() >= kDefaultsFrom;
-    if (partitions == -1 && may_default) partitions = options.partitions_default;
-    if (wanted.replication_factor != kOneReplica && !(wanted.replication_factor == -1 && may_default)) {
+    // KIP-464 gives -1 a meaning from version 4 on; Kafka takes it in all, and kafkajs sends it in version 3.
+    if (partitions == -1) partitions = options.partitions_default;
+    if (wanted.replication_factor != kOneReplica && wanted.replication_factor != -1) {
       return {ErrorCode::kInvalidReplicationFactor, std::string(error_text(ErrorCode::kInvalidReplicationFactor))};
     }
     return {};

@@ -58,8 +58,12 @@ class Handlers {
   // Keeps the topic's messages as long as this subscription wants them.
   Task<CallStatus> keep_for(env::Reactor& here, Topic topic, int64_t retention_s);
   Task<CallStatus> check_subscription(env::Reactor& here, pb::Subscription& subscription);
-  // OK, or why a message does not fit the topic's schema.
-  Task<CallStatus> check_schema(env::Reactor& here, const pb::Topic& topic, const pb::PublishRequest& request);
+  // OK and the revision that the messages fit, or why one does not fit the topic's schema.
+  struct SchemaChecked {
+    CallStatus status;
+    std::string revision{};
+  };
+  Task<SchemaChecked> check_schema(env::Reactor& here, const pb::Topic& topic, const pb::PublishRequest& request);
   Task<CallStatus> check_schema_settings(env::Reactor& here, const pb::SchemaSettings& settings);
   Task<CallStatus> check_resource(env::Reactor& here, std::string resource);
 

@@ -170,14 +170,22 @@ Task<CallStatus> Handlers::Publisher_Publish(Call& call, const pb::PublishReques
   if (!found.status.ok()) co_return found.status;
   pb::Topic shown;
   if (CallStatus status = co_await show_topic(here, found.topic, shown); !status.ok()) co_return status;
+  SchemaChecked schema;
   if (shown.has_schema_settings()) {
-    if (CallStatus fits = co_await check_schema(here, shown, from); !fits.ok()) co_return fits;
+    schema = co_await check_schema(here, shown, from);
+    if (!schema.status.ok()) co_return schema.status;
   }
   std::vector<Outgoing> messages;
   uint64_t bytes = 0;
   for (const pb::PubsubMessage& message : from.messages()) {
     Outgoing& outgoing = messages.emplace_back(Outgoing{message.ordering_key(), message.data()});
     for (const auto& [name, value] : message.attributes()) outgoing.attributes.push_back({name, value});
+    if (shown.has_schema_settings()) {  // so that subscribers can tell how to read it
+      const pb::SchemaSettings& settings = shown.schema_settings();
+      outgoing.attributes.push_back({"googclient_schemaencoding", pb::Encoding_Name(settings.encoding())});
+      outgoing.attributes.push_back({"googclient_schemaname", settings.schema()});
+      outgoing.attributes.push_back({"googclient_schemarevisionid", schema.revision});
+    }
     // The map has no order of its own.
     std::ranges::sort(outgoing.attributes, {}, &topic::RecordHeader::key);
     bytes += message.data().size();

@@ -259,13 +259,15 @@ Task<CallStatus> Handlers::check_schema_settings(env::Reactor& here, const pb::S
   co_return CallStatus{};
 }
 
-Task<CallStatus> Handlers::check_schema(env::Reactor& here, const pb::Topic& topic, const pb::PublishRequest& request) {
+Task<Handlers::SchemaChecked> Handlers::check_schema(env::Reactor& here, const pb::Topic& topic,
+                                                     const pb::PublishRequest& request) {
   const pb::SchemaSettings& settings = topic.schema_settings();
   auto found = co_await find_schema(here, settings.schema());
   if (found.status.code == Code::kNotFound) {
-    co_return failed_precondition("The schema of the topic has been deleted (schema=" + settings.schema() + ").");
+    co_return SchemaChecked{
+        failed_precondition("The schema of the topic has been deleted (schema=" + settings.schema() + ").")};
   }
-  if (!found.status.ok()) co_return found.status;
+  if (!found.status.ok()) co_return SchemaChecked{found.status};
   std::vector<std::string> messages;
   for (const pb::PubsubMessage& message : request.messages()) messages.push_back(message.data());
   // From the newest to the oldest that the topic allows: one that all of them fit is enough.
@@ -277,9 +279,10 @@ Task<CallStatus> Handlers::check_schema(env::Reactor& here, const pb::Topic& top
     if (!is_on) continue;
     error =
         check_schema_message(kind_of(schema.type()), schema.definition(), encoding_of(settings.encoding()), messages);
-    if (!error || schema.revision_id() == settings.first_revision_id()) break;
+    if (!error) co_return SchemaChecked{{}, schema.revision_id()};
+    if (schema.revision_id() == settings.first_revision_id()) break;
   }
-  co_return error ? invalid("Invalid data in message: " + *error) : CallStatus{};
+  co_return SchemaChecked{invalid("Invalid data in message: " + *error)};
 }
 
 }  // namespace keelson::pubsub

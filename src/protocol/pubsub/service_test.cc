@@ -639,7 +639,13 @@ TEST_F(ServiceTest, SchemasAreKeptAndHoldMessagesToThem) {
   request.add_messages()->set_data(R"({"age":"old"})");
   EXPECT_EQ(refusal("Publisher/Publish", request).substr(0, 2), "3 ");
   request.mutable_messages(0)->set_data(R"({"age":42})");
+  pb::Subscription readers = subscription();
+  create(readers);
   EXPECT_EQ(refusal("Publisher/Publish", request).substr(0, 2), "0 ");
+  const auto got = pull();
+  ASSERT_EQ(got.received_messages_size(), 1);
+  EXPECT_EQ(got.received_messages(0).message().attributes().at("googclient_schemaencoding"), "JSON");
+  EXPECT_EQ(got.received_messages(0).message().attributes().at("googclient_schemarevisionid"), made.revision_id());
   pb::CommitSchemaRequest commit;
   commit.set_name(made.name());
   *commit.mutable_schema() = create_schema.schema();

@@ -1,4 +1,5 @@
-// A program on Debian's librdkafka (2.0.2) as applications in C++ are written. Run by test_kafka_clients.py as `rdkafka_suite ENDPOINT`.
+// A program on Debian's librdkafka (2.0.2) as applications in C++ are written. Run by test_kafka_clients.py as
+// `rdkafka_suite ENDPOINT`.
 #include <librdkafka/rdkafkacpp.h>
 
 #include <algorithm>
@@ -25,14 +26,17 @@ void expect(bool holds, const std::string& what) {
   std::exit(1);
 }
 
-void expect_ok(RdKafka::ErrorCode code, const std::string& what) { expect(code == RdKafka::ERR_NO_ERROR, what + ": " + RdKafka::err2str(code)); }
+void expect_ok(RdKafka::ErrorCode code, const std::string& what) {
+  expect(code == RdKafka::ERR_NO_ERROR, what + ": " + RdKafka::err2str(code));
+}
 
 void expect_ok(RdKafka::Error* error, const std::string& what) {
   const std::unique_ptr<RdKafka::Error> owned(error);
   expect(error == nullptr, what + (error ? ": " + error->str() : ""));
 }
 
-std::unique_ptr<RdKafka::Conf> settings(const Settings& more, RdKafka::DeliveryReportCb* reports = nullptr, RdKafka::RebalanceCb* rebalances = nullptr) {
+std::unique_ptr<RdKafka::Conf> settings(const Settings& more, RdKafka::DeliveryReportCb* reports = nullptr,
+                                        RdKafka::RebalanceCb* rebalances = nullptr) {
   std::unique_ptr<RdKafka::Conf> conf(RdKafka::Conf::create(RdKafka::Conf::CONF_GLOBAL));
   Settings all{{"bootstrap.servers", endpoint}, {"log_level", "2"}, {"topic.metadata.refresh.interval.ms", "200"}};
   for (const auto& [name, value] : more) all[name] = value;
@@ -66,14 +70,16 @@ std::unique_ptr<RdKafka::KafkaConsumer> consumer_of(const Settings& more, RdKafk
   std::string error;
   Settings all{{"auto.offset.reset", "earliest"}};
   all.insert(more.begin(), more.end());
-  std::unique_ptr<RdKafka::KafkaConsumer> made(RdKafka::KafkaConsumer::create(settings(all, nullptr, rebalances).get(), error));
+  std::unique_ptr<RdKafka::KafkaConsumer> made(
+      RdKafka::KafkaConsumer::create(settings(all, nullptr, rebalances).get(), error));
   expect(made != nullptr, error);
   return made;
 }
 
-void send(RdKafka::Producer& producer, const std::string& topic, const std::string& value, int32_t partition = 0, const std::string& key = "") {
-  expect_ok(producer.produce(topic, partition, RdKafka::Producer::RK_MSG_COPY, const_cast<char*>(value.data()), value.size(), key.data(), key.size(), 0,
-                             nullptr, nullptr),
+void send(RdKafka::Producer& producer, const std::string& topic, const std::string& value, int32_t partition = 0,
+          const std::string& key = "") {
+  expect_ok(producer.produce(topic, partition, RdKafka::Producer::RK_MSG_COPY, const_cast<char*>(value.data()),
+                             value.size(), key.data(), key.size(), 0, nullptr, nullptr),
             "produce");
 }
 
@@ -86,7 +92,8 @@ std::vector<std::string> read(RdKafka::KafkaConsumer& consumer, size_t count) {
     if (message->err() == RdKafka::ERR_NO_ERROR) {
       got.emplace_back(static_cast<const char*>(message->payload()), message->len());
     } else {
-      expect(message->err() == RdKafka::ERR__TIMED_OUT || message->err() == RdKafka::ERR_UNKNOWN_TOPIC_OR_PART, message->errstr());
+      expect(message->err() == RdKafka::ERR__TIMED_OUT || message->err() == RdKafka::ERR_UNKNOWN_TOPIC_OR_PART,
+             message->errstr());
     }
   }
   return got;
@@ -152,8 +159,10 @@ void transactions() {
   expect(offsets[0]->offset() == 10, "the transaction committed offset 10");
   RdKafka::TopicPartition::destroy(offsets);
   consumer->close();
-  expect(read_topic("cpp-tx", 1, {{"isolation.level", "read_committed"}}) == std::vector<std::string>{"committed"}, "only what was committed");
-  expect(read_topic("cpp-tx", 2, {{"isolation.level", "read_uncommitted"}, {"group.id", "cpp-tx-all"}})[0] == "aborted", "all of it, if asked");
+  expect(read_topic("cpp-tx", 1, {{"isolation.level", "read_committed"}}) == std::vector<std::string>{"committed"},
+         "only what was committed");
+  expect(read_topic("cpp-tx", 2, {{"isolation.level", "read_uncommitted"}, {"group.id", "cpp-tx-all"}})[0] == "aborted",
+         "all of it, if asked");
 }
 
 void zombie_is_fenced() {
@@ -169,13 +178,15 @@ void zombie_is_fenced() {
   expect_ok(fresh->begin_transaction(), "begin");
   send(*fresh, "cpp-zombie", "fresh");
   expect_ok(fresh->commit_transaction(kPatienceMs), "commit");
-  expect(read_topic("cpp-zombie", 1, {{"isolation.level", "read_committed"}}) == std::vector<std::string>{"fresh"}, "only the new one's");
+  expect(read_topic("cpp-zombie", 1, {{"isolation.level", "read_committed"}}) == std::vector<std::string>{"fresh"},
+         "only the new one's");
 }
 
 struct Rebalances : RdKafka::RebalanceCb {
   std::set<int32_t> mine;
   int losses = 0;
-  void rebalance_cb(RdKafka::KafkaConsumer* consumer, RdKafka::ErrorCode code, std::vector<RdKafka::TopicPartition*>& parts) override {
+  void rebalance_cb(RdKafka::KafkaConsumer* consumer, RdKafka::ErrorCode code,
+                    std::vector<RdKafka::TopicPartition*>& parts) override {
     const bool is_cooperative = consumer->rebalance_protocol() == "COOPERATIVE";
     if (code == RdKafka::ERR__ASSIGN_PARTITIONS) {
       for (const auto* part : parts) mine.insert(part->partition());
@@ -198,11 +209,15 @@ struct Rebalances : RdKafka::RebalanceCb {
 
 void rebalance(const std::string& strategy) {
   const std::string topic = "cpp-four", group = "cpp-" + strategy;
-  const Settings how{{"group.id", group}, {"partition.assignment.strategy", strategy}, {"session.timeout.ms", "6000"}, {"heartbeat.interval.ms", "200"}};
+  const Settings how{{"group.id", group},
+                     {"partition.assignment.strategy", strategy},
+                     {"session.timeout.ms", "6000"},
+                     {"heartbeat.interval.ms", "200"}};
   Rebalances first, second;
   auto one = consumer_of(how, &first);
   expect_ok(one->subscribe({topic}), "subscribe");
-  const auto poll = [&](const std::vector<RdKafka::KafkaConsumer*>& who, const std::function<bool()>& holds, const std::string& what) {
+  const auto poll = [&](const std::vector<RdKafka::KafkaConsumer*>& who, const std::function<bool()>& holds,
+                        const std::string& what) {
     const auto deadline = std::chrono::steady_clock::now() + std::chrono::milliseconds(kPatienceMs);
     while (!holds()) {
       expect(std::chrono::steady_clock::now() < deadline, what);
@@ -212,7 +227,9 @@ void rebalance(const std::string& strategy) {
   poll({one.get()}, [&] { return first.mine.size() == 4; }, "one member has all");
   auto two = consumer_of(how, &second);
   expect_ok(two->subscribe({topic}), "subscribe");
-  poll({one.get(), two.get()}, [&] { return first.mine.size() == 2 && second.mine.size() == 2; }, "two members have half each");
+  poll(
+      {one.get(), two.get()}, [&] { return first.mine.size() == 2 && second.mine.size() == 2; },
+      "two members have half each");
   if (strategy == "cooperative-sticky") expect(first.losses == 2, "the first kept two all the time");
   one->close();
   poll({two.get()}, [&] { return second.mine.size() == 4; }, "who stays has all again");
@@ -245,8 +262,12 @@ int main(int argc, char** argv) {
   if (argc != 2) return 2;
   endpoint = argv[1];
   const std::vector<std::pair<std::string, std::function<void()>>> steps{
-      {"compressions", compressions}, {"idempotent", idempotent}, {"transactions", transactions}, {"zombie_is_fenced", zombie_is_fenced},
-      {"rebalance_eager", [] { rebalance("range"); }}, {"rebalance_cooperative", [] { rebalance("cooperative-sticky"); }},
+      {"compressions", compressions},
+      {"idempotent", idempotent},
+      {"transactions", transactions},
+      {"zombie_is_fenced", zombie_is_fenced},
+      {"rebalance_eager", [] { rebalance("range"); }},
+      {"rebalance_cooperative", [] { rebalance("cooperative-sticky"); }},
       {"offsets_and_watermarks", offsets_and_watermarks}};
   for (const auto& [name, run] : steps) {
     step = name;
