@@ -39,12 +39,12 @@ void read_all(std::string_view bytes) {
     if (check_frame(rest, kLimits.batch_bytes_max) != BatchErrc::kOk) break;
     if (reader.begin(rest) != BatchErrc::kOk) break;
     BatchBuilder again({.base_offset = BatchView(rest).base_offset()});
-    int64_t last = BatchView(rest).base_offset() - 1;
+    int32_t last = -1;
     while (reader.next(record)) {
       ++records;
       KEELSON_CHECK(record.headers().size() == record.header_count, "headers are all there");
-      if (record.offset <= last) break;
-      last = record.offset;
+      if (record.offset_delta <= last) break;
+      last = record.offset_delta;
       again.add(record);
     }
     (void)read_control(rest);

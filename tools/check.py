@@ -40,7 +40,7 @@ FUZZERS = ("fuzz_resp_request", "fuzz_resp_reply", "fuzz_log_reader", "fuzz_chec
            "fuzz_hpack", "fuzz_websocket", "fuzz_blob_volume", "fuzz_blob_codec", "fuzz_blob_checkpoint", "fuzz_blob_command",
            "fuzz_blob_answers", "fuzz_s3_signature", "fuzz_s3_chunked", "fuzz_s3_xml", "fuzz_s3_form", "fuzz_s3_policy",
            "fuzz_raft_journal", "fuzz_peer_frames", "fuzz_cluster_calls", "fuzz_coord_command", "fuzz_coord_checkpoint", "fuzz_grpc_frames",
-           "fuzz_etcd_request", "fuzz_etcd_json", "fuzz_shard_record", "fuzz_kafka_request", "fuzz_kafka_response", "fuzz_kafka_sasl")
+           "fuzz_etcd_request", "fuzz_etcd_json", "fuzz_shard_record", "fuzz_kafka_request", "fuzz_kafka_response", "fuzz_kafka_sasl", "fuzz_kafka_group")
 
 SANITIZER_ENV = {
     "ASAN_OPTIONS": "detect_leaks=1:abort_on_error=1:allocator_may_return_null=1",

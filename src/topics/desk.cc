@@ -237,6 +237,10 @@ void Desk::touched(log::ShardId shard) {
   gather();
 }
 
+void Desk::topic_deleted() {
+  for (log::ShardId shard : hub_.forget_what_was_seen()) touched(shard);
+}
+
 void Desk::look_at_touched() {
   if (touched_.empty()) return;
   const std::vector<log::ShardId> shards = std::exchange(touched_, {});

@@ -95,6 +95,8 @@ class Desk {
   // ---- The shards of this reactor.
   void finished(Call& call);
   void touched(log::ShardId shard);
+  // A topic is gone: whoever waits for it is told.
+  void topic_deleted();
 
   // New requests are answered with kStopped, and every wait ends.
   void refuse();

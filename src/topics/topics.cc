@@ -23,8 +23,9 @@ constexpr int64_t kNsPerMs = 1'000'000;
 constexpr int64_t kStopNapNs = 5 * kNsPerMs;
 // Topics that a reactor remembers; past it, it begins anew.
 constexpr size_t kKnownTopicsMax = 20'000;
-// Segments without anything to read that one read steps over.
-constexpr int kReadTriesMax = 16;
+// Segments without anything to read that one read steps over, since compaction has left nothing of them. A reader that
+// gets nothing below the end would ask for the same again, for ever.
+constexpr int kReadTriesMax = 10'000;
 // Segments that one search for a time looks into: their greatest times lead to the right one but for damage.
 constexpr int kSegmentTriesMax = 1000;
 
@@ -183,6 +184,11 @@ Asking Topics::start_on_all(env::Reactor& here, uint16_t code, std::string body)
 Task<void> Topics::Inside::run_on_all(Topics& topics, env::Reactor& here, detail::Call& call) {
   call.asked.outcome = co_await commit_on_all(topics, here, call.command, call.asked.answer);
   topics.directory_version_.fetch_add(1, std::memory_order_acq_rel);
+  if (call.asked.ok() && call.command.code == static_cast<uint16_t>(topic::DeleteTopic::kCode)) {
+    for (const auto& desk : topics.inside_->desks) {
+      desk->reactor().post([&there = *desk] { there.topic_deleted(); });
+    }
+  }
   topics.inside_->desks[here.index()]->came_back(call);
 }
 

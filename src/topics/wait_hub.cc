@@ -43,6 +43,16 @@ std::vector<PartitionId> WaitHub::take_unseen(log::ShardId shard) {
   return taken;
 }
 
+std::vector<log::ShardId> WaitHub::forget_what_was_seen() {
+  std::vector<log::ShardId> shards;
+  unseen_.clear();
+  for (const auto& [place, entries] : entries_) {
+    if (shards.empty() || shards.back() != place.shard) shards.push_back(place.shard);
+    unseen_[place.shard].push_back(place.partition);
+  }
+  return shards;
+}
+
 void WaitHub::look(log::ShardId shard, const PartitionId& partition, const Ends& ends, std::vector<Woken>& woken) {
   const auto found = entries_.find({shard, partition});
   if (found == entries_.end()) return;

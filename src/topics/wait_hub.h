@@ -44,6 +44,8 @@ class WaitHub {
   [[nodiscard]] bool has(log::ShardId shard, const PartitionId& partition) const;
   // Points of this shard that were added since the last call.
   [[nodiscard]] std::vector<PartitionId> take_unseen(log::ShardId shard);
+  // Everything is to be looked at again; gives the shards.
+  std::vector<log::ShardId> forget_what_was_seen();
   // The partition stands so: whom to wake. Once that is done for all that were touched, they are to be forgotten with
   // remove().
   void look(log::ShardId shard, const PartitionId& partition, const Ends& ends, std::vector<Woken>& woken);

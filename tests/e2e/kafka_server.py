@@ -76,7 +76,9 @@ class Topics(Keelson):
     """keelson serve, seen by Kafka's clients."""
 
     def __init__(self, folder: Path, options=None, **more):
-        options = {"kafka.listen": "127.0.0.1:0", **({} if os.environ.get("OLDK") else {"pubsub.listen": "127.0.0.1:0"}), **(options or {})}
+        options = {"kafka.listen": "127.0.0.1:0", "pubsub.listen": "127.0.0.1:0",
+                   "kafka.group-initial-rebalance-delay": f"{REBALANCE_DELAY_MS}ms", "kafka.group-consumer-session-timeout": "6s",
+                   "kafka.group-consumer-heartbeat-interval": "500ms", "kafka.transaction-check-interval": "500ms", **(options or {})}
         self._endpoint = None if options["kafka.listen"].endswith(":0") else options["kafka.listen"]
         super().__init__(folder, options, **more)
 

@@ -96,7 +96,7 @@ class Keelson(Process):
         settings = {"kv.listen": "127.0.0.1:0", "http.listen": "127.0.0.1:0", "s3.listen": "127.0.0.1:0",
                     "etcd.listen": "127.0.0.1:0", **(options or {})}
         if not any(key == "join" or key.startswith("cluster.") for key in settings):
-            settings = {"kafka.listen": "127.0.0.1:0", **settings}      # a node of a cluster has no topics yet
+            settings = {"kafka.listen": "127.0.0.1:0", "pubsub.listen": "127.0.0.1:0", **settings}      # a node of a cluster has no topics yet
         argv = [BINARY, "serve", "--data-dir", self.data, "--ready-file", self.ready_file]
         for key, value in settings.items():
             argv += [f"--{key}", value]

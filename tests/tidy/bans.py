@@ -81,7 +81,7 @@ THIRD_PARTY = [
     ("spdlog/", r"src/monitor/.*|src/server/.*", "everybody else logs through base/logging.h"),
     ("toml", r"src/server/.*", "the configuration file is read by server/ alone"),
     ("CLI/", r"src/(server|cli)/.*", "the command line is read by server/ and cli/ alone"),
-    ("google/protobuf", r"src/protocol/etcd/json\.cc", "generated messages are heavy; what is sent is written and read in place"),
+    ("google/protobuf", r"src/protocol/etcd/json\.cc|src/protocol/pubsub/(messages\.h|.*\.cc)", "generated messages are heavy; what is sent is written and read in place"),
     ("rpc.pb.h", r"src/protocol/etcd/(json\.cc|.*_test\.cc)|fuzz/etcd_.*|bench/.*", "protocol/etcd/requests.h and its answers"),
     ("gtest/", r".*_test\.cc|tests/.*|.*(test_support|_harness|_fake|fake_\w+|gtest_\w+)\.h", "tests only"),
     ("gmock/", r"", "write an in-memory fake"),

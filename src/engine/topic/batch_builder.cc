@@ -34,7 +34,8 @@ void BatchBuilder::add(int64_t timestamp_ms, std::optional<std::string_view> key
 }
 
 void BatchBuilder::add(const Record& record) {
-  const int64_t delta = record.offset - options_.base_offset;
+  const auto delta =
+      static_cast<int64_t>(static_cast<uint64_t>(record.offset) - static_cast<uint64_t>(options_.base_offset));
   KEELSON_CHECK(delta >= next_delta_ && delta <= INT32_MAX, "records of a batch have ascending offsets");
   append(record.timestamp_ms, static_cast<int32_t>(delta), record.key, record.value, record.header_count,
          record.headers_bytes);

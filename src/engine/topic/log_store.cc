@@ -58,6 +58,7 @@ void LogStore::clear() {
   touched_.clear();
   open_.clear();
   unsynced_.clear();
+  strays_.clear();
   garbage_.clear();
   replaced_.clear();
   releasable_ = 0;
@@ -161,6 +162,10 @@ std::shared_ptr<const SegmentFile> LogStore::keep_open(const SegmentName& name, 
 
 Result<std::shared_ptr<const SegmentFile>> LogStore::open_for_reading(const SegmentName& name) {
   if (auto file = find_open(name); file != nullptr) return file;
+  if (options_.disk == nullptr) {
+    return fail(make_error_code(env::DiskErrc::kNotFound),
+                "topic: there is no disk for " + file_name(name, kSegmentSuffix));
+  }
   // For writing too: the next one who asks may want that.
   auto file = options_.disk->open(path_of(name, kSegmentSuffix), env::OpenMode::kReadWrite);
   if (!file.ok()) return forward_error(file);
@@ -243,9 +248,15 @@ Result<std::vector<std::string>> LogStore::find_strays() {
                          file.ends_with(kAsideSuffix);
     if (is_ours && (file.ends_with(kAsideSuffix) || !known.contains(name))) {
       paths.push_back(options_.folder + "/" + file);
+      if (!file.ends_with(kAsideSuffix)) strays_.insert(name);
     }
   }
   return paths;
+}
+
+uint32_t LogStore::fresh_generation(SegmentName name) const {
+  while (strays_.contains(name)) ++name.generation;
+  return name.generation;
 }
 
 void LogStore::checkpoint_began() { releasable_ = replaced_.size(); }

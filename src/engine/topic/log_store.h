@@ -59,8 +59,11 @@ class LogStore {
   // ---- Files to be removed: by whoever asks for them, once the log is synced (a record says that they are not needed
   // any more). Index files are named as well, whether they are there or not.
   [[nodiscard]] std::vector<std::string> take_garbage();
-  // Files of the folder that no partition knows, which a crash left. Not before recovery has ended well.
+  // Files of the folder that no partition knows, which a crash left. Not before recovery has ended well. Their names
+  // are not used from then on, so that they may be removed at leisure.
   [[nodiscard]] Result<std::vector<std::string>> find_strays();
+  // For a segment that is about to get its first bytes: its generation, or one that no stray has.
+  [[nodiscard]] uint32_t fresh_generation(SegmentName name) const;
   // Compaction's old files: what an earlier checkpoint refers to goes once a later one is durable.
   void discard_after_checkpoint(const SegmentName& name) { replaced_.push_back(name); }
   // What was discarded before is released by checkpoint_completed().
@@ -115,6 +118,7 @@ class LogStore {
   bool has_folder_ = false;
   std::string scratch_;
   std::set<SegmentName> unsynced_;
+  std::set<SegmentName> strays_;  // as find_strays() has told
   std::vector<SegmentName> garbage_;
   std::vector<SegmentName> replaced_;
   size_t releasable_ = 0;  // of replaced_

@@ -56,6 +56,7 @@ TopicErrc PartitionLog::check_one(const BatchView& batch, int64_t now_ms, bool i
     reason = "Compacted topic cannot accept message without key";
     return TopicErrc::kInvalidRecord;
   }
+  if (batch.max_timestamp_ms() < kNoTimestamp) return TopicErrc::kInvalidTimestamp;
   if (!config_.is_log_append_time && batch.max_timestamp_ms() != kNoTimestamp) {
     const int64_t ahead_ms = batch.max_timestamp_ms() - now_ms;
     const int64_t behind_ms = now_ms - batch.max_timestamp_ms();

@@ -120,6 +120,9 @@ bool PartitionLog::load(std::string_view bytes) {
     to.last_append_ms = segment.last_append_ms;
     to.generation = segment.generation;
   }
+  // The first one holds the start, wherever it was trimmed to; without any there are no records.
+  if (segments_.empty() ? log_start_ != next_offset_ : segments_.front().base_offset > log_start_) return false;
+  if (!segments_.empty() && segments_.back().bytes > UINT32_MAX) return false;
   if (!segments_.empty()) segments_.back().index = std::make_unique<SegmentIndex>(std::move(saved.index));
   for (const SavedProducer& producer : saved.producers) {
     if (producer.batches.size() > kBatchesRemembered) return false;

@@ -22,6 +22,9 @@ struct PartitionLog::Run {
 Status PartitionLog::write_run(LogStore& store, const Run& run) {
   Segment& segment = segments_[run.segment];
   const TailBatch& first = tail_[run.first];
+  if (first.file_position == 0 && !segment.is_open_for_writing) {
+    segment.generation = store.fresh_generation({id_, segment.base_offset, segment.generation});
+  }
   const SegmentName name{id_, segment.base_offset, segment.generation};
   auto file = store.open_for_writing(name, segment, first.file_position);
   if (!file.ok()) return forward_error(file);

@@ -228,6 +228,9 @@ class Life {
     durable_ = engine_.log.size();
     auto strays = engine_.engine->find_strays();
     ASSERT_TRUE(strays.ok());
+    // Not at once.
+    for (size_t i = pick(5); i > 0; --i) append();
+    (void)engine_.engine->settle();
     for (const std::string& path : *strays) ASSERT_TRUE(engine_.disk().remove(path).ok());
   }
   void set_full(bool is_full) {

@@ -27,9 +27,9 @@ BatchErrc check_header(const BatchView& batch) {
 BatchErrc check_records(RecordReader& reader, const BatchView& batch, bool needs_keys) {
   if (const BatchErrc begun = reader.begin(batch.bytes()); begun != BatchErrc::kOk) return begun;
   Record record;
-  int64_t expected = batch.base_offset();
+  int32_t expected = 0;
   while (reader.next(record)) {
-    if (record.offset != expected++) return BatchErrc::kBadRecord;
+    if (record.offset_delta != expected++) return BatchErrc::kBadRecord;
     if (needs_keys && !record.key) return BatchErrc::kNoKey;
   }
   return reader.error();

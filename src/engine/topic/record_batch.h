@@ -89,8 +89,9 @@ class BatchView {
   [[nodiscard]] bool has_delete_horizon() const { return (attributes() & kDeleteHorizonBit) != 0; }
   [[nodiscard]] bool has_producer() const { return producer_id() >= 0; }
 
-  [[nodiscard]] int64_t last_offset() const { return base_offset() + last_offset_delta(); }
-  [[nodiscard]] int64_t next_offset() const { return last_offset() + 1; }
+  // What comes from outside may have any base offset: these go round rather than overflow.
+  [[nodiscard]] int64_t last_offset() const { return plus(last_offset_delta()); }
+  [[nodiscard]] int64_t next_offset() const { return plus(int64_t{last_offset_delta()} + 1); }
   // Sequences begin anew after 2^31 - 1.
   [[nodiscard]] int32_t last_sequence() const;
 
@@ -104,6 +105,9 @@ class BatchView {
   template <class Integer>
   [[nodiscard]] Integer get(size_t at) const {
     return get_be<Integer>(bytes_.data() + at);
+  }
+  [[nodiscard]] int64_t plus(int64_t delta) const {
+    return static_cast<int64_t>(static_cast<uint64_t>(base_offset()) + static_cast<uint64_t>(delta));
   }
   std::string_view bytes_;
 };

@@ -108,8 +108,9 @@ bool RecordReader::read_one(std::string_view body, Record& record) {
       !read_signed(body, count) || count < 0 || static_cast<uint64_t>(count) > body.size()) {
     return false;
   }
-  record.offset = base_offset_ + offset_delta;
+  record.offset_delta = static_cast<int32_t>(offset_delta);
   // Unsigned, since what a client sends may overflow.
+  record.offset = static_cast<int64_t>(static_cast<uint64_t>(base_offset_) + static_cast<uint64_t>(offset_delta));
   const auto time = static_cast<uint64_t>(base_timestamp_ms_) + static_cast<uint64_t>(timestamp_delta);
   record.timestamp_ms = append_time_ms_.value_or(static_cast<int64_t>(time));
   record.header_count = static_cast<uint32_t>(count);

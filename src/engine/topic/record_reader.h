@@ -23,6 +23,7 @@ struct RecordHeader {
 
 struct Record {
   int64_t offset = 0;
+  int32_t offset_delta = 0;             // from the batch's base offset
   int64_t timestamp_ms = kNoTimestamp;  // the batch's max timestamp where that is the time of appending
   std::optional<std::string_view> key;
   std::optional<std::string_view> value;  // none: a tombstone

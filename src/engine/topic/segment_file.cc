@@ -191,6 +191,14 @@ Task<Result<SegmentIndex>> scan_index(const SegmentFile& file, uint64_t bytes, e
 
 }  // namespace
 
+// For whoever opens the segment next. That it cannot be written does no harm, nor that two write it, which is the same.
+void SegmentFile::keep_index(const std::string& content) const {
+  if (!disk_.exists(path())) return;  // removed meanwhile
+  const std::string index = folder_ + "/" + file_name(name_, kIndexSuffix);
+  auto file = disk_.open(index, disk_.exists(index) ? env::OpenMode::kReadWrite : env::OpenMode::kCreate);
+  if (file.ok() && (*file)->truncate(content.size()).ok()) (void)(*file)->write_at(0, content);
+}
+
 Task<Result<const SegmentIndex*>> SegmentFile::index(uint64_t bytes, env::Reactor& here) const {
   if (const SegmentIndex* known = index_.load(std::memory_order_acquire); known != nullptr) co_return known;
   auto made = std::make_unique<SegmentIndex>();
@@ -207,6 +215,7 @@ Task<Result<const SegmentIndex*>> SegmentFile::index(uint64_t bytes, env::Reacto
     auto scanned = co_await scan_index(*this, bytes, here);
     if (!scanned.ok()) co_return forward_error(scanned);
     *made = std::move(*scanned);
+    keep_index(encode_index(*made, bytes));
   }
   const SegmentIndex* known = nullptr;
   // Another reader may have been faster.
@@ -277,6 +286,11 @@ class SpanReader {
     return std::optional<BatchView>();
   }
   [[nodiscard]] const std::shared_ptr<const char[]>& owner() const { return owner_; }
+  // Whoever has read this reads on: the device may begin with what follows.
+  void read_ahead() const {
+    if (position_ < span_.end)
+      span_.file->file().will_need(position_, std::min(span_.end - position_, uint64_t{2} * buffer_bytes_));
+  }
 
  private:
   const FileSpan& span_;
@@ -311,6 +325,7 @@ Task<Result<SpanBytes>> read_span(FileSpan span, env::Reactor& here) {
       out.next_offset = (*batch)->next_offset();
     }
   }
+  reader.read_ahead();
   co_return out;
 }
 

@@ -81,6 +81,8 @@ class SegmentFile {
   [[nodiscard]] Task<Result<const SegmentIndex*>> index(uint64_t bytes, env::Reactor& here) const;
 
  private:
+  void keep_index(const std::string& content) const;
+
   env::Disk& disk_;
   const std::string folder_;
   const SegmentName name_;

@@ -108,6 +108,9 @@ TEST_F(SegmentsTest, AnIndexThatIsLostOrDamagedIsMadeAgain) {
     EXPECT_EQ(engine.read_once({.from = at, .offset = offset, .bytes_max = 1}, bytes, answer), offset + 1)
         << engine.why;
   }
+  // And written, for the next one who opens the segment.
+  EXPECT_TRUE(engine.disk().exists(indexes[0]));
+  EXPECT_GT(engine.disk().info(indexes[2])->size_bytes, 10U);
 }
 
 TEST_F(SegmentsTest, DamageIsToldAndNotServed) {
@@ -190,6 +193,23 @@ TEST_F(SegmentsTest, ADeletedTopicLeavesNothing) {
   EXPECT_TRUE(engine.files().empty());
 }
 
+TEST_F(SegmentsTest, StraysMayBeRemovedAtLeisure) {
+  // Of records that a crash has lost: the same offsets are given again, to others.
+  ASSERT_TRUE(engine.checkpoint());
+  fill(3, 5000, at);
+  engine.node.disk().sync_all();
+  engine.crash(engine.replay_from);
+  auto strays = engine.engine->find_strays();
+  ASSERT_TRUE(strays.ok());
+  ASSERT_EQ(strays->size(), 1U);
+  fill(2, 5000, at);
+  for (const std::string& path : *strays) ASSERT_TRUE(engine.disk().remove(path).ok());
+  EXPECT_EQ(named(".log").size(), 1U);
+  ASSERT_TRUE(engine.checkpoint());
+  engine.crash();
+  EXPECT_EQ(offsets_of(*engine.read_all(at, 0)).size(), 2U);
+}
+
 TEST_F(SegmentsTest, AFullDiskLosesNothing) {
   fill(10, 5000, at);
   engine.node.disk().set_full(true);
@@ -236,6 +256,7 @@ TEST_F(SegmentsTest, AnIdlePartitionCostsLittleMemory) {
   const size_t with = mallinfo2().uordblks;
   engine.engine.reset();
   const size_t without = mallinfo2().uordblks;
+  if (with == 0) GTEST_SKIP() << "this allocator does not tell";
   const size_t each = (with - without) / kCount;
   RecordProperty("bytes_per_idle_partition", static_cast<int>(each));
   EXPECT_LT(each, 1000U) << before;

@@ -37,7 +37,7 @@ inline constexpr uint32_t kTopicEngineVersion = 1;
 struct TopicEngineOptions {
   env::Disk* disk = nullptr;  // null: nothing is written to segments, and memory holds everything (tests)
   std::string folder;         // of this shard's segments
-  // Batches kept in memory for readers at the end, of the whole shard; what is not settled yet besides.
+  // Of batches kept in memory for readers at the end, of the whole shard; more only while more is not settled yet.
   size_t cache_bytes = size_t{8} << 20;
   // Segment files that are kept open.
   size_t open_files_max = 64;
@@ -88,7 +88,8 @@ class TopicEngine final : public engine::Engine {
   // removes them, after shard::Runtime::sync_log(): the records that made them useless must be durable before.
   [[nodiscard]] std::vector<std::string> take_garbage();
   // Files in the folder that a crash left and nobody knows; to be removed. Only once the shard has recovered without
-  // damage, since an engine that has lost its state knows none, and while no compaction is under way.
+  // damage, since an engine that has lost its state knows none, and while no compaction is under way;
+  // shard::Runtime::sync_log() first, as above. The engine uses none of these names from then on.
   [[nodiscard]] Result<std::vector<std::string>> find_strays() const;
 
   // Compaction (compaction.h): of the partition that needs it most, if any does; one at a time. `memory_bytes`: for the

@@ -37,8 +37,8 @@ struct AllocateProducerIds {
 
 // A producer begins with this id: whoever had it before is fenced. Answer: producer_id, producer_epoch.
 // With `expected_producer_id` it says who it has been so far (KIP-360): kInvalidProducerEpoch if somebody else has come
-// since. If a transaction is under way it is aborted (kPrepareAbort, with a greater epoch; Answer: transactions, one), and
-// kConcurrentTransactions is answered until that is complete.
+// since. If a transaction is under way it is aborted (kPrepareAbort, with a greater epoch; Answer: transactions, one),
+// and kConcurrentTransactions is answered until that is complete.
 struct InitProducer {
   static constexpr Code kCode = Code::kInitProducer;
   std::string id{};

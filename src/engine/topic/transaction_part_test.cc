@@ -2,9 +2,10 @@
 
 #include <gtest/gtest.h>
 
-#include <map>
 #include <random>
 #include <set>
+#include <string>
+#include <utility>
 
 #include "engine/topic/part_test_support.h"
 #include "engine/topic/transaction_commands.h"
@@ -142,75 +143,104 @@ TEST_F(TransactionTest, TimesOutAndExpires) {
   EXPECT_EQ(init(100, 0).producer_epoch, 0);
 }
 
-// Random histories: whatever happens, what Kafka promises holds. The model knows who has been given which (id, epoch)
-// in what order, and of each transaction how it was decided.
-TEST_F(TransactionTest, HoldsUnderRandomHistories) {
-  for (unsigned seed = 0; seed < 100; ++seed) {
-    std::mt19937 random(seed);
+// Random histories: whatever happens, what Kafka promises holds. Known here is who has been given which (id, epoch) in
+// what order, and of each transaction how it was decided.
+class RandomHistory : public TransactionTest {
+ protected:
+  using Producer = std::pair<int64_t, int16_t>;
+  enum class Phase : uint8_t { kNothing, kOpen, kDecided };
+
+  void begin(unsigned seed) {
+    random_.seed(seed);
     part = PartHarness(make_transaction_part);
-    std::set<std::pair<int64_t, int16_t>> given;
-    std::pair<int64_t, int16_t> holder{-1, -1};
-    std::set<int32_t> added;
-    enum { kNothing, kOpen, kDecided } phase = kNothing;
-    bool is_commit = false;
+    given_.clear();
+    added_.clear();
+    holder_ = {-1, -1};
+    phase_ = Phase::kNothing;
+  }
+  // Anybody who ever was may ask.
+  Producer somebody() {
+    if (given_.empty() || random_() % 4 != 0) return holder_;
+    return *std::next(given_.begin(), static_cast<long>(random_() % given_.size()));
+  }
+
+  void try_init(Producer who) {
+    const bool is_known = random_() % 2 == 0;
+    const bool is_holder = who == holder_;
+    const Answer answer = is_known ? init(who.first, who.second) : init();
+    if (answer.ok()) {
+      EXPECT_EQ(phase_, Phase::kNothing);
+      const Producer got{answer.producer_id, answer.producer_epoch};
+      if (got != holder_) EXPECT_TRUE(given_.insert(got).second) << "an epoch is given once";
+      holder_ = got;
+      return;
+    }
+    if (phase_ == Phase::kNothing) EXPECT_TRUE(is_known && !is_holder);
+    if (phase_ == Phase::kOpen && answer.error == TopicErrc::kConcurrentTransactions) {
+      EXPECT_TRUE(!is_known || is_holder);
+      phase_ = Phase::kDecided;
+      is_commit_ = false;
+      holder_ = {present().producer_id, present().producer_epoch};
+      EXPECT_FALSE(given_.contains(holder_)) << "the fencing epoch is nobody's";
+    }
+  }
+
+  void try_add(Producer who) {
+    const auto number = static_cast<int32_t>(random_() % 5);
+    const TopicErrc error = add(who.first, who.second, number);
+    EXPECT_EQ(error == TopicErrc::kOk, who == holder_ && phase_ != Phase::kDecided && holder_.first >= 0);
+    if (error != TopicErrc::kOk) return;
+    phase_ = Phase::kOpen;
+    added_.insert(number);
+  }
+
+  void try_end(Producer who) {
+    const bool wants_commit = random_() % 2 == 0;
+    const TopicErrc error = end(who.first, who.second, wants_commit);
+    if (who != holder_) EXPECT_NE(error, TopicErrc::kOk);
+    if (who != holder_ || phase_ != Phase::kOpen) return;
+    EXPECT_EQ(error, TopicErrc::kOk);
+    phase_ = Phase::kDecided;
+    is_commit_ = wants_commit;
+  }
+
+  void carry_out() {
+    if (phase_ != Phase::kDecided) return;
+    const TransactionInfo info = present();
+    EXPECT_EQ(info.state, is_commit_ ? TransactionState::kPrepareCommit : TransactionState::kPrepareAbort);
+    EXPECT_EQ(info.partitions.size(), added_.size()) << "every partition gets its marker";
+    EXPECT_EQ(complete(info.producer_id, info.producer_epoch), TopicErrc::kOk);
+    added_.clear();
+    phase_ = Phase::kNothing;
+  }
+
+  std::mt19937 random_;
+  std::set<Producer> given_;
+  Producer holder_{-1, -1};
+  std::set<int32_t> added_;
+  Phase phase_ = Phase::kNothing;
+  bool is_commit_ = false;
+};
+
+TEST_F(RandomHistory, KeepsItsPromises) {
+  for (unsigned seed = 0; seed < 100; ++seed) {
+    begin(seed);
     for (int step = 0; step < 400; ++step) {
-      // Anybody who ever was may ask.
-      auto who = holder;
-      if (!given.empty() && random() % 4 == 0) who = *std::next(given.begin(), random() % given.size());
-      const bool is_holder = who == holder;
-      switch (random() % 6) {
-        case 0: {
-          const bool is_known = random() % 2 == 0;
-          const Answer answer = is_known ? init(who.first, who.second) : init();
-          if (!answer.ok()) {
-            if (phase == kNothing) EXPECT_TRUE(is_known && !is_holder) << seed << ":" << step;
-            if (phase == kOpen && answer.error == TopicErrc::kConcurrentTransactions) {
-              EXPECT_TRUE(!is_known || is_holder);
-              phase = kDecided;
-              is_commit = false;
-              holder = {present().producer_id, present().producer_epoch};
-              EXPECT_FALSE(given.contains(holder)) << "the fencing epoch is nobody's";
-            }
-            break;
-          }
-          EXPECT_EQ(phase, kNothing) << seed << ":" << step;
-          const std::pair<int64_t, int16_t> got{answer.producer_id, answer.producer_epoch};
-          if (got != holder) EXPECT_TRUE(given.insert(got).second) << "an epoch is given once";
-          holder = got;
+      SCOPED_TRACE("seed " + std::to_string(seed) + ", step " + std::to_string(step));
+      const Producer who = somebody();
+      switch (random_() % 6) {
+        case 0:
+          try_init(who);
           break;
-        }
         case 1:
-        case 2: {
-          const auto number = static_cast<int32_t>(random() % 5);
-          const TopicErrc error = add(who.first, who.second, number);
-          EXPECT_EQ(error == TopicErrc::kOk, is_holder && phase != kDecided && holder.first >= 0)
-              << seed << ":" << step;
-          if (error == TopicErrc::kOk) {
-            phase = kOpen;
-            added.insert(number);
-          }
+        case 2:
+          try_add(who);
           break;
-        }
-        case 3: {
-          const bool wants_commit = random() % 2 == 0;
-          const TopicErrc error = end(who.first, who.second, wants_commit);
-          if (!is_holder) EXPECT_NE(error, TopicErrc::kOk) << seed << ":" << step;
-          if (is_holder && phase == kOpen) {
-            EXPECT_EQ(error, TopicErrc::kOk);
-            phase = kDecided;
-            is_commit = wants_commit;
-          }
+        case 3:
+          try_end(who);
           break;
-        }
         case 4:
-          if (phase == kDecided) {
-            const TransactionInfo info = present();
-            EXPECT_EQ(info.state, is_commit ? TransactionState::kPrepareCommit : TransactionState::kPrepareAbort);
-            EXPECT_EQ(info.partitions.size(), added.size()) << "every partition gets its marker";
-            EXPECT_EQ(complete(info.producer_id, info.producer_epoch), TopicErrc::kOk);
-            added.clear();
-            phase = kNothing;
-          }
+          carry_out();
           break;
         default:
           part.reload();

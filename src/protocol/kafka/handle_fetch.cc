@@ -49,7 +49,10 @@ struct Part {
 
   [[nodiscard]] topic::PartitionId id() const { return {topic->id, wanted.partition}; }
   [[nodiscard]] size_t bytes() const {
-    size_t count = read.span ? std::min<uint64_t>(read.span->bytes_max, read.span->end - read.span->position) : 0;
+    // What a span has is known once it was read; it counts as something until then.
+    size_t count = 0;
+    if (read.span)
+      count = std::clamp<uint64_t>(read.span->end - read.span->position, 1, std::max(1U, read.span->bytes_max));
     for (const topic::Slice& slice : read.slices) count += slice.bytes.size();
     return count;
   }
@@ -80,20 +83,28 @@ ErrorCode wrong_with(Call& call, const Part& part) {
   return ErrorCode::kNone;
 }
 
+// Without asking a shard, if that can be.
+Topics::TopicPointer known_topic(Call& call, const Part& part, const Part* before) {
+  const bool is_by_id = part.wanted.topic.empty();
+  // Partitions of a topic mostly stand together.
+  if (before != nullptr && before->topic != nullptr && before->wanted.topic == part.wanted.topic &&
+      before->wanted.id == part.wanted.id) {
+    return before->topic;
+  }
+  Topics& topics = call.topics();
+  return is_by_id ? topics.known_topic(call.here(), part.wanted.id)
+                  : topics.known_topic(call.here(), part.wanted.topic);
+}
+
 Task<void> find_topic(Call& call, Part& part) {
   const bool is_by_id = part.wanted.topic.empty();
   Topics& topics = call.topics();
-  part.topic =
-      is_by_id ? topics.known_topic(call.here(), part.wanted.id) : topics.known_topic(call.here(), part.wanted.topic);
-  if (part.topic == nullptr) {
-    const Topics::Found found = is_by_id ? co_await topics.find_topic(call.here(), part.wanted.id)
-                                         : co_await topics.find_topic(call.here(), part.wanted.topic);
-    part.topic = found.topic;
-    part.error = found.outcome != log::LogErrc::kOk ? error_of(found.outcome)
-                 : is_by_id                         ? ErrorCode::kUnknownTopicId
-                                                    : ErrorCode::kUnknownTopicOrPartition;
-  }
-  part.error = wrong_with(call, part);
+  const Topics::Found found = is_by_id ? co_await topics.find_topic(call.here(), part.wanted.id)
+                                       : co_await topics.find_topic(call.here(), part.wanted.topic);
+  part.topic = found.topic;
+  part.error = found.outcome != log::LogErrc::kOk ? error_of(found.outcome)
+               : is_by_id                         ? ErrorCode::kUnknownTopicId
+                                                  : ErrorCode::kUnknownTopicOrPartition;
 }
 
 Task<void> find_parts(Fetch& fetch) {
@@ -104,7 +115,12 @@ Task<void> find_parts(Fetch& fetch) {
       fetch.parts.push_back({.wanted = std::move(wanted)});
     }
   }
-  for (Part& part : fetch.parts) co_await find_topic(fetch.call, part);
+  for (size_t i = 0; i < fetch.parts.size(); ++i) {
+    Part& part = fetch.parts[i];
+    part.topic = known_topic(fetch.call, part, i == 0 ? nullptr : &fetch.parts[i - 1]);
+    if (part.topic == nullptr) co_await find_topic(fetch.call, part);
+    part.error = wrong_with(fetch.call, part);
+  }
 }
 
 // ---- Reading.

@@ -16,6 +16,7 @@
 #include "engine/topic/batch_builder.h"
 #include "engine/topic/topic_engine.h"
 #include "env/sim/sim.h"
+#include "protocol/kafka/groups.h"
 #include "protocol/kafka/headers.h"
 #include "protocol/kafka/messages/create_topics.h"
 #include "protocol/kafka/messages/fetch.h"
@@ -26,6 +27,7 @@
 #include "protocol/kafka/writer.h"
 #include "shard/runtime.h"
 #include "topics/topics.h"
+#include "topics/transactions.h"
 
 namespace keelson::kafka {
 
@@ -36,6 +38,8 @@ struct TestOptions {
   KafkaOptions kafka;
   std::optional<SecurityOptions> security{};
   topics::TopicsOptions topics;
+  topics::TransactionsOptions transactions;
+  GroupOptions groups;
   size_t cache_bytes = size_t{1} << 20;
   log::Durability durability = log::Durability::kAlways;
 };
@@ -51,6 +55,8 @@ class KafkaProgram final : public env::sim::Program {
     tasks_.reset();
     kafka_.reset();
     security_.reset();
+    groups_.reset();
+    transactions_.reset();
     topics_.reset();
   }
   [[nodiscard]] bool is_serving() const { return is_serving_; }
@@ -81,7 +87,12 @@ class KafkaProgram final : public env::sim::Program {
     KEELSON_CHECK(started.ok(), "the runtime does not start");
     topics_ = std::make_unique<topics::Topics>(*runtime_, options_.topics);
     KEELSON_CHECK((co_await topics_->start()).ok(), "topics do not start");
+    transactions_ = std::make_unique<topics::Transactions>(*topics_, options_.transactions);
+    KEELSON_CHECK((co_await transactions_->start()).ok(), "transactions do not start");
+    groups_ = std::make_unique<Groups>(*topics_, options_.groups);
+    KEELSON_CHECK((co_await groups_->start()).ok(), "groups do not start");
     kafka_ = std::make_unique<KafkaService>(*topics_, options_.kafka);
+    kafka_->set_coordinators(groups_.get(), transactions_.get());
     if (options_.security) {
       security_ = std::make_unique<Security>(*topics_, *options_.security);
       KEELSON_CHECK((co_await security_->start()).ok(), "what is kept of access is not read");
@@ -94,6 +105,7 @@ class KafkaProgram final : public env::sim::Program {
   Task<void> stop() {
     co_await kafka_->stop();
     if (security_ != nullptr) co_await security_->stop();
+    co_await transactions_->stop();
     co_await topics_->stop();
     KEELSON_CHECK((co_await runtime_->stop(true)).ok(), "the runtime does not stop as it should");
     is_stopped_ = true;
@@ -105,6 +117,8 @@ class KafkaProgram final : public env::sim::Program {
   std::unique_ptr<shard::Runtime> runtime_;
   std::unique_ptr<topics::Topics> topics_;
   std::unique_ptr<Security> security_;
+  std::unique_ptr<topics::Transactions> transactions_;
+  std::unique_ptr<Groups> groups_;
   std::unique_ptr<KafkaService> kafka_;
   bool is_serving_ = false;
   bool is_stopped_ = false;

@@ -3,6 +3,7 @@
 #include <optional>
 #include <utility>
 
+#include "base/numbers.h"
 #include "protocol/pubsub/checks.h"
 #include "protocol/pubsub/handlers.h"
 #include "protocol/pubsub/setup.h"
@@ -84,7 +85,7 @@ Task<Handlers::Ends> Handlers::ends_of(env::Reactor& here, Topic topic) {
 Task<CallStatus> Handlers::keep_for(env::Reactor& here, Topic topic, int64_t retention_s) {
   int64_t present_ms = kRetentionDefaultS * 1000;
   for (const auto& [name, value] : topic->configs) {
-    if (name == "retention.ms") present_ms = std::strtoll(value.c_str(), nullptr, 10);
+    if (name == "retention.ms") present_ms = parse_int64(value).value_or(present_ms);
   }
   if (present_ms < 0 || present_ms >= retention_s * 1000) co_return CallStatus{};
   topic::ConfigureTopic configure{topic->id, {{"retention.ms", std::to_string(retention_s * 1000)}}, {}};

@@ -83,6 +83,11 @@ Task<void> Home::write_use(topic::Document from) {
 }
 
 Task<void> Home::refresh(std::string name) {
+  // One that is being opened may have read the document as it was.
+  for (auto entry = entries_.find(name); entry != entries_.end() && entry->second.is_starting;
+       entry = entries_.find(name)) {
+    co_await started_.wait();
+  }
   const Found found = co_await resources_.find(here_, document_key(kSubscriptionDocuments, name));
   Subscription* const subscription = find(name);
   if (subscription == nullptr) co_return;

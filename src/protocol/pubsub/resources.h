@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -9,7 +10,6 @@
 
 #include "base/task.h"
 #include "protocol/pubsub/errors.h"
-#include "protocol/pubsub/messages.h"
 #include "protocol/pubsub/names.h"
 #include "topics/topics.h"
 

@@ -75,7 +75,7 @@ TEST(Avro, MessagesInBinary) {
       "ab\x02"sv;
   EXPECT_TRUE(binary(kGood));
   for (size_t i = 0; i < kGood.size(); ++i) EXPECT_FALSE(binary(kGood.substr(0, i))) << i;
-  EXPECT_FALSE(binary(std::string(kGood) + "\x00"));
+  EXPECT_FALSE(binary(std::string(kGood) + '\0'));
   std::string other(kGood);
   other[1] = 8;  // no such branch
   EXPECT_FALSE(binary(other));

@@ -71,6 +71,8 @@ PubsubService::PubsubService(env::Env& env, topics::Topics& topics, PubsubOption
       handlers_(std::make_unique<Handlers>(*this)),
       methods_(options_.request_bytes_max),
       stopping_(env.reactor(0)) {
+  // What clients send is answered to them; the library would write a line for each text that is no UTF-8.
+  google::protobuf::SetLogHandler(nullptr);
   std::vector<env::Reactor*> reactors;
   for (unsigned i = 0; i < env.reactor_count(); ++i) {
     reactors.push_back(&env.reactor(i));

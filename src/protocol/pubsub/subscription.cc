@@ -424,7 +424,7 @@ Task<Subscription::Pulled> Subscription::pull(size_t count_max, int64_t until_ns
   std::erase(pullers_, &puller);
   table_.remove_consumer(puller.consumer);
   if (puller.grants.empty() && is_closed()) co_return Pulled{closed_};
-  co_return Pulled{{}, std::move(puller.grants)};
+  co_return Pulled{{}, std::move(puller.grants), setup_.rules};
 }
 
 void Subscription::open_stream(const StreamAddress& stream, const topics::ConsumerLimits& limits,

@@ -96,6 +96,7 @@ class Subscription {
   struct Pulled {
     CallStatus status;
     std::vector<Grant> grants{};
+    topics::LeaseRules rules{};
   };
   [[nodiscard]] Task<Pulled> pull(size_t count_max, int64_t until_ns);
 
