@@ -20,6 +20,33 @@ topic::TopicId draw_topic_id(env::Reactor& here) {
   return id;
 }
 
+namespace {
+
+std::string unified(std::string name) {
+  std::ranges::replace(name, '.', '_');
+  return name;
+}
+
+// Another topic whose name differs in . and _ alone: the two would be one in the names of Kafka's metrics. Empty: none.
+Task<std::string> name_like(Call& call, std::string name) {
+  const size_t first = name.find_first_of("._");
+  if (first == std::string::npos) co_return std::string();
+  topic::ListTopics question{.prefix = name.substr(0, first)};
+  const std::string looked_for = unified(name);
+  for (;;) {
+    const topics::Asked asked =
+        co_await call.topics().ask(call.here(), call.topics().nearest_shard(call.here()), question);
+    if (!asked.ok()) co_return std::string();
+    for (const topic::TopicInfo& topic : asked.answer.topics) {
+      if (topic.name != name && unified(topic.name) == looked_for) co_return topic.name;
+    }
+    if (!asked.answer.is_truncated || asked.answer.topics.empty()) co_return std::string();
+    question.after = asked.answer.topics.back().name;
+  }
+}
+
+}  // namespace
+
 Task<Created> create_topic(Call& call, std::string name, int32_t partitions, topic::Pairs configs) {
   Created created{.id = draw_topic_id(call.here())};
   if (const std::string_view wrong = wrong_with_name(name); !wrong.empty()) {
@@ -28,6 +55,10 @@ Task<Created> create_topic(Call& call, std::string name, int32_t partitions, top
   if (partitions < 1 || partitions > topic::kPartitionsMax) {
     co_return Created{.error = ErrorCode::kInvalidPartitions,
                       .reason = "the number of partitions must be from 1 to " + std::to_string(topic::kPartitionsMax)};
+  }
+  if (std::string other = co_await name_like(call, name); !other.empty()) {
+    co_return Created{.error = ErrorCode::kInvalidTopicException,
+                      .reason = "Topic '" + name + "' collides with existing topics: " + other};
   }
   const topics::Asked asked = co_await call.topics().ask_all(
       call.here(),

@@ -8,6 +8,7 @@
 
 #include "engine/topic/message_set.h"
 #include "engine/topic/record_batch.h"
+#include "engine/topic/record_reader.h"
 #include "protocol/kafka/creation.h"
 #include "protocol/kafka/errors.h"
 #include "protocol/kafka/handlers.h"
@@ -26,10 +27,13 @@ using topics::Topics;
 // From this version on there is one batch of magic 2 for each partition; zstd may be used from the other on (KIP-110).
 constexpr int16_t kBatchesFrom = 3;
 constexpr int16_t kZstdFrom = 7;
+// Records that an answer names.
+constexpr size_t kRecordErrorsMax = 100;
 
 struct Refusal {
   ErrorCode code = ErrorCode::kNone;
   std::string_view why;
+  bool is_for_keys = false;  // records without one
   [[nodiscard]] bool is_none() const { return code == ErrorCode::kNone; }
 };
 
@@ -38,6 +42,7 @@ struct Part {
   size_t topic = 0;  // in the response
   size_t place = 0;  // among its topic's partitions
   uint64_t records = 0;
+  std::string_view batches{};  // from version 3 on in the frame; before that gone once they are appended
   std::optional<Asking> asking;
 };
 
@@ -56,8 +61,22 @@ void refuse(ProduceResponse::Partition& partition, const Refusal& refusal) {
   partition.error_message = refusal.why.empty() ? std::string(error_text(refusal.code)) : std::string(refusal.why);
 }
 
+// Which records of a refused batch were the reason (KIP-467).
+template <class IsBad>
+void name_records(std::string_view batch, std::string_view why, ProduceResponse::Partition& partition, IsBad is_bad) {
+  topic::RecordReader reader;
+  if (reader.begin(batch) != topic::BatchErrc::kOk) return;
+  topic::Record record;
+  for (int32_t index = 0; reader.next(record) && partition.record_errors.size() < kRecordErrorsMax; ++index) {
+    if (is_bad(record)) partition.record_errors.push_back({index, std::string(why)});
+  }
+}
+
 // What a batch may not be, though it is well-formed.
 Refusal look_at_batch(const Produce& produce, const topic::BatchView& batch) {
+  if (batch.base_offset() != 0 && produce.call.version() >= kBatchesFrom) {
+    return {ErrorCode::kInvalidRecord, "a batch's offsets must begin with 0: the server gives them"};
+  }
   if (batch.is_control()) return {ErrorCode::kInvalidRecord, "clients may not append control batches"};
   if (batch.codec() == topic::Codec::kZstd && produce.call.version() < kZstdFrom) {
     return {ErrorCode::kUnsupportedCompressionType, "zstd needs version 7 of Produce"};
@@ -72,11 +91,24 @@ Refusal check(const Produce& produce, const topic::TopicInfo& topic, std::string
   if (batches.empty()) return {ErrorCode::kInvalidRecord, "the partition has no record batch"};
   topic::BatchLimits limits;
   limits.needs_keys = is_compacted(topic);
+  // Consumers could do nothing with records that do not come out of their compression.
+  limits.depth = topic::CheckDepth::kAll;
+  // Of the first one before its records are unpacked, since the answer hangs on the request's version.
+  if (topic::check_frame(batches) == topic::BatchErrc::kOk && batches.size() >= topic::kBatchHeaderBytes &&
+      topic::BatchView(batches).codec() == topic::Codec::kZstd && produce.call.version() < kZstdFrom) {
+    return {ErrorCode::kUnsupportedCompressionType, "zstd needs version 7 of Produce"};
+  }
   const topic::CheckedBatches checked = check_batches(batches, limits);
   if (checked.error == topic::BatchErrc::kOldMagic || checked.error == topic::BatchErrc::kBadMagic) {
     return {ErrorCode::kInvalidRecord, "from version 3 of Produce on batches have magic 2"};
   }
-  if (!checked.ok()) return {error_of(topic_errc(checked.error)), errc_text(checked.error)};
+  if (checked.error == topic::BatchErrc::kTooLarge &&
+      topic::BatchView(batches.substr(checked.at)).size_bytes() > batches.size() - checked.at) {
+    return {ErrorCode::kCorruptMessage, "the batch's length is beyond its request"};
+  }
+  if (!checked.ok()) {
+    return {error_of(topic_errc(checked.error)), errc_text(checked.error), checked.error == topic::BatchErrc::kNoKey};
+  }
   if (checked.batches != 1 && produce.call.version() >= kBatchesFrom) {
     return {ErrorCode::kInvalidRecord, "a request has one record batch for each partition"};
   }
@@ -107,6 +139,7 @@ Refusal append(Produce& produce, const Topics::TopicPointer& topic, const Produc
     owner = std::move(kept);
   }
   if (const Refusal refusal = check(produce, *topic, batches, part.records); !refusal.is_none()) return refusal;
+  part.batches = batches;
   produce.bytes += batches.size();
   TopicTraffic& traffic = produce.call.local().traffic_of(*topic);
   traffic.records_in += part.records;
@@ -176,6 +209,10 @@ Task<void> begin_appends(Produce& produce) {
       const Refusal refusal =
           topic == nullptr ? Refusal{error, {}} : append(produce, topic, wanted.partitions[i], part);
       if (!refusal.is_none()) refuse(out.partitions[i], refusal);
+      if (refusal.is_for_keys) {
+        name_records(*wanted.partitions[i].records, "a record of a compacted topic needs a key", out.partitions[i],
+                     [](const topic::Record& record) { return !record.key; });
+      }
       if (part.asking) produce.parts.push_back(std::move(part));
     }
   }
@@ -198,6 +235,11 @@ Task<void> handle_produce(Call& call) {
       call.local().counters.records_in.add(part.records);
     } else {
       refuse(out, {error_of(asked), asked.answer.reason});
+      if (asked.answer.error == topic::TopicErrc::kInvalidTimestamp && call.version() >= kBatchesFrom) {
+        const int64_t worst_ms = topic::BatchView(part.batches).max_timestamp_ms();
+        name_records(part.batches, error_text(ErrorCode::kInvalidTimestamp), out,
+                     [worst_ms](const topic::Record& record) { return record.timestamp_ms == worst_ms; });
+      }
     }
   }
   call.local().counters.record_bytes_in.add(produce.bytes);
