@@ -8,6 +8,7 @@
 
 #include "engine/topic/message_set.h"
 #include "engine/topic/record_batch.h"
+#include "engine/topic/record_reader.h"
 #include "protocol/kafka/creation.h"
 #include "protocol/kafka/errors.h"
 #include "protocol/kafka/handlers.h"
@@ -54,6 +55,17 @@ void refuse(ProduceResponse::Partition& partition, const Refusal& refusal) {
   partition.error_code = number(refusal.code);
   partition.base_offset = -1;
   partition.error_message = refusal.why.empty() ? std::string(error_text(refusal.code)) : std::string(refusal.why);
+}
+
+// Names the records without keys, so that a client fails those alone and sends the others again (KIP-467).
+void name_keyless(std::string_view batch, ProduceResponse::Partition& partition) {
+  topic::RecordReader reader;
+  if (reader.begin(batch) != topic::BatchErrc::kOk) return;
+  topic::Record record;
+  for (int32_t index = 0; reader.next(record); ++index) {
+    if (record.key) continue;
+    partition.record_errors.push_back({index, "a compacted topic takes no message without a key"});
+  }
 }
 
 // What a batch may not be, though it is well-formed.
@@ -176,6 +188,9 @@ Task<void> begin_appends(Produce& produce) {
       const Refusal refusal =
           topic == nullptr ? Refusal{error, {}} : append(produce, topic, wanted.partitions[i], part);
       if (!refusal.is_none()) refuse(out.partitions[i], refusal);
+      if (refusal.code == ErrorCode::kInvalidRecord && topic != nullptr && is_compacted(*topic)) {
+        name_keyless(wanted.partitions[i].records.value_or(std::string_view()), out.partitions[i]);
+      }
       if (part.asking) produce.parts.push_back(std::move(part));
     }
   }
