@@ -61,7 +61,8 @@ TopicErrc PartitionLog::read_file(LogStore& store, size_t segment, FileSpan& spa
   return TopicErrc::kOk;
 }
 
-TopicErrc PartitionLog::read(LogStore& store, const Read& what, ReadAnswer& out, std::string& reason) const {
+TopicErrc PartitionLog::read(LogStore& store, const Read& wanted, ReadAnswer& out, std::string& reason) const {
+  Read what = wanted;
   out.high_watermark = next_offset_;
   out.last_stable = last_stable();
   out.log_start = log_start_;
@@ -69,6 +70,12 @@ TopicErrc PartitionLog::read(LogStore& store, const Read& what, ReadAnswer& out,
   if (what.offset < log_start_ || what.offset > next_offset_) return TopicErrc::kOffsetOutOfRange;
   const int64_t until = what.is_committed_only ? out.last_stable : next_offset_;
   if (what.offset >= until) return TopicErrc::kOk;
+  // Compaction may have left nothing of a segment: it goes on behind that.
+  for (size_t segment = segment_of(what.offset);
+       !is_in_tail(what.offset) && segment + 1 < segments_.size() && settled_bytes_of(segment) == 0; ++segment) {
+    what.offset = out.next_offset = segments_[segment + 1].base_offset;
+    if (what.offset >= until) return TopicErrc::kOk;
+  }
   int64_t read_to = until;
   if (is_in_tail(what.offset)) {
     read_tail(store, what, until, out);

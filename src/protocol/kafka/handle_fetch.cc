@@ -49,7 +49,10 @@ struct Part {
 
   [[nodiscard]] topic::PartitionId id() const { return {topic->id, wanted.partition}; }
   [[nodiscard]] size_t bytes() const {
-    size_t count = read.span ? std::min<uint64_t>(read.span->bytes_max, read.span->end - read.span->position) : 0;
+    // What a span has is known once it was read; it counts as something until then.
+    size_t count = 0;
+    if (read.span)
+      count = std::clamp<uint64_t>(read.span->end - read.span->position, 1, std::max(1U, read.span->bytes_max));
     for (const topic::Slice& slice : read.slices) count += slice.bytes.size();
     return count;
   }

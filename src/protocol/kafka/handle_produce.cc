@@ -27,10 +27,13 @@ using topics::Topics;
 // From this version on there is one batch of magic 2 for each partition; zstd may be used from the other on (KIP-110).
 constexpr int16_t kBatchesFrom = 3;
 constexpr int16_t kZstdFrom = 7;
+// Records that an answer names.
+constexpr size_t kRecordErrorsMax = 100;
 
 struct Refusal {
   ErrorCode code = ErrorCode::kNone;
   std::string_view why;
+  bool is_for_keys = false;  // records without one
   [[nodiscard]] bool is_none() const { return code == ErrorCode::kNone; }
 };
 
@@ -57,14 +60,13 @@ void refuse(ProduceResponse::Partition& partition, const Refusal& refusal) {
   partition.error_message = refusal.why.empty() ? std::string(error_text(refusal.code)) : std::string(refusal.why);
 }
 
-// Names the records without keys, so that a client fails those alone and sends the others again (KIP-467).
+// Which records of a refused batch have no key (KIP-467).
 void name_keyless(std::string_view batch, ProduceResponse::Partition& partition) {
   topic::RecordReader reader;
   if (reader.begin(batch) != topic::BatchErrc::kOk) return;
   topic::Record record;
-  for (int32_t index = 0; reader.next(record); ++index) {
-    if (record.key) continue;
-    partition.record_errors.push_back({index, "a compacted topic takes no message without a key"});
+  for (int32_t index = 0; reader.next(record) && partition.record_errors.size() < kRecordErrorsMax; ++index) {
+    if (!record.key) partition.record_errors.push_back({index, "a record of a compacted topic needs a key"});
   }
 }
 
@@ -88,7 +90,9 @@ Refusal check(const Produce& produce, const topic::TopicInfo& topic, std::string
   if (checked.error == topic::BatchErrc::kOldMagic || checked.error == topic::BatchErrc::kBadMagic) {
     return {ErrorCode::kInvalidRecord, "from version 3 of Produce on batches have magic 2"};
   }
-  if (!checked.ok()) return {error_of(topic_errc(checked.error)), errc_text(checked.error)};
+  if (!checked.ok()) {
+    return {error_of(topic_errc(checked.error)), errc_text(checked.error), checked.error == topic::BatchErrc::kNoKey};
+  }
   if (checked.batches != 1 && produce.call.version() >= kBatchesFrom) {
     return {ErrorCode::kInvalidRecord, "a request has one record batch for each partition"};
   }
@@ -188,9 +192,7 @@ Task<void> begin_appends(Produce& produce) {
       const Refusal refusal =
           topic == nullptr ? Refusal{error, {}} : append(produce, topic, wanted.partitions[i], part);
       if (!refusal.is_none()) refuse(out.partitions[i], refusal);
-      if (refusal.code == ErrorCode::kInvalidRecord && topic != nullptr && is_compacted(*topic)) {
-        name_keyless(wanted.partitions[i].records.value_or(std::string_view()), out.partitions[i]);
-      }
+      if (refusal.is_for_keys) name_keyless(*wanted.partitions[i].records, out.partitions[i]);
       if (part.asking) produce.parts.push_back(std::move(part));
     }
   }
