@@ -62,6 +62,7 @@ void LogStore::clear() {
   garbage_.clear();
   replaced_.clear();
   releasable_ = 0;
+  sync_error_.clear();
 }
 
 void LogStore::touch(PartitionLog& log) {
@@ -269,6 +270,7 @@ void LogStore::checkpoint_completed() {
 }
 
 Task<Status> LogStore::sync(std::set<SegmentName> names, env::Reactor& here) {
+  if (!sync_error_.empty()) co_return fail(make_error_code(env::DiskErrc::kIo), sync_error_);
   if (names.empty()) co_return Status();
   // All of them begin to be written back; then each sync has little to wait for.
   std::vector<std::shared_ptr<const SegmentFile>> files;
@@ -286,7 +288,13 @@ Task<Status> LogStore::sync(std::set<SegmentName> names, env::Reactor& here) {
       files.push_back(std::move(*file));
     }
     for (const auto& file : files) {
-      if (Status synced = co_await file->file().sync(here); !synced.ok()) co_return forward_error(synced);
+      if (Status synced = co_await file->file().sync(here); !synced.ok()) {
+        sync_error_ = file->path() +
+                      " could not be synced, and what was written to it may be lost: the shard takes no " +
+                      "checkpoint until the program starts again, from the log, which has it all (" +
+                      synced.error().message() + ")";
+        co_return forward_error(synced);
+      }
     }
   }
   co_return co_await options_.disk->sync_folder(options_.folder, here);

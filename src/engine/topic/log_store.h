@@ -74,6 +74,8 @@ class LogStore {
   // Names of segments that were written since the last call.
   [[nodiscard]] std::set<SegmentName> take_unsynced() { return std::exchange(unsynced_, {}); }
   void put_back_unsynced(std::set<SegmentName> names) { unsynced_.merge(names); }
+  // After a failed one, nothing that was written since the last good one may be counted on, and a later sync that says
+  // yes proves nothing: all fail from then on.
   [[nodiscard]] Task<Status> sync(std::set<SegmentName> names, env::Reactor& here);
 
   // ---- For PartitionLog.
@@ -122,6 +124,7 @@ class LogStore {
   std::vector<SegmentName> garbage_;
   std::vector<SegmentName> replaced_;
   size_t releasable_ = 0;  // of replaced_
+  std::string sync_error_;
 };
 
 }  // namespace keelson::topic

@@ -131,7 +131,7 @@ class Life {
     if (run_ == nullptr) run_ = engine_.engine->next_compaction(engine_.now_ms, 64 * (1 + pick(40)), random_.next());
     for (size_t steps = pick(6); run_ != nullptr && steps > 0; --steps) {
       auto more = engine_.world.run(engine_.node.reactor(0), run_->step(engine_.node.reactor(0)));
-      ASSERT_TRUE(more.ok() || is_full_) << more.error().message();
+      ASSERT_TRUE(more.ok() || is_full_ || may_fail_) << more.error().message();
       if (more.ok() && *more) continue;
       compacted_ += run_->counts().records_removed;
       engine_.engine->install(*run_);
@@ -199,14 +199,20 @@ class Life {
   }
 
   void take_checkpoint() {
+    if (chance(5)) {
+      engine_.node.disk().fail_syncs(1, ".log");
+      may_fail_ = true;
+    }
     const bool is_good = engine_.checkpoint([&] { append(); }, 1 + pick(2000));
     if (is_good) durable_ = std::max(durable_, engine_.replay_from);
-    ASSERT_TRUE(is_good || is_full_) << engine_.why;
+    ASSERT_TRUE(is_good || is_full_ || may_fail_) << engine_.why;
   }
 
   void crash() {
     // Records behind the last sync of the log may be lost.
     const size_t kept = chance(50) ? SIZE_MAX : durable_ + pick(engine_.log.size() - durable_ + 1);
+    engine_.node.disk().fail_syncs(0);
+    may_fail_ = false;
     engine_.crash(kept);
     run_.reset();
     ops_.resize(engine_.log.size());
@@ -410,6 +416,7 @@ class Life {
   size_t durable_ = 0;        // of the log
   uint64_t serial_ = 0;
   bool is_full_ = false;
+  bool may_fail_ = false;  // a sync has failed, or will
   std::unique_ptr<Compaction> run_;
   uint64_t compacted_ = 0;  // records
 };
