@@ -32,6 +32,13 @@ std::vector<TopicPartitions> rows_of(const PartitionSet& set) {
   return rows;
 }
 
+int64_t bytes_of(const std::vector<std::string>& topics, const std::string& regex) {
+  size_t sum = regex.size();
+  for (const std::string& name : topics) sum += name.size() + 1;
+  return static_cast<int64_t>(sum);
+}
+int64_t bytes_of(const topic::GroupMember& member) { return bytes_of(member.topics, member.topic_regex); }
+
 BeatResult refused(ErrorCode error, std::string message = {}) {
   return {.error = error, .message = message.empty() ? std::string(error_text(error)) : std::move(message)};
 }
@@ -55,6 +62,7 @@ ConsumerGroup::ConsumerGroup(GroupHost& host, uint64_t serial, const topic::Grou
     if (!each.instance_id.empty()) instances_[each.instance_id] = each.id;
     Member& member = members_[each.id];
     member.saved = std::move(each);
+    subscription_bytes_ += bytes_of(member.saved);
     for (const auto* rows : {&member.saved.owned, &member.saved.revoking}) {
       for (const PartitionId& id : set_of(*rows)) holders_[id] = member.saved.id;
     }
@@ -146,10 +154,20 @@ ErrorCode ConsumerGroup::find_for(const ConsumerBeat& beat, Member*& found) {
   return check_epoch(at->second, beat);
 }
 
+// All members together are one record of the log, if it comes to that.
+bool ConsumerGroup::has_room(const ConsumerBeat& beat) const {
+  if (!beat.topics && !beat.regex) return true;
+  const auto at = members_.find(beat.member_id);
+  const int64_t before = at == members_.end() ? 0 : bytes_of(at->second.saved);
+  const int64_t wanted = bytes_of(beat.topics.value_or(std::vector<std::string>{}), beat.regex.value_or(""));
+  return subscription_bytes_ - before + wanted <= host_.options().metadata_bytes_max;
+}
+
 // What a heartbeat leaves out is as it was. True: the subscription has changed.
 bool ConsumerGroup::update(Member& member, const ConsumerBeat& beat) {
   bool is_changed = false;
   bool wants_else = false;
+  subscription_bytes_ -= bytes_of(member.saved);
   const auto set = [&](auto& field, const auto& value, bool counts) {
     if (field == value) return;
     field = value;
@@ -167,6 +185,7 @@ bool ConsumerGroup::update(Member& member, const ConsumerBeat& beat) {
   if (beat.assignor) set(member.saved.assignor, *beat.assignor, true);
   if (beat.rack) set(member.saved.rack, *beat.rack, true);
   if (beat.rebalance_timeout_ms >= 0) set(member.saved.rebalance_timeout_ms, beat.rebalance_timeout_ms, false);
+  subscription_bytes_ += bytes_of(member.saved);
   set(member.saved.client_id, beat.client_id, false);
   set(member.saved.client_host, beat.client_host, false);
   member.is_changed |= is_changed;
@@ -177,6 +196,7 @@ void ConsumerGroup::beat(const ConsumerBeat& beat, Reply<BeatResult> reply) {
   if (beat.epoch == kLeft || beat.epoch == kLeftForNow) return leave(beat, std::move(reply));
   Member* found = nullptr;
   const int32_t epoch_before = head_.epoch;
+  if (!has_room(beat)) return reply(refused(ErrorCode::kGroupMaxSizeReached));
   if (const ErrorCode error = find_for(beat, found); error != ErrorCode::kNone) return reply(refused(error));
   Member& member = *found;
   if (update(member, beat) && head_.epoch == epoch_before) bump();
@@ -216,6 +236,7 @@ void ConsumerGroup::drop(Members::iterator at) {
   std::erase_if(holders_, [&](const auto& row) { return row.second == id; });
   if (!at->second.saved.instance_id.empty()) instances_.erase(at->second.saved.instance_id);
   removed_.push_back(id);
+  subscription_bytes_ -= bytes_of(at->second.saved);
   members_.erase(at);
   bump();
 }

@@ -73,6 +73,7 @@ class ConsumerGroup {
   [[nodiscard]] ErrorCode check_epoch(const Member& member, const ConsumerBeat& beat) const;
   void leave(const ConsumerBeat& beat, Reply<BeatResult> reply);
   void drop(Members::iterator at);
+  [[nodiscard]] bool has_room(const ConsumerBeat& beat) const;
   [[nodiscard]] bool update(Member& member, const ConsumerBeat& beat);
   void bump() { ++head_.epoch; }
 
@@ -95,6 +96,7 @@ class ConsumerGroup {
   std::map<std::string, std::string, std::less<>> instances_;
   std::map<topic::PartitionId, std::string> holders_;  // assigned or being revoked: to member ids
   std::vector<std::string> removed_;                   // since the last save
+  int64_t subscription_bytes_ = 0;                     // of all members
   // Of the topics that the target was made from; nothing: not known (after a restart).
   std::optional<std::map<topic::TopicId, int32_t>> counts_;
   bool was_saved_ = false;

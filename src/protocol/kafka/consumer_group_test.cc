@@ -124,6 +124,9 @@ TEST_F(ConsumerGroupTest, RefusesWhatDoesNotFit) {
   EXPECT_EQ(send({.group = "g", .member_id = "1", .epoch = one.epoch + 1}).error, ErrorCode::kFencedMemberEpoch);
   ConsumerBeat regex{.group = "g", .member_id = "3", .rebalance_timeout_ms = 1, .regex = "[", .owned = Rows{}};
   EXPECT_EQ(send(regex).error, ErrorCode::kInvalidRegularExpression);
+  world.settings().metadata_bytes_max = 100;
+  Client wordy{.id = "4", .topics = {std::string(100, 'x')}};
+  EXPECT_EQ(beat(wordy).error, ErrorCode::kGroupMaxSizeReached);
   world.settings().members_max = 1;
   Client two{.id = "2"};
   EXPECT_EQ(beat(two).error, ErrorCode::kGroupMaxSizeReached);

@@ -172,20 +172,24 @@ Task<void> GroupHome::finish_save(topics::Asking asking, Saved saved) {
 // ---- Requests.
 
 void GroupHome::beat(ConsumerBeat beat, Reply<BeatResult> reply) {
-  if (directory_version_ == topics_.directory_version() || is_reading_directory_) {
-    return coordinator_->beat(std::move(beat), std::move(reply));
+  if (directory_version_ == topics_.directory_version()) return coordinator_->beat(std::move(beat), std::move(reply));
+  if (waiting_.size() >= kTasksMax) {
+    BeatResult result;
+    result.error = ErrorCode::kCoordinatorNotAvailable;
+    return reply(std::move(result));
   }
-  tasks_.spawn(run_beat(std::move(beat), std::move(reply)));
+  waiting_.emplace_back(std::move(beat), std::move(reply));
+  if (!is_reading_directory_) tasks_.spawn(read_then_beat());
 }
 
-Task<void> GroupHome::run_beat(ConsumerBeat beat, Reply<BeatResult> reply) {
+Task<void> GroupHome::read_then_beat() {
   co_await read_directory();
-  coordinator_->beat(std::move(beat), std::move(reply));
+  for (auto& [beat, reply] : std::exchange(waiting_, {})) coordinator_->beat(std::move(beat), std::move(reply));
   after();
 }
 
-// Groups of the consumer protocol are assigned whatever topics there are; one reader at a time, others go on with what
-// was known, and hear of the rest with their next heartbeat.
+// Groups of the consumer protocol are assigned whatever topics there are. One reader at a time, for all heartbeats that
+// come meanwhile; if the topics cannot be read, they go on with what was known.
 Task<void> GroupHome::read_directory() {
   is_reading_directory_ = true;
   const uint64_t version = topics_.directory_version();

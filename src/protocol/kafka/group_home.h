@@ -8,6 +8,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "env/reactor.h"
@@ -68,7 +69,7 @@ class GroupHome final : public GroupHost {
   static constexpr int64_t kFiguresEveryMs = 1'000;
 
   Task<Status> load_shard(shard::ShardId shard);
-  Task<void> run_beat(ConsumerBeat beat, Reply<BeatResult> reply);
+  Task<void> read_then_beat();
   Task<void> finish_commit(topics::Asking asking, Reply<ErrorCode> reply);
   Task<void> finish_save(topics::Asking asking, Saved saved);
   Task<void> run_remove(std::string group, Reply<ErrorCode> reply);
@@ -93,6 +94,7 @@ class GroupHome final : public GroupHost {
   std::map<std::string, TopicFacts, std::less<>> directory_;
   uint64_t directory_version_ = 0;
   bool is_reading_directory_ = false;
+  std::vector<std::pair<ConsumerBeat, Reply<BeatResult>>> waiting_;  // for that
   env::Timer sweep_timer_;
   bool is_sweeping_ = false;
   env::TaskScope tasks_;
