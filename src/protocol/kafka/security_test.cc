@@ -7,7 +7,9 @@
 #include <string_view>
 #include <vector>
 
+#include "protocol/kafka/apis.h"
 #include "protocol/kafka/errors.h"
+#include "protocol/kafka/handlers.h"
 #include "protocol/kafka/messages/alter_client_quotas.h"
 #include "protocol/kafka/messages/alter_user_scram_credentials.h"
 #include "protocol/kafka/messages/create_acls.h"
@@ -180,6 +182,11 @@ TEST(KafkaSecurity, QuotasMuteConnectionsForAsLongAsTheySay) {
   // Another connection of the same client shares the quota, whichever reactor it is on; one may begin once.
   const auto other = kafka.connect();
   EXPECT_GT(other->ask<ProduceResponse>(9, produce_request("ships", 0, batch))->throttle_time_ms, 1000);
+}
+
+// docs/topic.md is made from the table, and ApiVersions tells what has a handler: they must not differ.
+TEST(KafkaHandlers, AreThereForWhatTheTableSays) {
+  for (const ApiRow& row : api_table()) EXPECT_EQ(find_handler(row.key) != nullptr, row.is_served) << row.name;
 }
 
 TEST(KafkaSecurity, WithoutLoginsThereIsNothingToLogInTo) {
