@@ -67,9 +67,8 @@ Task<void> take_offsets(Call& call, const Request& request, Response& response, 
           error = ErrorCode::kUnknownTopicOrPartition;
         } else if (metadata.size() > metadata_max) {
           error = ErrorCode::kOffsetMetadataTooLarge;
-        } else if (partition.committed_offset < 0) {
-          error = ErrorCode::kInvalidRequest;
         }
+        // Any number is kept, as by Kafka: kafkajs commits -2 for "from the beginning".
       }
       out.partitions.push_back({.partition_index = partition.partition_index, .error_code = number(error)});
       if (error != ErrorCode::kNone) continue;
