@@ -16,6 +16,8 @@ namespace detail {
 namespace {
 // A disk that is full makes itself heard this often, for each reactor.
 constexpr int64_t kWarnEveryNs = int64_t{10} * 1'000'000'000;
+// Of one shard: several times what settle() lets gather (TopicEngineOptions::settle_bytes).
+constexpr size_t kUnsettledBytesMax = size_t{32} << 20;
 // A spare call keeps no larger body than this.
 constexpr size_t kSpareBodyBytesMax = 4096;
 }  // namespace
@@ -121,7 +123,16 @@ void Desk::start(Call& call, log::ShardId shard) {
   submit(call);
 }
 
-void Desk::submit(Call& call) { runtime_.shard(call.shard).submit(call); }
+void Desk::submit(Call& call) {
+  shard::Shard& shard = runtime_.shard(call.shard);
+  // What cannot be written to segments stays in memory, while the log may still have room.
+  if (call.command.code == static_cast<uint16_t>(topic::Code::kAppend) && !shard.is_lent() &&
+      static_cast<topic::TopicEngine&>(shard.engine()).unsettled_bytes() > kUnsettledBytesMax) {
+    call.finished(log::LogErrc::kFull);
+    return;
+  }
+  shard.submit(call);
+}
 
 void Desk::finished(Call& call) {
   if (call.origin == this) {
