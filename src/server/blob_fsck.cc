@@ -17,6 +17,7 @@
 #include "engine/blob/blob_engine.h"
 #include "engine/coord/coord_engine.h"
 #include "engine/kv/reply.h"
+#include "engine/topic/topic_engine.h"
 #include "env/disk.h"
 #include "env/reactor.h"
 #include "server/coord_setup.h"
@@ -24,6 +25,7 @@
 #include "server/kv_setup.h"
 #include "server/overlay_disk.h"
 #include "server/s3_setup.h"
+#include "server/topic_setup.h"
 #include "shard/runtime.h"
 
 namespace keelson::server {
@@ -56,7 +58,7 @@ Result<NodeFile> read_node(env::Disk& disk, const std::string& data_dir) {
   if (!text.ok()) return forward_error(text);
   Result<NodeFile> node = read_node_file(*text, path);
   if (!node.ok()) return forward_error(node);
-  constexpr std::array<std::string_view, 2> kKnown = {kBlobName, kCoordName};
+  constexpr std::array<std::string_view, 3> kKnown = {kBlobName, kCoordName, kTopicName};
   const std::vector<ServiceShards>& found = node->services;
   if (found.size() > kKnown.size() ||
       !std::equal(found.begin(), found.end(), kKnown.begin(),
@@ -91,6 +93,13 @@ shard::RuntimeOptions make_options(const std::string& data_dir, const NodeFile& 
   coord_service.shard_count = node.shards_of(kCoordName);
   coord_service.make_engine = [](shard::ShardId) { return std::make_unique<NoEngine>(); };
   coord_service.replay_sink = &no_reply;
+  if (node.shards_of(kTopicName) == 0) return options;  // of a server that knew no topics yet
+  shard::ServiceOptions& topic_service = options.services.emplace_back();
+  topic_service.name = kTopicName;
+  topic_service.engine_version = topic::kTopicEngineVersion;
+  topic_service.shard_count = node.shards_of(kTopicName);
+  topic_service.make_engine = [](shard::ShardId) { return std::make_unique<NoEngine>(); };
+  topic_service.replay_sink = &no_reply;
   return options;
 }
 

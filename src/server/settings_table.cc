@@ -294,16 +294,6 @@ constexpr SettingSpec kTable[] = {
            "Connections of Kafka's clients at a time; more are closed."),
     number("kafka.connections-max-idle", kDuration, "10m", 0, 365 * kDayMs, "", kStatic,
            "A connection idle for so long is closed. 0: never."),
-
-    // kafka: who may do what.
-    text("kafka.sasl.mechanisms", kText, "", kStatic,
-         "How clients log in: PLAIN, SCRAM-SHA-256, SCRAM-SHA-512, or several of them with commas. Empty: nobody need. "
-         "PLAIN shows the password to whoever can read the connection: use it with TLS."),
-    text("kafka.sasl.users-file", kPath, "", kStatic,
-         "File of users who can log in, name:password in each line. Others are made by clients, as SCRAM credentials "
-         "(kafka-configs, AlterUserScramCredentials)."),
-    number("kafka.sasl.max-reauth", kDuration, "0", 0, 365 * kDayMs, "", kStatic,
-           "A client logs in again within this time, or is closed (connections.max.reauth.ms). 0: never."),
     text("kafka.acls", kBool, "no", kStatic,
          "Access lists decide what clients may do. Without: everything, for who has logged in."),
     text("kafka.super-users", kText, "", kStatic,
@@ -336,6 +326,16 @@ constexpr SettingSpec kTable[] = {
            "A transactional id that is not used for so long is forgotten."),
     number("kafka.transaction-check-interval", kDuration, "10s", 100, kDayMs, "", kStatic,
            "How often it is looked for transactions that have taken too long."),
+
+    // kafka: who may do what.
+    text("kafka.sasl.mechanisms", kText, "", kStatic,
+         "How clients log in: PLAIN, SCRAM-SHA-256, SCRAM-SHA-512, or several of them with commas. Empty: nobody need. "
+         "PLAIN shows the password to whoever can read the connection: use it with TLS."),
+    text("kafka.sasl.users-file", kPath, "", kStatic,
+         "File of users who can log in, name:password in each line. Others are made by clients, as SCRAM credentials "
+         "(kafka-configs, AlterUserScramCredentials)."),
+    number("kafka.sasl.max-reauth", kDuration, "0", 0, 365 * kDayMs, "", kStatic,
+           "A client logs in again within this time, or is closed (connections.max.reauth.ms). 0: never."),
 
     // kafka: TLS.
     text("kafka.tls.listen", kAddresses, "", kStatic,
