@@ -124,7 +124,7 @@ class GroupPart final : public Part {
 
 bool are_good(const std::vector<GroupOffset>& offsets) {
   return std::ranges::all_of(offsets, [](const GroupOffset& each) {
-    return each.partition >= 0 && each.offset >= 0 && each.topic.size() <= kTopicNameBytesMax &&
+    return each.partition >= 0 && each.topic.size() <= kTopicNameBytesMax &&
            each.metadata.size() <= kOffsetMetadataBytesMax;
   });
 }

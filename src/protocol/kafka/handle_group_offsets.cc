@@ -67,8 +67,6 @@ Task<void> take_offsets(Call& call, const Request& request, Response& response, 
           error = ErrorCode::kUnknownTopicOrPartition;
         } else if (metadata.size() > metadata_max) {
           error = ErrorCode::kOffsetMetadataTooLarge;
-        } else if (partition.committed_offset < 0) {
-          error = ErrorCode::kInvalidRequest;
         }
       }
       out.partitions.push_back({.partition_index = partition.partition_index, .error_code = number(error)});
