@@ -46,7 +46,7 @@ struct CompactionPlan {
   int64_t delete_retention_ms = 0;
   uint32_t index_interval_bytes = 0;
   uint64_t seed = 0;  // of the keys' hashes
-  TopicFaults faults;
+  TopicFaults faults{};
   size_t keys_max = 0;       // of one run
   int64_t clean_offset = 0;  // compacted before
   int64_t log_start = 0;

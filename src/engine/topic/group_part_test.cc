@@ -38,7 +38,8 @@ TEST(GroupPart, CommitsAndFetchesOffsets) {
   EXPECT_EQ(all.group_offsets[0].committed_ms, part.now_ms);
   EXPECT_EQ(offset_of(part, "g", "t", 3), 17);
   EXPECT_EQ(offset_of(part, "g", "t", 4), std::nullopt);
-  EXPECT_EQ(part.apply(CommitOffsets{.group = "g", .offsets = {at("t", -1, 0)}}).error, TopicErrc::kInvalid);
+  EXPECT_TRUE(part.apply(CommitOffsets{.group = "g", .offsets = {at("t", 0, -2)}}).ok());
+  EXPECT_EQ(part.query(FetchOffsets{.group = "g", .topics = {{"t", {0}}}}).group_offsets.at(0).offset, -2);
   EXPECT_EQ(part.apply(CommitOffsets{.group = "g", .offsets = {at("t", -1, 1)}}).error, TopicErrc::kInvalid);
 }
 

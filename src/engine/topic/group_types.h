@@ -73,7 +73,8 @@ struct GroupInfo {
   int64_t emptied_ms = kNoTimestamp;  // log time at which the last member left; kNoTimestamp: has members
 };
 
-// A position that was committed: the next offset to be read.
+// A position that was committed: the next offset to be read; below 0 it means what its client takes it for (kafkajs
+// commits -2 for the start of the partition, and Kafka keeps that too).
 struct GroupOffset {
   std::string topic{};
   // Of the topic that had the name then; none: not known. One of the same name that was made later begins anew.

@@ -36,7 +36,7 @@ struct LogStoreOptions {
   // writes, but none so large that others wait for it (a write into the page cache takes about 1 ms for 4 MiB).
   size_t partition_settle_bytes = size_t{256} << 10;
   size_t settle_bytes = size_t{4} << 20;
-  TopicFaults faults;
+  TopicFaults faults{};
 };
 
 class LogStore {

@@ -45,7 +45,7 @@ struct TopicEngineOptions {
   // When settle() writes: once one partition, or all of them, have so much.
   size_t partition_settle_bytes = size_t{256} << 10;
   size_t settle_bytes = size_t{4} << 20;
-  TopicFaults faults;
+  TopicFaults faults{};
 };
 
 struct PartitionUpkeep {
