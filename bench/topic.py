@@ -344,7 +344,7 @@ def streams(options) -> list[str]:
 
 
 def partitions(options) -> list[str]:
-    lines = ["One topic of so many partitions; messages of 100 B go to random ones, acks=all, durability interval. The start is after kill -9.", "",
+    lines = ["One topic of so many partitions; messages of 100 B without keys, which librdkafka sends to another partition each 10 ms, acks=all, durability interval. The start is after kill -9.", "",
              "| partitions | produced/s | by that of 10 | RSS MiB | start s |", "|---|---|---|---|---|"]
     rates = {}
     for number in (10, options.partitions):
