@@ -344,7 +344,7 @@ def streams(options) -> list[str]:
 
 
 def partitions(options) -> list[str]:
-    lines = ["One topic of so many partitions; messages of 100 B go to random ones, acks=all, durability interval. The start is after kill -9.", "",
+    lines = ["One topic of so many partitions; messages of 100 B without keys, which librdkafka sends to another partition each 10 ms, acks=all, durability interval. The start is after kill -9.", "",
              "| partitions | produced/s | by that of 10 | RSS MiB | start s |", "|---|---|---|---|---|"]
     rates = {}
     for number in (10, options.partitions):
@@ -466,7 +466,7 @@ def write_report() -> None:
     text = ["# Topics, measured", "", f"By `bench/run topic` on {machine()}. Peers: Apache Kafka 4.3.1 (KRaft, one node, as shipped: a heap of 1 GiB), Debian's nats-server and redis-server.",
             "Client and servers share the machine; each round runs all servers by turns. What a server does before it acknowledges stands beside every number.", ""]
     for part in parts:
-        text += [f"## {TITLES[part['name']]}", "", f"{part['date']}, commit {part['commit']}, {part['rounds']} rounds.", "", *part["lines"], ""]
+        text += [f"## {TITLES[part['name']]}", "", f"{part['date']}, commit {part['commit']}, {part['how']}.", "", *part["lines"], ""]
     RESULTS.write_text("\n".join(text).rstrip() + "\n")
     print(f"wrote {RESULTS}")
 
@@ -489,7 +489,7 @@ def main() -> None:
             parser.error(f"no section {name}")
         print(f"== {name}", flush=True)
         lines = globals()[name](options)
-        (WORK / f"{name}.json").write_text(json.dumps({"date": datetime.date.today().isoformat(), "commit": commit(), "rounds": options.rounds, "lines": lines}))
+        (WORK / f"{name}.json").write_text(json.dumps({"date": datetime.date.today().isoformat(), "commit": commit(), "how": "one quick round" if options.quick else f"{options.rounds} rounds", "lines": lines}))
     write_report()
 
 
