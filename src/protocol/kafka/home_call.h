@@ -11,6 +11,7 @@
 #include <coroutine>
 #include <cstdint>
 #include <functional>
+#include <memory>
 #include <optional>
 #include <utility>
 
@@ -25,14 +26,15 @@ namespace keelson::kafka {
 // Those of one reactor that wait. Outlives them.
 class HomeDesk {
  public:
-  explicit HomeDesk(env::Reactor& here) : here_(here) {}
+  explicit HomeDesk(env::Reactor& here) : here_(here), closing_(new std::atomic<bool>(false)), closed_(closing_) {}
   HomeDesk(const HomeDesk&) = delete;
   HomeDesk& operator=(const HomeDesk&) = delete;
 
   [[nodiscard]] env::Reactor& here() { return here_; }
   // Any thread. Nothing is delivered any more: the desk is about to go.
-  void close() { is_closed_.store(true, std::memory_order_release); }
-  [[nodiscard]] bool is_closed() const { return is_closed_.load(std::memory_order_acquire); }
+  void close() { closing_->store(true, std::memory_order_release); }
+  // Whether it was closed: outlives the desk, as replies may that nobody will take.
+  [[nodiscard]] const std::shared_ptr<const std::atomic<bool>>& closed() const { return closed_; }
 
   [[nodiscard]] uint64_t add(void* call) {
     calls_.emplace(++last_, call);
@@ -48,7 +50,8 @@ class HomeDesk {
   env::Reactor& here_;
   boost::unordered_flat_map<uint64_t, void*> calls_;
   uint64_t last_ = 0;
-  std::atomic<bool> is_closed_{false};
+  std::atomic<bool>* closing_;
+  std::shared_ptr<const std::atomic<bool>> closed_;  // the same
 };
 
 inline ErrorCode not_available(std::optional<ErrorCode>*) { return ErrorCode::kCoordinatorNotAvailable; }
@@ -90,15 +93,16 @@ class HomeCall {
   // The reply, as whoever answers holds it.
   class Answer {
    public:
-    Answer(HomeDesk& desk, uint64_t id) : desk_(&desk), id_(id) {}
-    Answer(Answer&& other) noexcept : desk_(std::exchange(other.desk_, nullptr)), id_(other.id_) {}
+    Answer(HomeDesk& desk, uint64_t id) : desk_(&desk), closed_(desk.closed()), id_(id) {}
+    Answer(Answer&& other) noexcept
+        : desk_(std::exchange(other.desk_, nullptr)), closed_(std::move(other.closed_)), id_(other.id_) {}
     Answer& operator=(Answer&&) = delete;
     ~Answer() {
-      if (desk_ != nullptr && !desk_->is_closed()) (*this)(not_available(static_cast<std::optional<Result>*>(nullptr)));
+      if (desk_ != nullptr && !is_closed()) (*this)(not_available(static_cast<std::optional<Result>*>(nullptr)));
     }
     void operator()(Result result) {
       HomeDesk& desk = *std::exchange(desk_, nullptr);
-      if (desk.is_closed()) return;
+      if (is_closed()) return;
       if (desk.here().is_current()) {
         auto* call = static_cast<HomeCall*>(desk.find(id_));
         if (call != nullptr && call->is_running_) {
@@ -112,7 +116,10 @@ class HomeCall {
     }
 
    private:
+    [[nodiscard]] bool is_closed() const { return closed_->load(std::memory_order_acquire); }
+
     HomeDesk* desk_;
+    std::shared_ptr<const std::atomic<bool>> closed_;
     uint64_t id_;
   };
 
