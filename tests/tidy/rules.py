@@ -203,6 +203,10 @@ def headers_compile_alone(tree: Tree, cache: Path | None = None) -> Iterator[Fin
     schemas = sorted((tree.root / "src/protocol/kafka/schema").glob("*.kafka"))
     if schemas and todo:
         subprocess.run([sys.executable, tree.root / "tools/kafka_messages.py", "--out", made, *schemas], check=True)
+    protos = tree.root / "src/protocol/pubsub/proto"
+    if protos.exists() and todo:
+        made.mkdir(parents=True, exist_ok=True)
+        subprocess.run(["protoc", f"--cpp_out={made}", f"-I{protos}", *sorted(protos.rglob("*.proto"))], check=True)
 
     def compile_one(path: str) -> str:
         result = subprocess.run(["clang++-19", *HEADER_FLAGS, "-I", "src", "-I", ".", "-I", made, "-x", "c++", "-"], cwd=tree.root,

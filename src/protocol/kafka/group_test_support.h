@@ -1,6 +1,8 @@
 // For tests of groups: a world with its own time, where saves take effect when the test says so.
 #pragma once
 
+#include <gtest/gtest.h>
+
 #include <deque>
 #include <map>
 #include <memory>

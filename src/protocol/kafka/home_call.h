@@ -23,18 +23,27 @@
 
 namespace keelson::kafka {
 
+// Whether a desk was closed: outlives the desk, as replies may that nobody will take. Any thread.
+class Closing {
+ public:
+  void close() const { is_closed_.store(true, std::memory_order_release); }
+  [[nodiscard]] bool is_closed() const { return is_closed_.load(std::memory_order_acquire); }
+
+ private:
+  mutable std::atomic<bool> is_closed_{false};
+};
+
 // Those of one reactor that wait. Outlives them.
 class HomeDesk {
  public:
-  explicit HomeDesk(env::Reactor& here) : here_(here), closing_(new std::atomic<bool>(false)), closed_(closing_) {}
+  explicit HomeDesk(env::Reactor& here) : here_(here) {}
   HomeDesk(const HomeDesk&) = delete;
   HomeDesk& operator=(const HomeDesk&) = delete;
 
   [[nodiscard]] env::Reactor& here() { return here_; }
   // Any thread. Nothing is delivered any more: the desk is about to go.
-  void close() { closing_->store(true, std::memory_order_release); }
-  // Whether it was closed: outlives the desk, as replies may that nobody will take.
-  [[nodiscard]] const std::shared_ptr<const std::atomic<bool>>& closed() const { return closed_; }
+  void close() { closing_->close(); }
+  [[nodiscard]] const std::shared_ptr<const Closing>& closing() const { return closing_; }
 
   [[nodiscard]] uint64_t add(void* call) {
     calls_.emplace(++last_, call);
@@ -50,8 +59,7 @@ class HomeDesk {
   env::Reactor& here_;
   boost::unordered_flat_map<uint64_t, void*> calls_;
   uint64_t last_ = 0;
-  std::atomic<bool>* closing_;
-  std::shared_ptr<const std::atomic<bool>> closed_;  // the same
+  const std::shared_ptr<const Closing> closing_ = std::make_shared<const Closing>();
 };
 
 inline ErrorCode not_available(std::optional<ErrorCode>*) { return ErrorCode::kCoordinatorNotAvailable; }
@@ -93,16 +101,17 @@ class HomeCall {
   // The reply, as whoever answers holds it.
   class Answer {
    public:
-    Answer(HomeDesk& desk, uint64_t id) : desk_(&desk), closed_(desk.closed()), id_(id) {}
+    Answer(HomeDesk& desk, uint64_t id) : desk_(&desk), closing_(desk.closing()), id_(id) {}
     Answer(Answer&& other) noexcept
-        : desk_(std::exchange(other.desk_, nullptr)), closed_(std::move(other.closed_)), id_(other.id_) {}
+        : desk_(std::exchange(other.desk_, nullptr)), closing_(std::move(other.closing_)), id_(other.id_) {}
     Answer& operator=(Answer&&) = delete;
     ~Answer() {
-      if (desk_ != nullptr && !is_closed()) (*this)(not_available(static_cast<std::optional<Result>*>(nullptr)));
+      if (desk_ != nullptr && !closing_->is_closed())
+        (*this)(not_available(static_cast<std::optional<Result>*>(nullptr)));
     }
     void operator()(Result result) {
       HomeDesk& desk = *std::exchange(desk_, nullptr);
-      if (is_closed()) return;
+      if (closing_->is_closed()) return;
       if (desk.here().is_current()) {
         auto* call = static_cast<HomeCall*>(desk.find(id_));
         if (call != nullptr && call->is_running_) {
@@ -116,10 +125,8 @@ class HomeCall {
     }
 
    private:
-    [[nodiscard]] bool is_closed() const { return closed_->load(std::memory_order_acquire); }
-
     HomeDesk* desk_;
-    std::shared_ptr<const std::atomic<bool>> closed_;
+    std::shared_ptr<const Closing> closing_;
     uint64_t id_;
   };
 
