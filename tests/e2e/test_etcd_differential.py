@@ -111,7 +111,7 @@ def stripped(message):
     for field, value in message.ListFields():
         if field.name == "header":
             value.cluster_id = value.member_id = value.raft_term = 0
-        elif field.label == field.LABEL_REPEATED and field.message_type:
+        elif field.is_repeated and field.message_type:
             for one in value:
                 stripped(one)
         elif field.message_type:
