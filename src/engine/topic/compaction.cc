@@ -14,6 +14,11 @@ namespace {
 constexpr size_t kStepBytes = size_t{256} << 10;
 constexpr size_t kWriteBytes = size_t{1} << 20;
 
+// delete.retention.ms may be for ever.
+int64_t horizon_ms(const CompactionPlan& plan) {
+  return plan.now_ms + std::min(plan.delete_retention_ms, INT64_MAX - plan.now_ms);
+}
+
 }  // namespace
 
 Compaction::Compaction(CompactionPlan plan) : plan_(std::move(plan)), map_end_(plan_.clean_offset) {
@@ -245,7 +250,7 @@ Status Compaction::rewrite_records(const BatchView& batch, bool drops_tombstones
                        .attributes = attributes,
                        .base_timestamp_ms = batch.base_timestamp_ms(),
                        .last_offset_delta = batch.last_offset_delta()};
-  if (gets_horizon) options.base_timestamp_ms = plan_.now_ms + plan_.delete_retention_ms;
+  if (gets_horizon) options.base_timestamp_ms = horizon_ms(plan_);
   if (batch.is_log_append_time()) options.max_timestamp_ms = batch.max_timestamp_ms();
   BatchBuilder builder(options);
   for (const Record& one : left) builder.add(one);

@@ -127,6 +127,18 @@ TEST_F(CompactionTest, TombstonesStayForAWhile) {
   EXPECT_EQ(text(), "1=b1 3=c1 4=d1 5=e1");
 }
 
+TEST_F(CompactionTest, TombstonesMayStayForEver) {
+  engine.apply(ConfigureTopic{at.topic, {{"delete.retention.ms", "9223372036854775807"}}, {}});
+  write({{"a", "1"}});
+  write({{"a", std::nullopt}});
+  for (const char* key : {"b", "c", "d"}) {
+    write({{key, "1"}});
+    EXPECT_TRUE(compact());
+    engine.now_ms += int64_t{1} << 40;
+  }
+  EXPECT_EQ(text(), "1=ax 2=b1 3=c1 4=d1");
+}
+
 TEST_F(CompactionTest, AbortedRecordsGoAndSoDoTheirMarkers) {
   const BatchOptions of{.producer_id = 9, .producer_epoch = 0, .base_sequence = 0, .attributes = kTransactionalBit};
   write({{"a", "1"}});
