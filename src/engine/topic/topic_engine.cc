@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <deque>
 #include <utility>
 
 #include "base/check.h"
@@ -22,6 +23,9 @@ constexpr size_t kCompactionBytesPerKey = 64;
 constexpr int64_t kCompactionRetryMs = 3'600'000;
 // A part is cut into blocks of that size.
 constexpr size_t kPartBlockBytes = size_t{1} << 20;
+// What comes early is handed out in runs of about that size: all of it at once might be more than a checkpoint's piece
+// may have.
+constexpr size_t kEarlyBytes = size_t{128} << 10;
 
 template <class Out>
 void append_block(Out& out, Block kind, std::string_view bytes) {
@@ -249,18 +253,18 @@ class TopicEngine::Checkpoint final : public engine::CheckpointSource {
   explicit Checkpoint(State& state) : state_(state), settled_(state.store.settle_all()) {
     LogStore& store = state.store;
     store.checkpoint_number = ++state.checkpoints;
-    store.before_change = [this](PartitionLog& log) { save(log, early_); };
+    store.before_change = [this](PartitionLog& log) { save(log, early()); };
     store.checkpoint_began();
     unsynced_ = store.take_unsynced();
     save_counters();
     std::string bytes;
     for (const auto& [id, topic] : state.directory.topics()) {
       state.directory.save_topic(*topic, bytes);
-      append_block(early_, kTopic, bytes);
+      append_block(early(), kTopic, bytes);
     }
     for (const auto& [key, document] : state.directory.documents()) {
       Directory::save_document(document, bytes);
-      append_block(early_, kDocument, bytes);
+      append_block(early(), kDocument, bytes);
     }
     for (size_t i = 0; i < kPartCount; ++i) save_part(i);
     for (const auto& [id, log] : store.logs()) left_.push_back(id);
@@ -274,14 +278,13 @@ class TopicEngine::Checkpoint final : public engine::CheckpointSource {
 
   bool next(size_t bytes_wanted, Buffer& out) override {
     const size_t until = out.size() + bytes_wanted;
-    out.append(early_.view());
-    early_.clear();
+    for (; !early_.empty() && out.size() < until; early_.pop_front()) out.append(early_.front().view());
     while (!left_.empty() && out.size() < until) {
       PartitionLog* log = state_.store.find(left_.back());
       left_.pop_back();
       if (log != nullptr && log->saved_by != state_.store.checkpoint_number) save(*log, out);
     }
-    return left_.empty();
+    return left_.empty() && early_.empty();
   }
 
   Task<Status> make_durable(env::Reactor& here) override {
@@ -294,11 +297,15 @@ class TopicEngine::Checkpoint final : public engine::CheckpointSource {
   }
 
  private:
+  Buffer& early() {
+    if (early_.empty() || early_.back().size() >= kEarlyBytes) early_.emplace_back();
+    return early_.back();
+  }
   void save_counters() {
     std::string bytes;
     append_u8(bytes, kCountersVersion);
     append_varint(bytes, state_.directory.next_version());
-    append_block(early_, kCounters, bytes);
+    append_block(early(), kCounters, bytes);
   }
   void save_part(size_t i) {
     Buffer saved;
@@ -310,7 +317,7 @@ class TopicEngine::Checkpoint final : public engine::CheckpointSource {
       append_u8(bytes, rest.size() <= kPartBlockBytes ? 1 : 0);
       bytes.append(rest.substr(0, kPartBlockBytes));
       rest.remove_prefix(std::min(rest.size(), kPartBlockBytes));
-      append_block(early_, kPart, bytes);
+      append_block(early(), kPart, bytes);
     } while (!rest.empty());
   }
   void save(PartitionLog& log, Buffer& out) {
@@ -322,7 +329,7 @@ class TopicEngine::Checkpoint final : public engine::CheckpointSource {
 
   State& state_;
   Status settled_;
-  Buffer early_;
+  std::deque<Buffer> early_;       // whole blocks, in the order in which they go out
   std::vector<PartitionId> left_;  // the last one is the next
   std::set<SegmentName> unsynced_;
 };

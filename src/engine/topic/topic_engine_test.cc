@@ -120,6 +120,25 @@ TEST_F(TopicEngineTest, KeepsDocuments) {
   EXPECT_GT(engine.apply(PutDocument{.key = "acl/a"}).documents[0].version, version);
 }
 
+TEST_F(TopicEngineTest, WritesACheckpointInPiecesHoweverMuchThereIs) {
+  constexpr size_t kDocumentBytes = 10'000;
+  constexpr size_t kDocuments = 300;
+  for (size_t i = 0; i < kDocuments; ++i) {
+    engine.apply(PutDocument{.key = std::to_string(i), .value = std::string(kDocumentBytes, 'd')});
+  }
+  const PartitionId other{engine.create(2), 0};
+  engine.append(at, batch({"a"}));
+  // A change meanwhile comes behind what is early already.
+  ASSERT_TRUE(engine.checkpoint([&] { engine.append(at, batch({"b"})); }));
+  EXPECT_GT(engine.pieces.size(), 10U);
+  for (const std::string& piece : engine.pieces) EXPECT_LT(piece.size(), size_t{256} << 10);
+  const std::string before = text();
+  engine.crash();
+  EXPECT_EQ(engine.query(FindDocuments{.count_max = kDocuments}).documents.size(), kDocuments);
+  EXPECT_EQ(text(), before);
+  EXPECT_EQ(engine.append(other, batch({"c"})).append.base_offset, 0);
+}
+
 TEST_F(TopicEngineTest, GivesOffsetsAndReads) {
   Answer answer = engine.append(at, batch({"a", "b"}));
   EXPECT_EQ(answer.append.base_offset, 0);
