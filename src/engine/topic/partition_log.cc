@@ -174,7 +174,8 @@ TopicErrc PartitionLog::end_transaction(LogStore& store, const engine::ApplyCont
   out.log_start = log_start_;
   if (body.producer_id < 0 || body.producer_epoch < 0) return TopicErrc::kInvalid;
   if (producers_ != nullptr) {
-    const TopicErrc error = producers_->check_end(body.producer_id, body.producer_epoch, body.coordinator_epoch);
+    const TopicErrc error =
+        producers_->check_end(body.producer_id, body.producer_epoch, body.coordinator_epoch, context.time_ms);
     if (error != TopicErrc::kOk) return error;
   }
   store.will_change(*this);

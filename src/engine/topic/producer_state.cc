@@ -83,11 +83,12 @@ void ProducerState::note(const BatchView& batch, int64_t base_offset, int64_t no
   }
 }
 
-TopicErrc ProducerState::check_end(int64_t producer_id, int16_t epoch, int32_t coordinator_epoch) const {
-  const auto found = producers_.find(producer_id);
-  if (found == producers_.end()) return TopicErrc::kOk;
-  if (epoch < found->second.epoch) return TopicErrc::kInvalidProducerEpoch;
-  if (coordinator_epoch < found->second.coordinator_epoch) return TopicErrc::kTransactionCoordinatorFenced;
+TopicErrc ProducerState::check_end(int64_t producer_id, int16_t epoch, int32_t coordinator_epoch,
+                                   int64_t now_ms) const {
+  const Producer* producer = find(producer_id, now_ms);
+  if (producer == nullptr) return TopicErrc::kOk;
+  if (epoch < producer->epoch) return TopicErrc::kInvalidProducerEpoch;
+  if (coordinator_epoch < producer->coordinator_epoch) return TopicErrc::kTransactionCoordinatorFenced;
   return TopicErrc::kOk;
 }
 

@@ -61,7 +61,8 @@ class ProducerState {
   void note(const BatchView& batch, int64_t base_offset, int64_t now_ms);
 
   // Whether a transaction's end may be written: kInvalidProducerEpoch, kTransactionCoordinatorFenced.
-  [[nodiscard]] TopicErrc check_end(int64_t producer_id, int16_t epoch, int32_t coordinator_epoch) const;
+  [[nodiscard]] TopicErrc check_end(int64_t producer_id, int16_t epoch, int32_t coordinator_epoch,
+                                    int64_t now_ms) const;
   // Where the producer's transaction began, or -1.
   [[nodiscard]] int64_t transaction_start(int64_t producer_id) const;
   // The end was asked for, and stands at `marker_offset`; -1: there was nothing to end. Older epochs are fenced.

@@ -229,6 +229,14 @@ TEST_F(TopicEngineTest, ForgetsProducersAfterADay) {
   EXPECT_EQ(answer.producers[0].last_sequence, 40);
 }
 
+TEST_F(TopicEngineTest, AnswersForAForgottenProducerDoNotHangOnWhenItWasForgotten) {
+  EXPECT_EQ(end(1, 3, false, 7).error, TopicErrc::kOk);
+  engine.now_ms += kProducerExpirationMs + 1;
+  // Still in memory, where a restart from a checkpoint would have dropped it with the next producer that comes.
+  EXPECT_EQ(end(1, 2, false, 6).error, TopicErrc::kOk);
+  EXPECT_EQ(engine.query(DescribeProducers{at}).producers[0].epoch, 2);
+}
+
 TEST_F(TopicEngineTest, ShowsTransactionsOnceTheyAreCommitted) {
   engine.append(at, batch({"plain"}));
   engine.append(at, batch({"t1"}, {.producer = 1, .sequence = 0, .is_transactional = true}));
