@@ -78,23 +78,17 @@ TopicErrc PartitionLog::read(LogStore& store, const Read& wanted, ReadAnswer& ou
     if (what.offset >= until) return TopicErrc::kOk;
   }
   int64_t read_to = until;
-  int64_t offset = what.offset;
-  // Compaction may have left nothing of a segment.
-  while (offset < until && !is_in_tail(offset) && settled_bytes_of(segment_of(offset)) == 0) {
-    offset = segment_end(segment_of(offset));
-  }
-  if (offset >= until) return TopicErrc::kOk;
-  if (is_in_tail(offset)) {
-    read_tail(store, offset, what.bytes_max, until, out);
+  if (is_in_tail(what.offset)) {
+    read_tail(store, what.offset, what.bytes_max, until, out);
     read_to = out.next_offset;
   } else {
-    const size_t segment = segment_of(offset);
+    const size_t segment = segment_of(what.offset);
     FileSpan span;
     span.bytes_max = what.bytes_max;
-    span.offset = offset;
+    span.offset = what.offset;
     span.offset_end = until;
     if (const TopicErrc error = read_file(store, segment, span, reason); error != TopicErrc::kOk) return error;
-    if (!span.has_index) span.position = position_of_offset(*segments_[segment].index, offset);
+    if (!span.has_index) span.position = position_of_offset(*segments_[segment].index, what.offset);
     read_to = std::min(until, span.offset_after);
     out.span = std::move(span);
   }
