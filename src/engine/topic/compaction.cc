@@ -254,7 +254,11 @@ Status Compaction::rewrite_records(const BatchView& batch, bool drops_tombstones
   if (batch.is_log_append_time()) options.max_timestamp_ms = batch.max_timestamp_ms();
   BatchBuilder builder(options);
   for (const Record& one : left) builder.add(one);
-  keep(builder.finish());
+  // With another time to count from, or compressed by another level, it may be larger than batches can be read: then it
+  // stays as it is.
+  const bool is_readable = builder.size_bytes() <= kDecompressedBytesMax;
+  const std::string made = builder.finish();
+  keep(is_readable && made.size() <= kBatchBytesMax ? made : batch.bytes());
   return flush();
 }
 

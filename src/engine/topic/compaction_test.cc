@@ -139,6 +139,26 @@ TEST_F(CompactionTest, TombstonesMayStayForEver) {
   EXPECT_EQ(text(), "1=ax 2=b1 3=c1 4=d1");
 }
 
+TEST_F(CompactionTest, TheLargestBatchStaysReadable) {
+  engine.apply(ConfigureTopic{at.topic, {{"max.message.bytes", std::to_string(kBatchBytesMax)}}, {}});
+  const auto batch = [&](size_t bytes) {
+    BatchBuilder builder;
+    builder.add(engine.now_ms, "a", std::string(bytes, 'v'));
+    builder.add(engine.now_ms, "b", std::nullopt);
+    return builder.finish();
+  };
+  const size_t guess = kBatchBytesMax - 1000;
+  const std::string largest = batch(guess + kBatchBytesMax - batch(guess).size());
+  ASSERT_EQ(largest.size(), kBatchBytesMax);
+  ASSERT_TRUE(engine.append(at, largest).ok());
+  write({{"c", "1"}});
+  // Its tombstone is to be given a time, which takes room.
+  EXPECT_TRUE(compact());
+  const auto all = engine.read_all(at, 0);
+  ASSERT_TRUE(all) << engine.why;
+  EXPECT_GT(all->size(), kBatchBytesMax);
+}
+
 TEST_F(CompactionTest, AbortedRecordsGoAndSoDoTheirMarkers) {
   const BatchOptions of{.producer_id = 9, .producer_epoch = 0, .base_sequence = 0, .attributes = kTransactionalBit};
   write({{"a", "1"}});
