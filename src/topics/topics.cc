@@ -284,6 +284,8 @@ Task<Status> Topics::bring(env::Reactor& here, topic::ReadAnswer& answer) {
   }
   stats.disk_read_bytes.add(brought->batches.bytes.size());
   answer.next_offset = brought->next_offset;
+  // The shard has told of all that the span might have turned out to be: a whole segment's may be many.
+  std::erase_if(answer.aborted, [&answer](const auto& one) { return one.first_offset >= answer.next_offset; });
   if (!brought->batches.bytes.empty()) answer.slices.push_back(std::move(brought->batches));
   co_return Status();
 }

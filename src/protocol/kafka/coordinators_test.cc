@@ -348,6 +348,33 @@ TEST(KafkaTransactions, ShowWhatIsCommittedOnceItIs) {
   EXPECT_EQ(producer.end(true), code(ErrorCode::kInvalidTxnState));
 }
 
+TEST(KafkaTransactions, AFetchFromDiskTellsOfThoseThatItHasAlone) {
+  TestOptions options = quick();
+  options.cache_bytes = 0;
+  TestKafka kafka(options);
+  Producer producer(kafka, "tx");
+  ASSERT_EQ(create_topic(producer.client(), "t", 1), 0);
+  ASSERT_EQ(producer.init(), 0);
+  for (int i = 0; i < 3; ++i) {
+    ASSERT_EQ(producer.add(1), 0);
+    // So large that it is written to its segment at once.
+    ASSERT_EQ(producer.produce(0, std::string(300'000, 'x')), 0);
+    ASSERT_EQ(producer.end(false), 0);
+    kafka.world().run_for(1 * env::sim::kSecond);
+  }
+  FetchRequest request = fetch_request("t", 0, 0);
+  request.isolation_level = 1;
+  request.topics[0].partitions[0].partition_max_bytes = 1;
+  const auto response = producer.client().ask<FetchResponse>(11, request);
+  ASSERT_TRUE(response);
+  const auto& got = response->topics.at(0).partitions.at(0);
+  EXPECT_EQ(records_of(got.records).size(), 1U);
+  ASSERT_TRUE(got.aborted_transactions);
+  ASSERT_EQ(got.aborted_transactions->size(), 1U);
+  EXPECT_EQ(got.aborted_transactions->at(0).first_offset, 0);
+  EXPECT_TRUE(committed_values(producer.client(), 0).empty());
+}
+
 TEST(KafkaTransactions, ThoseThatTakeTooLongAreAborted) {
   TestKafka kafka(quick());
   Producer slow(kafka, "tx");
