@@ -52,7 +52,10 @@ void read_all(std::string_view bytes) {
     KEELSON_CHECK(again.empty() && check_frame(made) == BatchErrc::kOk, "what is built has a frame");
     at += BatchView(rest).size_bytes();
   }
-  if (checked.ok()) KEELSON_CHECK(at == bytes.size() && records == checked.records, "all of it can be read");
+  if (!checked.ok()) return;
+  KEELSON_CHECK(at == bytes.size() && records == checked.records, "all of it can be read");
+  const CheckedBatches timed = check_batches(with_true_times(bytes, kLimits.decompressed_bytes_max), kLimits);
+  KEELSON_CHECK(timed.ok() && timed.has_true_times, "batches can have their records' time");
 }
 
 }  // namespace

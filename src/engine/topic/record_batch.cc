@@ -1,5 +1,7 @@
 #include "engine/topic/record_batch.h"
 
+#include <algorithm>
+
 #include "base/crc32c.h"
 #include "engine/topic/record_reader.h"
 
@@ -24,15 +26,23 @@ BatchErrc check_header(const BatchView& batch) {
   return BatchErrc::kOk;
 }
 
-BatchErrc check_records(RecordReader& reader, const BatchView& batch, bool needs_keys) {
+BatchErrc check_records(RecordReader& reader, const BatchView& batch, bool needs_keys, int64_t& max_timestamp_ms) {
   if (const BatchErrc begun = reader.begin(batch.bytes()); begun != BatchErrc::kOk) return begun;
   Record record;
   int32_t expected = 0;
+  max_timestamp_ms = kNoTimestamp;
   while (reader.next(record)) {
     if (record.offset_delta != expected++) return BatchErrc::kBadRecord;
     if (needs_keys && !record.key) return BatchErrc::kNoKey;
+    max_timestamp_ms = std::max(max_timestamp_ms, record.timestamp_ms);
   }
   return reader.error();
+}
+
+void reseal(char* batch) {
+  const BatchView header(std::string_view(batch, kBatchHeaderBytes));
+  const BatchView whole(std::string_view(batch, header.size_bytes()));
+  put_be(batch + 17, whole.computed_crc());
 }
 
 }  // namespace
@@ -144,13 +154,32 @@ CheckedBatches check_batches(std::string_view bytes, const BatchLimits& limits) 
     checked.error = check_header(batch);
     const bool looks_inside = limits.needs_keys || limits.depth == CheckDepth::kAll ||
                               (limits.depth == CheckDepth::kPlain && batch.codec() == Codec::kNone);
-    if (checked.ok() && looks_inside) checked.error = check_records(reader, batch, limits.needs_keys);
+    if (checked.ok() && looks_inside) {
+      int64_t max_timestamp_ms = kNoTimestamp;
+      checked.error = check_records(reader, batch, limits.needs_keys, max_timestamp_ms);
+      checked.has_true_times &= max_timestamp_ms == batch.max_timestamp_ms();
+    }
     if (!checked.ok()) return checked;
     ++checked.batches;
     checked.records += static_cast<uint32_t>(batch.record_count());
     checked.at += batch.size_bytes();
   }
   return checked;
+}
+
+std::string with_true_times(std::string_view batches, size_t decompressed_bytes_max) {
+  std::string mended(batches);
+  RecordReader reader(decompressed_bytes_max);
+  for (size_t at = 0; at < mended.size();) {
+    const BatchView batch(std::string_view(mended).substr(at));
+    int64_t max_timestamp_ms = kNoTimestamp;
+    if (check_records(reader, batch, false, max_timestamp_ms) == BatchErrc::kOk) {
+      put_be(mended.data() + at + 35, max_timestamp_ms);
+      reseal(mended.data() + at);
+    }
+    at += batch.size_bytes();
+  }
+  return mended;
 }
 
 void set_base_offset(char* batch, int64_t offset) { put_be(batch, offset); }
@@ -160,8 +189,7 @@ void set_log_append_time(char* batch, int64_t time_ms) {
   const BatchView view(std::string_view(batch, kBatchHeaderBytes));
   put_be<int16_t>(batch + 21, static_cast<int16_t>(view.attributes() | kLogAppendTimeBit));
   put_be(batch + 35, time_ms);
-  const BatchView whole(std::string_view(batch, view.size_bytes()));
-  put_be(batch + 17, whole.computed_crc());
+  reseal(batch);
 }
 
 }  // namespace keelson::topic

@@ -12,6 +12,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <string>
 #include <string_view>
 
 #include "engine/topic/big_endian.h"
@@ -132,10 +133,16 @@ struct CheckedBatches {
   size_t at = 0;  // where the batch begins that is wrong
   uint32_t batches = 0;
   uint64_t records = 0;
+  // Each batch whose records were looked at has their greatest timestamp as its own.
+  bool has_true_times = true;
   [[nodiscard]] bool ok() const { return error == BatchErrc::kOk; }
 };
 // Looks at what a producer sent: whole batches, one after another, and nothing else.
 [[nodiscard]] CheckedBatches check_batches(std::string_view bytes, const BatchLimits& limits);
+// The same batches, each with the greatest timestamp of its records as its own, which is what Kafka keeps, whatever the
+// producer said. Of batches that check_batches() let through.
+[[nodiscard]] std::string with_true_times(std::string_view batches,
+                                          size_t decompressed_bytes_max = kDecompressedBytesMax);
 
 // The batch that begins here, by its frame alone (length and magic): kOk, kCutShort, kBadLength, kOldMagic, kBadMagic,
 // kTooLarge. For bytes whose CRC is looked at elsewhere, or that are the house's own.

@@ -199,6 +199,25 @@ TEST(RecordBatch, SaysWhichBatchIsWrong) {
   EXPECT_EQ(checked.batches, 2U);
 }
 
+TEST(RecordBatch, TakesItsTimeFromItsRecords) {
+  for (Codec codec : {Codec::kNone, Codec::kZstd}) {
+    BatchBuilder builder({.codec = codec, .max_timestamp_ms = kTime + 1000});
+    builder.add(kTime + 5, "ship", "keelson");
+    builder.add(kTime + 3, "gone", std::nullopt);
+    const std::string said = sample() + builder.finish();
+    EXPECT_FALSE(check_batches(said, {.depth = CheckDepth::kAll}).has_true_times);
+    EXPECT_EQ(check_batches(said, {.depth = CheckDepth::kHeaders}).has_true_times, true);
+    const std::string mended = with_true_times(said);
+    const CheckedBatches checked = check_batches(mended, {.depth = CheckDepth::kAll});
+    EXPECT_TRUE(checked.ok());
+    EXPECT_TRUE(checked.has_true_times);
+    EXPECT_EQ(mended.substr(0, sample().size()), sample());
+    EXPECT_EQ(BatchView(std::string_view(mended).substr(sample().size())).max_timestamp_ms(), kTime + 5);
+    EXPECT_EQ(records_of(mended), records_of(said));
+  }
+  EXPECT_EQ(with_true_times(sample()), sample());
+}
+
 TEST(RecordBatch, EveryCompressionGoesThereAndBack) {
   std::string noise;
   for (int i = 0; i < 200'000; ++i) noise.push_back(static_cast<char>((i * 7919) >> (i % 11)));

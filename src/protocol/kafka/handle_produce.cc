@@ -42,7 +42,8 @@ struct Part {
   size_t topic = 0;  // in the response
   size_t place = 0;  // among its topic's partitions
   uint64_t records = 0;
-  std::string_view batches{};  // from version 3 on in the frame; before that gone once they are appended
+  std::string_view batches{};  // in the frame, or those that were made from them
+  std::shared_ptr<const void> owner{};
   std::optional<Asking> asking;
 };
 
@@ -87,7 +88,8 @@ Refusal look_at_batch(const Produce& produce, const topic::BatchView& batch) {
   return {};
 }
 
-Refusal check(const Produce& produce, const topic::TopicInfo& topic, std::string_view batches, uint64_t& records) {
+Refusal check(const Produce& produce, const topic::TopicInfo& topic, std::string_view batches,
+              topic::CheckedBatches& checked) {
   if (batches.empty()) return {ErrorCode::kInvalidRecord, "the partition has no record batch"};
   topic::BatchLimits limits;
   limits.needs_keys = is_compacted(topic);
@@ -98,7 +100,7 @@ Refusal check(const Produce& produce, const topic::TopicInfo& topic, std::string
       topic::BatchView(batches).codec() == topic::Codec::kZstd && produce.call.version() < kZstdFrom) {
     return {ErrorCode::kUnsupportedCompressionType, "zstd needs version 7 of Produce"};
   }
-  const topic::CheckedBatches checked = check_batches(batches, limits);
+  checked = check_batches(batches, limits);
   if (checked.error == topic::BatchErrc::kOldMagic || checked.error == topic::BatchErrc::kBadMagic) {
     return {ErrorCode::kInvalidRecord, "from version 3 of Produce on batches have magic 2"};
   }
@@ -112,7 +114,6 @@ Refusal check(const Produce& produce, const topic::TopicInfo& topic, std::string
   if (checked.batches != 1 && produce.call.version() >= kBatchesFrom) {
     return {ErrorCode::kInvalidRecord, "a request has one record batch for each partition"};
   }
-  records = checked.records;
   for (std::string_view rest = batches; !rest.empty();) {
     const topic::BatchView batch(rest);
     if (const Refusal refusal = look_at_batch(produce, batch); !refusal.is_none()) return refusal;
@@ -128,18 +129,26 @@ Refusal append(Produce& produce, const Topics::TopicPointer& topic, const Produc
   if (wanted.index < 0 || wanted.index >= topic->partition_count) return {ErrorCode::kUnknownTopicOrPartition, {}};
   std::string_view batches = wanted.records.value_or(std::string_view());
   std::shared_ptr<const void> owner = produce.call.frame();
+  const auto replace = [&](std::string with) {
+    auto kept = std::make_shared<const std::string>(std::move(with));
+    batches = *kept;
+    owner = std::move(kept);
+  };
   if (produce.call.version() < kBatchesFrom && !batches.empty()) {
     std::string converted;
     topic::BatchLimits limits;
     limits.needs_keys = is_compacted(*topic);
     const topic::BatchErrc error = convert_message_set(batches, limits, converted);
     if (error != topic::BatchErrc::kOk) return {error_of(topic_errc(error)), errc_text(error)};
-    auto kept = std::make_shared<const std::string>(std::move(converted));
-    batches = *kept;
-    owner = std::move(kept);
+    replace(std::move(converted));
   }
-  if (const Refusal refusal = check(produce, *topic, batches, part.records); !refusal.is_none()) return refusal;
+  topic::CheckedBatches checked;
+  if (const Refusal refusal = check(produce, *topic, batches, checked); !refusal.is_none()) return refusal;
+  // What is looked for by time, and which time is too far off, hangs on the records, not on what a producer says.
+  if (!checked.has_true_times) replace(topic::with_true_times(batches));
+  part.records = checked.records;
   part.batches = batches;
+  part.owner = owner;
   produce.bytes += batches.size();
   TopicTraffic& traffic = produce.call.local().traffic_of(*topic);
   traffic.records_in += part.records;

@@ -380,6 +380,19 @@ TEST(KafkaService, ListsOffsets) {
   EXPECT_EQ(offset_at(0), 0);
   EXPECT_EQ(offset_at(1500), 1);
   EXPECT_EQ(offset_at(3001), -1);
+  // A producer that gives its batch another time than its records have is not believed.
+  topic::BatchBuilder boaster({.codec = topic::Codec::kLz4, .max_timestamp_ms = 9000});
+  boaster.add(2500, "k", "v");
+  ASSERT_TRUE(client->ask<ProduceResponse>(7, produce_request("t", 0, boaster.finish())));
+  EXPECT_EQ(offset_at(-1), 4);
+  EXPECT_EQ(offset_at(-3), 1);
+  topic::BatchBuilder sneaker({.max_timestamp_ms = 2500});
+  sneaker.add(int64_t{1} << 60, "k", "v");
+  const auto refused = client->ask<ProduceResponse>(8, produce_request("t", 0, sneaker.finish()));
+  ASSERT_TRUE(refused);
+  EXPECT_EQ(refused->topics.at(0).partitions.at(0).error_code, code(ErrorCode::kInvalidTimestamp));
+  EXPECT_EQ(refused->topics.at(0).partitions.at(0).record_errors.size(), 1U);
+  EXPECT_EQ(offset_at(-1), 4);
 }
 
 TEST(KafkaService, DeletesRecords) {
