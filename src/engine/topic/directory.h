@@ -41,7 +41,6 @@ class Directory {
 
   // Null: there is none. Stays where it is until it is removed.
   [[nodiscard]] const Topic* find(const TopicId& id) const;
-  [[nodiscard]] size_t topic_count() const { return topics_.size(); }
 
   // As blocks of a checkpoint: kinds and bytes. Documents and topics in their order.
   void save_topic(const Topic& topic, std::string& out) const;

@@ -1,6 +1,7 @@
 // Batches and message sets that a client of Kafka's has made: kafka-python 2.0.2 (Debian's python3-kafka), its
-// DefaultRecordBatchBuilder and LegacyRecordBatchBuilder, each with the three records of kGoldenRecords. All of magic 2
-// but gzip's are of no producer; gzip's is of producer 4711, epoch 3, sequence 7, and transactional.
+// DefaultRecordBatchBuilder and LegacyRecordBatchBuilder, each with three records (golden_records() of
+// record_batch_test.cc). All of magic 2 but gzip's are of no producer; gzip's is of producer 4711, epoch 3, sequence 7,
+// and transactional.
 #pragma once
 
 #include <string>

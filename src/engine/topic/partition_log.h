@@ -68,7 +68,6 @@ class PartitionLog {
   [[nodiscard]] int64_t log_start() const { return log_start_; }
   [[nodiscard]] int64_t high_watermark() const { return next_offset_; }
   [[nodiscard]] int64_t last_stable() const;
-  [[nodiscard]] int64_t settled_offset() const { return settled_offset_; }
   [[nodiscard]] const std::vector<Segment>& segments() const { return segments_; }
   [[nodiscard]] int64_t segment_end(size_t i) const {
     return i + 1 < segments_.size() ? segments_[i + 1].base_offset : next_offset_;

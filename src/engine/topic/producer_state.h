@@ -83,7 +83,6 @@ class ProducerState {
 
   [[nodiscard]] const std::map<int64_t, Producer>& producers() const { return producers_; }
   void describe(std::vector<ProducerInfo>& out, int64_t now_ms) const;
-  [[nodiscard]] bool empty() const { return producers_.empty() && aborted_.empty(); }
 
   // Of a checkpoint.
   void load(int64_t id, const Producer& producer);
