@@ -61,7 +61,8 @@ constexpr ConfigSpec kSpecs[] = {
      "How far a record's timestamp may lie in the future, where producers set it.",
      "log.message.timestamp.after.max.ms"},
     {"message.timestamp.before.max.ms", kLong, kWorks, "9223372036854775807", 0, kLongMax, "",
-     "How far a record's timestamp may lie in the past, where producers set it.",
+     "How far the newest record of a batch may lie in the past, where producers set timestamps. Older ones beside it "
+     "are taken.",
      "log.message.timestamp.before.max.ms"},
     {"message.timestamp.type", kString, kWorks, "CreateTime", 0, 0, "CreateTime,LogAppendTime",
      "Whose clock a record's timestamp is of: the producer's, or the server's when it appended the record.",
