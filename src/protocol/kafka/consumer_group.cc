@@ -105,6 +105,8 @@ ErrorCode ConsumerGroup::check_epoch(const Member& member, const ConsumerBeat& b
 
 ErrorCode ConsumerGroup::join(const ConsumerBeat& beat, Member*& found) {
   if (members_.size() >= static_cast<size_t>(host_.options().members_max)) return ErrorCode::kGroupMaxSizeReached;
+  // An id is one member's: another instance does not get it.
+  if (members_.contains(beat.member_id)) return ErrorCode::kFencedInstanceId;
   Member& member = members_[beat.member_id];
   member.saved.id = beat.member_id;
   member.saved.instance_id = beat.instance_id.value_or("");
@@ -123,6 +125,7 @@ ErrorCode ConsumerGroup::find_for(const ConsumerBeat& beat, Member*& found) {
     if (holder->first != beat.member_id) {
       if (beat.epoch != 0) return ErrorCode::kFencedInstanceId;
       if (holder->second.saved.epoch != kLeftForNow) return ErrorCode::kUnreleasedInstanceId;
+      if (members_.contains(beat.member_id)) return ErrorCode::kFencedInstanceId;
       // It is back: what it had waits for it, and nobody else notices.
       removed_.push_back(holder->first);
       auto node = members_.extract(holder);
@@ -157,7 +160,8 @@ ErrorCode ConsumerGroup::find_for(const ConsumerBeat& beat, Member*& found) {
 // All members together are one record of the log, if it comes to that.
 bool ConsumerGroup::has_room(const ConsumerBeat& beat) const {
   if (!beat.topics && !beat.regex) return true;
-  const auto at = members_.find(beat.member_id);
+  const auto instance = beat.instance_id ? instances_.find(*beat.instance_id) : instances_.end();
+  const auto at = members_.find(instance == instances_.end() ? beat.member_id : instance->second);
   const int64_t before = at == members_.end() ? 0 : bytes_of(at->second.saved);
   const int64_t wanted = bytes_of(beat.topics.value_or(std::vector<std::string>{}), beat.regex.value_or(""));
   return subscription_bytes_ - before + wanted <= host_.options().metadata_bytes_max;

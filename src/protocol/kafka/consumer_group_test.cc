@@ -200,6 +200,25 @@ TEST_F(ConsumerGroupTest, AStaticMemberKeepsItsPartitionsWhileItIsAway) {
   EXPECT_EQ(count_of(two.owned), 6U);
 }
 
+TEST_F(ConsumerGroupTest, AnIdIsOneMembers) {
+  Client one{.id = "1", .instance = "i"};
+  EXPECT_EQ(beat(one).error, ErrorCode::kNone);
+  Client other{.id = "1", .instance = "j"};
+  EXPECT_EQ(beat(other).error, ErrorCode::kFencedInstanceId);
+  Client two{.id = "2"};
+  EXPECT_EQ(beat(two).error, ErrorCode::kNone);
+  settle({&one, &two});
+  // The static one is away; the other does not become it besides.
+  EXPECT_EQ(leave(one, ConsumerGroup::kLeftForNow).error, ErrorCode::kNone);
+  Client both{.id = "2", .instance = "i"};
+  EXPECT_EQ(beat(both).error, ErrorCode::kFencedInstanceId);
+  EXPECT_EQ(leave(one, ConsumerGroup::kLeft).error, ErrorCode::kNone);
+  settle({&two});
+  EXPECT_EQ(count_of(two.owned), 6U);
+  Client three{.id = "3", .instance = "i"};
+  EXPECT_EQ(beat(three).error, ErrorCode::kNone);
+}
+
 TEST_F(ConsumerGroupTest, ARestartOfTheCoordinatorIsNotNoticed) {
   Client one{.id = "1"};
   Client two{.id = "2"};
