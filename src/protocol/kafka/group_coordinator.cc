@@ -290,10 +290,14 @@ void GroupCoordinator::topics_changed() {
 
 void GroupCoordinator::look() {
   const int64_t now_ms = outside_.now_ms();
-  while (!wakes_.empty() && wakes_.begin()->first <= now_ms) {
-    const uint64_t serial = wakes_.begin()->second;
-    wakes_.erase(wakes_.begin());
-    Entry& entry = *by_serial_.at(serial);
+  // Each once: a group that asks for the present again gets its turn after everybody else on this reactor.
+  std::vector<uint64_t> due;
+  for (auto at = wakes_.begin(); at != wakes_.end() && at->first <= now_ms; ++at) due.push_back(at->second);
+  for (const uint64_t serial : due) {
+    const auto found = by_serial_.find(serial);
+    if (found == by_serial_.end()) continue;
+    Entry& entry = *found->second;
+    wakes_.erase({entry.wake_ms, serial});
     entry.wake_ms = kNever;
     entry.classic ? entry.classic->look() : entry.consumer->look();
     settle(serial);
