@@ -168,10 +168,15 @@ TEST(KafkaGroups, OffsetsOutliveTheirRetentionAlone) {
   auto client = kafka.connect();
   ASSERT_EQ(create_topic(*client, "t", 1), 0);
   (void)client->ask<OffsetCommitResponse>(7, commit_request("g", 7));
+  // An older client says itself for how long.
+  OffsetCommitRequest forever = commit_request("h", 7);
+  forever.retention_time_ms = INT64_MAX;
+  (void)client->ask<OffsetCommitResponse>(4, forever);
   kafka.world().run_for(40 * env::sim::kSecond);
   EXPECT_EQ(committed(*client, "g"), 7);
   kafka.world().run_for(40 * env::sim::kSecond);
   EXPECT_EQ(committed(*client, "g"), -1);
+  EXPECT_EQ(committed(*client, "h"), 7);
 }
 
 // ---- Transactions.
