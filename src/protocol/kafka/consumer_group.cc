@@ -308,26 +308,29 @@ void ConsumerGroup::topics_changed() { has_new_topics_ = true; }
 
 // ---- Assigning.
 
-std::vector<TopicId> ConsumerGroup::topics_of(const Member& member, std::map<TopicId, int32_t>& counts) const {
-  std::set<TopicId> ids;
-  const auto add = [&](const std::string& name) {
+std::vector<TopicId> ConsumerGroup::topics_of(const Member& member, Subscribed& all) const {
+  const auto add = [&](const std::string& name, std::set<TopicId>& to) {
     const std::optional<TopicFacts> facts = host_.find_topic(name);
     if (!facts) return;
-    ids.insert(facts->id);
-    counts[facts->id] = facts->partition_count;
+    to.insert(facts->id);
+    all.counts[facts->id] = facts->partition_count;
   };
-  for (const std::string& name : member.saved.topics) add(name);
+  std::set<TopicId> ids;
+  for (const std::string& name : member.saved.topics) add(name, ids);
   if (!member.saved.topic_regex.empty()) {
-    const auto matching = host_.match_topics(member.saved.topic_regex);
-    if (matching) std::ranges::for_each(*matching, add);
+    const auto [known, is_new] = all.by_regex.try_emplace(member.saved.topic_regex);
+    const auto matching = is_new ? host_.match_topics(member.saved.topic_regex) : std::nullopt;
+    for (const std::string& name : matching.value_or(std::vector<std::string>{})) add(name, known->second);
+    ids.insert(known->second.begin(), known->second.end());
   }
   return {ids.begin(), ids.end()};
 }
 
 // Since the target was made. After a restart that target has to tell.
 bool ConsumerGroup::have_topics_changed() {
-  std::map<TopicId, int32_t> counts;
-  for (const auto& [id, each] : members_) (void)topics_of(each, counts);
+  Subscribed all;
+  for (const auto& [id, each] : members_) (void)topics_of(each, all);
+  std::map<TopicId, int32_t>& counts = all.counts;
   if (counts_) return counts != *counts_;
   std::map<TopicId, int32_t> targets;
   for (const auto& [id, each] : members_) {
@@ -351,16 +354,17 @@ std::string ConsumerGroup::assignor() const {
 }
 
 void ConsumerGroup::make_target() {
-  std::map<TopicId, int32_t>& counts = counts_.emplace();
+  Subscribed all;
   std::vector<AssignedMember> members;
   for (const auto& [id, each] : members_) {
     members.push_back({.id = id,
                        .instance_id = each.saved.instance_id,
-                       .topics = topics_of(each, counts),
+                       .topics = topics_of(each, all),
                        .present = each.saved.target});
   }
   head_.protocol = assignor();
-  std::vector<std::vector<TopicPartitions>> targets = assign(head_.protocol, members, counts);
+  std::vector<std::vector<TopicPartitions>> targets = assign(head_.protocol, members, all.counts);
+  counts_ = std::move(all.counts);
   size_t i = 0;
   for (auto& [id, each] : members_) {
     if (each.saved.target != targets[i]) {

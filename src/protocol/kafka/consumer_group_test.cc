@@ -251,6 +251,17 @@ TEST_F(ConsumerGroupTest, TopicsThatComeAndGrowAreAssigned) {
   EXPECT_EQ(count_of(one.owned), 2U);
 }
 
+TEST_F(ConsumerGroupTest, MembersWithTheSameExpressionAreMatchedOnce) {
+  for (int i = 0; i < 50; ++i) {
+    const uint64_t before = world.outside.matches;
+    const BeatResult result = send(
+        {.group = "g", .member_id = std::to_string(i), .rebalance_timeout_ms = 30'000, .regex = "t", .owned = Rows{}});
+    EXPECT_EQ(result.error, ErrorCode::kNone);
+    // For the target, and once more where topics may have come.
+    EXPECT_LE(world.outside.matches - before, 2U);
+  }
+}
+
 TEST_F(ConsumerGroupTest, AnEmptyGroupChangesItsProtocol) {
   const auto join = [&] {
     ErrorCode error = ErrorCode::kUnknownServerError;

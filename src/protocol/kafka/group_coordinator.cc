@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "protocol/kafka/assignors.h"
+#include "protocol/kafka/topic_pattern.h"
 
 namespace keelson::kafka {
 
@@ -207,7 +208,7 @@ void GroupCoordinator::beat(ConsumerBeat beat, Reply<BeatResult> reply) {
         beat_refused(ErrorCode::kUnsupportedAssignor,
                      "ServerAssignor " + *beat.assignor + " is not supported. Supported assignors: uniform, range."));
   }
-  if (beat.regex && !beat.regex->empty() && !match_topics(*beat.regex)) {
+  if (beat.regex && !beat.regex->empty() && !TopicPattern::parse(*beat.regex)) {
     return reply(beat_refused(ErrorCode::kInvalidRegularExpression,
                               "SubscribedTopicRegex " + *beat.regex + " is not a valid regular expression."));
   }

@@ -137,12 +137,6 @@ std::optional<TopicFacts> GroupHome::find_topic(std::string_view name) {
   return at->second;
 }
 
-std::optional<std::string> GroupHome::topic_name(const topic::TopicId& id) {
-  const auto at = std::ranges::find(directory_, id, [](const auto& row) { return row.second.id; });
-  if (at == directory_.end()) return std::nullopt;
-  return at->first;
-}
-
 std::optional<std::vector<std::string>> GroupHome::match_topics(const std::string& regex) {
   const std::optional<TopicPattern> pattern = TopicPattern::parse(regex);
   if (!pattern) return std::nullopt;
