@@ -1,6 +1,7 @@
 #include "topics/transactions.h"
 
 #include <algorithm>
+#include <optional>
 #include <set>
 #include <utility>
 
@@ -29,6 +30,9 @@ constexpr uint32_t kPage = 100;
 bool is_prepared(const topic::TransactionInfo& info) {
   return info.state == topic::TransactionState::kPrepareCommit || info.state == topic::TransactionState::kPrepareAbort;
 }
+
+// Everywhere; write_markers() takes out what is done.
+bool is_marked(const topic::TransactionInfo& info) { return info.partitions.empty() && info.groups.empty(); }
 
 // A marker that is not needed any more is as good as one that is written: the topic has gone, or the partition has
 // fenced the producer with a newer epoch, which ended whatever it had.
@@ -77,11 +81,11 @@ class Transactions::Home {
     co_return true;
   }
 
-  // The transaction is prepared.
-  void finish(topic::TransactionInfo transaction) {
-    if (is_stopping_ || !under_way_.insert(transaction.id).second) return;
+  // Somebody has seen its transaction prepared.
+  void finish(const std::string& id) {
+    if (is_stopping_ || !under_way_.insert(id).second) return;
     figures_.under_way.set(static_cast<int64_t>(under_way_.size()));
-    tasks_.spawn(carry_out(std::move(transaction)));
+    tasks_.spawn(carry_out(id));
   }
 
   // Producer ids that are this reactor's to give out.
@@ -111,30 +115,45 @@ class Transactions::Home {
     std::coroutine_handle<> waiter_;
   };
 
-  Task<void> carry_out(topic::TransactionInfo transaction) {
-    const bool is_commit = transaction.state == topic::TransactionState::kPrepareCommit;
+  // Whoever saw it prepared may have been busy since then, and its producer be in its next transaction, with the same
+  // epoch: markers for the one before would end that one. So it is looked up again here, where nobody else completes
+  // it.
+  Task<void> carry_out(std::string id) {
+    std::optional<topic::TransactionInfo> transaction;
     int64_t retry_ms = kRetryMsMin;
-    bool is_complete = false;
-    while (!is_stopping_ && !is_complete) {
-      co_await write_markers(transaction, is_commit);
-      if (transaction.partitions.empty() && transaction.groups.empty()) {
-        const Asked asked = co_await topics_.ask(
-            here_, topics_.shard_of_name(transaction.id),
-            topic::CompleteTransaction{transaction.id, transaction.producer_id, transaction.producer_epoch});
-        // Any answer but a refusal by the log means that it is not prepared any more.
-        is_complete = asked.outcome == log::LogErrc::kOk;
-        if (is_complete) break;
+    while (!is_stopping_) {
+      if (!transaction) {
+        Asked found = co_await topics_.ask(here_, topics_.shard_of_name(id), topic::FindTransaction{.id = id});
+        if (found.outcome == log::LogErrc::kOk) {
+          if (!found.ok() || !is_prepared(found.answer.transactions.at(0))) break;
+          transaction = std::move(found.answer.transactions.at(0));
+        }
       }
+      if (transaction && co_await is_carried_out(*transaction)) break;
+      // That it is complete was refused by the log, or written all the same.
+      if (transaction && is_marked(*transaction)) transaction.reset();
       figures_.marker_retries.add();
       if (retry_ms >= kRetryMsMax) {
-        log_warn("topics", "a transaction cannot be ended yet", {{"transactional_id", transaction.id}});
+        log_warn("topics", "a transaction cannot be ended yet", {{"transactional_id", id}});
       }
       co_await Nap(*this, retry_ms);
       retry_ms = std::min(2 * retry_ms, kRetryMsMax);
     }
-    if (is_complete) (is_commit ? figures_.committed : figures_.aborted).add();
-    under_way_.erase(transaction.id);
+    under_way_.erase(id);
     figures_.under_way.set(static_cast<int64_t>(under_way_.size()));
+  }
+
+  Task<bool> is_carried_out(topic::TransactionInfo& transaction) {
+    const bool is_commit = transaction.state == topic::TransactionState::kPrepareCommit;
+    co_await write_markers(transaction, is_commit);
+    if (!is_marked(transaction)) co_return false;
+    const Asked asked = co_await topics_.ask(
+        here_, topics_.shard_of_name(transaction.id),
+        topic::CompleteTransaction{transaction.id, transaction.producer_id, transaction.producer_epoch});
+    // Any answer but a refusal by the log means that it is not prepared any more.
+    if (asked.outcome != log::LogErrc::kOk) co_return false;
+    (is_commit ? figures_.committed : figures_.aborted).add();
+    co_return true;
   }
 
   // What is done is taken out of the transaction.
@@ -192,21 +211,22 @@ class Transactions::Home {
 
   Task<void> deal_with(shard::ShardId shard, topic::TransactionInfo transaction) {
     if (is_prepared(transaction)) {
-      finish(std::move(transaction));
+      finish(transaction.id);
       co_return;
     }
     if (transaction.state != topic::TransactionState::kOngoing) {
       (void)co_await topics_.ask(here_, shard, topic::ExpireTransactionalId{transaction.id, transaction.updated_ms});
       co_return;
     }
-    Asked asked = co_await topics_.ask(here_, shard,
-                                       topic::TimeOutTransaction{transaction.id, transaction.producer_id,
-                                                                 transaction.producer_epoch, transaction.started_ms});
+    const Asked asked =
+        co_await topics_.ask(here_, shard,
+                             topic::TimeOutTransaction{transaction.id, transaction.producer_id,
+                                                       transaction.producer_epoch, transaction.started_ms});
     if (!asked.ok()) co_return;
     figures_.timed_out.add();
     log_info("topics", "a transaction has taken too long and is aborted",
              {{"transactional_id", transaction.id}, {"timeout_ms", transaction.timeout_ms}});
-    finish(std::move(asked.answer.transactions.at(0)));
+    finish(transaction.id);
   }
 
   Topics& topics_;
@@ -254,10 +274,10 @@ Transactions::Home& Transactions::home_of(const std::string& id) {
   return *homes_[topics_.router().reactor_of(topics_.shard_of_name(id))];
 }
 
-void Transactions::finish(env::Reactor& here, topic::TransactionInfo transaction) {
-  Home& home = home_of(transaction.id);
-  if (&home.reactor() == &here) return home.finish(std::move(transaction));
-  home.reactor().post([&home, transaction = std::move(transaction)]() mutable { home.finish(std::move(transaction)); });
+void Transactions::finish(env::Reactor& here, const std::string& id) {
+  Home& home = home_of(id);
+  if (&home.reactor() == &here) return home.finish(id);
+  home.reactor().post([&home, id] { home.finish(id); });
 }
 
 Task<Asked> Transactions::take_producer_id(env::Reactor& here) {
@@ -285,9 +305,7 @@ Task<Asked> Transactions::init(env::Reactor& here, topic::InitProducer what) {
     if (!id.ok()) co_return id;
     what.new_producer_id = id.answer.producer_id;
     Asked asked = co_await topics_.ask(here, topics_.shard_of_name(what.id), what);
-    if (asked.outcome == log::LogErrc::kOk && !asked.answer.transactions.empty()) {
-      finish(here, std::move(asked.answer.transactions.front()));
-    }
+    if (asked.outcome == log::LogErrc::kOk && !asked.answer.transactions.empty()) finish(here, what.id);
     const bool is_concurrent =
         asked.outcome == log::LogErrc::kOk && asked.answer.error == topic::TopicErrc::kConcurrentTransactions;
     if (!is_concurrent || tries == kConcurrentTries) co_return asked;
@@ -310,9 +328,7 @@ Task<Asked> Transactions::add(env::Reactor& here, topic::AddToTransaction what) 
 
 Task<Asked> Transactions::end(env::Reactor& here, topic::EndTransaction what) {
   Asked asked = co_await topics_.ask(here, topics_.shard_of_name(what.id), what);
-  if (asked.ok() && is_prepared(asked.answer.transactions.at(0))) {
-    finish(here, std::move(asked.answer.transactions.front()));
-  }
+  if (asked.ok() && is_prepared(asked.answer.transactions.at(0))) finish(here, what.id);
   co_return asked;
 }
 

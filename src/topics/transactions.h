@@ -81,7 +81,7 @@ class Transactions {
 
   [[nodiscard]] Task<Asked> take_producer_id(env::Reactor& here);
   [[nodiscard]] Home& home_of(const std::string& id);
-  void finish(env::Reactor& here, topic::TransactionInfo transaction);
+  void finish(env::Reactor& here, const std::string& id);
 
   Topics& topics_;
   const TransactionsOptions options_;

@@ -23,6 +23,8 @@ inline constexpr size_t kGroupsMax = 100'000;              // of a shard: what l
 inline constexpr size_t kGroupMembersMax = 10'000;         // of a group
 inline constexpr size_t kOffsetMetadataBytesMax = 65'536;  // the protocol's setting is lower
 inline constexpr size_t kOffsetsMax = 1'000'000;           // of a group: a thousand topics of a thousand partitions
+// Producers of a group that are remembered as fenced, until they end another transaction with it: past it none is.
+inline constexpr size_t kFencesMax = 10'000;
 
 // Sets offsets of a group, which comes to be if there is none; the record's time is the commit's. Those of a producer
 // (PendOffsets) show only once its transaction has ended. kInvalid: past a limit, nothing is changed.
@@ -39,7 +41,8 @@ struct PendOffsets {
   std::vector<GroupOffset> offsets{};
 };
 // The transaction has ended: what was pended is committed, unless something newer was meanwhile, or dropped. Nothing
-// pending: kOk. kInvalidProducerEpoch: pended by a newer epoch, which stays.
+// pending: kOk. kInvalidProducerEpoch: pended by a newer epoch, which stays. What an older epoch has pended is dropped
+// either way, and after an abort an older epoch can pend no more.
 struct EndPendingOffsets {
   static constexpr Code kCode = Code::kEndPendingOffsets;
   std::string group{};

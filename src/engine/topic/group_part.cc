@@ -31,6 +31,7 @@ struct Position {
 
 using Positions = std::map<Place, Position>;
 
+// Without positions: what keeps older epochs out.
 struct Pending {
   int16_t producer_epoch = -1;
   Positions positions{};
@@ -123,10 +124,10 @@ class GroupPart final : public Part {
 };
 
 bool are_good(const std::vector<GroupOffset>& offsets) {
-  return std::ranges::all_of(offsets, [](const GroupOffset& each) {
-    return each.partition >= 0 && each.topic.size() <= kTopicNameBytesMax &&
-           each.metadata.size() <= kOffsetMetadataBytesMax;
-  });
+  return offsets.size() <= kOffsetsMax && std::ranges::all_of(offsets, [](const GroupOffset& each) {
+           return each.partition >= 0 && each.topic.size() <= kTopicNameBytesMax &&
+                  each.metadata.size() <= kOffsetMetadataBytesMax;
+         });
 }
 
 void put(const engine::ApplyContext& context, std::vector<GroupOffset>& from, Positions& into) {
@@ -159,6 +160,10 @@ GroupInfo info_of(const Group& group) {
           .emptied_ms = group.emptied_ms};
 }
 
+bool has_pending(const Group& group) {
+  return std::ranges::any_of(group.pending, [](const auto& row) { return !row.second.positions.empty(); });
+}
+
 bool is_pending(const Group& group, const Place& place) {
   return std::ranges::any_of(group.pending, [&](const auto& row) { return row.second.positions.contains(place); });
 }
@@ -185,9 +190,15 @@ TopicErrc GroupPart::on(const engine::ApplyContext& context, PendOffsets& what, 
   if (!are_good(what.offsets) || what.producer_id < 0 || what.producer_epoch < 0) return TopicErrc::kInvalid;
   Group* group = make(what.group);
   if (group == nullptr) return TopicErrc::kInvalid;
+  const auto present = group->pending.find(what.producer_id);
+  if (present != group->pending.end()) {
+    Pending& pending = present->second;
+    if (pending.producer_epoch > what.producer_epoch) return TopicErrc::kInvalidProducerEpoch;
+    // An older epoch's transaction was aborted, whenever this came in.
+    if (pending.producer_epoch < what.producer_epoch) pending.positions.clear();
+    if (pending.positions.size() + what.offsets.size() > kOffsetsMax) return TopicErrc::kInvalid;
+  }
   Pending& pending = group->pending[what.producer_id];
-  if (pending.producer_epoch > what.producer_epoch) return TopicErrc::kInvalidProducerEpoch;
-  if (pending.positions.size() + what.offsets.size() > kOffsetsMax) return TopicErrc::kInvalid;
   pending.producer_epoch = what.producer_epoch;
   put(context, what.offsets, pending.positions);
   return TopicErrc::kOk;
@@ -198,9 +209,10 @@ TopicErrc GroupPart::on(const engine::ApplyContext&, const EndPendingOffsets& wh
   if (at == groups_.end()) return TopicErrc::kOk;
   Group& group = at->second;
   const auto pending = group.pending.find(what.producer_id);
-  if (pending == group.pending.end()) return TopicErrc::kOk;
-  if (pending->second.producer_epoch > what.producer_epoch) return TopicErrc::kInvalidProducerEpoch;
-  if (what.is_commit) {
+  const bool is_there = pending != group.pending.end();
+  if (is_there && pending->second.producer_epoch > what.producer_epoch) return TopicErrc::kInvalidProducerEpoch;
+  const bool is_of_epoch = is_there && pending->second.producer_epoch == what.producer_epoch;
+  if (what.is_commit && is_of_epoch) {
     for (auto& [place, position] : pending->second.positions) {
       const auto present = group.offsets.find(place);
       // Whoever wrote last has the say, although the other's came into force earlier.
@@ -211,8 +223,12 @@ TopicErrc GroupPart::on(const engine::ApplyContext&, const EndPendingOffsets& wh
       }
     }
   }
-  group.pending.erase(pending);
-  if (group.head.type == GroupType::kSimple && group.offsets.empty() && group.pending.empty()) groups_.erase(at);
+  if (is_there) group.pending.erase(pending);
+  // A producer that was fenced may have been asking for its offsets to be pended at that moment: nobody would end them.
+  if (!what.is_commit && !is_of_epoch && group.pending.size() < kFencesMax) {
+    group.pending.emplace(what.producer_id, Pending{.producer_epoch = what.producer_epoch});
+  }
+  if (group.head.type == GroupType::kSimple && group.offsets.empty() && !has_pending(group)) groups_.erase(at);
   return TopicErrc::kOk;
 }
 
@@ -249,7 +265,7 @@ TopicErrc GroupPart::on(const engine::ApplyContext&, const DeleteOffsets& what, 
     if (what.committed_before_ms && found->second.committed_ms >= *what.committed_before_ms) continue;
     group.offsets.erase(found);
   }
-  if (what.removes_empty && group.members.empty() && group.offsets.empty() && group.pending.empty()) {
+  if (what.removes_empty && group.members.empty() && group.offsets.empty() && !has_pending(group)) {
     groups_.erase(at);
   }
   return TopicErrc::kOk;
@@ -326,7 +342,7 @@ TopicErrc GroupPart::find(const FindExpiredOffsets& what, Answer& answer) const 
     }
     // A group that nothing is left of goes too; it is named without an offset.
     const bool is_idle = group.emptied_ms != kNoTimestamp && group.emptied_ms <= what.now_ms - what.retention_ms;
-    if (group.offsets.empty() && group.pending.empty() && is_idle) {
+    if (group.offsets.empty() && !has_pending(group) && is_idle) {
       answer.expired.emplace_back(name, GroupOffset{.partition = -1});
       ++found;
     }

@@ -90,6 +90,33 @@ TEST(GroupPart, PendingOffsetsShowOnceTheTransactionIsCommitted) {
   EXPECT_EQ(offset_of(part, "g", "t", 0), 20);
 }
 
+// A producer is fenced while it has its offsets pended: its transaction was aborted with the next epoch.
+TEST(GroupPart, WhatAFencedProducerPendsIsNeverCommitted) {
+  PartHarness part(make_group_part);
+  part.apply(CommitOffsets{.group = "g", .offsets = {at("t", 0, 1)}});
+  EXPECT_TRUE(part.apply(EndPendingOffsets{"g", 7, 1, false}).ok());
+  part.reload();
+  EXPECT_EQ(part.apply(PendOffsets{"g", 7, 0, {at("t", 0, 5)}}).error, TopicErrc::kInvalidProducerEpoch);
+  EXPECT_FALSE(part.query(FetchOffsets{.group = "g", .topics = {{"t", {0}}}}).group_offsets.at(0).is_pending);
+  // Its successor's transactions are not kept from anything.
+  EXPECT_TRUE(part.apply(PendOffsets{"g", 7, 2, {at("t", 0, 6)}}).ok());
+  EXPECT_TRUE(part.apply(EndPendingOffsets{"g", 7, 2, true}).ok());
+  EXPECT_EQ(offset_of(part, "g", "t", 0), 6);
+  // Whatever an older epoch has left is neither taken over by the next one nor committed with it.
+  EXPECT_TRUE(part.apply(PendOffsets{"g", 7, 2, {at("t", 0, 50)}}).ok());
+  EXPECT_TRUE(part.apply(PendOffsets{"g", 7, 3, {at("t", 1, 7)}}).ok());
+  EXPECT_TRUE(part.apply(EndPendingOffsets{"g", 7, 3, true}).ok());
+  EXPECT_EQ(offset_of(part, "g", "t", 0), 6);
+  EXPECT_EQ(offset_of(part, "g", "t", 1), 7);
+  EXPECT_TRUE(part.apply(PendOffsets{"g", 7, 3, {at("t", 0, 50)}}).ok());
+  EXPECT_TRUE(part.apply(EndPendingOffsets{"g", 7, 4, true}).ok());
+  EXPECT_EQ(offset_of(part, "g", "t", 0), 6);
+  // Who is remembered as fenced keeps no group from going.
+  EXPECT_TRUE(part.apply(EndPendingOffsets{"g", 8, 1, false}).ok());
+  part.apply(DeleteOffsets{.group = "g", .offsets = {at("t", 0, 0), at("t", 1, 0)}, .removes_empty = true});
+  EXPECT_EQ(part.query(DescribeGroup{.group = "g"}).error, TopicErrc::kUnknownGroup);
+}
+
 TEST(GroupPart, FindsWhatHasExpired) {
   PartHarness part(make_group_part);
   part.apply(CommitOffsets{.group = "alone", .offsets = {at("t", 0, 1)}});

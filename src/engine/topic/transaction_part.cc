@@ -239,6 +239,8 @@ TopicErrc TransactionPart::on(const engine::ApplyContext& context, AddToTransact
       error != TopicErrc::kOk) {
     return error;
   }
+  // Nobody was given this one: whoever uses it has guessed.
+  if (what.producer_epoch > kProducerEpochMax) return TopicErrc::kInvalidProducerEpoch;
   if (found->is_prepared()) return TopicErrc::kConcurrentTransactions;
   if (found->partitions.size() + what.partitions.size() > 2 * kTransactionPartitionsMax ||
       found->groups.size() + what.groups.size() > 2 * kTransactionGroupsMax) {

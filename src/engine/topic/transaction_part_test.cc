@@ -120,6 +120,17 @@ TEST_F(TransactionTest, EpochsThatAreUsedUpTakeAnotherProducerId) {
   EXPECT_EQ(init(100, 5).error, TopicErrc::kInvalidProducerEpoch);
 }
 
+TEST_F(TransactionTest, TheEpochThatFencesTheLastOneIsNobodys) {
+  while (init().producer_epoch < kProducerEpochMax) {
+  }
+  constexpr int16_t kFence = kProducerEpochMax + 1;
+  EXPECT_EQ(add(100, kProducerEpochMax), TopicErrc::kOk);
+  EXPECT_EQ(init().error, TopicErrc::kConcurrentTransactions);
+  EXPECT_EQ(complete(100, kFence), TopicErrc::kOk);
+  EXPECT_EQ(add(100, kFence), TopicErrc::kInvalidProducerEpoch);
+  EXPECT_NE(init().producer_id, 100);
+}
+
 TEST_F(TransactionTest, TimesOutAndExpires) {
   init();
   part.now_ms = 2'000;

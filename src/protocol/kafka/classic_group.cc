@@ -93,9 +93,13 @@ bool ClassicGroup::supports(const std::string& type, const topic::Pairs& protoco
 }
 
 bool ClassicGroup::has_room(const JoinRequest& request) const {
-  if (bytes_of(request.protocols) + metadata_bytes_ > host_.options().metadata_bytes_max) return false;
+  // Who comes again takes the place of what it was; a static member under a new id too.
+  const auto instance = request.instance_id ? instances_.find(*request.instance_id) : instances_.end();
+  const auto present = members_.find(instance == instances_.end() ? request.member_id : instance->second);
+  const int64_t before = present == members_.end() ? 0 : bytes_of(present->second.saved.protocols);
+  if (metadata_bytes_ - before + bytes_of(request.protocols) > host_.options().metadata_bytes_max) return false;
+  if (present != members_.end()) return true;
   const auto members_max = static_cast<size_t>(host_.options().members_max);
-  if (members_.contains(request.member_id)) return true;
   if (pending_.contains(request.member_id)) return members_.size() < members_max;
   return members_.size() + pending_.size() < members_max;
 }
@@ -103,10 +107,7 @@ bool ClassicGroup::has_room(const JoinRequest& request) const {
 // ---- Joining.
 
 void ClassicGroup::join(JoinRequest request, Reply<JoinResult> reply) {
-  const bool is_known_instance = request.instance_id && instances_.contains(*request.instance_id);
-  if (!is_known_instance && !has_room(request)) {
-    return reply(refused(ErrorCode::kGroupMaxSizeReached, request.member_id));
-  }
+  if (!has_room(request)) return reply(refused(ErrorCode::kGroupMaxSizeReached, request.member_id));
   if (!supports(request.protocol_type, request.protocols)) {
     return reply(refused(ErrorCode::kInconsistentGroupProtocol, request.member_id));
   }
@@ -405,6 +406,7 @@ void ClassicGroup::assignments_saved(int32_t generation, ErrorCode error) {
   if (generation != head_.epoch || state_ != State::kCompleting) return;
   is_saving_assignments_ = false;
   if (error == ErrorCode::kNone) state_ = State::kStable;
+  wake_at(sync_until_ms_);
   for (auto& [id, each] : members_) {
     if (error != ErrorCode::kNone) each.saved.assignment.clear();
     if (!each.syncing) continue;
@@ -467,7 +469,8 @@ void ClassicGroup::look() {
     const bool waits = (each.joining && !each.is_new) || each.syncing;
     if (!waits && each.expires_ms <= now_ms) gone.push_back(id);
   }
-  if (state_ == State::kCompleting && sync_until_ms_ <= now_ms && !is_saving_assignments_) {
+  const bool waits_for_syncs = (state_ == State::kCompleting && !is_saving_assignments_) || state_ == State::kStable;
+  if (waits_for_syncs && sync_until_ms_ <= now_ms) {
     sync_until_ms_ = kNever;
     for (const auto& [id, each] : members_) {
       if (!each.has_synced && std::ranges::find(gone, id) == gone.end()) gone.push_back(id);
@@ -490,7 +493,8 @@ void ClassicGroup::look() {
     complete_join_if_all();
   }
   if (state_ == State::kPreparing) wake_at(join_until_ms_);
-  if (state_ == State::kCompleting) wake_at(sync_until_ms_);
+  // While assignments are being saved nobody can be late; assignments_saved() goes on.
+  if (!is_saving_assignments_) wake_at(sync_until_ms_);
   for (const auto& [id, until_ms] : pending_) wake_at(until_ms);
   for (const auto& [id, each] : members_) {
     if (!((each.joining && !each.is_new) || each.syncing)) wake_at(std::max(each.expires_ms, now_ms + 1));

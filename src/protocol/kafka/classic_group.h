@@ -50,7 +50,6 @@ class ClassicGroup {
   [[nodiscard]] State state() const { return state_; }
   [[nodiscard]] std::string_view state_name() const;
   [[nodiscard]] int32_t generation() const { return head_.epoch; }
-  [[nodiscard]] uint64_t serial() const { return serial_; }
   [[nodiscard]] const std::string& name() const { return head_.name; }
   [[nodiscard]] const std::string& protocol_type() const { return head_.protocol_type; }
   [[nodiscard]] size_t member_count() const { return members_.size(); }

@@ -238,6 +238,52 @@ TEST_F(ClassicGroupTest, AnAssignmentThatCannotBeSavedIsNotHandedOut) {
   EXPECT_EQ(state(), "PreparingRebalance");
 }
 
+TEST_F(ClassicGroupTest, ASaveThatTakesLongerThanARebalanceKeepsNobodyBusy) {
+  const Joined first = join("");
+  const Synced synced = sync(**first, {{(*first)->member_id, "a"}});
+  world.outside.now += 31'000;
+  world.groups->look();
+  EXPECT_GT(world.groups->wake_ms(), world.outside.now);
+  EXPECT_FALSE(*synced);
+  world.outside.flush();
+  ASSERT_TRUE(*synced);
+  EXPECT_EQ((*synced)->assignment, "a");
+  EXPECT_EQ(state(), "Stable");
+  world.run_for(5'000);
+  EXPECT_EQ(beat(**first), ErrorCode::kNone);
+}
+
+TEST_F(ClassicGroupTest, WhoNeverAsksForItsAssignmentIsRemoved) {
+  const Joined first = join("");
+  const Joined second = join("");
+  const Joined again = join((*first)->member_id);
+  const Synced leads = sync(**again, {{(*again)->member_id, "a1"}, {(*second)->member_id, "a2"}});
+  world.outside.flush();
+  EXPECT_EQ(state(), "Stable");
+  for (int i = 0; i < 5; ++i) {
+    world.run_for(5'000);
+    EXPECT_EQ(beat(**again), ErrorCode::kNone);
+    EXPECT_EQ(beat(**second), ErrorCode::kNone);
+  }
+  world.run_for(5'000);
+  EXPECT_EQ(beat(**second), ErrorCode::kUnknownMemberId);
+  EXPECT_EQ(beat(**again), ErrorCode::kRebalanceInProgress);
+}
+
+TEST_F(ClassicGroupTest, MetadataIsBoundedAndCountedOnce) {
+  const Joined first = join("", "i1", "range", std::string(90, 'x'));
+  (void)sync(**first, {{(*first)->member_id, "a"}});
+  world.outside.flush();
+  world.settings().metadata_bytes_max = 150;
+  // It takes the place of what it was, under a new id or not.
+  const Joined back = join("", "i1", "range", std::string(90, 'x'));
+  world.outside.flush();
+  ASSERT_TRUE(*back);
+  EXPECT_EQ((*back)->error, ErrorCode::kNone);
+  EXPECT_EQ((*join((*back)->member_id, "i1", "range", std::string(91, 'x')))->error, ErrorCode::kNone);
+  EXPECT_EQ((*join("", "i1", "range", std::string(200, 'x')))->error, ErrorCode::kGroupMaxSizeReached);
+}
+
 TEST_F(ClassicGroupTest, LimitsAndWhatDoesNotFit) {
   make_stable();
   EXPECT_EQ((*join("", {}, "other"))->error, ErrorCode::kInconsistentGroupProtocol);

@@ -105,6 +105,8 @@ ErrorCode ConsumerGroup::check_epoch(const Member& member, const ConsumerBeat& b
 
 ErrorCode ConsumerGroup::join(const ConsumerBeat& beat, Member*& found) {
   if (members_.size() >= static_cast<size_t>(host_.options().members_max)) return ErrorCode::kGroupMaxSizeReached;
+  // An id is one member's: another instance does not get it.
+  if (members_.contains(beat.member_id)) return ErrorCode::kFencedInstanceId;
   Member& member = members_[beat.member_id];
   member.saved.id = beat.member_id;
   member.saved.instance_id = beat.instance_id.value_or("");
@@ -123,6 +125,7 @@ ErrorCode ConsumerGroup::find_for(const ConsumerBeat& beat, Member*& found) {
     if (holder->first != beat.member_id) {
       if (beat.epoch != 0) return ErrorCode::kFencedInstanceId;
       if (holder->second.saved.epoch != kLeftForNow) return ErrorCode::kUnreleasedInstanceId;
+      if (members_.contains(beat.member_id)) return ErrorCode::kFencedInstanceId;
       // It is back: what it had waits for it, and nobody else notices.
       removed_.push_back(holder->first);
       auto node = members_.extract(holder);
@@ -157,7 +160,8 @@ ErrorCode ConsumerGroup::find_for(const ConsumerBeat& beat, Member*& found) {
 // All members together are one record of the log, if it comes to that.
 bool ConsumerGroup::has_room(const ConsumerBeat& beat) const {
   if (!beat.topics && !beat.regex) return true;
-  const auto at = members_.find(beat.member_id);
+  const auto instance = beat.instance_id ? instances_.find(*beat.instance_id) : instances_.end();
+  const auto at = members_.find(instance == instances_.end() ? beat.member_id : instance->second);
   const int64_t before = at == members_.end() ? 0 : bytes_of(at->second.saved);
   const int64_t wanted = bytes_of(beat.topics.value_or(std::vector<std::string>{}), beat.regex.value_or(""));
   return subscription_bytes_ - before + wanted <= host_.options().metadata_bytes_max;
@@ -304,26 +308,29 @@ void ConsumerGroup::topics_changed() { has_new_topics_ = true; }
 
 // ---- Assigning.
 
-std::vector<TopicId> ConsumerGroup::topics_of(const Member& member, std::map<TopicId, int32_t>& counts) const {
-  std::set<TopicId> ids;
-  const auto add = [&](const std::string& name) {
+std::vector<TopicId> ConsumerGroup::topics_of(const Member& member, Subscribed& all) const {
+  const auto add = [&](const std::string& name, std::set<TopicId>& to) {
     const std::optional<TopicFacts> facts = host_.find_topic(name);
     if (!facts) return;
-    ids.insert(facts->id);
-    counts[facts->id] = facts->partition_count;
+    to.insert(facts->id);
+    all.counts[facts->id] = facts->partition_count;
   };
-  for (const std::string& name : member.saved.topics) add(name);
+  std::set<TopicId> ids;
+  for (const std::string& name : member.saved.topics) add(name, ids);
   if (!member.saved.topic_regex.empty()) {
-    const auto matching = host_.match_topics(member.saved.topic_regex);
-    if (matching) std::ranges::for_each(*matching, add);
+    const auto [known, is_new] = all.by_regex.try_emplace(member.saved.topic_regex);
+    const auto matching = is_new ? host_.match_topics(member.saved.topic_regex) : std::nullopt;
+    for (const std::string& name : matching.value_or(std::vector<std::string>{})) add(name, known->second);
+    ids.insert(known->second.begin(), known->second.end());
   }
   return {ids.begin(), ids.end()};
 }
 
 // Since the target was made. After a restart that target has to tell.
 bool ConsumerGroup::have_topics_changed() {
-  std::map<TopicId, int32_t> counts;
-  for (const auto& [id, each] : members_) (void)topics_of(each, counts);
+  Subscribed all;
+  for (const auto& [id, each] : members_) (void)topics_of(each, all);
+  std::map<TopicId, int32_t>& counts = all.counts;
   if (counts_) return counts != *counts_;
   std::map<TopicId, int32_t> targets;
   for (const auto& [id, each] : members_) {
@@ -347,16 +354,17 @@ std::string ConsumerGroup::assignor() const {
 }
 
 void ConsumerGroup::make_target() {
-  std::map<TopicId, int32_t>& counts = counts_.emplace();
+  Subscribed all;
   std::vector<AssignedMember> members;
   for (const auto& [id, each] : members_) {
     members.push_back({.id = id,
                        .instance_id = each.saved.instance_id,
-                       .topics = topics_of(each, counts),
+                       .topics = topics_of(each, all),
                        .present = each.saved.target});
   }
   head_.protocol = assignor();
-  std::vector<std::vector<TopicPartitions>> targets = assign(head_.protocol, members, counts);
+  std::vector<std::vector<TopicPartitions>> targets = assign(head_.protocol, members, all.counts);
+  counts_ = std::move(all.counts);
   size_t i = 0;
   for (auto& [id, each] : members_) {
     if (each.saved.target != targets[i]) {

@@ -12,6 +12,7 @@
 #include <cstdint>
 #include <map>
 #include <optional>
+#include <set>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -34,7 +35,7 @@ class ConsumerGroup {
   ConsumerGroup(const ConsumerGroup&) = delete;
   ConsumerGroup& operator=(const ConsumerGroup&) = delete;
 
-  // Its fields were looked at (check_beat() of group_coordinator.cc).
+  // Its fields were looked at (fault_of() of group_coordinator.cc).
   void beat(const ConsumerBeat& beat, Reply<BeatResult> reply);
   [[nodiscard]] ErrorCode check_commit(const CommitCheck& check) const;
   // OffsetFetch 9: by a member, with its epoch.
@@ -49,7 +50,6 @@ class ConsumerGroup {
 
   [[nodiscard]] std::string_view state_name() const;
   [[nodiscard]] int32_t epoch() const { return head_.epoch; }
-  [[nodiscard]] uint64_t serial() const { return serial_; }
   [[nodiscard]] const std::string& name() const { return head_.name; }
   [[nodiscard]] size_t member_count() const { return members_.size(); }
   [[nodiscard]] bool is_empty() const { return members_.empty(); }
@@ -77,8 +77,12 @@ class ConsumerGroup {
   [[nodiscard]] bool update(Member& member, const ConsumerBeat& beat);
   void bump() { ++head_.epoch; }
 
-  [[nodiscard]] std::vector<topic::TopicId> topics_of(const Member& member,
-                                                      std::map<topic::TopicId, int32_t>& counts) const;
+  // The topics of all members that were looked at, and what their expressions match: members share them.
+  struct Subscribed {
+    std::map<topic::TopicId, int32_t> counts{};  // of partitions
+    std::map<std::string, std::set<topic::TopicId>, std::less<>> by_regex{};
+  };
+  [[nodiscard]] std::vector<topic::TopicId> topics_of(const Member& member, Subscribed& all) const;
   [[nodiscard]] std::string assignor() const;
   [[nodiscard]] bool have_topics_changed();
   void make_target();

@@ -200,6 +200,25 @@ TEST_F(ConsumerGroupTest, AStaticMemberKeepsItsPartitionsWhileItIsAway) {
   EXPECT_EQ(count_of(two.owned), 6U);
 }
 
+TEST_F(ConsumerGroupTest, AnIdIsOneMembers) {
+  Client one{.id = "1", .instance = "i"};
+  EXPECT_EQ(beat(one).error, ErrorCode::kNone);
+  Client other{.id = "1", .instance = "j"};
+  EXPECT_EQ(beat(other).error, ErrorCode::kFencedInstanceId);
+  Client two{.id = "2"};
+  EXPECT_EQ(beat(two).error, ErrorCode::kNone);
+  settle({&one, &two});
+  // The static one is away; the other does not become it besides.
+  EXPECT_EQ(leave(one, ConsumerGroup::kLeftForNow).error, ErrorCode::kNone);
+  Client both{.id = "2", .instance = "i"};
+  EXPECT_EQ(beat(both).error, ErrorCode::kFencedInstanceId);
+  EXPECT_EQ(leave(one, ConsumerGroup::kLeft).error, ErrorCode::kNone);
+  settle({&two});
+  EXPECT_EQ(count_of(two.owned), 6U);
+  Client three{.id = "3", .instance = "i"};
+  EXPECT_EQ(beat(three).error, ErrorCode::kNone);
+}
+
 TEST_F(ConsumerGroupTest, ARestartOfTheCoordinatorIsNotNoticed) {
   Client one{.id = "1"};
   Client two{.id = "2"};
@@ -230,6 +249,17 @@ TEST_F(ConsumerGroupTest, TopicsThatComeAndGrowAreAssigned) {
   world.groups->topics_changed();
   settle({&one});
   EXPECT_EQ(count_of(one.owned), 2U);
+}
+
+TEST_F(ConsumerGroupTest, MembersWithTheSameExpressionAreMatchedOnce) {
+  for (int i = 0; i < 50; ++i) {
+    const uint64_t before = world.outside.matches;
+    const BeatResult result = send(
+        {.group = "g", .member_id = std::to_string(i), .rebalance_timeout_ms = 30'000, .regex = "t", .owned = Rows{}});
+    EXPECT_EQ(result.error, ErrorCode::kNone);
+    // For the target, and once more where topics may have come.
+    EXPECT_LE(world.outside.matches - before, 2U);
+  }
 }
 
 TEST_F(ConsumerGroupTest, AnEmptyGroupChangesItsProtocol) {

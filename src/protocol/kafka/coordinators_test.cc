@@ -168,10 +168,15 @@ TEST(KafkaGroups, OffsetsOutliveTheirRetentionAlone) {
   auto client = kafka.connect();
   ASSERT_EQ(create_topic(*client, "t", 1), 0);
   (void)client->ask<OffsetCommitResponse>(7, commit_request("g", 7));
+  // An older client says itself for how long.
+  OffsetCommitRequest forever = commit_request("h", 7);
+  forever.retention_time_ms = INT64_MAX;
+  (void)client->ask<OffsetCommitResponse>(4, forever);
   kafka.world().run_for(40 * env::sim::kSecond);
   EXPECT_EQ(committed(*client, "g"), 7);
   kafka.world().run_for(40 * env::sim::kSecond);
   EXPECT_EQ(committed(*client, "g"), -1);
+  EXPECT_EQ(committed(*client, "h"), 7);
 }
 
 // ---- Transactions.
@@ -188,11 +193,12 @@ class Producer {
   [[nodiscard]] TestClient& client() { return *client_; }
   [[nodiscard]] int64_t producer_id() const { return producer_id_; }
   [[nodiscard]] int16_t epoch() const { return epoch_; }
+  int32_t timeout_ms = 60'000;
 
   int16_t init() {
     InitProducerIdRequest request;
     request.transactional_id = id_;
-    request.transaction_timeout_ms = 60'000;
+    request.transaction_timeout_ms = timeout_ms;
     for (int tries = 0; tries < 200; ++tries) {
       const auto response = client_->ask<InitProducerIdResponse>(4, request);
       if (!response) return -1;
@@ -398,6 +404,42 @@ TEST(KafkaTransactions, ThoseThatTakeTooLongAreAborted) {
   EXPECT_EQ(slow.end(true), 0);
   kafka.world().run_for(1 * env::sim::kSecond);
   EXPECT_EQ(committed_values(slow.client(), 0), (std::vector<std::string>{"c"}));
+}
+
+// Whoever looks for what is due finds a transaction that is being ended, and has others to abort before it gets to that
+// one: by then its producer is in its next transaction, with the same epoch.
+TEST(KafkaTransactions, WhatWasFoundEarlierDoesNotEndTheNextOne) {
+  TestOptions options = quick();
+  options.transactions.check_ms = 500;
+  TestKafka kafka(options, 1);
+  auto client = kafka.connect();
+  ASSERT_EQ(create_topic(*client, "t", 1), 0);
+  const auto shard_of = [](const std::string& id) { return topic::shard_of_name(id, kTestShards); };
+  Producer busy(kafka, "z");
+  ASSERT_EQ(busy.init(), 0);
+  std::vector<std::unique_ptr<Producer>> slow;
+  for (int i = 0; slow.size() < 20; ++i) {
+    const std::string id = "a" + std::to_string(i);
+    if (shard_of(id) != shard_of("z")) continue;
+    slow.push_back(std::make_unique<Producer>(kafka, id));
+    slow.back()->timeout_ms = 1;
+  }
+  std::vector<std::string> committed;
+  for (int number = 0; number < 200; ++number) {
+    for (auto& each : slow) {
+      if (number % 20 == 0) ASSERT_EQ(each->init(), 0);
+      if (number % 20 == 0) (void)each->add(1);
+    }
+    const bool is_commit = number % 2 == 0;
+    const std::string value = std::to_string(number);
+    ASSERT_EQ(busy.add(1), 0);
+    ASSERT_EQ(busy.produce(0, value), 0);
+    kafka.world().run_for(static_cast<int64_t>(number % 7) * env::sim::kMillisecond);
+    ASSERT_EQ(busy.end(is_commit), 0);
+    if (is_commit) committed.push_back(value);
+  }
+  kafka.world().run_for(1 * env::sim::kSecond);
+  EXPECT_EQ(committed_values(*client, 0), committed);
 }
 
 TEST(KafkaTransactions, ATimeOutThatIsTooLongIsRefused) {

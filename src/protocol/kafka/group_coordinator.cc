@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "protocol/kafka/assignors.h"
+#include "protocol/kafka/topic_pattern.h"
 
 namespace keelson::kafka {
 
@@ -207,7 +208,7 @@ void GroupCoordinator::beat(ConsumerBeat beat, Reply<BeatResult> reply) {
         beat_refused(ErrorCode::kUnsupportedAssignor,
                      "ServerAssignor " + *beat.assignor + " is not supported. Supported assignors: uniform, range."));
   }
-  if (beat.regex && !beat.regex->empty() && !match_topics(*beat.regex)) {
+  if (beat.regex && !beat.regex->empty() && !TopicPattern::parse(*beat.regex)) {
     return reply(beat_refused(ErrorCode::kInvalidRegularExpression,
                               "SubscribedTopicRegex " + *beat.regex + " is not a valid regular expression."));
   }
@@ -290,10 +291,14 @@ void GroupCoordinator::topics_changed() {
 
 void GroupCoordinator::look() {
   const int64_t now_ms = outside_.now_ms();
-  while (!wakes_.empty() && wakes_.begin()->first <= now_ms) {
-    const uint64_t serial = wakes_.begin()->second;
-    wakes_.erase(wakes_.begin());
-    Entry& entry = *by_serial_.at(serial);
+  // Each once: a group that asks for the present again gets its turn after everybody else on this reactor.
+  std::vector<uint64_t> due;
+  for (auto at = wakes_.begin(); at != wakes_.end() && at->first <= now_ms; ++at) due.push_back(at->second);
+  for (const uint64_t serial : due) {
+    const auto found = by_serial_.find(serial);
+    if (found == by_serial_.end()) continue;
+    Entry& entry = *found->second;
+    wakes_.erase({entry.wake_ms, serial});
     entry.wake_ms = kNever;
     entry.classic ? entry.classic->look() : entry.consumer->look();
     settle(serial);

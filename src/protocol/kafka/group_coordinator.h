@@ -1,5 +1,5 @@
 // The groups of one reactor: finds the group of a request, makes and forgets groups, wakes them when something is due.
-// A pure state machine like the groups themselves; group_service.h brings requests here.
+// A pure state machine like the groups themselves; groups.h brings requests here.
 //
 // A classic group without members becomes one of the consumer protocol when such a member comes, and back; its epoch
 // goes on.
@@ -99,9 +99,6 @@ class GroupCoordinator final : private GroupHost {
   [[nodiscard]] std::string fresh_id() override { return outside_.fresh_id(); }
   [[nodiscard]] std::optional<TopicFacts> find_topic(std::string_view name) override {
     return outside_.find_topic(name);
-  }
-  [[nodiscard]] std::optional<std::string> topic_name(const topic::TopicId& id) override {
-    return outside_.topic_name(id);
   }
   [[nodiscard]] std::optional<std::vector<std::string>> match_topics(const std::string& regex) override {
     return outside_.match_topics(regex);

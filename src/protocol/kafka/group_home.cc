@@ -12,7 +12,7 @@ namespace keelson::kafka {
 namespace {
 
 constexpr int64_t kNsPerMs = 1'000'000;
-// Of queries that walk through groups or topics.
+// Of queries that walk through groups or topics, and of offsets that one record removes.
 constexpr uint32_t kPage = 1'000;
 
 // What a coordinator says when its shard cannot be asked.
@@ -137,12 +137,6 @@ std::optional<TopicFacts> GroupHome::find_topic(std::string_view name) {
   return at->second;
 }
 
-std::optional<std::string> GroupHome::topic_name(const topic::TopicId& id) {
-  const auto at = std::ranges::find(directory_, id, [](const auto& row) { return row.second.id; });
-  if (at == directory_.end()) return std::nullopt;
-  return at->first;
-}
-
 std::optional<std::vector<std::string>> GroupHome::match_topics(const std::string& regex) {
   const std::optional<TopicPattern> pattern = TopicPattern::parse(regex);
   if (!pattern) return std::nullopt;
@@ -229,24 +223,31 @@ Task<void> GroupHome::finish_commit(topics::Asking asking, Reply<ErrorCode> repl
 }
 
 void GroupHome::remove(std::string group, Reply<ErrorCode> reply) {
-  if (const ErrorCode error = coordinator_->forget(group); error != ErrorCode::kNone) return reply(error);
+  if (!coordinator_->is_empty(group)) return reply(ErrorCode::kNonEmptyGroup);
   tasks_.spawn(run_remove(std::move(group), std::move(reply)));
 }
 
 Task<void> GroupHome::run_remove(std::string group, Reply<ErrorCode> reply) {
   const topics::Asked asked =
       co_await topics_.ask(here_, topics_.shard_of_name(group), topic::DeleteGroup{.group = group});
+  // Not before it is gone: one that stays goes on with its epoch. Nor if somebody has come meanwhile, who begins it
+  // anew.
+  if (asked.ok() || asked.answer.error == topic::TopicErrc::kUnknownGroup) (void)coordinator_->forget(group);
   reply(coordinator_error(asked));
+  after();
 }
 
 void GroupHome::list(Reply<Groups::Listed> reply) { tasks_.spawn(run_list(std::move(reply))); }
 
 Task<void> GroupHome::run_list(Reply<Groups::Listed> reply) {
+  Groups::Listed result;
   std::map<std::string, ListedGroup> rows;
   for (const shard::ShardId shard : shards()) {
     topic::ListGroups page{.count_max = kPage};
     while (true) {
       const topics::Asked listed = co_await topics_.ask(here_, shard, page);
+      // What a damaged shard had is not there to be listed; the others' groups are.
+      if (!listed.ok() && listed.outcome != log::LogErrc::kDamaged) result.error = coordinator_error(listed);
       if (!listed.ok()) break;
       for (const topic::GroupInfo& info : listed.answer.groups) {
         ListedGroup& row = rows[info.head.name];
@@ -258,7 +259,6 @@ Task<void> GroupHome::run_list(Reply<Groups::Listed> reply) {
     }
   }
   for (ListedGroup& row : coordinator_->list()) rows[row.name] = std::move(row);
-  Groups::Listed result;
   for (auto& [name, row] : rows) result.groups.push_back(std::move(row));
   reply(std::move(result));
 }
@@ -290,14 +290,15 @@ Task<void> GroupHome::sweep_shard(shard::ShardId shard) {
 Task<void> GroupHome::delete_expired(std::vector<std::pair<std::string, topic::GroupOffset>> expired, int64_t now_ms) {
   for (size_t i = 0; i < expired.size();) {
     topic::DeleteOffsets command{.group = expired[i].first, .committed_before_ms = now_ms, .removes_empty = true};
-    for (; i < expired.size() && expired[i].first == command.group; ++i) {
-      if (expired[i].second.partition >= 0) command.offsets.push_back(std::move(expired[i].second));
+    for (; i < expired.size() && expired[i].first == command.group && command.offsets.size() < kPage; ++i) {
+      const topic::GroupOffset& each = expired[i].second;
+      if (each.partition >= 0) command.offsets.push_back({.topic = each.topic, .partition = each.partition});
     }
     // Somebody has come back to it meanwhile.
     if (!coordinator_->is_empty(command.group)) continue;
-    figures_.offsets_expired.add(command.offsets.size());
     const topics::Asked deleted = co_await topics_.ask(here_, topics_.shard_of_name(command.group), command);
     if (!deleted.ok()) continue;
+    figures_.offsets_expired.add(command.offsets.size());
     const topics::Asked left =
         co_await topics_.ask(here_, topics_.shard_of_name(command.group), topic::DescribeGroup{.group = command.group});
     if (left.answer.error == topic::TopicErrc::kUnknownGroup) (void)coordinator_->forget(command.group);

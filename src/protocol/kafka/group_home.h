@@ -59,7 +59,6 @@ class GroupHome final : public GroupHost {
   [[nodiscard]] const GroupOptions& options() const override { return options_; }
   [[nodiscard]] std::string fresh_id() override;
   [[nodiscard]] std::optional<TopicFacts> find_topic(std::string_view name) override;
-  [[nodiscard]] std::optional<std::string> topic_name(const topic::TopicId& id) override;
   [[nodiscard]] std::optional<std::vector<std::string>> match_topics(const std::string& regex) override;
   void save(uint64_t serial, topic::SaveGroup what, Saved saved) override;
 

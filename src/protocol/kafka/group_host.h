@@ -31,7 +31,7 @@ struct GroupOptions {
 
 // A member that joined for the first time may wait for a rebalance to end, without a heartbeat, for so long.
 inline constexpr int64_t kNewMemberJoinTimeoutMs = 5 * 60 * 1'000;
-// Members that were told their id and have not joined with it, of a group: as many as members.
+// No time at which anything is due.
 inline constexpr int64_t kNever = INT64_MAX;
 
 struct TopicFacts {
@@ -50,7 +50,6 @@ class GroupHost {
   // A UUID's text, fresh.
   [[nodiscard]] virtual std::string fresh_id() = 0;
   [[nodiscard]] virtual std::optional<TopicFacts> find_topic(std::string_view name) = 0;
-  [[nodiscard]] virtual std::optional<std::string> topic_name(const topic::TopicId& id) = 0;
   // Names of topics that match the expression (RE2's or ECMAScript's common part); null: it is not valid.
   [[nodiscard]] virtual std::optional<std::vector<std::string>> match_topics(const std::string& regex) = 0;
   // Saves take effect in their order. `saved` follows in a later turn, unless the group has gone (`serial` is its own).

@@ -25,15 +25,10 @@ class FakeOutside final : public GroupHost {
     if (at == topics.end()) return std::nullopt;
     return at->second;
   }
-  [[nodiscard]] std::optional<std::string> topic_name(const topic::TopicId& id) override {
-    for (const auto& [name, facts] : topics) {
-      if (facts.id == id) return name;
-    }
-    return std::nullopt;
-  }
   // Prefixes, which is enough here; "[" is no expression.
   [[nodiscard]] std::optional<std::vector<std::string>> match_topics(const std::string& regex) override {
     if (regex == "[") return std::nullopt;
+    ++matches;
     std::vector<std::string> names;
     for (const auto& [name, facts] : topics) {
       if (name.starts_with(regex)) names.push_back(name);
@@ -70,6 +65,7 @@ class FakeOutside final : public GroupHost {
   int64_t now = 1'000'000;
   GroupOptions settings;
   uint64_t ids = 0;
+  uint64_t matches = 0;  // that were asked for
   std::map<std::string, TopicFacts, std::less<>> topics;
   std::deque<std::pair<topic::SaveGroup, Saved>> saves;
   std::map<std::string, std::pair<topic::GroupHead, std::map<std::string, topic::GroupMember>>> kept;

@@ -40,6 +40,7 @@ Task<DescribedGroup> describe_classic(Call& call, std::string name) {
   Topics& topics = call.topics();
   const topics::Asked asked =
       co_await topics.ask(call.here(), topics.shard_of_name(name), topic::DescribeGroup{.group = name});
+  if (asked.outcome != log::LogErrc::kOk) co_return DescribedGroup{.error = ErrorCode::kCoordinatorNotAvailable};
   if (!asked.ok()) co_return group;
   co_return DescribedGroup{.head = asked.answer.groups.at(0).head, .state = "Empty"};
 }

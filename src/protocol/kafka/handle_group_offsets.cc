@@ -96,8 +96,10 @@ Task<void> handle_offset_commit(Call& call) {
   OffsetCommitRequest request;
   if (!call.decode(request)) co_return;
   OffsetCommitResponse response;
-  const int64_t expires_ms =
-      request.retention_time_ms < 0 ? topic::kNoTimestamp : call.here().clock().wall_ms() + request.retention_time_ms;
+  // At the latest in a century, far from where the sum would wrap around.
+  constexpr int64_t kRetentionMsMax = 100LL * 366 * 86'400'000;
+  const int64_t retention_ms = std::min(request.retention_time_ms, kRetentionMsMax);
+  const int64_t expires_ms = retention_ms < 0 ? topic::kNoTimestamp : call.here().clock().wall_ms() + retention_ms;
   topic::CommitOffsets commit{.group = std::string(request.group_id)};
   co_await take_offsets(call, request, response, expires_ms, commit.offsets);
   ErrorCode error = ErrorCode::kNone;
@@ -181,6 +183,10 @@ Task<FetchedGroup> fetch_group(Call& call, FetchOf what) {
   for (const auto& [name, partitions] : query.topics) {
     const FoundTopic found = co_await find_topic(call, name, AclOperation::kDescribe);
     const bool is_refused = found.error == ErrorCode::kTopicAuthorizationFailed;
+    // That nobody can be asked does not mean that there is no offset: the client would begin anew somewhere else.
+    if (found.error != ErrorCode::kNone && !is_refused && found.error != ErrorCode::kUnknownTopicOrPartition) {
+      co_return FetchedGroup{ErrorCode::kCoordinatorNotAvailable};
+    }
     if (query.is_all && found.error != ErrorCode::kNone) continue;
     auto& out = result.topics.emplace_back();
     out.name = name;
