@@ -89,6 +89,7 @@ class Session {
   Task<bool> read_frame();
   Task<bool> fill_frame(char* into, size_t count);
   Task<bool> read_more();
+  Task<bool> wait_for_memory(bool has_begun);
   [[nodiscard]] size_t frame_bytes_max() const;
   struct RoomAwaiter {
     Session& session;
@@ -112,6 +113,10 @@ class Session {
   void flush();
   void take_answers();
   Task<void> send_rest();
+  Task<void> send_first();
+  Task<bool> send(std::string_view bytes);
+  void hold(size_t bytes);
+  void release(size_t bytes);
 
   KafkaService& service_;
   Local& local_;
