@@ -57,9 +57,7 @@ Task<FoundTopic> find(Call& call, std::string name, AclOperation operation) {
   }
   Topics::Found found = co_await call.topics().find_topic(call.here(), std::move(name));
   if (found.topic == nullptr) {
-    const ErrorCode error =
-        found.outcome == log::LogErrc::kOk ? ErrorCode::kUnknownTopicOrPartition : error_of(found.outcome);
-    co_return FoundTopic{.verdict = {error, {}}};
+    co_return FoundTopic{.verdict = {error_of(found, ErrorCode::kUnknownTopicOrPartition), {}}};
   }
   co_return FoundTopic{.topic = std::move(found.topic)};
 }

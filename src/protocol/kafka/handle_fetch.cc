@@ -125,9 +125,7 @@ Task<void> find_topic(Call& call, Part& part) {
   const Topics::Found found = is_by_id ? co_await topics.find_topic(call.here(), part.wanted.id)
                                        : co_await topics.find_topic(call.here(), part.wanted.topic);
   part.topic = found.topic;
-  part.error = found.outcome != log::LogErrc::kOk ? error_of(found.outcome)
-               : is_by_id                         ? ErrorCode::kUnknownTopicId
-                                                  : ErrorCode::kUnknownTopicOrPartition;
+  part.error = error_of(found, is_by_id ? ErrorCode::kUnknownTopicId : ErrorCode::kUnknownTopicOrPartition);
 }
 
 Task<void> find_parts(Fetch& fetch) {

@@ -25,6 +25,8 @@ using topics::Topics;
 constexpr uint32_t kListedAtOnce = 1000;
 // Longer names of client software are cut (KIP-511 has no limit of its own).
 constexpr size_t kSoftwareBytesMax = 128;
+// Metadata has an error for the whole of it from this version on.
+constexpr int16_t kErrorFrom = 13;
 
 bool is_word(std::string_view text) {
   return !text.empty() && std::ranges::all_of(text, [](char c) {
@@ -76,6 +78,12 @@ MetadataResponse::Topic described(Call& call, const topic::TopicInfo& topic, boo
   return out;
 }
 
+// Ends the connection: an answer without some of the topics would say that there are none.
+void give_up(Call& call) {
+  call.respond_nothing();
+  call.session().kill();
+}
+
 // Every topic, by name. False: a shard could not be asked.
 Task<bool> list_topics(Call& call, std::vector<topic::TopicInfo>& into) {
   topic::ListTopics question{.count_max = kListedAtOnce};
@@ -111,7 +119,8 @@ Task<void> describe_one(Call& call, const MetadataRequest& request, const Metada
       response.topics.push_back(described(call, *found.topic, request.include_topic_authorized_operations));
       co_return;
     }
-    missing.error_code = number(ErrorCode::kUnknownTopicId);
+    const bool is_known = found.outcome == log::LogErrc::kOk;
+    missing.error_code = number(is_known ? ErrorCode::kUnknownTopicId : ErrorCode::kLeaderNotAvailable);
     if (call.version() < 12) missing.name = "";
     response.topics.push_back(std::move(missing));
     co_return;
@@ -147,6 +156,10 @@ Task<void> handle_metadata(Call& call) {
   const bool wants_all = !request.topics || (call.version() == 0 && request.topics->empty());
   if (wants_all) {
     co_await describe_all(call, request, response);
+    if (response.error_code != 0 && call.version() < kErrorFrom) {
+      give_up(call);
+      co_return;
+    }
   } else {
     for (const MetadataRequest::Topic& wanted : *request.topics) {
       co_await describe_one(call, request, wanted, response);
@@ -222,7 +235,10 @@ Task<void> handle_describe_topic_partitions(Call& call) {
   for (const auto& topic : request.topics) names.emplace(topic.name);
   if (request.topics.empty()) {
     std::vector<topic::TopicInfo> all;
-    (void)co_await list_topics(call, all);
+    if (!co_await list_topics(call, all)) {
+      give_up(call);
+      co_return;
+    }
     for (topic::TopicInfo& topic : all) names.insert(std::move(topic.name));
   }
   int32_t room = std::clamp(request.response_partition_limit, 1, kPartitionsMax);
