@@ -70,7 +70,7 @@ Task<Verdict> describe(Call& call, const DescribeConfigsRequest::Resource& wante
   const std::string name(wanted.resource_name);
   if (wanted.resource_type == kTopicResource) {
     FoundTopic found = co_await find(call, name, AclOperation::kDescribeConfigs);
-    if (found.topic != nullptr) out.configs = topic_configs_told(*found.topic, options, wish);
+    if (found.topic != nullptr) out.configs = topic_configs_told(*found.topic, wish);
     co_return std::move(found.verdict);
   }
   if (wanted.resource_type != kBrokerResource) {

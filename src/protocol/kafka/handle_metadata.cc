@@ -23,8 +23,6 @@ using topics::Topics;
 
 // Topics of one question to a shard.
 constexpr uint32_t kListedAtOnce = 1000;
-// Longer names of client software are cut (KIP-511 has no limit of its own).
-constexpr size_t kSoftwareBytesMax = 128;
 // Metadata has an error for the whole of it from this version on.
 constexpr int16_t kErrorFrom = 13;
 
@@ -43,13 +41,9 @@ Task<void> handle_api_versions(Call& call) {
     response.error_code = number(ErrorCode::kUnsupportedVersion);
   } else if (!call.decode(request)) {
     co_return;
-  } else if (call.version() >= 3) {
-    if (is_word(request.client_software_name) && is_word(request.client_software_version)) {
-      call.session().client_software = std::string(request.client_software_name.substr(0, kSoftwareBytesMax)) + " " +
-                                       std::string(request.client_software_version.substr(0, kSoftwareBytesMax));
-    } else {
-      response.error_code = number(ErrorCode::kInvalidRequest);
-    }
+  } else if (call.version() >= 3 &&
+             (!is_word(request.client_software_name) || !is_word(request.client_software_version))) {
+    response.error_code = number(ErrorCode::kInvalidRequest);
   }
   for (const ApiRow& row : api_table()) {
     if (!row.is_served || find_handler(row.key) == nullptr) continue;

@@ -274,7 +274,6 @@ void Session::begin_call() {
 void Session::mute(int32_t ms) {
   if (ms <= 0) return;
   local_.counters.throttled.add();
-  local_.counters.throttle_ms.add(static_cast<uint64_t>(ms));
   muted_until_ns_ = std::max(muted_until_ns_, local_.reactor.clock().monotonic_ns() + int64_t{ms} * kNsPerMs);
 }
 

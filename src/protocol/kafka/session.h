@@ -68,8 +68,6 @@ class Session {
   [[nodiscard]] Identity& identity() { return identity_; }
   [[nodiscard]] const Identity& identity() const { return identity_; }
   [[nodiscard]] FetchSessions& fetch_sessions() { return *fetch_sessions_; }
-  // Of the client's own telling, by ApiVersions.
-  std::string client_software;
 
   // Frames have no header from now on: the handler gets them whole, and its answer is framed without one (SASL as it
   // was before SaslAuthenticate). Null: as ever.

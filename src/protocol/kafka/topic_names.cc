@@ -31,10 +31,6 @@ bool is_only_compacted(const topic::TopicInfo& topic) {
   return is_compacted(topic) && config_of(topic, "cleanup.policy")->find("delete") == std::string_view::npos;
 }
 
-std::string partition_text(std::string_view topic, int32_t partition) {
-  return std::string(topic) + "-" + std::to_string(partition);
-}
-
 std::string uuid_text(const topic::TopicId& id) {
   static constexpr std::string_view kDigits = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
   std::string text;

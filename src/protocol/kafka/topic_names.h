@@ -20,9 +20,6 @@ namespace keelson::kafka {
 // Nothing but compaction removes its records.
 [[nodiscard]] bool is_only_compacted(const topic::TopicInfo& topic);
 
-// "topic-0", for people.
-[[nodiscard]] std::string partition_text(std::string_view topic, int32_t partition);
-
 // As Kafka writes UUIDs: 22 characters of base64url, without padding.
 [[nodiscard]] std::string uuid_text(const topic::TopicId& id);
 
