@@ -140,12 +140,18 @@ Task<void> handle_create_topics(Call& call) {
 
 // ---- DeleteTopics.
 
+// Without the right to see it a topic named by its id is not there.
+bool is_hidden(Call& call, const topic::TopicInfo& topic) {
+  return !call.may(AclOperation::kDescribe, ResourceType::kTopic, topic.name) &&
+         !call.may(AclOperation::kDelete, ResourceType::kTopic, topic.name);
+}
+
 Task<void> delete_one(Call& call, const Topics::Found& found, ErrorCode missing, DeleteTopicsResponse::Topic& out) {
   ErrorCode error = ErrorCode::kNone;
-  if (found.topic == nullptr) {
-    error = error_of(found, missing);
-  } else if (!call.may(AclOperation::kDelete, ResourceType::kTopic, found.topic->name)) {
+  if (out.name && !call.may(AclOperation::kDelete, ResourceType::kTopic, *out.name)) {
     error = ErrorCode::kTopicAuthorizationFailed;
+  } else if (found.topic == nullptr) {
+    error = error_of(found, missing);
   } else if (found.topic->is_internal) {
     error = ErrorCode::kInvalidRequest;
   } else {
@@ -173,10 +179,12 @@ Task<void> handle_delete_topics(Call& call) {
     if (wanted.name) {
       out.name = std::string(*wanted.name);
       const Topics::Found found = co_await call.topics().find_topic(call.here(), std::string(*wanted.name));
-      if (found.topic != nullptr) out.topic_id = found.topic->id;
+      const bool is_shown = found.topic != nullptr && !is_hidden(call, *found.topic);
+      if (is_shown) out.topic_id = found.topic->id;
       co_await delete_one(call, found, ErrorCode::kUnknownTopicOrPartition, out);
     } else {
-      const Topics::Found found = co_await call.topics().find_topic(call.here(), wanted.topic_id);
+      Topics::Found found = co_await call.topics().find_topic(call.here(), wanted.topic_id);
+      if (found.topic != nullptr && is_hidden(call, *found.topic)) found.topic = nullptr;
       if (found.topic != nullptr) out.name = found.topic->name;
       co_await delete_one(call, found, ErrorCode::kUnknownTopicId, out);
     }

@@ -103,6 +103,8 @@ struct Local {
   std::map<uint64_t, Session*> sessions;
   // Frames and answers under way here.
   size_t bytes_under_way = 0;
+  // Of fetch sessions.
+  size_t fetch_partitions = 0;
   // Whose frame goes past the limit of those; null: nobody's.
   Session* overdrawn = nullptr;
   bool is_stopping = false;

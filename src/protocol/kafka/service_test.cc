@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include "protocol/kafka/errors.h"
+#include "protocol/kafka/fetch_session.h"
 #include "protocol/kafka/messages/alter_configs.h"
 #include "protocol/kafka/messages/api_versions.h"
 #include "protocol/kafka/messages/create_partitions.h"
@@ -300,6 +301,31 @@ TEST(KafkaService, KeepsFetchSessions) {
   EXPECT_EQ(client->ask<FetchResponse>(11, next)->error_code, code(ErrorCode::kFetchSessionIdNotFound));
 }
 
+TEST(KafkaService, FetchSessionsShareTheRoomOfTheirReactor) {
+  size_t partitions = kReactorFetchPartitionsMax - 3;
+  {
+    FetchSessions one(partitions);
+    FetchSessions other(partitions);
+    FetchRequest request = fetch_request("t", 0, 0);
+    request.topics[0].partitions.push_back({.partition = 1});
+    request.session_epoch = 0;
+    const FetchPlan first = one.plan(request, 11, 7);
+    ASSERT_NE(first.session, nullptr);
+    EXPECT_EQ(partitions, kReactorFetchPartitionsMax - 1);
+    // Without room it is served without a session.
+    const FetchPlan without = other.plan(request, 11, 7);
+    EXPECT_EQ(without.session, nullptr);
+    EXPECT_EQ(without.error, ErrorCode::kNone);
+    FetchRequest last;
+    last.session_id = first.session_id;
+    last.session_epoch = -1;
+    EXPECT_EQ(one.plan(last, 11, 7).error, ErrorCode::kNone);
+    EXPECT_EQ(partitions, kReactorFetchPartitionsMax - 3);
+    EXPECT_NE(other.plan(request, 11, 7).session, nullptr);
+  }
+  EXPECT_EQ(partitions, kReactorFetchPartitionsMax - 3);
+}
+
 TEST(KafkaService, RefusesBadBatches) {
   TestKafka kafka;
   auto client = kafka.connect();
@@ -504,13 +530,26 @@ TEST(KafkaService, TellsNobodyWhatTopicsThereAreWhoMayNotReadThem) {
   TestKafka kafka;
   auto client = kafka.connect();
   ASSERT_EQ(create_topic(*client, "there", 1), 0);
+  const topic::TopicId id = client->ask<MetadataResponse>(12, MetadataRequest{})->topics.at(0).topic_id;
   const Nobody nobody;
   kafka.service().set_access(&nobody);
   for (std::string_view name : {"there", "missing"}) {
     const auto response = client->ask<FetchResponse>(11, fetch_request(name, 0, 0));
     ASSERT_TRUE(response);
     EXPECT_EQ(response->topics.at(0).partitions.at(0).error_code, code(ErrorCode::kTopicAuthorizationFailed)) << name;
+    DeleteTopicsRequest remove;
+    remove.topics.push_back({.name = name});
+    const auto removed = client->ask<DeleteTopicsResponse>(6, remove);
+    ASSERT_TRUE(removed);
+    EXPECT_EQ(removed->topics.at(0).error_code, code(ErrorCode::kTopicAuthorizationFailed)) << name;
+    EXPECT_TRUE(removed->topics.at(0).topic_id.is_none());
   }
+  DeleteTopicsRequest by_id;
+  by_id.topics.push_back({.name = std::nullopt, .topic_id = id});
+  const auto removed = client->ask<DeleteTopicsResponse>(6, by_id);
+  ASSERT_TRUE(removed);
+  EXPECT_EQ(removed->topics.at(0).error_code, code(ErrorCode::kUnknownTopicId));
+  EXPECT_FALSE(removed->topics.at(0).name);
   kafka.service().set_access(nullptr);
 }
 

@@ -48,7 +48,7 @@ Session::Session(KafkaService& service, Local& local, std::unique_ptr<env::Strea
       stream_(std::move(stream)),
       is_tls_(is_tls),
       id_(id),
-      fetch_sessions_(std::make_unique<FetchSessions>()),
+      fetch_sessions_(std::make_unique<FetchSessions>(local.fetch_partitions)),
       read_bytes_(kReadBytesMin),
       last_ns_(local.reactor.clock().monotonic_ns()),
       tasks_(local.reactor) {
