@@ -328,8 +328,8 @@ Task<Status> Node::start_topics() {
   if (Status started = co_await topics_->start(); !started.ok()) co_return forward_error(started);
   kafka_access_ = std::make_unique<kafka::Security>(*topics_, make_kafka_access(settings, options_.kafka_users));
   if (Status started = co_await kafka_access_->start(); !started.ok()) co_return forward_error(started);
-  kafka_ = std::make_unique<kafka::KafkaService>(
-      *topics_, make_kafka_options(settings, folder_->path(), folder_->node().id, kVersion));
+  kafka_ = std::make_unique<kafka::KafkaService>(*topics_,
+                                                 make_kafka_options(settings, folder_->path(), folder_->node().id));
   kafka_->set_security(*kafka_access_);
   transactions_ = std::make_unique<topics::Transactions>(*topics_, make_transactions_options(settings));
   if (Status started = co_await transactions_->start(); !started.ok()) co_return forward_error(started);

@@ -119,12 +119,10 @@ topics::TopicsOptions make_topics_options(const Settings& settings) {
   return {.service = kTopicService, .retention_check_ms = settings.number("topic.retention-check-interval")};
 }
 
-kafka::KafkaOptions make_kafka_options(const Settings& settings, const std::string& folder, std::string_view node_id,
-                                       std::string_view version) {
+kafka::KafkaOptions make_kafka_options(const Settings& settings, const std::string& folder, std::string_view node_id) {
   kafka::KafkaOptions options;
   options.advertised = parse_endpoint(settings.text("kafka.advertised-listener"));
   options.cluster_id = cluster_id_of(node_id);
-  options.version = version;
   options.log_folder = folder + "/" + std::string(kTopicFolder);
   options.auto_create_topics = settings.flag("kafka.auto-create-topics");
   options.partitions_default = static_cast<int32_t>(settings.number("kafka.num-partitions"));
@@ -307,19 +305,25 @@ Task<void> write_topic_metrics(kafka::KafkaService& service, topics::Topics& top
   out.counter("keelson_topic_disk_read_bytes", "bytes", "Bytes of batches that they brought.", read_bytes);
   out.counter("keelson_topic_damaged_reads", "", "Reads that met damage.", damaged);
   struct Row {
-    std::string_view name, help;
+    std::string_view name, unit, help;
     Counter topics::TopicsStats::* counter;
   };
   constexpr Row kRows[] = {
-      {"keelson_topic_trims", "Partitions that retention has cut.", &topics::TopicsStats::trims},
-      {"keelson_topic_files_removed", "Segments and indexes that were removed.", &topics::TopicsStats::files_removed},
-      {"keelson_topic_compactions", "Compactions of partitions.", &topics::TopicsStats::compactions},
-      {"keelson_topic_compactions_failed", "Those that were cut short.", &topics::TopicsStats::compactions_failed},
+      {"keelson_topic_trims", "", "Partitions that retention has cut.", &topics::TopicsStats::trims},
+      {"keelson_topic_files_removed", "", "Segments and indexes that were removed.",
+       &topics::TopicsStats::files_removed},
+      {"keelson_topic_compactions", "", "Compactions of partitions that are done.", &topics::TopicsStats::compactions},
+      {"keelson_topic_compactions_failed", "", "Compactions that an error has cut short.",
+       &topics::TopicsStats::compactions_failed},
+      {"keelson_topic_compacted_bytes", "bytes", "Segments that compactions have written anew.",
+       &topics::TopicsStats::compacted_bytes},
+      {"keelson_topic_compacted_left_bytes", "bytes", "What they had then.",
+       &topics::TopicsStats::compacted_bytes_left},
   };
   for (const Row& row : kRows) {
     uint64_t total = 0;
     for (unsigned i = 0; i < service.reactor_count(); ++i) total += (topics.stats(i).*row.counter).value();
-    out.counter(row.name, "", row.help, total);
+    out.counter(row.name, row.unit, row.help, total);
   }
   co_await write_traffic(service, here, out);
   write_partitions(co_await look_at_partitions(topics, here), out);

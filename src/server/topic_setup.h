@@ -32,7 +32,7 @@ void check_topic_settings(const Settings& settings, std::vector<SettingError>& e
                                                        shard::ShardId first_shard);
 [[nodiscard]] topics::TopicsOptions make_topics_options(const Settings& settings);
 [[nodiscard]] kafka::KafkaOptions make_kafka_options(const Settings& settings, const std::string& folder,
-                                                     std::string_view node_id, std::string_view version);
+                                                     std::string_view node_id);
 [[nodiscard]] net::TlsServerOptions kafka_tls_options(const Settings& settings);
 
 [[nodiscard]] Task<void> write_topic_metrics(kafka::KafkaService& service, topics::Topics& topics, env::Reactor& here,

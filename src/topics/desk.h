@@ -102,7 +102,6 @@ class Desk {
   void refuse();
   [[nodiscard]] bool is_stopping() const { return is_stopping_; }
   [[nodiscard]] bool has_calls_under_way() const { return under_way_ != 0; }
-  [[nodiscard]] size_t waits() const { return hub_.count(); }
   [[nodiscard]] env::Reactor& reactor() { return here_; }
   [[nodiscard]] const shard::Router& router() const { return router_; }
   // Tasks that requests need (directory commands).

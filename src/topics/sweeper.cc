@@ -69,12 +69,17 @@ Task<void> Sweeper::trim(shard::ShardId id) {
 Task<void> Sweeper::remove_files(shard::ShardId id, bool with_strays) {
   if (topics_.are_files_held()) co_return;
   std::vector<std::string> files =
-      co_await shard::visit(topics_.runtime(), here_, id, [with_strays](shard::Shard& shard) {
+      co_await shard::visit(topics_.runtime(), here_, id, [with_strays, id](shard::Shard& shard) {
         if (shard.damage()) return std::vector<std::string>();
         std::vector<std::string> found = engine_of(shard).take_garbage();
         if (!with_strays) return found;
         Result<std::vector<std::string>> strays = engine_of(shard).find_strays();
-        if (strays.ok()) found.insert(found.end(), strays->begin(), strays->end());
+        if (strays.ok()) {
+          found.insert(found.end(), strays->begin(), strays->end());
+        } else {
+          log_warn("topic", "files that a crash may have left cannot be looked for",
+                   {{"shard", id}, {"why", strays.error().message()}});
+        }
         return found;
       });
   if (files.empty()) co_return;
@@ -108,17 +113,19 @@ Task<void> Sweeper::compact(shard::ShardId id) {
           return engine_of(shard).next_compaction(shard.clock().refresh(), options_.compaction_memory_bytes, seed);
         });
     if (run == nullptr) co_return;
+    bool is_done = false;
     for (bool is_more = true; is_more && !is_stopping_;) {
       const int64_t began_ns = here_.clock().monotonic_ns();
       const Result<bool> step = co_await run->step(here_);
       is_more = step.ok() && *step;
+      is_done = step.ok() && !*step;
       if (!step.ok()) {
         stats_.compactions_failed.add();
         log_warn("topic", "a compaction was cut short", {{"why", step.error().message()}});
       }
       co_await rest(here_.clock().monotonic_ns() - began_ns);
     }
-    stats_.compactions.add();
+    if (is_done) stats_.compactions.add();
     stats_.compacted_bytes.add(run->counts().bytes_before);
     stats_.compacted_bytes_left.add(run->counts().bytes_after);
     co_await shard::visit(topics_.runtime(), here_, id, [&](shard::Shard& shard) { engine_of(shard).install(*run); });

@@ -63,9 +63,7 @@ std::vector<NodeConfig> node_configs(const KafkaOptions& options) {
 
 bool ConfigWish::wants(std::string_view name) const { return !keys || std::ranges::find(*keys, name) != keys->end(); }
 
-std::vector<DescribeConfigsResponse::Config> topic_configs_told(const topic::TopicInfo& topic,
-                                                                const KafkaOptions& /*options*/,
-                                                                const ConfigWish& wish) {
+std::vector<DescribeConfigsResponse::Config> topic_configs_told(const topic::TopicInfo& topic, const ConfigWish& wish) {
   std::vector<DescribeConfigsResponse::Config> told;
   for (const ConfigSpec& spec : topic::topic_configs()) {
     if (!wish.wants(spec.name)) continue;

@@ -31,7 +31,6 @@ struct ConfigWish {
 };
 
 [[nodiscard]] std::vector<DescribeConfigsResponse::Config> topic_configs_told(const topic::TopicInfo& topic,
-                                                                              const KafkaOptions& options,
                                                                               const ConfigWish& wish);
 [[nodiscard]] std::vector<DescribeConfigsResponse::Config> node_configs_told(const KafkaOptions& options,
                                                                              const ConfigWish& wish);

@@ -106,4 +106,8 @@ ErrorCode error_of(const topics::Asked& asked) {
   return asked.outcome == log::LogErrc::kOk ? error_of(asked.answer.error) : error_of(asked.outcome);
 }
 
+ErrorCode error_of(const topics::Topics::Found& found, ErrorCode missing) {
+  return found.outcome == log::LogErrc::kOk ? missing : error_of(found.outcome);
+}
+
 }  // namespace keelson::kafka

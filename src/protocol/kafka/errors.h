@@ -7,7 +7,7 @@
 
 #include "engine/topic/types.h"
 #include "log/commit_log.h"
-#include "topics/asking.h"
+#include "topics/topics.h"
 
 namespace keelson::kafka {
 
@@ -32,6 +32,8 @@ struct ErrorRow {
 [[nodiscard]] ErrorCode error_of(log::LogErrc outcome);
 // kNone if it went well.
 [[nodiscard]] ErrorCode error_of(const topics::Asked& asked);
+// Of a topic that was not found: `missing` if there is none, else why nobody could be asked.
+[[nodiscard]] ErrorCode error_of(const topics::Topics::Found& found, ErrorCode missing);
 
 // As it stands in messages.
 [[nodiscard]] constexpr int16_t number(ErrorCode code) { return static_cast<int16_t>(code); }

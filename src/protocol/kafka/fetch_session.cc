@@ -67,10 +67,21 @@ size_t FetchSessions::partition_count() const {
   return count;
 }
 
+bool FetchSessions::has_room(size_t partitions) const {
+  return partition_count() + partitions <= kFetchPartitionsMax &&
+         reactor_partitions_ + partitions <= kReactorFetchPartitionsMax;
+}
+
+void FetchSessions::count() {
+  const size_t now = partition_count();
+  reactor_partitions_ += now - counted_;
+  counted_ = now;
+}
+
 FetchPlan FetchSessions::begin(const FetchRequest& request, int16_t version, uint32_t chance) {
   std::vector<FetchPartition> partitions = partitions_of(request, version);
   // Without room the client is served without a session, which it understands.
-  if (sessions_.size() >= kFetchSessionsMax || partition_count() + partitions.size() > kFetchPartitionsMax) return {};
+  if (sessions_.size() >= kFetchSessionsMax || !has_room(partitions.size())) return {};
   auto id = static_cast<int32_t>(chance & std::numeric_limits<int32_t>::max());
   while (id == kNoSession || sessions_.contains(id)) id = (id + 1) & std::numeric_limits<int32_t>::max();
   FetchSession& session = sessions_[id];
@@ -81,9 +92,15 @@ FetchPlan FetchSessions::begin(const FetchRequest& request, int16_t version, uin
 }
 
 FetchPlan FetchSessions::plan(const FetchRequest& request, int16_t version, uint32_t chance) {
+  const FetchPlan plan = make_plan(request, version, chance);
+  count();
+  return plan;
+}
+
+FetchPlan FetchSessions::make_plan(const FetchRequest& request, int16_t version, uint32_t chance) {
   const int32_t epoch = request.session_epoch;
   if (epoch == kFirstEpoch || epoch == kFinalEpoch) {
-    if (request.session_id != kNoSession) sessions_.erase(request.session_id);
+    if (request.session_id != kNoSession && sessions_.erase(request.session_id) != 0) count();
     if (epoch == kFinalEpoch) return {};
     return begin(request, version, chance);
   }
@@ -93,7 +110,7 @@ FetchPlan FetchSessions::plan(const FetchRequest& request, int16_t version, uint
   if (epoch != session.next_epoch) return {.error = ErrorCode::kInvalidFetchSessionEpoch};
   if (session.is_by_id != (version >= kIdsFrom)) return {.error = ErrorCode::kFetchSessionTopicIdError};
   std::vector<FetchPartition> partitions = partitions_of(request, version);
-  if (partition_count() + partitions.size() > kFetchPartitionsMax) {
+  if (!has_room(partitions.size())) {
     sessions_.erase(found);
     return {.error = ErrorCode::kFetchSessionIdNotFound};
   }

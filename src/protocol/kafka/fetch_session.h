@@ -23,6 +23,8 @@ namespace keelson::kafka {
 // Sessions of one connection (a client has one), and their partitions together.
 inline constexpr size_t kFetchSessionsMax = 4;
 inline constexpr size_t kFetchPartitionsMax = 100'000;
+// And those of all connections of a reactor: some 250 MiB.
+inline constexpr size_t kReactorFetchPartitionsMax = 1'000'000;
 
 struct FetchPartition {
   std::string topic;  // empty: the client goes by ids
@@ -63,6 +65,12 @@ struct FetchPlan {
 // Of one connection.
 class FetchSessions {
  public:
+  // `reactor_partitions` counts those of all connections of a reactor, and outlives this.
+  explicit FetchSessions(size_t& reactor_partitions) : reactor_partitions_(reactor_partitions) {}
+  FetchSessions(const FetchSessions&) = delete;
+  FetchSessions& operator=(const FetchSessions&) = delete;
+  ~FetchSessions() { reactor_partitions_ -= counted_; }
+
   // `chance` gives the id of a new one.
   FetchPlan plan(const FetchRequest& request, int16_t version, uint32_t chance);
   // Null: there is none.
@@ -70,13 +78,17 @@ class FetchSessions {
     const auto found = sessions_.find(id);
     return found == sessions_.end() ? nullptr : &found->second;
   }
-  [[nodiscard]] size_t count() const { return sessions_.size(); }
 
  private:
-  [[nodiscard]] size_t partition_count() const;
+  FetchPlan make_plan(const FetchRequest& request, int16_t version, uint32_t chance);
   FetchPlan begin(const FetchRequest& request, int16_t version, uint32_t chance);
+  [[nodiscard]] bool has_room(size_t partitions) const;
+  [[nodiscard]] size_t partition_count() const;
+  void count();
 
   std::map<int32_t, FetchSession> sessions_;
+  size_t& reactor_partitions_;
+  size_t counted_ = 0;  // of this one, in it
 };
 
 // The partitions of a request, in its order.

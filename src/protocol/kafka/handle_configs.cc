@@ -57,9 +57,7 @@ Task<FoundTopic> find(Call& call, std::string name, AclOperation operation) {
   }
   Topics::Found found = co_await call.topics().find_topic(call.here(), std::move(name));
   if (found.topic == nullptr) {
-    const ErrorCode error =
-        found.outcome == log::LogErrc::kOk ? ErrorCode::kUnknownTopicOrPartition : error_of(found.outcome);
-    co_return FoundTopic{.verdict = {error, {}}};
+    co_return FoundTopic{.verdict = {error_of(found, ErrorCode::kUnknownTopicOrPartition), {}}};
   }
   co_return FoundTopic{.topic = std::move(found.topic)};
 }
@@ -72,7 +70,7 @@ Task<Verdict> describe(Call& call, const DescribeConfigsRequest::Resource& wante
   const std::string name(wanted.resource_name);
   if (wanted.resource_type == kTopicResource) {
     FoundTopic found = co_await find(call, name, AclOperation::kDescribeConfigs);
-    if (found.topic != nullptr) out.configs = topic_configs_told(*found.topic, options, wish);
+    if (found.topic != nullptr) out.configs = topic_configs_told(*found.topic, wish);
     co_return std::move(found.verdict);
   }
   if (wanted.resource_type != kBrokerResource) {

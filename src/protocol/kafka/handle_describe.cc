@@ -37,7 +37,8 @@ Task<void> handle_describe_producers(Call& call) {
     for (int32_t index : wanted.partition_indexes) {
       DescribeProducersResponse::Partition& partition = out.partitions.emplace_back();
       partition.partition_index = index;
-      ErrorCode error = may ? ErrorCode::kUnknownTopicOrPartition : ErrorCode::kTopicAuthorizationFailed;
+      ErrorCode error =
+          may ? error_of(found, ErrorCode::kUnknownTopicOrPartition) : ErrorCode::kTopicAuthorizationFailed;
       if (found.topic != nullptr && index >= 0 && index < found.topic->partition_count) {
         const topic::PartitionId id{found.topic->id, index};
         const Asked asked =
@@ -63,20 +64,24 @@ Task<void> handle_describe_producers(Call& call) {
 
 using LogDirs = DescribeLogDirsResponse;
 
-// Those of `wanted`, or all.
-Task<std::vector<topic::TopicInfo>> topics_of(Call& call, const DescribeLogDirsRequest& request) {
+// Those that are wanted, or all; `error`: why some could not be asked for.
+Task<std::vector<topic::TopicInfo>> topics_of(Call& call, const DescribeLogDirsRequest& request, ErrorCode& error) {
   std::vector<topic::TopicInfo> all;
   if (request.topics) {
     for (const DescribeLogDirsRequest::Topic& wanted : *request.topics) {
       const Topics::Found found = co_await call.topics().find_topic(call.here(), std::string(wanted.topic));
       if (found.topic != nullptr) all.push_back(*found.topic);
+      if (found.outcome != log::LogErrc::kOk) error = error_of(found.outcome);
     }
     co_return all;
   }
   topic::ListTopics question{.count_max = kListedAtOnce};
   for (;;) {
     Asked asked = co_await call.topics().ask(call.here(), call.topics().nearest_shard(call.here()), question);
-    if (!asked.ok()) co_return all;
+    if (!asked.ok()) {
+      error = error_of(asked);
+      co_return all;
+    }
     for (topic::TopicInfo& topic : asked.answer.topics) all.push_back(std::move(topic));
     if (!asked.answer.is_truncated || all.empty()) co_return all;
     question.after = all.back().name;
@@ -100,7 +105,8 @@ Task<void> add_sizes(Call& call, const topic::TopicInfo& topic, const std::optio
   told.name = topic.name;
   for (Question& question : questions) {
     const Asked asked = co_await question.asking;
-    if (!asked.ok()) continue;
+    if (asked.outcome != log::LogErrc::kOk) out.error_code = number(error_of(asked.outcome));
+    if (!asked.ok()) continue;  // deleted meanwhile
     told.partitions.push_back({.partition_index = question.partition,
                                .partition_size = static_cast<int64_t>(asked.answer.partition.bytes),
                                .offset_lag = 0,
@@ -123,7 +129,10 @@ Task<void> handle_describe_log_dirs(Call& call) {
   }
   LogDirs::Result& out = response.results.emplace_back();
   out.log_dir = call.service().options().log_folder;
-  for (const topic::TopicInfo& topic : co_await topics_of(call, request)) {
+  ErrorCode error = ErrorCode::kNone;
+  const std::vector<topic::TopicInfo> topics = co_await topics_of(call, request, error);
+  out.error_code = number(error);
+  for (const topic::TopicInfo& topic : topics) {
     std::optional<std::set<int32_t>> partitions;
     if (request.topics) partitions = wanted[topic.name];
     co_await add_sizes(call, topic, partitions, out);

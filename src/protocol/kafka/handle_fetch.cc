@@ -35,7 +35,7 @@ constexpr int32_t kLeaderEpoch = 0;
 constexpr int64_t kUnknownOffset = -1;
 // However little memory there is, a fetch may have this much.
 constexpr size_t kFetchBytesMin = 64 * 1024;
-// A fetch takes at most this part of what is left for answers.
+// Each of its partitions takes at most this part of what is left for answers.
 constexpr size_t kMemoryShare = 4;
 // A client that asks to wait longer is answered after this; it asks again.
 constexpr int64_t kWaitMsMax = 300'000;
@@ -58,9 +58,27 @@ struct Part {
   }
 };
 
+// What an answer has so far counts among the bytes under way, like those that are done: others leave room for it.
+class Held {
+ public:
+  explicit Held(Local& local) : local_(local) {}
+  Held(const Held&) = delete;
+  Held& operator=(const Held&) = delete;
+  ~Held() { set(0); }
+  void set(size_t bytes) {
+    local_.bytes_under_way += bytes - bytes_;
+    bytes_ = bytes;
+  }
+
+ private:
+  Local& local_;
+  size_t bytes_ = 0;
+};
+
 struct Fetch {
-  explicit Fetch(Call& of) : call(of) {}
+  explicit Fetch(Call& of) : call(of), held(of.local()) {}
   Call& call;
+  Held held;
   FetchRequest request;
   FetchPlan plan;
   std::vector<Part> parts;
@@ -72,7 +90,12 @@ struct Fetch {
 // ---- What is to be read.
 
 ErrorCode wrong_with(Call& call, const Part& part) {
-  if (part.topic == nullptr) return part.error;
+  if (part.topic == nullptr) {
+    // Whether there is a topic of that name is for those to know who may read it.
+    const bool may =
+        part.wanted.topic.empty() || call.may(AclOperation::kRead, ResourceType::kTopic, part.wanted.topic);
+    return may ? part.error : ErrorCode::kTopicAuthorizationFailed;
+  }
   if (!call.may(AclOperation::kRead, ResourceType::kTopic, part.topic->name)) {
     return ErrorCode::kTopicAuthorizationFailed;
   }
@@ -102,9 +125,7 @@ Task<void> find_topic(Call& call, Part& part) {
   const Topics::Found found = is_by_id ? co_await topics.find_topic(call.here(), part.wanted.id)
                                        : co_await topics.find_topic(call.here(), part.wanted.topic);
   part.topic = found.topic;
-  part.error = found.outcome != log::LogErrc::kOk ? error_of(found.outcome)
-               : is_by_id                         ? ErrorCode::kUnknownTopicId
-                                                  : ErrorCode::kUnknownTopicOrPartition;
+  part.error = error_of(found, is_by_id ? ErrorCode::kUnknownTopicId : ErrorCode::kUnknownTopicOrPartition);
 }
 
 Task<void> find_parts(Fetch& fetch) {
@@ -230,21 +251,33 @@ Task<void> bring(Fetch& fetch, Part& part, size_t bytes_max) {
   part.read = std::move(asked.answer.read);
 }
 
+// How much more an answer may have that has `total`.
+size_t bytes_left(const Fetch& fetch, size_t total) {
+  if (total >= fetch.bytes_max) return 0;
+  const size_t limit = fetch.call.service().options().reactor_bytes_max;
+  const size_t share = (limit - std::min(fetch.call.local().bytes_under_way, limit)) / kMemoryShare;
+  const size_t free = total < kFetchBytesMin ? kFetchBytesMin - total : 0;
+  return std::min(fetch.bytes_max - total, std::max(share, free));
+}
+
 // Brings what lies on disk, and leaves out what is too much.
 Task<size_t> gather(Fetch& fetch) {
   size_t total = 0;
   for (Part& part : fetch.parts) {
     if (part.error != ErrorCode::kNone || part.bytes() == 0) continue;
-    if (total >= fetch.bytes_max) {
+    const size_t left = bytes_left(fetch, total);
+    if (left == 0) {
       part.read.span.reset();
       part.read.slices.clear();
       continue;
     }
-    co_await bring(fetch, part, fetch.bytes_max - total);
+    fetch.held.set(total + std::min(left, part.bytes()));
+    co_await bring(fetch, part, left);
     if (part.error != ErrorCode::kNone) continue;
-    if (total + part.bytes() > fetch.bytes_max) cut(part.read, fetch.bytes_max - total, total == 0);
+    if (part.bytes() > left) cut(part.read, left, total == 0);
     const size_t bytes = part.bytes();
     total += bytes;
+    fetch.held.set(total);
     if (bytes != 0) fetch.call.local().traffic_of(*part.topic).bytes_out += bytes;
   }
   co_return total;
@@ -308,13 +341,6 @@ FetchResponse make_response(Fetch& fetch) {
   return response;
 }
 
-size_t bytes_allowed(Call& call, const FetchRequest& request) {
-  const KafkaOptions& options = call.service().options();
-  const size_t used = std::min(call.local().bytes_under_way, options.reactor_bytes_max);
-  const size_t share = std::max((options.reactor_bytes_max - used) / kMemoryShare, kFetchBytesMin);
-  return std::min({static_cast<size_t>(std::max(request.max_bytes, 0)), options.fetch_bytes_max, share});
-}
-
 Task<void> handle_fetch(Call& call) {
   Fetch fetch(call);
   const FetchRequest& request = fetch.request;
@@ -326,7 +352,8 @@ Task<void> handle_fetch(Call& call) {
     co_return;
   }
   fetch.is_committed_only = request.isolation_level == kReadCommitted;
-  fetch.bytes_max = bytes_allowed(call, request);
+  fetch.bytes_max =
+      std::min(static_cast<size_t>(std::max(request.max_bytes, 1)), call.service().options().fetch_bytes_max);
   const int64_t wait_ms = std::clamp<int64_t>(request.max_wait_ms, 0, kWaitMsMax);
   fetch.deadline_ns = call.here().clock().monotonic_ns() + wait_ms * kNsPerMs;
   co_await find_parts(fetch);

@@ -23,8 +23,8 @@ using topics::Topics;
 
 // Topics of one question to a shard.
 constexpr uint32_t kListedAtOnce = 1000;
-// Longer names of client software are cut (KIP-511 has no limit of its own).
-constexpr size_t kSoftwareBytesMax = 128;
+// Metadata has an error for the whole of it from this version on.
+constexpr int16_t kErrorFrom = 13;
 
 bool is_word(std::string_view text) {
   return !text.empty() && std::ranges::all_of(text, [](char c) {
@@ -41,13 +41,9 @@ Task<void> handle_api_versions(Call& call) {
     response.error_code = number(ErrorCode::kUnsupportedVersion);
   } else if (!call.decode(request)) {
     co_return;
-  } else if (call.version() >= 3) {
-    if (is_word(request.client_software_name) && is_word(request.client_software_version)) {
-      call.session().client_software = std::string(request.client_software_name.substr(0, kSoftwareBytesMax)) + " " +
-                                       std::string(request.client_software_version.substr(0, kSoftwareBytesMax));
-    } else {
-      response.error_code = number(ErrorCode::kInvalidRequest);
-    }
+  } else if (call.version() >= 3 &&
+             (!is_word(request.client_software_name) || !is_word(request.client_software_version))) {
+    response.error_code = number(ErrorCode::kInvalidRequest);
   }
   for (const ApiRow& row : api_table()) {
     if (!row.is_served || find_handler(row.key) == nullptr) continue;
@@ -74,6 +70,12 @@ MetadataResponse::Topic described(Call& call, const topic::TopicInfo& topic, boo
   }
   if (with_operations) out.topic_authorized_operations = allowed_operations(call, ResourceType::kTopic, topic.name);
   return out;
+}
+
+// Ends the connection: an answer without some of the topics would say that there are none.
+void give_up(Call& call) {
+  call.respond_nothing();
+  call.session().kill();
 }
 
 // Every topic, by name. False: a shard could not be asked.
@@ -111,7 +113,8 @@ Task<void> describe_one(Call& call, const MetadataRequest& request, const Metada
       response.topics.push_back(described(call, *found.topic, request.include_topic_authorized_operations));
       co_return;
     }
-    missing.error_code = number(ErrorCode::kUnknownTopicId);
+    const bool is_known = found.outcome == log::LogErrc::kOk;
+    missing.error_code = number(is_known ? ErrorCode::kUnknownTopicId : ErrorCode::kLeaderNotAvailable);
     if (call.version() < 12) missing.name = "";
     response.topics.push_back(std::move(missing));
     co_return;
@@ -147,6 +150,10 @@ Task<void> handle_metadata(Call& call) {
   const bool wants_all = !request.topics || (call.version() == 0 && request.topics->empty());
   if (wants_all) {
     co_await describe_all(call, request, response);
+    if (response.error_code != 0 && call.version() < kErrorFrom) {
+      give_up(call);
+      co_return;
+    }
   } else {
     for (const MetadataRequest::Topic& wanted : *request.topics) {
       co_await describe_one(call, request, wanted, response);
@@ -222,7 +229,10 @@ Task<void> handle_describe_topic_partitions(Call& call) {
   for (const auto& topic : request.topics) names.emplace(topic.name);
   if (request.topics.empty()) {
     std::vector<topic::TopicInfo> all;
-    (void)co_await list_topics(call, all);
+    if (!co_await list_topics(call, all)) {
+      give_up(call);
+      co_return;
+    }
     for (topic::TopicInfo& topic : all) names.insert(std::move(topic.name));
   }
   int32_t room = std::clamp(request.response_partition_limit, 1, kPartitionsMax);

@@ -11,6 +11,7 @@
 #include "protocol/kafka/messages/list_offsets.h"
 #include "protocol/kafka/messages/offset_for_leader_epoch.h"
 #include "protocol/kafka/service.h"
+#include "protocol/kafka/topic_names.h"
 
 namespace keelson::kafka {
 
@@ -39,9 +40,7 @@ Task<Topics::Found> topic_for(Call& call, AclOperation operation, std::string_vi
     co_return Topics::Found{};
   }
   Topics::Found found = co_await call.topics().find_topic(call.here(), std::string(name));
-  if (found.topic == nullptr) {
-    error = found.outcome == log::LogErrc::kOk ? ErrorCode::kUnknownTopicOrPartition : error_of(found.outcome);
-  }
+  if (found.topic == nullptr) error = error_of(found, ErrorCode::kUnknownTopicOrPartition);
   co_return found;
 }
 
@@ -170,8 +169,9 @@ Task<void> handle_delete_records(Call& call) {
       DeleteRecordsResponse::Partition& answer = out.partitions.emplace_back();
       answer.partition_index = partition.partition_index;
       Place place = place_of(found, error, partition.partition_index, kLeaderEpoch);
-      // What compaction alone may remove: clients cannot cut a compacted topic off, as in Kafka.
       if (found.topic != nullptr && found.topic->is_internal) place.error = ErrorCode::kInvalidTopicException;
+      // What compaction alone may remove cannot be cut off, as in Kafka.
+      if (place.error == ErrorCode::kNone && is_only_compacted(*found.topic)) place.error = ErrorCode::kPolicyViolation;
       co_await delete_records(call, place, partition.offset, answer);
     }
   }

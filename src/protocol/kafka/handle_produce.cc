@@ -210,7 +210,7 @@ Task<void> begin_appends(Produce& produce) {
     } else if (topic = call.topics().known_topic(call.here(), wanted.name); topic == nullptr) {
       const Topics::Found found = co_await call.topics().find_topic(call.here(), std::string(wanted.name));
       topic = found.topic;
-      error = found.outcome == log::LogErrc::kOk ? ErrorCode::kUnknownTopicOrPartition : error_of(found.outcome);
+      error = error_of(found, ErrorCode::kUnknownTopicOrPartition);
     }
     for (size_t i = 0; i < wanted.partitions.size(); ++i) {
       out.partitions[i].index = wanted.partitions[i].index;

@@ -140,12 +140,18 @@ Task<void> handle_create_topics(Call& call) {
 
 // ---- DeleteTopics.
 
+// Without the right to see it a topic named by its id is not there.
+bool is_hidden(Call& call, const topic::TopicInfo& topic) {
+  return !call.may(AclOperation::kDescribe, ResourceType::kTopic, topic.name) &&
+         !call.may(AclOperation::kDelete, ResourceType::kTopic, topic.name);
+}
+
 Task<void> delete_one(Call& call, const Topics::Found& found, ErrorCode missing, DeleteTopicsResponse::Topic& out) {
   ErrorCode error = ErrorCode::kNone;
-  if (found.topic == nullptr) {
-    error = found.outcome == log::LogErrc::kOk ? missing : error_of(found.outcome);
-  } else if (!call.may(AclOperation::kDelete, ResourceType::kTopic, found.topic->name)) {
+  if (out.name && !call.may(AclOperation::kDelete, ResourceType::kTopic, *out.name)) {
     error = ErrorCode::kTopicAuthorizationFailed;
+  } else if (found.topic == nullptr) {
+    error = error_of(found, missing);
   } else if (found.topic->is_internal) {
     error = ErrorCode::kInvalidRequest;
   } else {
@@ -173,10 +179,12 @@ Task<void> handle_delete_topics(Call& call) {
     if (wanted.name) {
       out.name = std::string(*wanted.name);
       const Topics::Found found = co_await call.topics().find_topic(call.here(), std::string(*wanted.name));
-      if (found.topic != nullptr) out.topic_id = found.topic->id;
+      const bool is_shown = found.topic != nullptr && !is_hidden(call, *found.topic);
+      if (is_shown) out.topic_id = found.topic->id;
       co_await delete_one(call, found, ErrorCode::kUnknownTopicOrPartition, out);
     } else {
-      const Topics::Found found = co_await call.topics().find_topic(call.here(), wanted.topic_id);
+      Topics::Found found = co_await call.topics().find_topic(call.here(), wanted.topic_id);
+      if (found.topic != nullptr && is_hidden(call, *found.topic)) found.topic = nullptr;
       if (found.topic != nullptr) out.name = found.topic->name;
       co_await delete_one(call, found, ErrorCode::kUnknownTopicId, out);
     }
@@ -192,8 +200,7 @@ Task<Verdict> add_partitions(Call& call, const CreatePartitionsRequest::Topic& w
   }
   const Topics::Found found = co_await call.topics().find_topic(call.here(), std::string(wanted.name));
   if (found.topic == nullptr) {
-    co_return Verdict{
-        found.outcome == log::LogErrc::kOk ? ErrorCode::kUnknownTopicOrPartition : error_of(found.outcome), {}};
+    co_return Verdict{error_of(found, ErrorCode::kUnknownTopicOrPartition), {}};
   }
   const int32_t now = found.topic->partition_count;
   if (wanted.count <= now) {
@@ -256,7 +263,8 @@ Task<void> handle_elect_leaders(Call& call) {
     const Topics::Found found = co_await call.topics().find_topic(call.here(), std::string(wanted.topic));
     for (int32_t partition : wanted.partitions) {
       const bool is_there = found.topic != nullptr && partition >= 0 && partition < found.topic->partition_count;
-      const ErrorCode error = is_there ? ErrorCode::kElectionNotNeeded : ErrorCode::kUnknownTopicOrPartition;
+      const ErrorCode error =
+          is_there ? ErrorCode::kElectionNotNeeded : error_of(found, ErrorCode::kUnknownTopicOrPartition);
       out.partitions.push_back(
           {.partition_id = partition, .error_code = number(error), .error_message = std::string(error_text(error))});
     }
@@ -282,7 +290,7 @@ Task<void> handle_alter_reassignments(Call& call) {
       const int32_t index = partition.partition_index;
       ErrorCode error = ErrorCode::kNone;
       if (found.topic == nullptr || index < 0 || index >= found.topic->partition_count) {
-        error = ErrorCode::kUnknownTopicOrPartition;
+        error = error_of(found, ErrorCode::kUnknownTopicOrPartition);
       } else if (!partition.replicas) {
         error = ErrorCode::kNoReassignmentInProgress;
       } else if (partition.replicas->size() != 1 || partition.replicas->front() != call.service().options().node_id) {

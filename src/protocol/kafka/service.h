@@ -46,11 +46,9 @@ struct KafkaOptions {
   std::optional<Endpoint> advertised;
   std::string cluster_id;  // base64url UUID, as Kafka's
   int32_t node_id = 1;
-  std::string version;  // Keelson's
   std::string log_folder;
   bool auto_create_topics = true;
   int32_t partitions_default = 1;
-  size_t message_bytes_max = 1'048'588;        // of a batch, where the topic does not say: Kafka's default
   size_t frame_bytes_max = size_t{100} << 20;  // socket.request.max.bytes
   size_t fetch_bytes_max = size_t{55} << 20;   // fetch.max.bytes
   uint32_t connections_max = 10'000;
@@ -78,7 +76,6 @@ struct KafkaCounters {
   Counter malformed;  // frames
   Counter failed_logins;
   Counter throttled;
-  Counter throttle_ms;
   std::vector<ApiCounters> by_api;  // in api_table()'s order
   Counter fetch_waits;
 };
@@ -106,6 +103,10 @@ struct Local {
   std::map<uint64_t, Session*> sessions;
   // Frames and answers under way here.
   size_t bytes_under_way = 0;
+  // Of fetch sessions.
+  size_t fetch_partitions = 0;
+  // Whose frame goes past the limit of those; null: nobody's.
+  Session* overdrawn = nullptr;
   bool is_stopping = false;
   std::map<topic::TopicId, TopicTraffic> traffic;
   TopicTraffic& traffic_of(const topic::TopicInfo& topic);

@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include "protocol/kafka/errors.h"
+#include "protocol/kafka/fetch_session.h"
 #include "protocol/kafka/messages/alter_configs.h"
 #include "protocol/kafka/messages/api_versions.h"
 #include "protocol/kafka/messages/create_partitions.h"
@@ -10,6 +11,8 @@
 #include "protocol/kafka/messages/delete_topics.h"
 #include "protocol/kafka/messages/describe_configs.h"
 #include "protocol/kafka/messages/describe_log_dirs.h"
+#include "protocol/kafka/messages/describe_producers.h"
+#include "protocol/kafka/messages/describe_topic_partitions.h"
 #include "protocol/kafka/messages/incremental_alter_configs.h"
 #include "protocol/kafka/messages/list_offsets.h"
 #include "protocol/kafka/messages/metadata.h"
@@ -298,6 +301,31 @@ TEST(KafkaService, KeepsFetchSessions) {
   EXPECT_EQ(client->ask<FetchResponse>(11, next)->error_code, code(ErrorCode::kFetchSessionIdNotFound));
 }
 
+TEST(KafkaService, FetchSessionsShareTheRoomOfTheirReactor) {
+  size_t partitions = kReactorFetchPartitionsMax - 3;
+  {
+    FetchSessions one(partitions);
+    FetchSessions other(partitions);
+    FetchRequest request = fetch_request("t", 0, 0);
+    request.topics[0].partitions.push_back({.partition = 1});
+    request.session_epoch = 0;
+    const FetchPlan first = one.plan(request, 11, 7);
+    ASSERT_NE(first.session, nullptr);
+    EXPECT_EQ(partitions, kReactorFetchPartitionsMax - 1);
+    // Without room it is served without a session.
+    const FetchPlan without = other.plan(request, 11, 7);
+    EXPECT_EQ(without.session, nullptr);
+    EXPECT_EQ(without.error, ErrorCode::kNone);
+    FetchRequest last;
+    last.session_id = first.session_id;
+    last.session_epoch = -1;
+    EXPECT_EQ(one.plan(last, 11, 7).error, ErrorCode::kNone);
+    EXPECT_EQ(partitions, kReactorFetchPartitionsMax - 3);
+    EXPECT_NE(other.plan(request, 11, 7).session, nullptr);
+  }
+  EXPECT_EQ(partitions, kReactorFetchPartitionsMax - 3);
+}
+
 TEST(KafkaService, RefusesBadBatches) {
   TestKafka kafka;
   auto client = kafka.connect();
@@ -417,6 +445,25 @@ TEST(KafkaService, DeletesRecords) {
   EXPECT_EQ(gone->topics.at(0).partitions.at(0).error_code, code(ErrorCode::kOffsetOutOfRange));
 }
 
+TEST(KafkaService, LeavesCompactedTopicsToCompaction) {
+  TestKafka kafka;
+  auto client = kafka.connect();
+  ASSERT_EQ(create_topic(*client, "c", 1, {{"cleanup.policy", "compact"}}), 0);
+  ASSERT_EQ(create_topic(*client, "b", 1, {{"cleanup.policy", "compact,delete"}}), 0);
+  DeleteRecordsRequest request;
+  for (std::string_view name : {"c", "b"}) {
+    ASSERT_TRUE(client->ask<ProduceResponse>(7, produce_request(name, 0, batch_of({"x"}))));
+    DeleteRecordsRequest::Topic& topic = request.topics.emplace_back();
+    topic.name = name;
+    topic.partitions.push_back({0, 1});
+  }
+  const auto response = client->ask<DeleteRecordsResponse>(2, request);
+  ASSERT_TRUE(response);
+  EXPECT_EQ(response->topics.at(0).partitions.at(0).error_code, code(ErrorCode::kPolicyViolation));
+  EXPECT_EQ(response->topics.at(1).partitions.at(0).error_code, 0);
+  EXPECT_EQ(response->topics.at(1).partitions.at(0).low_watermark, 1);
+}
+
 // ---- Topics and their settings.
 
 TEST(KafkaService, CreatesAndDeletesTopics) {
@@ -486,6 +533,61 @@ TEST(KafkaService, TellsAndChangesSettings) {
   EXPECT_EQ(value("retention.bytes"), "1000/1");
   whole.configs = {{"retention.bytes", "many"}};
   EXPECT_EQ(client->ask<AlterConfigsResponse>(2, replace)->responses.at(0).error_code, code(ErrorCode::kInvalidConfig));
+}
+
+TEST(KafkaService, TellsNobodyWhatTopicsThereAreWhoMayNotReadThem) {
+  class Nobody final : public Access {
+   public:
+    bool may(const Session&, AclOperation, ResourceType, std::string_view) const override { return false; }
+  };
+  TestKafka kafka;
+  auto client = kafka.connect();
+  ASSERT_EQ(create_topic(*client, "there", 1), 0);
+  const topic::TopicId id = client->ask<MetadataResponse>(12, MetadataRequest{})->topics.at(0).topic_id;
+  const Nobody nobody;
+  kafka.service().set_access(&nobody);
+  for (std::string_view name : {"there", "missing"}) {
+    const auto response = client->ask<FetchResponse>(11, fetch_request(name, 0, 0));
+    ASSERT_TRUE(response);
+    EXPECT_EQ(response->topics.at(0).partitions.at(0).error_code, code(ErrorCode::kTopicAuthorizationFailed)) << name;
+    DeleteTopicsRequest remove;
+    remove.topics.push_back({.name = name});
+    const auto removed = client->ask<DeleteTopicsResponse>(6, remove);
+    ASSERT_TRUE(removed);
+    EXPECT_EQ(removed->topics.at(0).error_code, code(ErrorCode::kTopicAuthorizationFailed)) << name;
+    EXPECT_TRUE(removed->topics.at(0).topic_id.is_none());
+  }
+  DeleteTopicsRequest by_id;
+  by_id.topics.push_back({.name = std::nullopt, .topic_id = id});
+  const auto removed = client->ask<DeleteTopicsResponse>(6, by_id);
+  ASSERT_TRUE(removed);
+  EXPECT_EQ(removed->topics.at(0).error_code, code(ErrorCode::kUnknownTopicId));
+  EXPECT_FALSE(removed->topics.at(0).name);
+  kafka.service().set_access(nullptr);
+}
+
+TEST(KafkaService, DoesNotTakeAShardThatCannotBeAskedForAMissingTopic) {
+  TestKafka kafka;
+  auto client = kafka.connect();
+  ASSERT_EQ(create_topic(*client, "t", 1), 0);
+  kafka.world().run_on(kafka.server().reactor(0), [&] { kafka.program().begin_topics_stop(); });
+  kafka.world().run_for(1 * env::sim::kSecond);
+  EXPECT_EQ(client->ask<MetadataResponse>(13, MetadataRequest{})->error_code, code(ErrorCode::kLeaderNotAvailable));
+  MetadataRequest by_id;
+  by_id.topics.emplace().push_back({.topic_id = {.bytes = {1}}, .name = std::nullopt});
+  EXPECT_EQ(client->ask<MetadataResponse>(12, by_id)->topics.at(0).error_code, code(ErrorCode::kLeaderNotAvailable));
+  EXPECT_EQ(client->ask<DescribeLogDirsResponse>(4, DescribeLogDirsRequest{})->results.at(0).error_code,
+            code(ErrorCode::kNotLeaderOrFollower));
+  DescribeProducersRequest producers;
+  producers.topics.push_back({.name = "t", .partition_indexes = {0}});
+  EXPECT_EQ(client->ask<DescribeProducersResponse>(0, producers)->topics.at(0).partitions.at(0).error_code,
+            code(ErrorCode::kNotLeaderOrFollower));
+  // Where there is no place for an error, no answer is better than one without topics.
+  (void)client->send(12, MetadataRequest{});
+  EXPECT_TRUE(client->wait_closed());
+  auto other = kafka.connect();
+  (void)other->send(0, DescribeTopicPartitionsRequest{});
+  EXPECT_TRUE(other->wait_closed());
 }
 
 // ---- Life.

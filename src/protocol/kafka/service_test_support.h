@@ -65,6 +65,8 @@ class KafkaProgram final : public env::sim::Program {
   [[nodiscard]] topics::Topics& topics() { return *topics_; }
   [[nodiscard]] shard::Runtime& runtime() { return *runtime_; }
   void begin_stop() { tasks_->spawn(stop()); }
+  // Of topics alone: from now on no shard can be asked.
+  void begin_topics_stop() { tasks_->spawn(topics_->stop()); }
 
  private:
   Task<void> start() {

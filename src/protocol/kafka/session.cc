@@ -4,6 +4,7 @@
 #include <cstring>
 #include <utility>
 
+#include "base/check.h"
 #include "base/logging.h"
 #include "protocol/kafka/fetch_session.h"
 #include "protocol/kafka/handlers.h"
@@ -21,11 +22,16 @@ constexpr size_t kSizeBytes = 4;
 constexpr size_t kSmallFrameBytes = 8 * 1024;
 // A frame above this gets its memory as its bytes come, twice as much each time: an announcement alone costs nothing.
 constexpr size_t kFrameAheadBytesMax = size_t{1} << 20;
-// Frames up to this size do not wait for other connections' to go.
+// A connection's only request does not wait for other connections' to go, up to this size.
 constexpr size_t kFrameBytesFree = 64 * 1024;
+// How often it is looked whether there is memory again.
 constexpr int64_t kMemoryNapNs = 5 * kNsPerMs;
+// A session that is muted looks up so often, so that it ends when it is told to.
+constexpr int64_t kMutedNapNs = 100 * kNsPerMs;
 // An answer up to this size is copied behind others that go out with it; a larger one goes from where it lies.
 constexpr size_t kCopyBytesMax = size_t{16} << 10;
+// Of a larger one's short stretches so many bytes are gathered.
+constexpr size_t kGatheredBytesMax = size_t{64} << 10;
 // What a call that is kept for the next request may hold.
 constexpr size_t kSpareWriterBytesMax = size_t{16} << 10;
 
@@ -42,7 +48,7 @@ Session::Session(KafkaService& service, Local& local, std::unique_ptr<env::Strea
       stream_(std::move(stream)),
       is_tls_(is_tls),
       id_(id),
-      fetch_sessions_(std::make_unique<FetchSessions>()),
+      fetch_sessions_(std::make_unique<FetchSessions>(local.fetch_partitions)),
       read_bytes_(kReadBytesMin),
       last_ns_(local.reactor.clock().monotonic_ns()),
       tasks_(local.reactor) {
@@ -56,6 +62,7 @@ Session::~Session() {
     std::ranges::replace(local_.running_due, this, nullptr);
   }
   local_.bytes_under_way -= bytes_under_way_ + frame_held_;
+  if (local_.overdrawn == this) local_.overdrawn = nullptr;
   local_.sessions.erase(id_);
 }
 
@@ -115,6 +122,23 @@ Task<bool> Session::fill_frame(char* into, size_t count) {
   co_return true;
 }
 
+// Until this reactor has memory for more of a frame; false: the session is to end. Of frames that have begun one may
+// have it in any case, so that they do not wait for one another.
+Task<bool> Session::wait_for_memory(bool has_begun) {
+  while (local_.bytes_under_way > service_.options().reactor_bytes_max) {
+    if (has_begun && (local_.overdrawn == nullptr || local_.overdrawn == this)) {
+      local_.overdrawn = this;
+      break;
+    }
+    const int64_t from_ns = local_.reactor.clock().monotonic_ns();
+    co_await env::sleep_for(local_.reactor, kMemoryNapNs);
+    if (is_killed_ || is_closing_) co_return false;
+    // It is not the client who is slow.
+    if (frame_deadline_ns_ != 0) frame_deadline_ns_ += local_.reactor.clock().monotonic_ns() - from_ns;
+  }
+  co_return true;
+}
+
 // Into frame_; false: the connection is to end.
 Task<bool> Session::read_frame() {
   if (input_.empty()) input_.shrink_if_empty(2 * kReadBytesMin);
@@ -134,12 +158,9 @@ Task<bool> Session::read_frame() {
     co_return false;
   }
   input_.consume(kSizeBytes);
+  if ((size > kFrameBytesFree || bytes_under_way_ != 0) && !co_await wait_for_memory(false)) co_return false;
   frame_deadline_ns_ = local_.reactor.clock().monotonic_ns() + kFrameMs * kNsPerMs +
                        static_cast<int64_t>(size / kFrameBytesPerSecondMin) * 1000 * kNsPerMs;
-  while (size > kFrameBytesFree && local_.bytes_under_way > service_.options().reactor_bytes_max) {
-    co_await env::sleep_for(local_.reactor, kMemoryNapNs);
-    if (is_killed_) co_return false;
-  }
   // Of small ones several come with one read.
   while (size <= kSmallFrameBytes && input_.size() < size) {
     if (!co_await read_more()) co_return false;
@@ -155,11 +176,13 @@ Task<bool> Session::read_frame() {
     if (filled < room && !co_await fill_frame(bytes.get() + filled, room - filled)) co_return false;
     filled = room;
     if (filled == size) break;
+    if (!co_await wait_for_memory(true)) co_return false;
     room = std::min(size, 2 * room);
     auto larger = std::make_shared_for_overwrite<char[]>(room);
     std::memcpy(larger.get(), bytes.get(), filled);
     bytes = std::move(larger);
   }
+  if (local_.overdrawn == this) local_.overdrawn = nullptr;
   frame_deadline_ns_ = 0;
   frame_ = std::move(bytes);
   frame_size_ = size;
@@ -176,7 +199,7 @@ Task<void> Session::wait_for_room() {
   for (;;) {
     const int64_t muted_ns = muted_until_ns_ - local_.reactor.clock().monotonic_ns();
     if (muted_until_ns_ == 0 || muted_ns <= 0 || is_killed_ || is_closing_) break;
-    co_await env::sleep_for(local_.reactor, std::min(muted_ns, 100 * kNsPerMs));
+    co_await env::sleep_for(local_.reactor, std::min(muted_ns, kMutedNapNs));
   }
   muted_until_ns_ = 0;
 }
@@ -251,7 +274,6 @@ void Session::begin_call() {
 void Session::mute(int32_t ms) {
   if (ms <= 0) return;
   local_.counters.throttled.add();
-  local_.counters.throttle_ms.add(static_cast<uint64_t>(ms));
   muted_until_ns_ = std::max(muted_until_ns_, local_.reactor.clock().monotonic_ns() + int64_t{ms} * kNsPerMs);
 }
 
@@ -282,18 +304,26 @@ void Session::ended(Call& call) {
   }
   // The frame may be in use still (a log record's payload), but no longer because of this.
   call.frame_.reset();
-  bytes_under_way_ += call.out_.size();
-  local_.bytes_under_way += call.out_.size();
+  hold(call.out_.size());
   due();
+}
+
+void Session::hold(size_t bytes) {
+  bytes_under_way_ += bytes;
+  local_.bytes_under_way += bytes;
+}
+
+void Session::release(size_t bytes) {
+  KEELSON_CHECK(bytes <= bytes_under_way_ && bytes <= local_.bytes_under_way, "more is released than was held");
+  bytes_under_way_ -= bytes;
+  local_.bytes_under_way -= bytes;
 }
 
 // The first call is answered and gone.
 void Session::recycle() {
   std::unique_ptr<Call> call = std::move(calls_.front());
   calls_.pop_front();
-  const size_t bytes = call->frame_bytes_ + call->out_.size();
-  bytes_under_way_ -= std::min(bytes, bytes_under_way_);
-  local_.bytes_under_way -= std::min(bytes, local_.bytes_under_way);
+  release(call->frame_bytes_ + call->out_.size());
   if (spare_ == nullptr && call->out_.size() <= kSpareWriterBytesMax) {
     call->out_.clear();
     spare_ = std::move(call);
@@ -320,8 +350,10 @@ void Session::end_of_turn() {
 // Moves answers that are ready into output_, up to one that is better sent from where it lies.
 void Session::take_answers() {
   while (!calls_.empty() && calls_.front()->is_done_ && calls_.front()->out_.size() <= kCopyBytesMax) {
+    const size_t bytes = calls_.front()->out_.size();
     calls_.front()->out_.for_each_piece([this](std::string_view piece) { output_.append(piece); });
     recycle();
+    hold(bytes);  // until they have gone
   }
 }
 
@@ -336,6 +368,7 @@ void Session::flush() {
     }
     local_.counters.bytes_out.add(sent.count);
     output_.consume(sent.count);
+    release(sent.count);
     if (output_.empty()) output_.shrink_if_empty(2 * kReadBytesMin);
   }
   if (output_.empty() && (calls_.empty() || !calls_.front()->is_done_)) return;
@@ -348,29 +381,47 @@ Task<void> Session::send_rest() {
     take_answers();
     if (!output_.empty()) {
       sending_.swap(output_);
-      const env::IoOutcome sent = co_await stream_->write(sending_.view());
-      local_.counters.bytes_out.add(sent.count);
-      last_ns_ = local_.reactor.clock().monotonic_ns();
+      if (!co_await send(sending_.view())) co_return;
+      release(sending_.size());
       sending_.clear();
       sending_.shrink_if_empty(2 * kCopyBytesMax);
-      if (!sent.ok()) kill();
     } else if (!calls_.empty() && calls_.front()->is_done_) {
-      std::vector<std::string_view> pieces;
-      calls_.front()->out_.for_each_piece([&](std::string_view piece) { pieces.push_back(piece); });
-      for (std::string_view piece : pieces) {
-        const env::IoOutcome sent = co_await stream_->write(piece);
-        local_.counters.bytes_out.add(sent.count);
-        last_ns_ = local_.reactor.clock().monotonic_ns();
-        if (!sent.ok()) kill();
-        if (is_killed_) co_return;
-      }
-      recycle();
+      co_await send_first();
     } else {
       break;
     }
   }
   is_sending_ = false;
   due();
+}
+
+// The first answer, from where it lies. Its short stretches are put together: those of a thousand partitions would be
+// two thousand writes.
+Task<void> Session::send_first() {
+  std::vector<std::string_view> pieces;
+  calls_.front()->out_.for_each_piece([&](std::string_view piece) { pieces.push_back(piece); });
+  for (std::string_view piece : pieces) {
+    const bool is_short = piece.size() <= kCopyBytesMax;
+    if (is_short) sending_.append(piece);
+    if (is_short && sending_.size() < kGatheredBytesMax) continue;
+    if (!co_await send(sending_.view())) co_return;
+    sending_.clear();
+    if (!is_short && !co_await send(piece)) co_return;
+  }
+  if (!co_await send(sending_.view())) co_return;
+  sending_.clear();
+  sending_.shrink_if_empty(2 * kCopyBytesMax);
+  recycle();
+}
+
+// False: the session has ended.
+Task<bool> Session::send(std::string_view bytes) {
+  if (bytes.empty()) co_return true;
+  const env::IoOutcome sent = co_await stream_->write(bytes);
+  local_.counters.bytes_out.add(sent.count);
+  last_ns_ = local_.reactor.clock().monotonic_ns();
+  if (!sent.ok()) kill();
+  co_return !is_killed_;
 }
 
 // ---- Ending.

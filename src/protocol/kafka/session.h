@@ -68,8 +68,6 @@ class Session {
   [[nodiscard]] Identity& identity() { return identity_; }
   [[nodiscard]] const Identity& identity() const { return identity_; }
   [[nodiscard]] FetchSessions& fetch_sessions() { return *fetch_sessions_; }
-  // Of the client's own telling, by ApiVersions.
-  std::string client_software;
 
   // Frames have no header from now on: the handler gets them whole, and its answer is framed without one (SASL as it
   // was before SaslAuthenticate). Null: as ever.
@@ -89,6 +87,7 @@ class Session {
   Task<bool> read_frame();
   Task<bool> fill_frame(char* into, size_t count);
   Task<bool> read_more();
+  Task<bool> wait_for_memory(bool has_begun);
   [[nodiscard]] size_t frame_bytes_max() const;
   struct RoomAwaiter {
     Session& session;
@@ -112,6 +111,10 @@ class Session {
   void flush();
   void take_answers();
   Task<void> send_rest();
+  Task<void> send_first();
+  Task<bool> send(std::string_view bytes);
+  void hold(size_t bytes);
+  void release(size_t bytes);
 
   KafkaService& service_;
   Local& local_;

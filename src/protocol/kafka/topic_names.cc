@@ -27,8 +27,8 @@ bool is_compacted(const topic::TopicInfo& topic) {
   return policy && policy->find("compact") != std::string_view::npos;
 }
 
-std::string partition_text(std::string_view topic, int32_t partition) {
-  return std::string(topic) + "-" + std::to_string(partition);
+bool is_only_compacted(const topic::TopicInfo& topic) {
+  return is_compacted(topic) && config_of(topic, "cleanup.policy")->find("delete") == std::string_view::npos;
 }
 
 std::string uuid_text(const topic::TopicId& id) {

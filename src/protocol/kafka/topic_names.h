@@ -17,9 +17,8 @@ namespace keelson::kafka {
 // The value that was set for the topic; none: the default holds.
 [[nodiscard]] std::optional<std::string_view> config_of(const topic::TopicInfo& topic, std::string_view name);
 [[nodiscard]] bool is_compacted(const topic::TopicInfo& topic);
-
-// "topic-0", for people.
-[[nodiscard]] std::string partition_text(std::string_view topic, int32_t partition);
+// Nothing but compaction removes its records.
+[[nodiscard]] bool is_only_compacted(const topic::TopicInfo& topic);
 
 // As Kafka writes UUIDs: 22 characters of base64url, without padding.
 [[nodiscard]] std::string uuid_text(const topic::TopicId& id);
