@@ -405,7 +405,7 @@ def fetch_frame(topic: str, offset: int, number: int) -> bytes:
 
 
 def tail_round(connections, selector, topic: str, offset: int, keelson: Server, messages: int) -> float:
-    """All wait at the end; then a batch comes. Seconds until all have it."""
+    """All wait at the end; then a batch comes. Seconds from the producer's end until all have read it."""
     for connection in connections:
         connection.sendall(fetch_frame(topic, offset, 1))
     waiting = {connection: b"" for connection in connections}
@@ -440,7 +440,7 @@ def tail(options) -> list[str]:
         for connection in connections:
             connection.close()
     return [f"{options.consumers:,} connections wait at the end of one partition; ten messages of 1,000 B come, and all get them; ten rounds.", "",
-            "| consumers | deliveries | read from the disk by the server, bytes | server CPU s | seconds until all have it, median |", "|---|---|---|---|---|",
+            "| consumers | deliveries | read from the disk by the server, bytes | server CPU s | seconds from the producer's end until all have read it, median |", "|---|---|---|---|---|",
             f"| {options.consumers:,} | {options.consumers * 10 * messages:,} | {disk:,} | {cpu:.2f} | {median(times):.3f} |"]
 
 

@@ -57,6 +57,9 @@ Status TopicCommands::Command::read() {
     }
     options.settings.emplace_back(pair.substr(0, equals), pair.substr(equals + 1));
   }
+  if (options.is_raw && options.is_base64) {
+    return fail(TopicClientErrc::kUsage, "--raw takes values as they stand, --base64 as base64: one of the two");
+  }
   for (const std::string& name : unset) options.settings.emplace_back(name, std::nullopt);
   static const std::map<std::string, topic::Codec, std::less<>> kCodecs{{"none", topic::Codec::kNone},
                                                                         {"gzip", topic::Codec::kGzip},

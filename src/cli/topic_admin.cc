@@ -150,11 +150,11 @@ Task<Status> topic_list(TopicStage stage) {
   for (const auto& one : told->topics) width = std::max(width, one.name.value_or("").size());
   for (const auto& one : told->topics) {
     const std::string name = one.name.value_or("");
-    const std::string line = stage.options.as_json
-                                 ? Json({{"topic", name}, {"partitions", one.partitions.size()}}).dump()
-                                 : padded(name, width) + "  " + std::to_string(one.partitions.size()) +
-                                       (one.partitions.size() == 1 ? " partition" : " partitions");
-    if (Status printed = print_line(line); !printed.ok()) co_return printed;
+    const Status printed = stage.options.as_json
+                               ? print_json({{"topic", name}, {"partitions", one.partitions.size()}})
+                               : print_line(padded(name, width) + "  " + std::to_string(one.partitions.size()) +
+                                            (one.partitions.size() == 1 ? " partition" : " partitions"));
+    if (!printed.ok()) co_return printed;
   }
   co_return Status();
 }
@@ -163,29 +163,31 @@ Task<Status> topic_describe(TopicStage stage) {
   const std::string& name = stage.options.topic;
   auto told = co_await stage.client.topic(name);
   if (!told.ok()) co_return forward_error(told);
-  auto partitions = co_await partitions_of(stage.client, name, std::nullopt);
-  if (!partitions.ok()) co_return forward_error(partitions);
-  auto starts = co_await list_offsets(stage.client, name, *partitions, kEarliestTime, false);
+  std::vector<int32_t> partitions;
+  for (const auto& part : told->partitions) partitions.push_back(part.partition_index);
+  auto starts = co_await list_offsets(stage.client, name, partitions, kEarliestTime, false);
   if (!starts.ok()) co_return forward_error(starts);
-  auto ends = co_await list_offsets(stage.client, name, *partitions, kLatestTime, false);
+  auto ends = co_await list_offsets(stage.client, name, partitions, kLatestTime, false);
   if (!ends.ok()) co_return forward_error(ends);
   auto settings = co_await settings_of(stage.client, name);
   if (!settings.ok()) co_return forward_error(settings);
   if (stage.options.as_json) {
     Json all{{"topic", name}, {"settings", *settings}, {"partitions", Json::array()}};
-    for (size_t i = 0; i < partitions->size(); ++i) {
-      all["partitions"].push_back({{"partition", (*partitions)[i]},
+    for (size_t i = 0; i < partitions.size(); ++i) {
+      all["partitions"].push_back({{"partition", partitions[i]},
                                    {"leader", told->partitions[i].leader_id},
                                    {"start", (*starts)[i].offset},
                                    {"end", (*ends)[i].offset}});
     }
-    co_return print_line(all.dump());
+    co_return print_json(all);
   }
   std::string text = "topic " + name + "\n";
-  for (const auto& [key, value] : settings->items()) text += "  " + key + " = " + value.get<std::string>() + "\n";
-  for (size_t i = 0; i < partitions->size(); ++i) {
+  for (const auto& [key, value] : settings->items()) {
+    text += "  " + key + " = " + (value.is_string() ? value.get<std::string>() : "(not told)") + "\n";
+  }
+  for (size_t i = 0; i < partitions.size(); ++i) {
     const int64_t start = (*starts)[i].offset, end = (*ends)[i].offset;
-    text += "partition " + std::to_string((*partitions)[i]) + ": offsets " + std::to_string(start) + " to " +
+    text += "partition " + std::to_string(partitions[i]) + ": offsets " + std::to_string(start) + " to " +
             std::to_string(end) + " (" + std::to_string(end - start) + ")\n";
   }
   text.pop_back();

@@ -1,5 +1,6 @@
 #include <algorithm>
-#include <map>
+#include <functional>
+#include <nlohmann/json.hpp>
 #include <set>
 #include <string>
 #include <utility>
@@ -69,12 +70,8 @@ class Consumption {
   [[nodiscard]] bool is_done() const {
     return is_stopped_ || std::ranges::all_of(readings_, [](const Reading& one) { return one.is_done(); });
   }
-  [[nodiscard]] std::vector<PartitionOffset> offsets() const {
-    std::vector<PartitionOffset> all;
-    for (const Reading& one : readings_) all.push_back({.partition = one.partition, .offset = one.offset});
-    return all;
-  }
-  [[nodiscard]] uint64_t count() const { return count_; }
+  // How far it came, for the group that was named, if one was.
+  Task<Status> commit();
 
  private:
   Task<Status> use_committed();
@@ -86,6 +83,7 @@ class Consumption {
   std::vector<Reading> readings_;
   topic::RecordReader reader_;
   uint64_t count_ = 0;
+  uint64_t committed_count_ = 0;
   bool is_stopped_ = false;
 };
 
@@ -145,6 +143,14 @@ Task<Status> Consumption::round() {
     }
   }
   co_return Status();
+}
+
+Task<Status> Consumption::commit() {
+  if (stage_.options.group.empty() || committed_count_ == count_) co_return Status();
+  committed_count_ = count_;
+  std::vector<PartitionOffset> offsets;
+  for (const Reading& one : readings_) offsets.push_back({.partition = one.partition, .offset = one.offset});
+  co_return co_await commit_offsets(stage_.client, stage_.options.group, stage_.options.topic, std::move(offsets));
 }
 
 Status Consumption::take(const kafka::FetchResponsePartition& part) {
@@ -224,25 +230,24 @@ Status print_line(const std::string& line) {
   return output->write(line + "\n");
 }
 
+Status print_json(const nlohmann::ordered_json& line) {
+  return print_line(line.dump(-1, ' ', false, nlohmann::ordered_json::error_handler_t::replace));
+}
+
 Task<Status> topic_consume(TopicStage stage) {
   const TopicOptions& options = stage.options;
   uint64_t left = options.count_max;
   Consumption consumption(stage, [&](int32_t partition, const topic::Record& record) -> Result<bool> {
-    const std::string line = options.is_raw ? std::string(record.value.value_or(""))
-                                            : message_line({}, partition, record, options.is_base64);
+    const std::string line =
+        options.is_raw ? std::string(record.value.value_or("")) : message_line(partition, record, options.is_base64);
     if (Status printed = print_line(line); !printed.ok()) return forward_error(printed);
     return --left != 0;
   });
   if (left == 0) co_return Status();
   if (Status begun = co_await consumption.begin(); !begun.ok()) co_return begun;
-  uint64_t committed = 0;
   while (!consumption.is_done()) {
     if (Status done = co_await consumption.round(); !done.ok()) co_return done;
-    if (!options.group.empty() && consumption.count() != committed) {
-      committed = consumption.count();
-      const Status done = co_await commit_offsets(stage.client, options.group, options.topic, consumption.offsets());
-      if (!done.ok()) co_return done;
-    }
+    if (Status done = co_await consumption.commit(); !done.ok()) co_return done;
   }
   co_return Status();
 }
@@ -261,7 +266,7 @@ Task<Status> topic_dead_letters(TopicStage stage) {
     if (!is_dead_letter(record)) return true;
     if (sender) {
       if (Status added = sender->add(resent(record), now_ms); !added.ok()) return forward_error(added);
-    } else if (Status printed = print_line(message_line({}, partition, record, options.is_base64)); !printed.ok()) {
+    } else if (Status printed = print_line(message_line(partition, record, options.is_base64)); !printed.ok()) {
       return forward_error(printed);
     }
     return --left != 0;
@@ -270,13 +275,12 @@ Task<Status> topic_dead_letters(TopicStage stage) {
   if (Status begun = co_await consumption.begin(); !begun.ok()) co_return begun;
   while (!consumption.is_done()) {
     if (Status done = co_await consumption.round(); !done.ok()) co_return done;
-    if (!sender) continue;
-    // Sent, and acknowledged, before it is noted as done.
-    if (Status sent = co_await sender->send(); !sent.ok()) co_return sent;
-    stage.progress.say(std::to_string(sender->sent()) + " messages sent to " + options.resend_to);
-    if (options.group.empty()) continue;
-    const Status done = co_await commit_offsets(stage.client, options.group, options.topic, consumption.offsets());
-    if (!done.ok()) co_return done;
+    if (sender) {
+      // Sent, and acknowledged, before it is noted as done.
+      if (Status sent = co_await sender->send(); !sent.ok()) co_return sent;
+      stage.progress.say(std::to_string(sender->sent()) + " messages sent to " + options.resend_to);
+    }
+    if (Status done = co_await consumption.commit(); !done.ok()) co_return done;
   }
   if (sender) stage.progress.done(std::to_string(sender->sent()) + " messages sent to " + options.resend_to);
   co_return Status();

@@ -96,10 +96,11 @@ Task<Result<std::vector<Lag>>> lags_of(TopicClient& client, std::string group) {
   for (const CommittedOffset& one : *committed) {
     std::vector<int32_t> only{one.partition};
     auto end = co_await offsets_at(client, one.topic, std::move(only), {StartPoint::Kind::kLatest, 0}, true);
+    if (!end.ok() && end.error().code() != TopicClientErrc::kRefused) co_return forward_error(end);
     // A topic that is gone has nothing to wait for.
     lags.push_back({.place = {one.topic, one.partition},
                     .committed = one.offset,
-                    .end = end.ok() && !end->empty() ? (*end)[0].offset : one.offset});
+                    .end = end.ok() ? (*end)[0].offset : one.offset});
   }
   std::ranges::sort(lags, {}, &Lag::place);
   co_return lags;
@@ -125,7 +126,7 @@ Task<Status> show_group(TopicStage stage) {
     text += "\n" + one.place.first + " " + std::to_string(one.place.second) + ": at " + std::to_string(one.committed) +
             " of " + std::to_string(one.end) + ", lag " + std::to_string(one.lag()) + (who.empty() ? "" : ", " + who);
   }
-  co_return print_line(stage.options.as_json ? all.dump() : text);
+  co_return stage.options.as_json ? print_json(all) : print_line(text);
 }
 
 }  // namespace
@@ -182,11 +183,11 @@ Task<Status> topic_groups(TopicStage stage) {
     if (!lags.ok()) co_return forward_error(lags);
     int64_t lag = 0;
     for (const Lag& each : *lags) lag += each.lag();
-    const std::string line =
+    const Status printed =
         stage.options.as_json
-            ? Json({{"group", one.group_id}, {"state", one.group_state}, {"type", one.group_type}, {"lag", lag}}).dump()
-            : one.group_id + ": " + one.group_state + ", lag " + std::to_string(lag);
-    if (Status printed = print_line(line); !printed.ok()) co_return printed;
+            ? print_json({{"group", one.group_id}, {"state", one.group_state}, {"type", one.group_type}, {"lag", lag}})
+            : print_line(one.group_id + ": " + one.group_state + ", lag " + std::to_string(lag));
+    if (!printed.ok()) co_return printed;
   }
   co_return Status();
 }
@@ -207,8 +208,8 @@ Task<Status> topic_seek(TopicStage stage) {
   }
   if (options.quiet) co_return Status();
   for (const PartitionOffset& one : *offsets) {
-    const Json line{{"topic", options.topic}, {"partition", one.partition}, {"offset", one.offset}};
-    if (Status printed = print_line(line.dump()); !printed.ok()) co_return printed;
+    const Status printed = print_json({{"topic", options.topic}, {"partition", one.partition}, {"offset", one.offset}});
+    if (!printed.ok()) co_return printed;
   }
   co_return Status();
 }

@@ -5,6 +5,7 @@
 #include "base/numbers.h"
 #include "cli/blob_plan.h"
 #include "cli/topic_client.h"
+#include "net/http/websocket.h"
 #include "protocol/s3/digest.h"
 
 namespace keelson::cli {
@@ -58,7 +59,8 @@ Status read_member(const std::string& name, const Json& json, bool is_base64, To
   }
   if (name == "headers" || name == "headers64") return read_headers(json, is_base64 || name.ends_with("64"), message);
   if (name == "timestamp") {
-    if (!json.is_number_integer()) return bad("\"timestamp\" is a number of milliseconds since 1970");
+    const bool is_too_large = json.is_number_unsigned() && json.get<uint64_t>() > INT64_MAX;
+    if (!json.is_number_integer() || is_too_large) return bad("\"timestamp\" is a number of milliseconds since 1970");
     message.timestamp_ms = json.get<int64_t>();
     return {};
   }
@@ -74,27 +76,8 @@ Status read_member(const std::string& name, const Json& json, bool is_base64, To
 }
 
 bool is_utf8(std::string_view bytes) {
-  size_t at = 0;
-  while (at < bytes.size()) {
-    const auto first = static_cast<unsigned char>(bytes[at]);
-    const size_t length = first < 0x80                    ? 1
-                          : first >= 0xc2 && first < 0xe0 ? 2
-                          : first >= 0xe0 && first < 0xf0 ? 3
-                          : first >= 0xf0 && first < 0xf5 ? 4
-                                                          : 0;
-    if (length == 0 || at + length > bytes.size()) return false;
-    for (size_t i = 1; i < length; ++i) {
-      if ((static_cast<unsigned char>(bytes[at + i]) & 0xc0) != 0x80) return false;
-    }
-    const auto second = length > 1 ? static_cast<unsigned char>(bytes[at + 1]) : 0;
-    // Longer forms than needed, halves of surrogate pairs, and what lies above U+10FFFF.
-    if ((first == 0xe0 && second < 0xa0) || (first == 0xed && second >= 0xa0) || (first == 0xf0 && second < 0x90) ||
-        (first == 0xf4 && second >= 0x90)) {
-      return false;
-    }
-    at += length;
-  }
-  return true;
+  net::http::Utf8Check check;
+  return check.feed(bytes) && check.is_at_end();
 }
 
 void put(Json& line, const std::string& name, const std::optional<std::string_view>& bytes, bool is_base64) {
@@ -143,9 +126,8 @@ Result<TopicMessage> read_message_line(std::string_view line, bool is_base64) {
   return message;
 }
 
-std::string message_line(std::string_view topic, int32_t partition, const topic::Record& record, bool is_base64) {
+std::string message_line(int32_t partition, const topic::Record& record, bool is_base64) {
   Json line = Json::object();
-  if (!topic.empty()) line["topic"] = topic;
   line["partition"] = partition;
   line["offset"] = record.offset;
   line["timestamp"] = record.timestamp_ms;
@@ -189,7 +171,8 @@ std::optional<StartPoint> parse_start_point(std::string_view text, int64_t now_m
   if (is_time) return std::nullopt;
   const std::optional<int64_t> seconds = parse_seconds(text);
   if (!seconds) return std::nullopt;
-  return StartPoint{Kind::kTime, now_ms - *seconds * 1000};
+  // Not before 1970: times below zero are words of the protocol.
+  return StartPoint{Kind::kTime, *seconds > now_ms / 1000 ? 0 : now_ms - *seconds * 1000};
 }
 
 }  // namespace keelson::cli

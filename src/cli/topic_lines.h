@@ -29,9 +29,8 @@ struct TopicMessage {
 // kUsage, with what is wrong. A value that is no string is sent as the JSON that it is. Members that are not known are
 // an error, but for those that consume writes (offset, topic).
 [[nodiscard]] Result<TopicMessage> read_message_line(std::string_view line, bool is_base64);
-// Without the end of the line. `topic`: left out if empty.
-[[nodiscard]] std::string message_line(std::string_view topic, int32_t partition, const topic::Record& record,
-                                       bool is_base64);
+// Without the end of the line.
+[[nodiscard]] std::string message_line(int32_t partition, const topic::Record& record, bool is_base64);
 
 // Which partition of `count` a key goes to: as Kafka's client for Java has it (murmur2), so that a key stays where that
 // put it.

@@ -23,7 +23,7 @@ std::string line_of(std::optional<std::string_view> key, std::optional<std::stri
   Record record;
   EXPECT_EQ(reader.begin(batch), topic::BatchErrc::kOk);
   EXPECT_TRUE(reader.next(record));
-  return message_line({}, 3, record, is_base64);
+  return message_line(3, record, is_base64);
 }
 
 TEST(MessageLine, ShowsText) {
@@ -71,9 +71,9 @@ TEST(ReadMessageLine, TakesJsonAsAValue) {
 }
 
 TEST(ReadMessageLine, SaysWhatIsWrong) {
-  for (const char* line :
-       {"", "x", "[]", "7", R"({"values":1})", R"({"timestamp":"now"})", R"({"partition":-1})",
-        R"({"partition":4294967296})", R"({"headers":[]})", R"({"value64":"*"})", R"({"key64":7})"}) {
+  for (const char* line : {"", "x", "[]", "7", R"({"values":1})", R"({"timestamp":"now"})",
+                           R"({"timestamp":9223372036854775808})", R"({"partition":-1})", R"({"partition":4294967296})",
+                           R"({"headers":[]})", R"({"value64":"*"})", R"({"key64":7})"}) {
     EXPECT_FALSE(read_message_line(line, false).ok()) << line;
   }
   EXPECT_FALSE(read_message_line(R"({"value":"*"})", true).ok());
@@ -102,6 +102,9 @@ TEST(ParseStartPoint, KnowsEachKind) {
   EXPECT_TRUE(is("42", Kind::kOffset, 42));
   EXPECT_TRUE(is("@42", Kind::kTime, 42));
   EXPECT_TRUE(is("15m", Kind::kTime, 100'000));
+  for (const char* text : {"1001s", "20000d", "9223372036854775807s"}) {
+    EXPECT_TRUE(is(text, Kind::kTime, 0)) << text << " ago is before 1970";
+  }
   for (const char* text : {"", "@", "@x", "soon", "-1", "1.5", "99999999999999999999"}) {
     EXPECT_FALSE(parse_start_point(text, 0)) << text;
   }

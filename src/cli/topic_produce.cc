@@ -101,6 +101,9 @@ Status add_line(TopicSender& sender, const TopicOptions& options, std::string_vi
 Task<Result<TopicSender>> TopicSender::make(TopicClient& client, std::string topic, topic::Codec codec) {
   auto told = co_await client.topic(topic);
   if (!told.ok()) co_return forward_error(told);
+  if (told->partitions.empty()) {
+    co_return fail(TopicClientErrc::kMalformed, client.address() + " names no partition of topic " + topic);
+  }
   co_return TopicSender(client, std::move(topic), codec, static_cast<int32_t>(told->partitions.size()));
 }
 
@@ -108,7 +111,7 @@ Status TopicSender::add(TopicMessage message, int64_t now_ms) {
   const auto count = static_cast<int32_t>(waiting_.size());
   size_t to = 0;
   if (message.partition) {
-    if (*message.partition >= count) {
+    if (*message.partition < 0 || *message.partition >= count) {
       return fail(TopicClientErrc::kUsage, "topic " + topic_ + " has no partition " +
                                                std::to_string(*message.partition) + "; it has " +
                                                std::to_string(count));
@@ -120,39 +123,61 @@ Status TopicSender::add(TopicMessage message, int64_t now_ms) {
     to = next_keyless_;
   }
   if (!message.timestamp_ms) message.timestamp_ms = now_ms;
-  waiting_bytes_ += message.key.value_or("").size() + message.value.value_or("").size();
-  for (const auto& [name, value] : message.headers) waiting_bytes_ += name.size() + value.value_or("").size();
-  waiting_[to].push_back(std::move(message));
+  size_t bytes =
+      kMessageHeadBytes + (message.key ? message.key->size() : 0) + (message.value ? message.value->size() : 0);
+  for (const auto& [name, value] : message.headers) {
+    bytes += kHeaderHeadBytes + name.size() + (value ? value->size() : 0);
+  }
+  std::deque<Batch>& batches = waiting_[to];
+  if (batches.empty() || batches.back().bytes + bytes > kBatchBytes) batches.emplace_back();
+  batches.back().messages.push_back(std::move(message));
+  batches.back().bytes += bytes;
+  waiting_bytes_ += bytes;
   waiting_count_++;
   return {};
 }
 
 Task<Status> TopicSender::send() {
-  if (waiting_count_ == 0) co_return Status();
+  Status done;
+  while (done.ok() && waiting_count_ != 0) done = co_await send_first();
+  for (auto& batches : waiting_) batches.clear();
+  waiting_bytes_ = 0;
+  waiting_count_ = 0;
+  // Messages without keys fill batches of one partition after the other.
+  next_keyless_ = (next_keyless_ + 1) % waiting_.size();
+  co_return done;
+}
+
+Task<Status> TopicSender::send_first() {
+  std::vector<uint64_t> counts(waiting_.size());  // of the messages that were asked about, by partition
   std::vector<std::string> batches(waiting_.size());
   kafka::ProduceRequest request{.acks = kAcksAll, .timeout_ms = kProduceTimeoutMs};
   kafka::ProduceRequestTopic& topic = request.topics.emplace_back();
   topic.name = topic_;
   for (size_t i = 0; i < waiting_.size(); ++i) {
     if (waiting_[i].empty()) continue;
-    batches[i] = batch_of(waiting_[i], codec_);
+    counts[i] = waiting_[i].front().messages.size();
+    batches[i] = batch_of(waiting_[i].front().messages, codec_);
+    waiting_[i].pop_front();
+    waiting_count_ -= counts[i];
     topic.partitions.push_back({.index = static_cast<int32_t>(i), .records = batches[i]});
   }
   auto told = co_await client_->call<kafka::ProduceResponse>(request);
   if (!told.ok()) co_return forward_error(told);
   Status done;
+  size_t answers = 0;
   for (const auto& one : told->topics) {
     for (const auto& part : one.partitions) {
-      const bool is_ours = part.index >= 0 && static_cast<size_t>(part.index) < waiting_.size();
-      if (part.error_code == 0 && is_ours) sent_ += waiting_[static_cast<size_t>(part.index)].size();
+      if (part.index < 0 || static_cast<size_t>(part.index) >= counts.size()) continue;
+      const uint64_t count = std::exchange(counts[static_cast<size_t>(part.index)], 0);
+      if (count != 0) ++answers;
+      if (part.error_code == 0) sent_ += count;
       if (part.error_code != 0 && done.ok()) done = refusal(topic_, part);
     }
   }
-  for (auto& messages : waiting_) messages.clear();
-  waiting_bytes_ = 0;
-  waiting_count_ = 0;
-  // Messages without keys fill batches of one partition after the other.
-  next_keyless_ = (next_keyless_ + 1) % waiting_.size();
+  if (done.ok() && answers != topic.partitions.size()) {
+    co_return fail(TopicClientErrc::kMalformed, client_->address() + " does not say what became of every message");
+  }
   co_return done;
 }
 

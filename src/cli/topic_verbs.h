@@ -2,6 +2,8 @@
 #pragma once
 
 #include <cstdint>
+#include <deque>
+#include <nlohmann/json_fwd.hpp>
 #include <optional>
 #include <string>
 #include <utility>
@@ -113,7 +115,7 @@ Task<Status> commit_offsets(TopicClient& client, std::string group, std::string 
 // Messages on their way to one topic, in batches for its partitions. One sender for one topic.
 class TopicSender {
  public:
-  // The topic's partitions are known from here on.
+  // The topic's partitions are known from here on. kMalformed: the server names none.
   static Task<Result<TopicSender>> make(TopicClient& client, std::string topic, topic::Codec codec);
   // kUsage: a partition that is not there. The message waits for send().
   Status add(TopicMessage message, int64_t now_ms);
@@ -123,16 +125,28 @@ class TopicSender {
   [[nodiscard]] bool is_full() const { return waiting_bytes_ >= kBatchBytes; }
 
  private:
-  // Under the million that a topic takes at least, unless it was told otherwise.
+  // Under the million that a topic takes at least, unless it was told otherwise. A larger message goes alone.
   static constexpr size_t kBatchBytes = 512 << 10;
+  // What a batch holds of a message besides its bytes is less than this: length, attributes, time, offset, and the
+  // lengths of key, value and headers, as varints; of each header its two lengths.
+  static constexpr size_t kMessageHeadBytes = 40;
+  static constexpr size_t kHeaderHeadBytes = 10;
+  // What goes together to one partition.
+  struct Batch {
+    std::vector<TopicMessage> messages;
+    size_t bytes = 0;
+  };
 
   TopicSender(TopicClient& client, std::string topic, topic::Codec codec, int32_t partitions)
       : client_(&client), topic_(std::move(topic)), codec_(codec), waiting_(static_cast<size_t>(partitions)) {}
 
+  // The first batch of each partition.
+  Task<Status> send_first();
+
   TopicClient* client_;
   std::string topic_;
   topic::Codec codec_;
-  std::vector<std::vector<TopicMessage>> waiting_;  // by partition
+  std::vector<std::deque<Batch>> waiting_;  // by partition
   size_t waiting_bytes_ = 0;
   uint64_t waiting_count_ = 0;
   uint64_t sent_ = 0;
@@ -141,5 +155,7 @@ class TopicSender {
 
 // Lines on standard output.
 Status print_line(const std::string& line);
+// What is no UTF-8 (a server's or caller's names) is replaced.
+Status print_json(const nlohmann::ordered_json& line);
 
 }  // namespace keelson::cli

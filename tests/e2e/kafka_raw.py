@@ -86,6 +86,11 @@ def decode(request, frame: bytes, number: int):
     return answer
 
 
+def head(key: int, version: int, tagged: bool = False, number: int = 7) -> bytes:
+    """Of a request; `tagged`: of a version that is flexible."""
+    return struct.pack(">hhih3s", key, version, number, 3, b"raw") + (b"\0" if tagged else b"")
+
+
 class Raw:
     """A connection of its own. Any of its calls fails with ConnectionError when the server hangs up."""
 

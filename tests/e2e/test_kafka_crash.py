@@ -241,5 +241,6 @@ def test_damage_is_told_and_not_served(launch):
     with Raw(server.endpoint) as raw:
         codes = {raw.fetch(topic, offset).error_code for offset in (0, 4, 5)}
         assert codes & {2, 56, -1}, codes
+        assert files[0].name in server.output(), "the log does not name the file"
         assert raw.fetch(other, 0).error_code == 0
     assert len(consume(server, other, 1)) == 1

@@ -10,7 +10,7 @@ import pytest
 from kafka.protocol.consumer import JoinGroupRequest
 
 from kafka_members import consume, produce
-from kafka_raw import Raw, batch, record, varint
+from kafka_raw import Raw, batch, head, record, varint
 from kafka_server import kafka_server, keelson_only, new_topic, not_redis
 from node import PATIENCE_S, memory_bytes
 
@@ -35,10 +35,6 @@ def still_there(server, topic):
     with Raw(server.endpoint) as raw:
         before = raw.offset_for(topic, -1).offset
         assert raw.produce(topic, batch([b"fine"])).base_offset == before
-
-
-def head(key: int, version: int, tagged: bool = False, number: int = 7) -> bytes:
-    return struct.pack(">hhih3s", key, version, number, 3, b"raw") + (b"\0" if tagged else b"")
 
 
 # What is compressed need not be looked into: consumers find it as it came.

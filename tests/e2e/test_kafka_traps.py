@@ -9,7 +9,7 @@ from kafka.protocol.consumer import FetchRequest, JoinGroupRequest, OffsetCommit
 from kafka.protocol.metadata import FindCoordinatorRequest
 from kafka.protocol.producer import InitProducerIdRequest, ProduceRequest
 
-from kafka_raw import Raw, batch, crc32c, old_message
+from kafka_raw import Raw, batch, crc32c, head, old_message
 from kafka_server import again, kafka_server, keelson_only, new_topic, not_redis
 from node import wait_until
 
@@ -29,10 +29,6 @@ def raw(server):
 
 def ranges(raw) -> dict[int, tuple[int, int]]:
     return {one.api_key: (one.min_version, one.max_version) for one in raw.api_versions().api_keys}
-
-
-def head(key: int, version: int, number: int = 7, tagged: bool = False) -> bytes:
-    return struct.pack(">hhih3s", key, version, number, 3, b"raw") + (b"\0" if tagged else b"")
 
 
 def batches(data: bytes) -> list[tuple[int, int, int]]:
@@ -95,7 +91,7 @@ def test_6_the_controller_is_a_listed_broker(raw):
 def test_7_requests_that_kafka_python_sends_ahead(server):
     """Two at once at the start; answers in order."""
     with Raw(server.endpoint) as raw:
-        raw.send(struct.pack(">i", 13) + head(18, 0, 1) + struct.pack(">i", 17) + head(3, 0, 2) + struct.pack(">i", 0))
+        raw.send(struct.pack(">i", 13) + head(18, 0, number=1) + struct.pack(">i", 17) + head(3, 0, number=2) + struct.pack(">i", 0))
         assert struct.unpack(">i", raw.read_frame()[:4])[0] == 1 and struct.unpack(">i", raw.read_frame()[:4])[0] == 2
     with Raw(server.endpoint) as raw:
         told = ranges(raw)

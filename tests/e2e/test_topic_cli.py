@@ -147,6 +147,27 @@ def test_dead_letters(server):
     assert [(one["key"], one["value"], one["headers"]) for one in got] == [(f"k{i}", f"v{i}", {"mine": "x"}) for i in range(3)]
     topic(server, "dead-letters", dead, "--resend", back, "-g", "janitor")      # none is sent twice
     assert len(lines(topic(server, "consume", back))) == 3
+    assert len(lines(topic(server, "dead-letters", dead, "-g", "reader", "-n", 2))) == 2
+    assert [one["value"] for one in lines(topic(server, "dead-letters", dead, "-g", "reader"))] == ["v2"]
+
+
+def test_no_batch_is_too_large(server, tmp_path):
+    """Many small messages, and many dead letters at once, go in as many batches as it takes."""
+    small, dead, back = new_topic(server, "small", 1), new_topic(server, "much-dead", 1), new_topic(server, "much-back", 1)
+    (tmp_path / "lines").write_text("1\n" * 200_000)      # a file gives more at once than a pipe
+    with open(tmp_path / "lines") as file:
+        subprocess.run([BINARY, "topic", "produce", "-s", server.endpoint, small, "--raw"], stdin=file, check=True, timeout=PATIENCE_S * 2, env=machine_environment())
+    assert [part["end"] for part in lines(topic(server, "describe", small, "--json"))[0]["partitions"]] == [200_000]
+    letters = [{"value": f"{i}:" + "x" * 50_000, "headers": {"CloudPubSubDeadLetterSourceSubscription": "s"}} for i in range(60)]
+    topic(server, "produce", dead, stdin="".join(json.dumps(one) + "\n" for one in letters))
+    topic(server, "dead-letters", dead, "--resend", back)
+    assert [one["value"] for one in lines(topic(server, "consume", back))] == [one["value"] for one in letters]
+
+
+def test_a_group_whose_name_is_no_text(server):
+    name = new_topic(server, "no-text", 1)
+    topic(server, "seek", "\udcff", name, "--to", "earliest")
+    assert "\ufffd" in {one["group"] for one in lines(topic(server, "groups", "--json"))}
 
 
 @pytest.mark.parametrize("line, what", [("{", "line 2: this is no JSON"), ('{"vlaue":1}', '"vlaue" is not known'), ('{"value":"x","partition":7}', "has no partition 7"),
@@ -163,5 +184,7 @@ def test_errors(server):
     assert "UNKNOWN_TOPIC_OR_PARTITION" in topic(server, "produce", "nobody", stdin="{}\n", code=1)
     assert "--from is" in topic(server, "consume", new_topic(server, "errors"), "--from", "soon", code=2)
     assert "has no partition 9" in topic(server, "consume", "errors", "--partition", 9, code=2)
+    assert "has no partition -1" in topic(server, "produce", "errors", "--partition=-1", stdin="{}\n", code=2)
+    assert "one of the two" in topic(server, "produce", "errors", "--raw", "--base64", stdin="AA==\n", code=2)
     done = subprocess.run([BINARY, "topic", "list", "-s", "127.0.0.1:1"], capture_output=True, text=True, env=machine_environment())
     assert done.returncode == 1 and "127.0.0.1:1" in done.stderr

@@ -66,7 +66,7 @@ class TopicClient {
 };
 
 enum class WriterKind : uint8_t {
-  kPlain,       // acks=all; what is not answered is not sent again
+  kPlain,       // acks=all; what is not answered is not sent again; now and then a batch is bent
   kIdempotent,  // sent again until it is answered
   kKeyed,       // idempotent, over a few keys of its own, with tombstones
 };

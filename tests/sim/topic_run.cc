@@ -38,6 +38,13 @@ class Life {
       result_.violation = "the topic cannot be created";
       return std::move(result_);
     }
+    if (options_.is_topic_durable) {
+      const Status written = world_.run(server_.reactor(0), node().runtime().checkpoint_all(true));
+      if (!written.ok()) {
+        result_.violation = "no checkpoint: " + written.error().message();
+        return std::move(result_);
+      }
+    }
     make_clients();
     plan_faults();
     world_.run_until([this] { return has_ended(); }, options_.duration_ns);
@@ -80,12 +87,13 @@ class Life {
         continue;
       }
       add<TopicWriter>(writers_, WriterKind::kPlain);
+      if (options_.is_plain) continue;
       add<TopicWriter>(writers_, WriterKind::kIdempotent);
       add<TransactionalWriter>(writers_, std::string(kTransactionalGroup) + std::to_string(i));
       transactional_.push_back(writers_.back());
     }
     for (unsigned i = 0; i < options_.readers; ++i) add<TopicReader>(readers_);
-    if (!options_.is_compacted) {
+    if (!options_.is_compacted && !options_.is_plain) {
       for (unsigned i = 0; i < options_.members; ++i) add<GroupMember>(members_, kGroup);
     }
     if (options_.is_trimmed) add<TopicTrimmer>(trimmers_);

@@ -5,6 +5,8 @@
 
 #include <cstdint>
 #include <string>
+#include <utility>
+#include <vector>
 
 #include "env/sim/sim.h"
 #include "tests/sim/topic_clients.h"
@@ -18,11 +20,13 @@ struct TopicRunOptions {
   TopicNodeOptions node;
   int32_t partitions = 3;
   bool is_compacted = false;  // keyed writers alone, and no group
+  bool is_plain = false;      // plain writers alone, and no group
   bool is_trimmed = false;
   unsigned writers = 2;  // of each kind
   unsigned readers = 1;
   unsigned members = 2;
   std::vector<std::pair<std::string, std::string>> topic_configs;
+  bool is_topic_durable = false;  // a checkpoint holds it before anybody writes, whatever the node's durability
   TopicAllowed allowed;
   int64_t duration_ns = 600 * env::sim::kMillisecond;
   int64_t crash_every_ns = 200 * env::sim::kMillisecond;  // 0: never

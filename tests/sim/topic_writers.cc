@@ -9,6 +9,7 @@ namespace keelson::sim_test {
 namespace {
 
 constexpr int32_t kTransactionTimeoutMs = 60'000;
+constexpr int16_t kCorruptMessage = 2;
 constexpr uint64_t kKeys = 4;  // of a keyed writer, in each partition
 
 // A message's unique value, with some weight.
@@ -81,11 +82,19 @@ Task<void> TopicWriter::write() {
     }
     ids.push_back(world_.judge.sent(message));
   }
-  const std::string batch = make_batch(messages, producer_, sequence_[partition], env_.reactor(0).clock().wall_ms(),
-                                       false, static_cast<topic::Codec>(below(topic::kCodecCount)));
+  std::string batch = make_batch(messages, producer_, sequence_[partition], env_.reactor(0).clock().wall_ms(), false,
+                                 static_cast<topic::Codec>(below(topic::kCodecCount)));
   sequence_[partition] += static_cast<int32_t>(messages.size());
+  // Something went wrong on the way to the server, which sees it by the CRC.
+  const bool is_bent = kind_ == WriterKind::kPlain && below(20) == 0;
+  if (is_bent) batch.back() = static_cast<char>(batch.back() ^ 1);
   while (goes_on()) {
     const auto answer = co_await link_.produce(world_.topic, partition, batch);
+    if (is_bent && answer && (answer->error == kNoError || answer->error == kCorruptMessage)) {
+      if (answer->error == kNoError) violate("a batch is taken although its CRC does not fit");
+      for (const TopicJudge::MessageId id : ids) world_.judge.refused(id);
+      co_return;
+    }
     if (answer && answer->error == kNoError) {
       for (size_t i = 0; i < ids.size(); ++i) {
         world_.judge.acknowledged(ids[i], answer->value + static_cast<int64_t>(i));
