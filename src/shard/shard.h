@@ -22,6 +22,7 @@
 #include <variant>
 
 #include "engine/engine.h"
+#include "log/agreed_log.h"
 #include "log/commit_log.h"
 #include "shard/log_clock.h"
 #include "shard/slot_table.h"
@@ -102,6 +103,8 @@ class ShardListener {
   // Of a replicated shard: its slots have changed (Replica::slots()), and what was held for that is about to go on.
   // Clients that block on keys of slots that are gone must be told. May submit operations.
   virtual void slots_changed(Shard& shard) {}
+  // Of a replicated shard: that node leads it from now on, as far as is known here (0: none). May submit operations.
+  virtual void leader_changed(Shard& shard, log::NodeId leader, bool is_here) {}
 };
 
 struct ShardCounters {

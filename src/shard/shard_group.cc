@@ -237,6 +237,7 @@ void ShardGroup::halted(const std::string& why) {
 }
 
 void ShardGroup::leader_changed(Shard& shard, NodeId leader, bool is_here) {
+  if (shard.listener() != nullptr) shard.listener()->leader_changed(shard, leader, is_here);
   if (parts_.listener != nullptr) parts_.listener->leader_changed(shard.id(), leader, is_here);
 }
 

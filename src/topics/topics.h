@@ -50,6 +50,18 @@ struct TopicsStats {
   Counter compacted_bytes_left;  // what they had then
 };
 
+// What decides for a shard beside its engine (coordinators of groups and transactions) follows the lead of its group.
+// Told on the shard's reactor.
+class LeadListener {
+ public:
+  virtual ~LeadListener() = default;
+  // This node leads the shard, and has said so in its log: the engine refuses whoever comes with a lower claim (claims
+  // grow with each, from 1). What was committed before can be read. On one node, once for each shard.
+  virtual void lead_begun(shard::ShardId shard, int32_t claim) = 0;
+  // It does not any more, or only with another claim, of which lead_begun() tells.
+  virtual void lead_ended(shard::ShardId shard) = 0;
+};
+
 class Topics {
  public:
   using TopicPointer = std::shared_ptr<const topic::TopicInfo>;
@@ -67,6 +79,17 @@ class Topics {
   Task<void> stop();
   static constexpr int64_t kStopMs = 10'000;
   [[nodiscard]] bool is_stopping(env::Reactor& here) const;
+
+  // Reactor 0. Outlives stop(). What is led already it is told at once.
+  void add_lead_listener(LeadListener& listener);
+  // From any reactor: the claim was refused, or what became of a command is not known and must not happen later. The
+  // lead of that claim ends, and begins anew if this node leads still. A claim that is over already does nothing.
+  void claim_again(env::Reactor& here, shard::ShardId shard, int32_t claim);
+  // On a node of a cluster: shards are replicated, and other nodes may lead them. Any thread.
+  [[nodiscard]] bool is_clustered() const;
+  // As far as is known here; 0: none. On one node its own. Any thread.
+  [[nodiscard]] log::NodeId leader_of(shard::ShardId shard) const;
+  [[nodiscard]] bool leads(shard::ShardId shard) const;
 
   [[nodiscard]] shard::Runtime& runtime();
   [[nodiscard]] const shard::Router& router() const { return router_; }

@@ -13,6 +13,8 @@ enum class Code : uint16_t {
   kConfigureTopic = 4,
   kPutDocument = 5,
   kDeleteDocument = 6,
+  kClaimShard = 7,
+  kMirrorTopic = 8,
   kAppend = 10,
   kTrimPartition = 11,
   kEndPartitionTransaction = 12,
