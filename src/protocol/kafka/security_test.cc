@@ -85,6 +85,25 @@ TEST(KafkaSecurity, NothingIsDoneForWhoHasNotLoggedIn) {
   EXPECT_TRUE(admin->ask<MetadataResponse>(4, MetadataRequest{}));
 }
 
+// To look at a name that is not in the file takes a hash, on a worker that may have to be waited for.
+TEST(KafkaSecurity, FailedLoginsTakeAsLongWhoeverIsNamed) {
+  TestKafka kafka(guarded());
+  const env::Clock& clock = kafka.server().env().reactor(0).clock();
+  const auto took_ms = [&](std::string_view user) {
+    const auto client = kafka.connect();
+    EXPECT_TRUE(client->ask<SaslHandshakeResponse>(1, SaslHandshakeRequest{.mechanism = "PLAIN"}));
+    const std::string message = std::string(1, '\0') + std::string(user) + std::string("\0wrong", 6);
+    const int64_t from_ns = clock.monotonic_ns();
+    const auto told = client->ask<SaslAuthenticateResponse>(2, SaslAuthenticateRequest{.auth_bytes = message});
+    EXPECT_EQ(told->error_code, code(ErrorCode::kSaslAuthenticationFailed));
+    return static_cast<double>(clock.monotonic_ns() - from_ns) / 1e6;
+  };
+  for (int round = 0; round < 16; ++round) {
+    EXPECT_NEAR(took_ms("admin"), kFailedLoginMs, 0.5);
+    EXPECT_NEAR(took_ms("nobody"), kFailedLoginMs, 0.5);
+  }
+}
+
 TEST(KafkaSecurity, AccessListsHoldOnEveryReactorOnceTheyAreAnswered) {
   TestKafka kafka(guarded(), 3);
   const auto admin = connect_as(kafka, "admin");
