@@ -172,6 +172,7 @@ struct Security::Inside {
   // Reactor 0's.
   std::deque<Asked> asked;
   Meters meters;
+  size_t meters_max = kMetersMax;
   bool is_working = false;
   bool is_stopping = false;
   std::unique_ptr<env::TaskScope> tasks;
@@ -300,10 +301,7 @@ Task<std::vector<ErrorCode>> Security::Inside::make(const std::vector<SecurityCh
 
 Task<void> Security::Inside::publish(StatePointer state) {
   for (unsigned i = 0; i < parts.size(); ++i) {
-    co_await shard::call_on(home, topics.runtime().reactor(i), [&] {
-      parts[i]->state = state;
-      parts[i]->meters.clear();
-    });
+    co_await shard::call_on(home, topics.runtime().reactor(i), [&] { parts[i]->state = state; });
   }
 }
 
@@ -374,8 +372,10 @@ MeterPointer Security::Inside::find_meter(Part& part, env::Reactor& here, const 
   MeterPointer mine = std::make_shared<const QuotaMeter>();
   part.meters.emplace(name, mine);
   home.post([this, &part, &here, name, mine] {
-    if (meters.size() >= kMetersMax) {
+    if (meters.size() >= meters_max) {
       boost::unordered::erase_if(meters, [](const auto& entry) { return entry.second.use_count() == 1; });
+      // Reactors hold the others. Not looked through again before as many have come.
+      meters_max = std::max(kMetersMax, 2 * meters.size());
     }
     MeterPointer shared = meters.try_emplace(name, mine).first->second;
     if (shared == mine) return;

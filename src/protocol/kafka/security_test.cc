@@ -203,6 +203,27 @@ TEST(KafkaSecurity, QuotasMuteConnectionsForAsLongAsTheySay) {
   EXPECT_GT(other->ask<ProduceResponse>(9, produce_request("ships", 0, batch))->throttle_time_ms, 1000);
 }
 
+TEST(KafkaSecurity, NewQuotasForgetWhatIsOwed) {
+  TestKafka kafka(open_to_all(), 2);
+  const auto admin = kafka.connect();
+  const auto client = kafka.connect();
+  EXPECT_EQ(create_topic(*admin, "ships", 1), 0);
+  const auto set_rate = [&](double rate) {
+    const AlterClientQuotasRequest quota{
+        .entries = {{.entity = {{.entity_type = "client-id"}}, .ops = {{.key = "producer_byte_rate", .value = rate}}}}};
+    EXPECT_EQ(admin->ask<AlterClientQuotasResponse>(1, quota)->entries.at(0).error_code, 0);
+  };
+  const std::string batch = batch_of({std::string(3000, 'x')});
+  const auto throttle_ms = [&] {
+    return client->ask<ProduceResponse>(9, produce_request("ships", 0, batch))->throttle_time_ms;
+  };
+  set_rate(1);
+  EXPECT_EQ(throttle_ms(), kThrottleMsMax);  // of most of an hour
+  EXPECT_EQ(throttle_ms(), kThrottleMsMax);
+  set_rate(1e9);
+  EXPECT_EQ(throttle_ms(), 0);
+}
+
 // docs/topic.md is made from the table, and ApiVersions tells what has a handler: they must not differ.
 TEST(KafkaHandlers, AreThereForWhatTheTableSays) {
   for (const ApiRow& row : api_table()) EXPECT_EQ(find_handler(row.key) != nullptr, row.is_served) << row.name;
