@@ -2,6 +2,8 @@
 
 #include <array>
 
+#include "base/base64.h"
+
 namespace keelson::net::grpc {
 
 std::string_view code_name(Code code) {
@@ -37,16 +39,8 @@ std::string encode_message(std::string_view message) {
 }
 
 std::string encode_binary(std::string_view bytes) {
-  constexpr std::string_view kDigits = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-  std::string text;
-  text.reserve(bytes.size() * 4 / 3 + 3);
-  uint32_t held = 0;
-  unsigned bits = 0;
-  for (const char c : bytes) {
-    held = held << 8 | static_cast<uint8_t>(c);
-    for (bits += 8; bits >= 6; bits -= 6) text += kDigits[held >> (bits - 6) & 63];
-  }
-  if (bits != 0) text += kDigits[held << (6 - bits) & 63];
+  std::string text = to_base64(bytes);
+  while (text.ends_with('=')) text.pop_back();
   return text;
 }
 

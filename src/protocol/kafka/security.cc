@@ -7,6 +7,7 @@
 
 #include <boost/unordered/unordered_flat_map.hpp>
 
+#include "base/base64.h"
 #include "base/check.h"
 #include "base/hash.h"
 #include "env/env.h"

@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "base/base64.h"
 #include "protocol/pubsub/at_home.h"
 #include "protocol/pubsub/checks.h"
 #include "protocol/pubsub/handlers.h"
@@ -151,7 +152,7 @@ Task<CallStatus> Handlers::Subscriber_ListSnapshots(Call& call, const pb::ListSn
     if (CallStatus read = read_document(document, snapshot); !read.ok()) co_return read;
     if (!has_expired(snapshot, here.clock().wall_ms())) *into.add_snapshots() = snapshot.snapshot();
   }
-  if (found.is_truncated) into.set_next_page_token(base64_url(found.documents.back().key));
+  if (found.is_truncated) into.set_next_page_token(to_base64_url(found.documents.back().key));
   co_return CallStatus{};
 }
 
@@ -174,7 +175,7 @@ Task<CallStatus> Handlers::Publisher_ListTopicSnapshots(Call& call, const pb::Li
         continue;
       into.add_snapshots(snapshot.snapshot().name());
       if (static_cast<uint32_t>(into.snapshots_size()) == page.count) {
-        into.set_next_page_token(base64_url(after));
+        into.set_next_page_token(to_base64_url(after));
         co_return CallStatus{};
       }
     }

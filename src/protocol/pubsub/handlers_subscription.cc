@@ -3,6 +3,7 @@
 #include <optional>
 #include <utility>
 
+#include "base/base64.h"
 #include "base/numbers.h"
 #include "protocol/pubsub/checks.h"
 #include "protocol/pubsub/handlers.h"
@@ -193,7 +194,7 @@ Task<CallStatus> Handlers::Subscriber_ListSubscriptions(Call& call, const pb::Li
     if (status.ok()) status = co_await show_subscription(here, subscription, *into.add_subscriptions());
     if (!status.ok()) co_return status;
   }
-  if (found.is_truncated) into.set_next_page_token(base64_url(found.documents.back().key));
+  if (found.is_truncated) into.set_next_page_token(to_base64_url(found.documents.back().key));
   co_return CallStatus{};
 }
 
@@ -215,7 +216,7 @@ Task<CallStatus> Handlers::Publisher_ListTopicSubscriptions(Call& call, const pb
       if (topic_id_of(subscription.topic_id()) != topic.topic->id || subscription.subscription().detached()) continue;
       into.add_subscriptions(subscription.subscription().name());
       if (static_cast<uint32_t>(into.subscriptions_size()) == page.count) {
-        into.set_next_page_token(base64_url(after));
+        into.set_next_page_token(to_base64_url(after));
         co_return CallStatus{};
       }
     }

@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <iterator>
 
-#include "protocol/pubsub/ack_id.h"
+#include "base/base64.h"
 
 namespace keelson::pubsub {
 

@@ -11,7 +11,7 @@
 #include <google/rpc/details.pb.h>
 // clang-format on
 
-#include "protocol/pubsub/ack_id.h"
+#include "base/base64.h"
 #include "protocol/pubsub/pubsub_harness.h"
 
 namespace keelson::pubsub {
