@@ -370,6 +370,10 @@ TEST_F(ServiceTest, ExactlyOnceTellsWhatFailed) {
   ASSERT_TRUE(info.ParseFromString(status.details(0).value()));
   EXPECT_EQ(info.metadata().at(ids[0]), "PERMANENT_FAILURE_INVALID_ACK_ID");
   EXPECT_EQ(info.metadata().at(ids[1]), "PERMANENT_FAILURE_INVALID_ACK_ID");
+  // More than a status has room for: some are named, and the code is there.
+  Strings many;
+  for (int i = 0; i < 1000; ++i) many.push_back("none" + std::to_string(i));
+  EXPECT_TRUE(acknowledge(many).starts_with("9 "));
   const uint32_t stream = open_stream(*client_);
   const auto got = receive(*client_, stream, 1);
   pb::StreamingPullRequest acks;
