@@ -475,6 +475,9 @@ TEST_F(ServiceTest, SeeksGoBothWays) {
   seek.mutable_time()->set_seconds(middle_ms / 1000 + 3600);
   call<pb::SeekResponse>("Subscriber/Seek", seek);
   EXPECT_TRUE(pull_data().empty());
+  seek.mutable_time()->set_seconds(INT64_MAX);
+  call<pb::SeekResponse>("Subscriber/Seek", seek);
+  EXPECT_TRUE(pull_data().empty());
   crash_and_restart();
   seek.set_snapshot("projects/p/snapshots/now");
   call<pb::SeekResponse>("Subscriber/Seek", seek);
