@@ -1,5 +1,6 @@
 #include "net/grpc/status.h"
 
+#include <algorithm>
 #include <array>
 
 #include "base/base64.h"
@@ -24,8 +25,9 @@ uint16_t http_status(Code code) {
 std::string encode_message(std::string_view message) {
   constexpr std::string_view kDigits = "0123456789ABCDEF";
   std::string text;
-  text.reserve(message.size());
+  text.reserve(std::min(message.size(), kMessageFieldBytesMax));
   for (const char c : message) {
+    if (text.size() + 3 > kMessageFieldBytesMax) break;
     if (c >= ' ' && c <= '~' && c != '%') {
       text += c;
       continue;
