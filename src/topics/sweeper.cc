@@ -68,23 +68,24 @@ Task<void> Sweeper::trim(shard::ShardId id) {
 
 Task<void> Sweeper::remove_files(shard::ShardId id) {
   if (topics_.are_files_held()) co_return;
-  std::vector<std::string> files =
-      co_await shard::visit(topics_.runtime(), here_, id, [id](shard::Shard& shard) {
-        if (shard.damage()) return std::vector<std::string>();
-        std::vector<std::string> found = engine_of(shard).take_garbage();
-        if (!engine_of(shard).are_strays_due()) return found;
-        Result<std::vector<std::string>> strays = engine_of(shard).find_strays();
-        if (strays.ok()) {
-          found.insert(found.end(), strays->begin(), strays->end());
-        } else {
-          log_warn("topic", "files that a crash may have left cannot be looked for",
-                   {{"shard", id}, {"why", strays.error().message()}});
-        }
-        return found;
-      });
+  std::vector<std::string> files = co_await shard::visit(topics_.runtime(), here_, id, [id](shard::Shard& shard) {
+    if (shard.damage()) return std::vector<std::string>();
+    std::vector<std::string> found = engine_of(shard).take_garbage();
+    if (!engine_of(shard).are_strays_due()) return found;
+    Result<std::vector<std::string>> strays = engine_of(shard).find_strays();
+    if (strays.ok()) {
+      found.insert(found.end(), strays->begin(), strays->end());
+    } else {
+      log_warn("topic", "files that a crash may have left cannot be looked for",
+               {{"shard", id}, {"why", strays.error().message()}});
+    }
+    return found;
+  });
   if (files.empty()) co_return;
   if (const Status synced = co_await topics_.runtime().sync_log(here_); !synced.ok()) {
-    // They are looked for again at the next start.
+    // They are looked for again.
+    co_await shard::visit(topics_.runtime(), here_, id,
+                          [](shard::Shard& shard) { engine_of(shard).look_for_strays_again(); });
     log_warn("topic", "segments that are not used stay, because the log cannot be synced",
              {{"files", files.size()}, {"why", synced.error().message()}});
     co_return;
