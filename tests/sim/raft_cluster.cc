@@ -36,7 +36,7 @@ class SimMessenger final : public raft::Messenger {
     }
   }
 
-  void send_file(NodeId to, ShardId group, std::string message, std::string path,
+  void send_file(NodeId to, ShardId group, std::string message, std::string path, std::vector<raft::SideFile>,
                  std::function<void(bool)> done) override {
     RaftCluster& c = cluster_;
     auto content = env::read_file(env_.disk(), path, uint64_t{1} << 30);
@@ -171,7 +171,7 @@ void RaftCluster::deliver_file(NodeId from, NodeId to, ShardId group, std::strin
   std::string path = "data/arrived-" + std::to_string(++files_);
   machine(to).disk().put(path, content);
   on(to, [from, group, bytes = std::move(bytes), path](RaftReplica& node) {
-    node.sink().received_file(from, group, bytes, path);
+    node.sink().received_file(from, group, bytes, path, {});
   });
   done(true);
 }
