@@ -129,7 +129,8 @@ class Cluster {
     at.runtime = std::make_unique<shard::Runtime>(at.machine->env(), options);
     const Status started = world.run(home(id), at.runtime->start());
     ASSERT_TRUE(started.ok()) << started.error().message();
-    at.topics = std::make_unique<Topics>(*at.runtime, TopicsOptions{.is_clustered = layout_.is_clustered, .node = id});
+    at.topics = std::make_unique<Topics>(
+        *at.runtime, TopicsOptions{.retention_check_ms = 1'000, .is_clustered = layout_.is_clustered, .node = id});
     ASSERT_TRUE(world.run(home(id), at.topics->start()).ok());
     at.hearer = std::make_unique<Hearer>();
     world.run_on(home(id), [&] { at.topics->add_lead_listener(*at.hearer); });
