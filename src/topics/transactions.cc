@@ -270,8 +270,8 @@ class Transactions::Home {
       co_return;
     }
     if (transaction.state != topic::TransactionState::kOngoing) {
-      (void)co_await topics_.ask(
-          here_, lead.shard, topic::ExpireTransactionalId{transaction.id, transaction.updated_ms, lead.claim});
+      (void)co_await topics_.ask(here_, lead.shard,
+                                 topic::ExpireTransactionalId{transaction.id, transaction.updated_ms, lead.claim});
       co_return;
     }
     const Asked asked =
@@ -291,8 +291,8 @@ class Transactions::Home {
   env::Reactor& here_;
   const TransactionsOptions& options_;
   TransactionFigures figures_;
-  std::map<shard::ShardId, int32_t> led_;                  // with this node's claims
-  std::set<std::pair<int32_t, std::string>> under_way_;    // claim, id
+  std::map<shard::ShardId, int32_t> led_;                // with this node's claims
+  std::set<std::pair<int32_t, std::string>> under_way_;  // claim, id
   std::set<env::Timer*> naps_;
   bool is_stopping_ = false;
   env::Timer timer_;
