@@ -16,8 +16,8 @@ namespace keelson::topic {
 
 namespace {
 
-enum Block : uint8_t { kCounters = 1, kTopic = 2, kDocument = 3, kPartition = 4, kPart = 5 };
-constexpr uint8_t kCountersVersion = 1;
+enum Block : uint8_t { kCounters = 1, kTopic = 2, kDocument = 3, kPartition = 4, kPart = 5, kGone = 6 };
+constexpr uint8_t kCountersVersion = 2;
 // A key's hash and offset in a table that is 7/8 full when it doubles: 25 bytes for each place.
 constexpr size_t kCompactionBytesPerKey = 64;
 constexpr int64_t kCompactionRetryMs = 3'600'000;
@@ -68,9 +68,7 @@ struct TopicEngine::State {
     directory.create(context, body, answer);
   }
   void apply(const engine::ApplyContext&, const DeleteTopic& body, Answer& answer) {
-    if (const Topic* topic = directory.find(body.id); topic != nullptr) {
-      for (int32_t i = 0; i < topic->info.partition_count; ++i) store.remove({body.id, i});
-    }
+    if (const Topic* topic = directory.find(body.id); topic != nullptr) remove_partitions(topic->info);
     directory.remove(body, answer);
   }
   void apply(const engine::ApplyContext&, const AddPartitions& body, Answer& answer) {
@@ -79,9 +77,25 @@ struct TopicEngine::State {
   void apply(const engine::ApplyContext&, const ConfigureTopic& body, Answer& answer) {
     directory.configure(body, answer);
   }
+  void apply(const engine::ApplyContext&, const MirrorTopic& body, Answer& answer) {
+    Directory::Removed removed;
+    directory.mirror(body, answer, removed);
+    for (const auto& topic : removed) remove_partitions(topic->info);
+  }
+  void remove_partitions(const TopicInfo& info) {
+    for (int32_t i = 0; i < info.partition_count; ++i) store.remove({info.id, i});
+  }
   void apply(const engine::ApplyContext&, PutDocument& body, Answer& answer) { directory.put(body, answer); }
   void apply(const engine::ApplyContext&, const DeleteDocument& body, Answer& answer) {
     directory.remove(body, answer);
+  }
+  void apply(const engine::ApplyContext&, const ClaimShard&, Answer& answer) {
+    // Two thousand million of them are more than any shard will see: nobody could claim it any more.
+    if (claim == INT32_MAX) {
+      answer.error = TopicErrc::kInvalid;
+    } else {
+      answer.claim = ++claim;
+    }
   }
   void apply(const engine::ApplyContext&, const TrimPartition& body, Answer& answer) {
     PartitionLog* log = obtain(body.at, answer);
@@ -107,6 +121,7 @@ struct TopicEngine::State {
   void query(const FindTopic& body, Answer& answer) { directory.find(body, answer); }
   void query(const ListTopics& body, Answer& answer) { directory.list(body, answer); }
   void query(const FindDocuments& body, Answer& answer) { directory.find(body, answer); }
+  void query(const DescribeDirectory&, Answer& answer) { answer.directory = directory.info(); }
   void query(const Read& body, Answer& answer) {
     with_log(body.from, answer,
              [&](const PartitionLog& log) { answer.error = log.read(store, body, answer.read, answer.reason); });
@@ -159,12 +174,14 @@ struct TopicEngine::State {
   }
 
   Status load_block(uint8_t kind, std::string_view block);
+  bool load_counters(std::string_view block);
   Status load_partition(std::string_view block);
   Status load_part(std::string_view block);
 
   Directory directory;
   LogStore store;
   std::array<std::unique_ptr<Part>, kPartCount> parts;
+  int32_t claim = 0;
   int64_t query_time_ms = 0;
   uint64_t checkpoints = 0;
   // Of the checkpoint that is being loaded.
@@ -194,10 +211,14 @@ void TopicEngine::apply(const engine::ApplyContext& context, const engine::Comma
       return state.apply_body<AddPartitions>(context, command, answer);
     case Code::kConfigureTopic:
       return state.apply_body<ConfigureTopic>(context, command, answer);
+    case Code::kMirrorTopic:
+      return state.apply_body<MirrorTopic>(context, command, answer);
     case Code::kPutDocument:
       return state.apply_body<PutDocument>(context, command, answer);
     case Code::kDeleteDocument:
       return state.apply_body<DeleteDocument>(context, command, answer);
+    case Code::kClaimShard:
+      return state.apply_body<ClaimShard>(context, command, answer);
     case Code::kTrimPartition:
       return state.apply_body<TrimPartition>(context, command, answer);
     case Code::kEndPartitionTransaction:
@@ -207,7 +228,7 @@ void TopicEngine::apply(const engine::ApplyContext& context, const engine::Comma
   }
   const size_t part = part_of_command(command.code);
   if (part < kPartCount && command.args.size() == 1) {
-    return state.parts[part]->apply(context, code, command.args[0], heard);
+    return state.parts[part]->apply({context, state.claim}, code, command.args[0], heard);
   }
   answer.error = TopicErrc::kInvalid;
 }
@@ -228,6 +249,8 @@ void TopicEngine::query(const engine::ApplyContext& context, const engine::Comma
       return state.query_body<ListTopics>(command, answer);
     case Code::kFindDocuments:
       return state.query_body<FindDocuments>(command, answer);
+    case Code::kDescribeDirectory:
+      return state.query_body<DescribeDirectory>(command, answer);
     case Code::kFindOffset:
       return state.query_body<FindOffset>(command, answer);
     case Code::kDescribePartition:
@@ -239,6 +262,7 @@ void TopicEngine::query(const engine::ApplyContext& context, const engine::Comma
   }
   const size_t part = part_of_query(command.code);
   if (part < kPartCount && command.args.size() == 1) {
+    answer.claim = state.claim;
     return state.parts[part]->query(context, code, command.args[0], answer);
   }
   answer.error = TopicErrc::kInvalid;
@@ -258,6 +282,8 @@ class TopicEngine::Checkpoint final : public engine::CheckpointSource {
     unsynced_ = store.take_unsynced();
     save_counters();
     std::string bytes;
+    state.directory.save_gone(bytes);
+    if (!bytes.empty()) append_block(early(), kGone, bytes);
     for (const auto& [id, topic] : state.directory.topics()) {
       state.directory.save_topic(*topic, bytes);
       append_block(early(), kTopic, bytes);
@@ -305,6 +331,8 @@ class TopicEngine::Checkpoint final : public engine::CheckpointSource {
     std::string bytes;
     append_u8(bytes, kCountersVersion);
     append_varint(bytes, state_.directory.next_version());
+    append_varint(bytes, static_cast<uint32_t>(state_.claim));
+    append_varint(bytes, state_.directory.info().version);
     append_block(early(), kCounters, bytes);
   }
   void save_part(size_t i) {
@@ -355,16 +383,12 @@ Status TopicEngine::load_checkpoint(std::string_view piece) {
 
 Status TopicEngine::State::load_block(uint8_t kind, std::string_view block) {
   switch (kind) {
-    case kCounters: {
-      uint8_t version = 0;
-      uint64_t next_version = 0;
-      if (!read_u8(block, version) || version != kCountersVersion || !read_varint(block, next_version) ||
-          next_version == 0 || !block.empty()) {
-        return malformed("the counters are malformed");
-      }
-      directory.set_next_version(next_version);
+    case kCounters:
+      if (!load_counters(block)) return malformed("the counters are malformed");
       return {};
-    }
+    case kGone:
+      if (!directory.load_gone(block)) return malformed("the topics that are gone are malformed");
+      return {};
     case kTopic:
       if (!directory.load_topic(block)) return malformed("a topic is malformed");
       return {};
@@ -378,6 +402,23 @@ Status TopicEngine::State::load_block(uint8_t kind, std::string_view block) {
     default:
       return malformed("a block of an unknown kind " + std::to_string(kind));
   }
+}
+
+bool TopicEngine::State::load_counters(std::string_view block) {
+  uint8_t version = 0;
+  uint64_t next_version = 0;
+  if (!read_u8(block, version) || version == 0 || version > kCountersVersion || !read_varint(block, next_version) ||
+      next_version == 0) {
+    return false;
+  }
+  directory.set_next_version(next_version);
+  if (version == 1) return block.empty();
+  uint64_t claimed = 0;
+  uint64_t directory_version = 0;
+  if (!read_varint(block, claimed) || claimed > INT32_MAX || !read_varint(block, directory_version)) return false;
+  claim = static_cast<int32_t>(claimed);
+  directory.set_version(directory_version);
+  return block.empty();
 }
 
 Status TopicEngine::State::load_partition(std::string_view block) {
@@ -412,6 +453,7 @@ Status TopicEngine::State::load_part(std::string_view block) {
 
 void TopicEngine::reset() {
   state_->directory.clear();
+  state_->claim = 0;
   state_->store.clear();
   for (auto& part : state_->parts) part->reset();
   state_->has_counters = false;
@@ -453,6 +495,9 @@ Status TopicEngine::settle() { return state_->store.settle(); }
 size_t TopicEngine::unsettled_bytes() const { return state_->store.tail().unsettled_bytes(); }
 size_t TopicEngine::cached_bytes() const { return state_->store.tail().bytes_held(); }
 std::vector<PartitionId> TopicEngine::take_touched() { return state_->store.take_touched(); }
+uint64_t TopicEngine::topic_changes() const { return state_->directory.topic_changes(); }
+uint64_t TopicEngine::document_changes() const { return state_->directory.document_changes(); }
+uint64_t TopicEngine::topic_removals() const { return state_->directory.removals(); }
 std::vector<std::string> TopicEngine::take_garbage() { return state_->store.take_garbage(); }
 Result<std::vector<std::string>> TopicEngine::find_strays() const { return state_->store.find_strays(); }
 bool TopicEngine::are_strays_due() const { return state_->store.are_strays_due(); }
