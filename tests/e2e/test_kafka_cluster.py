@@ -133,7 +133,7 @@ def test_topics_are_made_and_changed_through_any_node(cluster):
 
 
 def test_kafkajs(cluster):
-    said = run(["node", HERE / "kafka_suite.mjs", cluster.endpoints[0]], env={"KEELSON_NODE_FOLDER": NODE_FOLDER}, check=False)
+    said = run(["node", HERE / "kafka_suite.mjs", cluster.endpoint, 3], env={"KEELSON_NODE_FOLDER": NODE_FOLDER}, check=False)
     assert passed(said) == 7, said
 
 
@@ -150,7 +150,7 @@ def test_librdkafka_in_cpp(cluster, tmp_path):
 def test_java(cluster, tmp_path):
     classes = f"{JARS}/*"
     subprocess.run(["javac", "-d", tmp_path, "-cp", classes, HERE / "clients" / "KafkaSuite.java"], check=True, timeout=300)
-    said = run(["java", "-XX:TieredStopAtLevel=1", "-Xmx256m", "-cp", f"{classes}:{tmp_path}", "KafkaSuite", cluster.endpoints[0]], check=False, limit_s=300)
+    said = run(["java", "-XX:TieredStopAtLevel=1", "-Xmx256m", "-cp", f"{classes}:{tmp_path}", "KafkaSuite", cluster.endpoints[0], 3], check=False, limit_s=300)
     assert passed(said) == 8, said
 
 
