@@ -203,6 +203,15 @@ class Transactions::Home {
     co_return Carried::kOut;
   }
 
+  static topic::EndPartitionTransaction marker_of(const topic::TransactionInfo& transaction,
+                                                  const topic::PartitionId& at, bool is_commit, const Lead& lead) {
+    return {.at = at,
+            .producer_id = transaction.producer_id,
+            .producer_epoch = transaction.producer_epoch,
+            .is_commit = is_commit,
+            .coordinator_epoch = lead.claim};
+  }
+
   // What is done is taken out of the transaction. True: some partition or group knows a later claim.
   Task<bool> write_markers(topic::TransactionInfo& transaction, bool is_commit, Lead lead) {
     bool was_fenced = false;
@@ -212,15 +221,16 @@ class Transactions::Home {
       std::vector<Asking> asking;
       for (size_t i = from; i < to; ++i) {
         const topic::PartitionId& at = transaction.partitions[i];
-        asking.push_back(topics_.ask(here_, topics_.shard_of(at),
-                                     topic::EndPartitionTransaction{.at = at,
-                                                                    .producer_id = transaction.producer_id,
-                                                                    .producer_epoch = transaction.producer_epoch,
-                                                                    .is_commit = is_commit,
-                                                                    .coordinator_epoch = lead.claim}));
+        asking.push_back(topics_.ask(here_, topics_.shard_of(at), marker_of(transaction, at, is_commit, lead)));
       }
       for (size_t i = from; i < to; ++i) {
-        const Asked asked = co_await asking[i - from];
+        Asked asked = co_await asking[i - from];
+        if (asked.outcome == log::LogErrc::kNotLeader) {
+          // Without a replica here.
+          const topic::PartitionId& at = transaction.partitions[i];
+          asked =
+              co_await topics_.ask_anywhere(here_, topics_.shard_of(at), marker_of(transaction, at, is_commit, lead));
+        }
         was_fenced |= is_fenced(asked);
         if (!is_done(asked)) partitions.push_back(transaction.partitions[i]);
       }
@@ -229,12 +239,13 @@ class Transactions::Home {
     transaction.partitions = std::move(partitions);
     std::vector<std::string> groups;
     for (const std::string& group : transaction.groups) {
-      const Asked asked = co_await topics_.ask(here_, topics_.shard_of_name(group),
-                                               topic::EndPendingOffsets{.group = group,
-                                                                        .producer_id = transaction.producer_id,
-                                                                        .producer_epoch = transaction.producer_epoch,
-                                                                        .is_commit = is_commit,
-                                                                        .coordinator_epoch = lead.claim});
+      const Asked asked =
+          co_await topics_.ask_anywhere(here_, topics_.shard_of_name(group),
+                                        topic::EndPendingOffsets{.group = group,
+                                                                 .producer_id = transaction.producer_id,
+                                                                 .producer_epoch = transaction.producer_epoch,
+                                                                 .is_commit = is_commit,
+                                                                 .coordinator_epoch = lead.claim});
       was_fenced |= is_fenced(asked);
       if (!is_done(asked)) groups.push_back(group);
     }
@@ -368,8 +379,8 @@ Task<Asked> Transactions::take_producer_id(env::Reactor& here) {
   Home& home = *homes_[here.index()];
   Asked asked;
   if (home.next_producer_id == home.producer_ids_end) {
-    asked = co_await topics_.ask(here, topics_.shard_of_name(topic::kProducerIdsName),
-                                 topic::AllocateProducerIds{.count = kProducerIdBlock});
+    asked = co_await topics_.ask_anywhere(here, topics_.shard_of_name(topic::kProducerIdsName),
+                                          topic::AllocateProducerIds{.count = kProducerIdBlock});
     // Not this node's, if it has no replica of that shard: that does not make it another's to answer.
     if (asked.outcome == log::LogErrc::kNotLeader) asked.outcome = log::LogErrc::kNoLeader;
     if (!asked.ok()) co_return asked;
@@ -414,8 +425,9 @@ Task<Asked> Transactions::end(env::Reactor& here, topic::EndTransaction what) {
   co_return asked;
 }
 
-Asking Transactions::verify(env::Reactor& here, const topic::VerifyTransaction& what) {
-  return topics_.ask(here, topics_.shard_of_name(what.id), what);
+Task<Asked> Transactions::verify(env::Reactor& here, topic::VerifyTransaction what) {
+  const shard::ShardId shard = topics_.shard_of_name(what.id);
+  return topics_.ask_anywhere(here, shard, std::move(what));
 }
 
 Task<Asked> Transactions::find(env::Reactor& here, std::string id) {

@@ -76,7 +76,7 @@ class Transactions final : private LeadListener {
   // Answered once it is decided; what follows is done in the background.
   [[nodiscard]] Task<Asked> end(env::Reactor& here, topic::EndTransaction what);
   // A query, on any node: may this producer append to these partitions?
-  [[nodiscard]] Asking verify(env::Reactor& here, const topic::VerifyTransaction& what);
+  [[nodiscard]] Task<Asked> verify(env::Reactor& here, topic::VerifyTransaction what);
   [[nodiscard]] Task<Asked> find(env::Reactor& here, std::string id);
   // Of all shards that this node leads, without their partitions.
   struct Listed {
