@@ -71,6 +71,8 @@ struct ServedAt {
   std::string kv_tls;
   std::string kv_id;
   std::string etcd;
+  std::string kafka;
+  std::string kafka_tls;
   std::string http;
 };
 
@@ -110,6 +112,7 @@ class Service {
   struct Shards {
     std::vector<ShardId> replicated;  // ascending, the system shard among them
     std::vector<ShardId> slots;       // those of kv, between which slots are divided
+    std::vector<ShardId> topics;      // those of topics, if they are replicated
     ShardId system = 0;
     uint16_t total = 0;
   };
@@ -160,6 +163,8 @@ class Service {
   [[nodiscard]] uint64_t system_term() const { return system_term_.load(std::memory_order_relaxed); }
   // What protocols tell their clients. Any thread; lives as long as this.
   [[nodiscard]] const shard::ClusterView& view() const { return view_; }
+  // Likewise, with the topic shards, and the addresses for Kafka's clients.
+  [[nodiscard]] const shard::ClusterView& kafka_view() const { return kafka_view_; }
 
  private:
   // What the nodes say at one time.
@@ -172,6 +177,7 @@ class Service {
   // service.cc
   void show_soon();
   void show();
+  [[nodiscard]] std::map<ShardId, NodeId> leaders_of(const std::vector<ShardId>& shards) const;
   Task<void> look_around();
   Task<std::map<ShardId, NodeId>> leaders_told();
   Task<void> watch();
@@ -248,6 +254,7 @@ class Service {
   std::unique_ptr<Store> store_;
   ClusterState state_;
   View view_;
+  View kafka_view_;
   std::map<ShardId, NodeId> leaders_elsewhere_;  // of shards that have no replica here
   int64_t shown_revision_ = 0;                   // of the state, in what is shown
   std::vector<SlotRun> shown_slots_;             // likewise

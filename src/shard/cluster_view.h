@@ -24,7 +24,9 @@ struct ClusterMap {
     std::string host;  // where clients of this service reach it; empty: not known
     uint16_t port = 0;
     uint16_t tls_port = 0;  // 0: none
+    std::string tls_host;   // where they reach it with TLS
     uint16_t peer_port = 0;
+    std::string zone;  // the part of the world that fails together; empty: nobody has said
     bool is_reachable = true;
   };
   struct Shard {

@@ -84,10 +84,12 @@ Status KafkaService::listen(const env::Address& at, net::TlsContext* tls) {
   return {};
 }
 
-Endpoint KafkaService::endpoint_for(const Session& session) const {
-  if (options_.advertised) return *options_.advertised;
+Brokers KafkaService::brokers_for(const Session& session) const {
   const env::Address& local = session.local_address();
-  return {.host = local.host, .port = local.port};
+  const Endpoint reached{.host = local.host, .port = local.port};
+  Broker here{.id = options_.node_id, .at = options_.advertised.value_or(reached), .rack = {}};
+  if (cluster_ == nullptr) return Brokers(std::move(here));
+  return {topics_, cluster_->map(), session.is_tls(), std::move(here)};
 }
 
 Task<void> KafkaService::accept_loop(env::Listener& listener, net::TlsContext* tls) {
