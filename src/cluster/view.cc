@@ -29,6 +29,7 @@ Place place_of(std::string_view text) {
 shard::ClusterMap make_map(const MapParts& parts) {
   shard::ClusterMap map;
   map.here = parts.here;
+  map.replicas = parts.state.settings.replicas;
   for (const auto& [id, record] : parts.state.nodes) {
     if (record.state == NodeState::kRemoved) continue;
     shard::ClusterMap::Node& node = map.nodes.emplace_back();
@@ -74,7 +75,7 @@ bool is_same(const shard::ClusterMap& a, const shard::ClusterMap& b) {
   const auto slots = [](const shard::ClusterMap::Slots& x, const shard::ClusterMap::Slots& y) {
     return x.first == y.first && x.last == y.last && x.shard == y.shard;
   };
-  return a.here == b.here && std::ranges::equal(a.nodes, b.nodes, node) &&
+  return a.here == b.here && a.replicas == b.replicas && std::ranges::equal(a.nodes, b.nodes, node) &&
          std::ranges::equal(a.shards, b.shards, shard) && std::ranges::equal(a.slots, b.slots, slots);
 }
 

@@ -27,6 +27,8 @@ constexpr std::string_view kListenKeys[] = {"kafka.listen", "kafka.tls.listen"};
 // Partitions whose offsets are shown, by the names of their topics; a scrape asks each.
 constexpr size_t kShownPartitionsMax = 2'000;
 constexpr uint32_t kListedAtOnce = 500;
+// A node that is in no cluster.
+constexpr log::NodeId kLoneNode = 1;
 
 log::Durability durability_of(const Settings& settings) {
   const std::string& text = settings.text("topic.durability");
@@ -112,7 +114,7 @@ topics::TopicsOptions make_topics_options(const Settings& settings, log::NodeId 
   return {.service = kTopicService,
           .retention_check_ms = settings.number("topic.retention-check-interval"),
           .is_clustered = node != 0,
-          .node = node};
+          .node = node == 0 ? kLoneNode : node};
 }
 
 kafka::KafkaOptions make_kafka_options(const Settings& settings, const std::string& folder, std::string_view id,

@@ -42,6 +42,7 @@ struct ClusterMap {
 
   uint64_t epoch = 0;  // grows with each change
   NodeId here = 0;     // this node
+  unsigned replicas = 0;  // that each shard should have, with nodes enough
   std::vector<Node> nodes;
   std::vector<Shard> shards;
   std::vector<Slots> slots;  // ascending; a slot that is missing belongs to nobody

@@ -35,6 +35,10 @@ int32_t Brokers::controller() const {
   return leader == nullptr ? here_ : leader->id;
 }
 
+int16_t Brokers::replicas_default() const {
+  return map_ == nullptr || map_->replicas == 0 ? int16_t{1} : static_cast<int16_t>(map_->replicas);
+}
+
 const Broker* Brokers::leader(shard::ShardId shard) const {
   if (topics_ == nullptr) return find(here_);
   // What this node's own replica knows is newer than the map.

@@ -47,6 +47,8 @@ class Brokers {
 
   // Null: no leader is known, or this client cannot reach it.
   [[nodiscard]] const Broker* leader(shard::ShardId shard) const;
+  // As many replicas a partition gets if nobody asks for a number, which is also the greatest that may be asked for.
+  [[nodiscard]] int16_t replicas_default() const;
   // Replicas of a shard, and those on nodes that are reached: a leader always is.
   [[nodiscard]] std::vector<int32_t> replicas(shard::ShardId shard) const;
   [[nodiscard]] std::vector<int32_t> in_sync(shard::ShardId shard) const;
@@ -57,5 +59,22 @@ class Brokers {
   int32_t here_ = 0;
   std::vector<Broker> all_;
 };
+
+// KIP-951: with an error that says that this node does not lead, the one that does, and how to reach it.
+template <class Response, class Partition>
+void tell_leader(const Brokers& brokers, shard::ShardId shard, Response& response, Partition& partition) {
+  const Broker* leader = brokers.leader(shard);
+  if (leader == nullptr || leader->id == brokers.here()) return;
+  partition.current_leader.leader_id = leader->id;
+  partition.current_leader.leader_epoch = 0;
+  for (const auto& known : response.node_endpoints) {
+    if (known.node_id == leader->id) return;
+  }
+  auto& endpoint = response.node_endpoints.emplace_back();
+  endpoint.node_id = leader->id;
+  endpoint.host = leader->at.host;
+  endpoint.port = leader->at.port;
+  if (!leader->rack.empty()) endpoint.rack = leader->rack;
+}
 
 }  // namespace keelson::kafka

@@ -64,7 +64,7 @@ Task<Created> create_topic(Call& call, std::string name, int32_t partitions, top
       call.here(),
       topic::CreateTopic{
           .id = created.id, .name = std::move(name), .partition_count = partitions, .configs = std::move(configs)});
-  created.error = error_of(asked);
+  created.error = error_of_change(asked);
   created.reason = asked.answer.reason;
   co_return created;
 }

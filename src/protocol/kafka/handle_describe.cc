@@ -41,8 +41,11 @@ Task<void> handle_describe_producers(Call& call) {
           may ? error_of(found, ErrorCode::kUnknownTopicOrPartition) : ErrorCode::kTopicAuthorizationFailed;
       if (found.topic != nullptr && index >= 0 && index < found.topic->partition_count) {
         const topic::PartitionId id{found.topic->id, index};
-        const Asked asked =
-            co_await call.topics().ask(call.here(), call.topics().shard_of(id), topic::DescribeProducers{.of = id});
+        Asked asked{.outcome = log::LogErrc::kNotLeader, .answer = {}};
+        if (call.leads(id)) {
+          asked =
+              co_await call.topics().ask(call.here(), call.topics().shard_of(id), topic::DescribeProducers{.of = id});
+        }
         error = error_of(asked);
         for (const topic::ProducerInfo& producer : asked.answer.producers) {
           partition.active_producers.push_back({.producer_id = producer.id,
