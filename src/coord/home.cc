@@ -111,14 +111,14 @@ void Home::start() {
                                     [this] { work_soon(); });
   engine_.set_listener(this);
   shard_.set_listener(this);
-  if (options_.is_alone) leader_changed(true);
+  if (options_.is_alone) lead_changed(true);
   work_soon();
 }
 
 void Home::close() {
   is_closed_ = true;
   hub_->close();
-  leader_changed(false);
+  lead_changed(false);
 }
 
 void Home::shut() {
@@ -127,7 +127,7 @@ void Home::shut() {
   engine_.set_listener(nullptr);
 }
 
-void Home::leader_changed(bool is_here) {
+void Home::lead_changed(bool is_here) {
   leads_ = is_here && !is_closed_;
   if (!leads_) {
     may_take_over_ = false;

@@ -52,7 +52,7 @@ class Home final : public shard::ShardListener, private ChangeListener, public C
   // Of a desk on this reactor: it may come back within the call.
   void run(detail::Call& call);
   void finished(detail::Call& call);
-  void leader_changed(bool is_here);
+  void lead_changed(bool is_here);
   [[nodiscard]] LeaseClock& leases() { return leases_; }
 
   // shard::ShardListener

@@ -154,7 +154,7 @@ Task<void> Service::stop() {
   for (const auto& desk : in.desks) co_await pass_by(here, desk->reactor());
 }
 
-void Service::leader_changed(bool is_here) { inside_->home.leader_changed(is_here); }
+void Service::leader_changed(bool is_here) { inside_->home.lead_changed(is_here); }
 env::Reactor& Service::home() const { return inside_->home.reactor(); }
 shard::ShardId Service::shard_id() const { return inside_->home.shard_id(); }
 const Statistics& Service::statistics() const { return inside_->home.statistics(); }
