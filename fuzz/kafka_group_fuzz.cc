@@ -32,7 +32,7 @@ void run(std::unique_ptr<topic::Part> (*make)(), uint16_t first_code, std::strin
     const auto code = static_cast<topic::Code>(first_code + static_cast<uint8_t>(input[0]) % 8);
     const size_t size = std::min<size_t>(static_cast<uint8_t>(input[1]), input.size() - 2);
     topic::Answer answer;
-    part->apply({.index = index, .time_ms = static_cast<int64_t>(index)}, code, input.substr(2, size), &answer);
+    part->apply({{.index = index, .time_ms = static_cast<int64_t>(index)}, 0}, code, input.substr(2, size), &answer);
     input.remove_prefix(2 + size);
   }
   Buffer saved;

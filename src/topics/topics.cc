@@ -12,6 +12,7 @@
 #include "shard/record.h"
 #include "shard/run_on.h"
 #include "topics/desk.h"
+#include "topics/leads.h"
 #include "topics/sweeper.h"
 
 namespace keelson::topics {
@@ -21,6 +22,8 @@ namespace {
 constexpr int64_t kNsPerMs = 1'000'000;
 // How often stop() looks whether everything has ended.
 constexpr int64_t kStopNapNs = 5 * kNsPerMs;
+// How often start() looks whether the shards are claimed: each costs a record, and they go side by side.
+constexpr int64_t kClaimNapNs = kNsPerMs / 2;
 // Topics that a reactor remembers; past it, it begins anew.
 constexpr size_t kKnownTopicsMax = 20'000;
 // Segments without anything to read that one read steps over, since compaction has left nothing of them. A reader that
@@ -58,12 +61,16 @@ struct Seen {
 
 class ShardListener final : public shard::ShardListener {
  public:
-  explicit ShardListener(detail::Desk& desk) : desk_(desk) {}
+  ShardListener(detail::Desk& desk, detail::Leads& leads) : desk_(desk), leads_(leads) {}
   void applied(shard::Shard& shard) override { desk_.touched(shard.id()); }
   void replaced(shard::Shard& shard) override { desk_.touched(shard.id()); }
+  void leader_changed(shard::Shard& shard, log::NodeId leader, bool is_here) override {
+    leads_.changed(shard.id(), leader, is_here);
+  }
 
  private:
   detail::Desk& desk_;
+  detail::Leads& leads_;
 };
 
 }  // namespace
@@ -71,7 +78,8 @@ class ShardListener final : public shard::ShardListener {
 struct Topics::Inside {
   shard::Runtime& runtime;
   TopicsOptions options;
-  std::vector<std::unique_ptr<detail::Desk>> desks{};        // of each reactor
+  std::vector<std::unique_ptr<detail::Desk>> desks{};  // of each reactor
+  std::unique_ptr<detail::Leads> leads{};
   std::vector<std::unique_ptr<ShardListener>> listeners{};   // of each shard
   std::vector<std::unique_ptr<Seen>> seen{};                 // of each reactor
   std::vector<std::unique_ptr<TopicsStats>> stats{};         // of each reactor
@@ -83,6 +91,7 @@ struct Topics::Inside {
   static Task<log::LogErrc> commit_on_all(Topics& topics, env::Reactor& here, const engine::Command& command,
                                           Answer& answer);
   TopicPointer remember(env::Reactor& here, uint64_t version, Asked& asked);
+  Task<void> wait_for_claims(const shard::Router& router);
   Task<void> stop_sweepers();
 };
 
@@ -95,6 +104,7 @@ Topics::Topics(shard::Runtime& runtime, TopicsOptions options)
     inside_->stats.push_back(std::make_unique<TopicsStats>());
   }
   for (const auto& desk : inside_->desks) desk->set_desks(inside_->desks);
+  inside_->leads = std::make_unique<detail::Leads>(*this, inside_->desks, options.node);
 }
 
 Topics::~Topics() = default;
@@ -105,13 +115,20 @@ Task<Status> Topics::start() {
   for (uint16_t i = 0; i < router_.shard_count(); ++i) {
     const shard::ShardId id = shard_at(i);
     detail::Desk& desk = *in.desks[router_.reactor_of(id)];
-    in.listeners.push_back(std::make_unique<ShardListener>(desk));
+    in.listeners.push_back(std::make_unique<ShardListener>(desk, *in.leads));
     ShardListener& listener = *in.listeners.back();
     co_await shard::call_on(home, in.runtime.reactor_of(id), [&] {
-      in.runtime.shard(id).set_listener(&listener);
+      shard::Shard& shard = in.runtime.shard(id);
+      shard.set_listener(&listener);
       desk.touched(id);
+      if (!in.options.is_clustered) {
+        in.leads->changed(id, in.options.node, true);
+      } else if (shard.replica() != nullptr) {
+        in.leads->changed(id, shard.replica()->leader(), shard.replica()->leads());
+      }
     });
   }
+  if (!in.options.is_clustered) co_await in.wait_for_claims(router_);
   for (const auto& desk : in.desks) {
     const unsigned index = desk->reactor().index();
     in.sweepers.push_back(std::make_unique<detail::Sweeper>(*this, *desk, in.options, *in.stats[index]));
@@ -124,6 +141,9 @@ Task<Status> Topics::start() {
 Task<void> Topics::stop() {
   Inside& in = *inside_;
   env::Reactor& home = in.runtime.reactor(0);
+  for (const auto& desk : in.desks) {
+    co_await shard::call_on(home, desk->reactor(), [&] { in.leads->close(desk->reactor().index()); });
+  }
   co_await in.stop_sweepers();
   for (const auto& desk : in.desks) co_await shard::call_on(home, desk->reactor(), [&desk] { desk->refuse(); });
   const int64_t until_ns = home.clock().monotonic_ns() + kStopMs * kNsPerMs;
@@ -139,6 +159,17 @@ Task<void> Topics::stop() {
   }
 }
 
+// Each was tried once: what stands on them finds its lead decided then.
+Task<void> Topics::Inside::wait_for_claims(const shard::Router& router) {
+  env::Reactor& home = runtime.reactor(0);
+  for (uint16_t i = 0; i < router.shard_count(); ++i) {
+    const auto id = static_cast<shard::ShardId>(router.first_shard() + i);
+    while (!co_await shard::call_on(home, runtime.reactor_of(id), [&] { return leads->is_decided(id); })) {
+      co_await env::sleep_for(home, kClaimNapNs);
+    }
+  }
+}
+
 Task<void> Topics::Inside::stop_sweepers() {
   env::Reactor& home = runtime.reactor(0);
   const auto join = [](env::TaskScope& scope) -> Task<bool> {
@@ -151,6 +182,14 @@ Task<void> Topics::Inside::stop_sweepers() {
     co_await shard::run_on(home, desks[i]->scope(), desks[i]->reactor(), join(*beside[i]));
   }
 }
+
+void Topics::add_lead_listener(LeadListener& listener) { inside_->leads->add(listener); }
+void Topics::claim_again(env::Reactor& here, shard::ShardId shard, int32_t claim) {
+  if (!is_stopping(here)) inside_->leads->claim_again(shard, claim);
+}
+bool Topics::is_clustered() const { return inside_->options.is_clustered; }
+log::NodeId Topics::leader_of(shard::ShardId shard) const { return inside_->leads->leader_of(shard); }
+bool Topics::leads(shard::ShardId shard) const { return inside_->leads->leads(shard); }
 
 bool Topics::is_stopping(env::Reactor& here) const { return inside_->desks[here.index()]->is_stopping(); }
 

@@ -35,6 +35,9 @@ struct TopicsOptions {
   unsigned compaction_percent = 10;
   // For the keys of one run (log.cleaner.dedupe.buffer.size, of each reactor).
   size_t compaction_memory_bytes = size_t{32} << 20;
+  // The service is replicated: each of its shards is a group (shard/replica.h), which may be led elsewhere.
+  bool is_clustered = false;
+  log::NodeId node = 1;  // this one
 };
 
 // What a reactor counts.
@@ -72,7 +75,8 @@ class Topics {
   Topics(const Topics&) = delete;
   Topics& operator=(const Topics&) = delete;
 
-  // Reactor 0. After the runtime's start(), before anything below.
+  // Reactor 0. After the runtime's start(), before anything below; on a node of a cluster before its start_groups(),
+  // and without waiting for any shard. On one node the shards are claimed when it returns, those that can be.
   Task<Status> start();
   // Reactor 0. Whoever waits is woken, requests from now on are answered with kStopped, those under way are waited for;
   // for at most kStopMs. Before Runtime::stop().

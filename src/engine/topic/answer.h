@@ -112,6 +112,7 @@ struct Answer {
   std::vector<TopicInfo> topics;
   bool is_truncated = false;
   std::vector<Document> documents;
+  int32_t claim = 0;
   Appended append;
   ReadAnswer read;
   FoundOffset found;

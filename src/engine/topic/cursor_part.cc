@@ -83,7 +83,7 @@ std::vector<Place> places_of(const std::vector<CursorPosition>& positions) {
 
 class CursorPart final : public Part {
  public:
-  void apply(const engine::ApplyContext& context, Code code, std::string_view body, Answer* answer) override {
+  void apply(const PartContext& context, Code code, std::string_view body, Answer* answer) override {
     Answer unheard;
     Answer& to = answer != nullptr ? *answer : unheard;
     switch (code) {

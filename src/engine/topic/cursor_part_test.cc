@@ -16,7 +16,7 @@ namespace {
 template <class Body>
 Answer change(Part& part, const Body& body) {
   Answer answer;
-  part.apply({1, 1, 1}, Body::kCode, encode(body), &answer);
+  part.apply({{1, 1, 1}, 0}, Body::kCode, encode(body), &answer);
   return answer;
 }
 template <class Body>

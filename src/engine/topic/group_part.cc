@@ -87,7 +87,7 @@ Positions positions_of(std::vector<SavedPosition> rows) {
 
 class GroupPart final : public Part {
  public:
-  void apply(const engine::ApplyContext& context, Code code, std::string_view body, Answer* answer) override;
+  void apply(const PartContext& context, Code code, std::string_view body, Answer* answer) override;
   void query(const engine::ApplyContext& context, Code code, std::string_view body, Answer& answer) const override;
   void save(Buffer& out) const override;
   Status load(std::string_view saved) override;
@@ -354,7 +354,7 @@ TopicErrc GroupPart::find(const FindExpiredOffsets& what, Answer& answer) const 
   return TopicErrc::kOk;
 }
 
-void GroupPart::apply(const engine::ApplyContext& context, Code code, std::string_view body, Answer* answer) {
+void GroupPart::apply(const PartContext& context, Code code, std::string_view body, Answer* answer) {
   Answer unheard;
   Answer& into = answer == nullptr ? unheard : *answer;
   switch (code) {

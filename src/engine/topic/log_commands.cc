@@ -12,6 +12,7 @@ static void fields_of(auto& visit, Is<AddPartitions> auto& b) { visit(b.id, b.pa
 static void fields_of(auto& visit, Is<ConfigureTopic> auto& b) { visit(b.id, b.set, b.remove); }
 static void fields_of(auto& visit, Is<PutDocument> auto& b) { visit(b.key, b.value, b.if_version); }
 static void fields_of(auto& visit, Is<DeleteDocument> auto& b) { visit(b.key, b.if_version); }
+static void fields_of(auto& visit, Is<ClaimShard> auto& b) { visit(b.node); }
 static void fields_of(auto& visit, Is<Append> auto& b) { visit(b.to, b.is_from_client); }
 static void fields_of(auto& visit, Is<TrimPartition> auto& b) { visit(b.at, b.start); }
 static void fields_of(auto& visit, Is<EndPartitionTransaction> auto& b) {

@@ -65,6 +65,14 @@ struct DeleteDocument {
   std::optional<uint64_t> if_version{};
 };
 
+// Whoever decides for the shard beside the engine (coordinators of groups and transactions) says so, and all before are
+// over: commands of theirs that carry a claim are refused with kFencedClaim from then on. Answer: claim, the shard's
+// next one (from 1).
+struct ClaimShard {
+  static constexpr Code kCode = Code::kClaimShard;
+  uint64_t node = 0;  // whose it is, for people
+};
+
 // ---- Partitions.
 
 // Appends batches of magic 2 (checked by check_batches() of record_batch.h before the command was submitted; the engine
@@ -159,6 +167,7 @@ struct DescribeProducers {
   X(ConfigureTopic) \
   X(PutDocument) \
   X(DeleteDocument) \
+  X(ClaimShard) \
   X(Append) \
   X(TrimPartition) \
   X(EndPartitionTransaction) \

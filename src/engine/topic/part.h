@@ -12,11 +12,18 @@
 
 namespace keelson::topic {
 
+struct PartContext : engine::ApplyContext {
+  int32_t claim = 0;  // the shard's present one (ClaimShard); 0: there was none yet
+
+  // May a command with that claim be carried out? 0: it is of nobody, and always may.
+  [[nodiscard]] bool admits(int32_t carried) const { return carried == 0 || carried == claim; }
+};
+
 class Part {
  public:
   virtual ~Part() = default;
   // `answer` may be null: nobody listens. A body that is malformed is answered with kInvalid and changes nothing.
-  virtual void apply(const engine::ApplyContext& context, Code code, std::string_view body, Answer* answer) = 0;
+  virtual void apply(const PartContext& context, Code code, std::string_view body, Answer* answer) = 0;
   virtual void query(const engine::ApplyContext& context, Code code, std::string_view body, Answer& answer) const = 0;
   // Appends the whole state as blocks of this part's own format, in one go: what parts hold is small beside what the
   // partitions hold.

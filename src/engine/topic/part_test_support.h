@@ -16,7 +16,7 @@ class PartHarness {
   template <class Body>
   Answer apply(const Body& body) {
     Answer answer;
-    part_->apply({.index = ++index_, .time_ms = now_ms}, Body::kCode, encode(body), &answer);
+    part_->apply({{.index = ++index_, .time_ms = now_ms}, claim}, Body::kCode, encode(body), &answer);
     return answer;
   }
   template <class Body>
@@ -41,6 +41,7 @@ class PartHarness {
   [[nodiscard]] Part& part() { return *part_; }
 
   int64_t now_ms = 1'000;
+  int32_t claim = 0;  // the shard's present one
 
  private:
   std::unique_ptr<Part> (*make_)();

@@ -17,7 +17,7 @@ namespace keelson::topic {
 namespace {
 
 enum Block : uint8_t { kCounters = 1, kTopic = 2, kDocument = 3, kPartition = 4, kPart = 5 };
-constexpr uint8_t kCountersVersion = 1;
+constexpr uint8_t kCountersVersion = 2;
 // A key's hash and offset in a table that is 7/8 full when it doubles: 25 bytes for each place.
 constexpr size_t kCompactionBytesPerKey = 64;
 constexpr int64_t kCompactionRetryMs = 3'600'000;
@@ -82,6 +82,14 @@ struct TopicEngine::State {
   void apply(const engine::ApplyContext&, PutDocument& body, Answer& answer) { directory.put(body, answer); }
   void apply(const engine::ApplyContext&, const DeleteDocument& body, Answer& answer) {
     directory.remove(body, answer);
+  }
+  void apply(const engine::ApplyContext&, const ClaimShard&, Answer& answer) {
+    // Two thousand million of them are more than any shard will see: nobody could claim it any more.
+    if (claim == INT32_MAX) {
+      answer.error = TopicErrc::kInvalid;
+    } else {
+      answer.claim = ++claim;
+    }
   }
   void apply(const engine::ApplyContext&, const TrimPartition& body, Answer& answer) {
     PartitionLog* log = obtain(body.at, answer);
@@ -159,12 +167,14 @@ struct TopicEngine::State {
   }
 
   Status load_block(uint8_t kind, std::string_view block);
+  bool load_counters(std::string_view block);
   Status load_partition(std::string_view block);
   Status load_part(std::string_view block);
 
   Directory directory;
   LogStore store;
   std::array<std::unique_ptr<Part>, kPartCount> parts;
+  int32_t claim = 0;
   int64_t query_time_ms = 0;
   uint64_t checkpoints = 0;
   // Of the checkpoint that is being loaded.
@@ -198,6 +208,8 @@ void TopicEngine::apply(const engine::ApplyContext& context, const engine::Comma
       return state.apply_body<PutDocument>(context, command, answer);
     case Code::kDeleteDocument:
       return state.apply_body<DeleteDocument>(context, command, answer);
+    case Code::kClaimShard:
+      return state.apply_body<ClaimShard>(context, command, answer);
     case Code::kTrimPartition:
       return state.apply_body<TrimPartition>(context, command, answer);
     case Code::kEndPartitionTransaction:
@@ -207,7 +219,7 @@ void TopicEngine::apply(const engine::ApplyContext& context, const engine::Comma
   }
   const size_t part = part_of_command(command.code);
   if (part < kPartCount && command.args.size() == 1) {
-    return state.parts[part]->apply(context, code, command.args[0], heard);
+    return state.parts[part]->apply({context, state.claim}, code, command.args[0], heard);
   }
   answer.error = TopicErrc::kInvalid;
 }
@@ -305,6 +317,7 @@ class TopicEngine::Checkpoint final : public engine::CheckpointSource {
     std::string bytes;
     append_u8(bytes, kCountersVersion);
     append_varint(bytes, state_.directory.next_version());
+    append_varint(bytes, static_cast<uint32_t>(state_.claim));
     append_block(early(), kCounters, bytes);
   }
   void save_part(size_t i) {
@@ -355,16 +368,9 @@ Status TopicEngine::load_checkpoint(std::string_view piece) {
 
 Status TopicEngine::State::load_block(uint8_t kind, std::string_view block) {
   switch (kind) {
-    case kCounters: {
-      uint8_t version = 0;
-      uint64_t next_version = 0;
-      if (!read_u8(block, version) || version != kCountersVersion || !read_varint(block, next_version) ||
-          next_version == 0 || !block.empty()) {
-        return malformed("the counters are malformed");
-      }
-      directory.set_next_version(next_version);
+    case kCounters:
+      if (!load_counters(block)) return malformed("the counters are malformed");
       return {};
-    }
     case kTopic:
       if (!directory.load_topic(block)) return malformed("a topic is malformed");
       return {};
@@ -378,6 +384,20 @@ Status TopicEngine::State::load_block(uint8_t kind, std::string_view block) {
     default:
       return malformed("a block of an unknown kind " + std::to_string(kind));
   }
+}
+
+bool TopicEngine::State::load_counters(std::string_view block) {
+  uint8_t version = 0;
+  uint64_t next_version = 0;
+  if (!read_u8(block, version) || version == 0 || version > kCountersVersion || !read_varint(block, next_version) ||
+      next_version == 0) {
+    return false;
+  }
+  directory.set_next_version(next_version);
+  uint64_t claimed = 0;
+  if (version >= 2 && (!read_varint(block, claimed) || claimed > INT32_MAX)) return false;
+  claim = static_cast<int32_t>(claimed);
+  return block.empty();
 }
 
 Status TopicEngine::State::load_partition(std::string_view block) {
@@ -412,6 +432,7 @@ Status TopicEngine::State::load_part(std::string_view block) {
 
 void TopicEngine::reset() {
   state_->directory.clear();
+  state_->claim = 0;
   state_->store.clear();
   for (auto& part : state_->parts) part->reset();
   state_->has_counters = false;

@@ -9,7 +9,7 @@
 // answered with kInvalid.
 //
 // A checkpoint is a row of blocks, each a u8 kind and a string (base/coding.h):
-//   1 counters   u8 version (1), varint next version of documents; the first block
+//   1 counters   u8 version, varint next version of documents, from version 2 on varint claim; the first block
 //   2 topic      directory.cc             3 document   directory.cc
 //   4 partition  partition_save.cc        5 part       u8 which, u8 whether it is the last of that part, bytes
 // Topics come before their partitions.

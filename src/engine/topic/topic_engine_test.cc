@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "base/coding.h"
 #include "engine/topic/engine_test_support.h"
 #include "engine/topic/record_reader.h"
 
@@ -118,6 +119,30 @@ TEST_F(TopicEngineTest, KeepsDocuments) {
   EXPECT_EQ(engine.apply(DeleteDocument{.key = "acl/a"}).error, TopicErrc::kOk);
   EXPECT_EQ(engine.apply(DeleteDocument{.key = "acl/a"}).error, TopicErrc::kNoSuchDocument);
   EXPECT_GT(engine.apply(PutDocument{.key = "acl/a"}).documents[0].version, version);
+}
+
+TEST_F(TopicEngineTest, CountsClaims) {
+  EXPECT_EQ(engine.apply(ClaimShard{.node = 1}).claim, 1);
+  EXPECT_EQ(engine.apply(ClaimShard{.node = 2}).claim, 2);
+  ASSERT_TRUE(engine.checkpoint());
+  engine.restart();
+  EXPECT_EQ(engine.apply(ClaimShard{}).claim, 3);
+}
+
+TEST_F(TopicEngineTest, LoadsCountersOfTheVersionBefore) {
+  std::string counters;
+  append_u8(counters, 1);
+  append_varint(counters, 7);
+  std::string piece;
+  append_u8(piece, 1);
+  append_string(piece, counters);
+  TopicEngine loaded({});
+  ASSERT_TRUE(loaded.load_checkpoint(piece).ok());
+  Answer answer;
+  OneAnswer sink(answer);
+  const Encoded claim{ClaimShard{}};
+  loaded.apply({.index = 1, .time_ms = 1}, claim.command(), sink);
+  EXPECT_EQ(answer.claim, 1);
 }
 
 TEST_F(TopicEngineTest, WritesACheckpointInPiecesHoweverMuchThereIs) {

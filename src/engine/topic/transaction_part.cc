@@ -105,7 +105,7 @@ TransactionInfo info_of(const std::string& id, const Transaction& from, bool wit
 
 class TransactionPart final : public Part {
  public:
-  void apply(const engine::ApplyContext& context, Code code, std::string_view body, Answer* answer) override;
+  void apply(const PartContext& context, Code code, std::string_view body, Answer* answer) override;
   void query(const engine::ApplyContext& context, Code code, std::string_view body, Answer& answer) const override;
   void save(Buffer& out) const override;
   Status load(std::string_view saved) override;
@@ -378,7 +378,7 @@ TopicErrc TransactionPart::find(const FindDueTransactions& what, Answer& answer)
   return TopicErrc::kOk;
 }
 
-void TransactionPart::apply(const engine::ApplyContext& context, Code code, std::string_view body, Answer* answer) {
+void TransactionPart::apply(const PartContext& context, Code code, std::string_view body, Answer* answer) {
   Answer unheard;
   Answer& into = answer == nullptr ? unheard : *answer;
   switch (code) {

@@ -75,6 +75,8 @@ std::string_view errc_text(TopicErrc code) {
       return "the document has been changed meanwhile";
     case TopicErrc::kInvalid:
       return "the request breaks a limit";
+    case TopicErrc::kFencedClaim:
+      return "somebody else decides for the shard now";
   }
   return "an error that is not known";
 }

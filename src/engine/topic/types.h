@@ -67,6 +67,7 @@ enum class TopicErrc : uint8_t {
   kNoSuchDocument,
   kDocumentChanged,  // a condition did not hold
   kInvalid,          // the command breaks a limit, or is malformed
+  kFencedClaim,      // another one has claimed the shard since (ClaimShard)
 };
 [[nodiscard]] std::string_view errc_text(TopicErrc code);
 
