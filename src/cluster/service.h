@@ -71,8 +71,8 @@ struct ServedAt {
   std::string kv_tls;
   std::string kv_id;
   std::string etcd;
-  std::string kafka;
-  std::string kafka_tls;
+  std::string kafka{};
+  std::string kafka_tls{};
   std::string http;
 };
 

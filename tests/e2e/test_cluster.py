@@ -325,6 +325,6 @@ def test_folder_of_a_lone_node_is_refused(launch):
     data = lone.data
     lone.stop()
     done = subprocess.run([BINARY, "serve", "--data-dir", data, "--cluster.listen", "127.0.0.1:0", "--cluster-init",
-                           "--kv.listen", "127.0.0.1:0", "--http.listen", "127.0.0.1:0", "--etcd.listen", "127.0.0.1:0"],
+                           "--kv.listen", "127.0.0.1:0", "--http.listen", "127.0.0.1:0", "--etcd.listen", "127.0.0.1:0", "--kafka.listen", "127.0.0.1:0"],
                           capture_output=True, text=True, timeout=60)
     assert done.returncode == 1 and "in no cluster" in done.stderr, done

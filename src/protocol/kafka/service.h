@@ -171,6 +171,8 @@ class KafkaService final : private topics::LeadListener {
   void lead_ended(shard::ShardId shard) override;
   Task<void> accept_loop(env::Listener& listener, net::TlsContext* tls);
   Task<void> serve(Local& local, std::unique_ptr<env::Stream> stream, net::TlsContext* tls, bool is_one_too_many);
+  // False: it took too long, or the service stops.
+  Task<bool> wait_for_knowledge(Local& local);
   void tick(Local& local);
   Task<size_t> session_count();
 
