@@ -1,6 +1,7 @@
 #include "topics/transactions.h"
 
 #include <algorithm>
+#include <map>
 #include <optional>
 #include <set>
 #include <utility>
@@ -31,6 +32,16 @@ bool is_prepared(const topic::TransactionInfo& info) {
   return info.state == topic::TransactionState::kPrepareCommit || info.state == topic::TransactionState::kPrepareAbort;
 }
 
+bool is_concurrent(const Asked& asked) {
+  return asked.outcome == log::LogErrc::kOk && asked.answer.error == topic::TopicErrc::kConcurrentTransactions;
+}
+
+// By what was asked for: so it is answered, or nobody knows what became of it.
+bool may_be_prepared(const Asked& asked) {
+  if (asked.outcome != log::LogErrc::kOk) return asked.outcome == log::LogErrc::kTimedOut;
+  return !asked.answer.transactions.empty() && is_prepared(asked.answer.transactions.at(0));
+}
+
 // Everywhere; write_markers() takes out what is done.
 bool is_marked(const topic::TransactionInfo& info) { return info.partitions.empty() && info.groups.empty(); }
 
@@ -43,11 +54,16 @@ bool is_done(const Asked& asked) {
     case topic::TopicErrc::kUnknownTopic:
     case topic::TopicErrc::kUnknownPartition:
     case topic::TopicErrc::kInvalidProducerEpoch:
-    case topic::TopicErrc::kTransactionCoordinatorFenced:
       return true;
     default:
       return false;
   }
+}
+
+// Somebody else has claimed the shard of the transactional id.
+bool is_fenced(const Asked& asked) {
+  return asked.outcome == log::LogErrc::kOk && (asked.answer.error == topic::TopicErrc::kFencedClaim ||
+                                                asked.answer.error == topic::TopicErrc::kTransactionCoordinatorFenced);
 }
 
 }  // namespace
@@ -71,21 +87,33 @@ class Transactions::Home {
   [[nodiscard]] env::TaskScope& stop_scope() { return stopping_; }
 
   void start() {
-    if (!is_stopping_) tasks_.spawn(look());
+    if (!is_stopping_) timer_.arm_after(options_.check_ms * kNsPerMs);
   }
   Task<bool> stop() {
     is_stopping_ = true;
     timer_.disarm();
-    for (env::Timer* nap : naps_) nap->arm_after(0);
+    wake_naps();
     co_await tasks_.join();
     co_return true;
   }
+  void lead_begun(shard::ShardId shard, int32_t claim) {
+    if (is_stopping_) return;
+    led_[shard] = claim;
+    tasks_.spawn(look_at({shard, claim}));
+  }
+  void lead_ended(shard::ShardId shard) {
+    led_.erase(shard);
+    wake_naps();
+  }
 
-  // Somebody has seen its transaction prepared.
+  // Somebody has seen its transaction prepared, or may have.
   void finish(const std::string& id) {
-    if (is_stopping_ || !under_way_.insert(id).second) return;
-    figures_.under_way.set(static_cast<int64_t>(under_way_.size()));
-    tasks_.spawn(carry_out(id));
+    const auto at = led_.find(topics_.shard_of_name(id));
+    if (at == led_.end() || is_stopping_) return;
+    const Lead lead{at->first, at->second};
+    if (!under_way_.insert({lead.claim, id}).second) return;
+    count_under_way();
+    tasks_.spawn(carry_out(id, lead));
   }
 
   // Producer ids that are this reactor's to give out.
@@ -93,7 +121,13 @@ class Transactions::Home {
   int64_t producer_ids_end = 0;
 
  private:
-  // A sleep that stop() ends.
+  struct Lead {
+    shard::ShardId shard = 0;
+    int32_t claim = 0;
+  };
+  enum class Carried : uint8_t { kOut, kNotYet, kFenced };
+
+  // A sleep that stop() and the end of a lead end.
   class Nap {
    public:
     Nap(Home& home, int64_t ms) : home_(home), ms_(ms), timer_(home.here_, [this] { waiter_.resume(); }) {}
@@ -115,21 +149,33 @@ class Transactions::Home {
     std::coroutine_handle<> waiter_;
   };
 
+  void wake_naps() {
+    for (env::Timer* nap : naps_) nap->arm_after(0);
+  }
+  void count_under_way() { figures_.under_way.set(static_cast<int64_t>(under_way_.size())); }
+  [[nodiscard]] bool is_led(const Lead& lead) const {
+    const auto at = led_.find(lead.shard);
+    return !is_stopping_ && at != led_.end() && at->second == lead.claim;
+  }
+
   // Whoever saw it prepared may have been busy since then, and its producer be in its next transaction, with the same
   // epoch: markers for the one before would end that one. So it is looked up again here, where nobody else completes
-  // it.
-  Task<void> carry_out(std::string id) {
+  // it, for as long as the claim holds.
+  Task<void> carry_out(std::string id, Lead lead) {
     std::optional<topic::TransactionInfo> transaction;
     int64_t retry_ms = kRetryMsMin;
-    while (!is_stopping_) {
+    while (is_led(lead)) {
       if (!transaction) {
-        Asked found = co_await topics_.ask(here_, topics_.shard_of_name(id), topic::FindTransaction{.id = id});
+        Asked found = co_await topics_.ask(here_, lead.shard, topic::FindTransaction{.id = id});
         if (found.outcome == log::LogErrc::kOk) {
           if (!found.ok() || !is_prepared(found.answer.transactions.at(0))) break;
           transaction = std::move(found.answer.transactions.at(0));
         }
+        if (!is_led(lead)) break;
       }
-      if (transaction && co_await is_carried_out(*transaction)) break;
+      const Carried carried = transaction ? co_await carry_out(*transaction, lead) : Carried::kNotYet;
+      if (carried == Carried::kFenced) topics_.claim_again(here_, lead.shard, lead.claim);
+      if (carried != Carried::kNotYet) break;
       // That it is complete was refused by the log, or written all the same.
       if (transaction && is_marked(*transaction)) transaction.reset();
       figures_.marker_retries.add();
@@ -139,25 +185,27 @@ class Transactions::Home {
       co_await Nap(*this, retry_ms);
       retry_ms = std::min(2 * retry_ms, kRetryMsMax);
     }
-    under_way_.erase(id);
-    figures_.under_way.set(static_cast<int64_t>(under_way_.size()));
+    under_way_.erase({lead.claim, id});
+    count_under_way();
   }
 
-  Task<bool> is_carried_out(topic::TransactionInfo& transaction) {
+  Task<Carried> carry_out(topic::TransactionInfo& transaction, Lead lead) {
     const bool is_commit = transaction.state == topic::TransactionState::kPrepareCommit;
-    co_await write_markers(transaction, is_commit);
-    if (!is_marked(transaction)) co_return false;
+    if (co_await write_markers(transaction, is_commit, lead)) co_return Carried::kFenced;
+    if (!is_marked(transaction)) co_return Carried::kNotYet;
     const Asked asked = co_await topics_.ask(
-        here_, topics_.shard_of_name(transaction.id),
-        topic::CompleteTransaction{transaction.id, transaction.producer_id, transaction.producer_epoch});
+        here_, lead.shard,
+        topic::CompleteTransaction{transaction.id, transaction.producer_id, transaction.producer_epoch, lead.claim});
+    if (is_fenced(asked)) co_return Carried::kFenced;
     // Any answer but a refusal by the log means that it is not prepared any more.
-    if (asked.outcome != log::LogErrc::kOk) co_return false;
+    if (asked.outcome != log::LogErrc::kOk) co_return Carried::kNotYet;
     (is_commit ? figures_.committed : figures_.aborted).add();
-    co_return true;
+    co_return Carried::kOut;
   }
 
-  // What is done is taken out of the transaction.
-  Task<void> write_markers(topic::TransactionInfo& transaction, bool is_commit) {
+  // What is done is taken out of the transaction. True: some partition or group knows a later claim.
+  Task<bool> write_markers(topic::TransactionInfo& transaction, bool is_commit, Lead lead) {
+    bool was_fenced = false;
     std::vector<topic::PartitionId> partitions;
     for (size_t from = 0; from < transaction.partitions.size(); from += kMarkersMax) {
       const size_t to = std::min(from + kMarkersMax, transaction.partitions.size());
@@ -168,12 +216,15 @@ class Transactions::Home {
                                      topic::EndPartitionTransaction{.at = at,
                                                                     .producer_id = transaction.producer_id,
                                                                     .producer_epoch = transaction.producer_epoch,
-                                                                    .is_commit = is_commit}));
+                                                                    .is_commit = is_commit,
+                                                                    .coordinator_epoch = lead.claim}));
       }
       for (size_t i = from; i < to; ++i) {
         const Asked asked = co_await asking[i - from];
+        was_fenced |= is_fenced(asked);
         if (!is_done(asked)) partitions.push_back(transaction.partitions[i]);
       }
+      if (was_fenced || !is_led(lead)) co_return was_fenced;
     }
     transaction.partitions = std::move(partitions);
     std::vector<std::string> groups;
@@ -182,46 +233,53 @@ class Transactions::Home {
                                                topic::EndPendingOffsets{.group = group,
                                                                         .producer_id = transaction.producer_id,
                                                                         .producer_epoch = transaction.producer_epoch,
-                                                                        .is_commit = is_commit});
+                                                                        .is_commit = is_commit,
+                                                                        .coordinator_epoch = lead.claim});
+      was_fenced |= is_fenced(asked);
       if (!is_done(asked)) groups.push_back(group);
     }
     transaction.groups = std::move(groups);
+    co_return was_fenced;
   }
 
-  // Looks for what is left to do, in all shards of this reactor.
+  // Looks for what is left to do, in all shards of this reactor that are led.
   Task<void> look() {
-    for (uint16_t i = 0; i < topics_.router().shard_count() && !is_stopping_; ++i) {
-      const shard::ShardId shard = topics_.shard_at(i);
-      if (topics_.router().reactor_of(shard) == here_.index()) co_await look_at(shard);
-    }
-    if (!is_stopping_) timer_.arm_after(options_.check_ms * kNsPerMs);
+    std::vector<Lead> leads;
+    for (const auto& [shard, claim] : led_) leads.push_back({shard, claim});
+    for (const Lead& lead : leads) co_await look_at(lead);
+    start();
   }
 
-  Task<void> look_at(shard::ShardId shard) {
+  Task<void> look_at(Lead lead) {
     topic::FindDueTransactions page{
         .now_ms = here_.clock().wall_ms(), .expiration_ms = options_.expiration_ms, .count_max = kPage};
-    while (!is_stopping_) {
-      Asked found = co_await topics_.ask(here_, shard, page);
+    while (is_led(lead)) {
+      Asked found = co_await topics_.ask(here_, lead.shard, page);
       if (!found.ok() || found.answer.transactions.empty()) co_return;
       page.after = found.answer.transactions.back().id;
-      for (topic::TransactionInfo& each : found.answer.transactions) co_await deal_with(shard, std::move(each));
+      for (topic::TransactionInfo& each : found.answer.transactions) {
+        if (is_led(lead)) co_await deal_with(lead, std::move(each));
+      }
       if (!found.answer.is_truncated) co_return;
     }
   }
 
-  Task<void> deal_with(shard::ShardId shard, topic::TransactionInfo transaction) {
+  Task<void> deal_with(Lead lead, topic::TransactionInfo transaction) {
     if (is_prepared(transaction)) {
       finish(transaction.id);
       co_return;
     }
     if (transaction.state != topic::TransactionState::kOngoing) {
-      (void)co_await topics_.ask(here_, shard, topic::ExpireTransactionalId{transaction.id, transaction.updated_ms});
+      (void)co_await topics_.ask(
+          here_, lead.shard, topic::ExpireTransactionalId{transaction.id, transaction.updated_ms, lead.claim});
       co_return;
     }
     const Asked asked =
-        co_await topics_.ask(here_, shard,
+        co_await topics_.ask(here_, lead.shard,
                              topic::TimeOutTransaction{transaction.id, transaction.producer_id,
-                                                       transaction.producer_epoch, transaction.started_ms});
+                                                       transaction.producer_epoch, transaction.started_ms, lead.claim});
+    // Whoever has claimed the shard since then sees to it.
+    if (is_fenced(asked)) topics_.claim_again(here_, lead.shard, lead.claim);
     if (!asked.ok()) co_return;
     figures_.timed_out.add();
     log_info("topics", "a transaction has taken too long and is aborted",
@@ -233,7 +291,8 @@ class Transactions::Home {
   env::Reactor& here_;
   const TransactionsOptions& options_;
   TransactionFigures figures_;
-  std::set<std::string> under_way_;
+  std::map<shard::ShardId, int32_t> led_;                  // with this node's claims
+  std::set<std::pair<int32_t, std::string>> under_way_;    // claim, id
   std::set<env::Timer*> naps_;
   bool is_stopping_ = false;
   env::Timer timer_;
@@ -241,7 +300,10 @@ class Transactions::Home {
   env::TaskScope stopping_;
 };
 
-Transactions::Transactions(Topics& topics, TransactionsOptions options) : topics_(topics), options_(options) {
+Transactions::Transactions(Topics& topics, TransactionsOptions options)
+    : topics_(topics),
+      options_(options),
+      claims_(std::make_unique<std::atomic<int32_t>[]>(topics.router().shard_count())) {
   env::Env& env = topics.runtime().env();
   for (unsigned i = 0; i < env.reactor_count(); ++i) {
     homes_.push_back(std::make_unique<Home>(topics_, env.reactor(i), options_));
@@ -252,6 +314,8 @@ Transactions::~Transactions() { topics_.runtime().abandon(); }
 
 Task<Status> Transactions::start() {
   env::Reactor& here = topics_.runtime().reactor(0);
+  topics_.add_lead_listener(*this);
+  // What is led was told there before these come.
   for (const auto& home : homes_) {
     Home& each = *home;
     co_await shard::call_on(here, each.reactor(), [&each] { each.start(); });
@@ -270,14 +334,34 @@ const TransactionFigures& Transactions::figures(unsigned reactor_index) const {
   return homes_[reactor_index]->figures();
 }
 
-Transactions::Home& Transactions::home_of(const std::string& id) {
-  return *homes_[topics_.router().reactor_of(topics_.shard_of_name(id))];
+void Transactions::lead_begun(shard::ShardId shard, int32_t claim) {
+  claim_on(shard).store(claim, std::memory_order_release);
+  home_of(shard).lead_begun(shard, claim);
+}
+
+void Transactions::lead_ended(shard::ShardId shard) {
+  claim_on(shard).store(0, std::memory_order_release);
+  home_of(shard).lead_ended(shard);
 }
 
 void Transactions::finish(env::Reactor& here, const std::string& id) {
-  Home& home = home_of(id);
+  Home& home = home_of(topics_.shard_of_name(id));
   if (&home.reactor() == &here) return home.finish(id);
   home.reactor().post([&home, id] { home.finish(id); });
+}
+
+template <class Body>
+Task<Asked> Transactions::ask_claimed(env::Reactor& here, Body body) {
+  const shard::ShardId shard = topics_.shard_of_name(body.id);
+  body.claim = claim_on(shard).load(std::memory_order_acquire);
+  Asked asked;
+  if (body.claim == 0) {
+    asked.outcome = topics_.leads(shard) ? log::LogErrc::kNoLeader : log::LogErrc::kNotLeader;
+    co_return asked;
+  }
+  asked = co_await topics_.ask(here, shard, body);
+  if (is_fenced(asked)) topics_.claim_again(here, shard, body.claim);
+  co_return asked;
 }
 
 Task<Asked> Transactions::take_producer_id(env::Reactor& here) {
@@ -286,6 +370,8 @@ Task<Asked> Transactions::take_producer_id(env::Reactor& here) {
   if (home.next_producer_id == home.producer_ids_end) {
     asked = co_await topics_.ask(here, topics_.shard_of_name(topic::kProducerIdsName),
                                  topic::AllocateProducerIds{.count = kProducerIdBlock});
+    // Not this node's, if it has no replica of that shard: that does not make it another's to answer.
+    if (asked.outcome == log::LogErrc::kNotLeader) asked.outcome = log::LogErrc::kNoLeader;
     if (!asked.ok()) co_return asked;
     // Another may have brought a block meanwhile; its rest is given up.
     home.next_producer_id = asked.answer.producer_id;
@@ -304,11 +390,9 @@ Task<Asked> Transactions::init(env::Reactor& here, topic::InitProducer what) {
     const Asked id = co_await take_producer_id(here);
     if (!id.ok()) co_return id;
     what.new_producer_id = id.answer.producer_id;
-    Asked asked = co_await topics_.ask(here, topics_.shard_of_name(what.id), what);
-    if (asked.outcome == log::LogErrc::kOk && !asked.answer.transactions.empty()) finish(here, what.id);
-    const bool is_concurrent =
-        asked.outcome == log::LogErrc::kOk && asked.answer.error == topic::TopicErrc::kConcurrentTransactions;
-    if (!is_concurrent || tries == kConcurrentTries) co_return asked;
+    Asked asked = co_await ask_claimed(here, what);
+    if (may_be_prepared(asked)) finish(here, what.id);
+    if (!is_concurrent(asked) || tries == kConcurrentTries) co_return asked;
     co_await env::sleep_for(here, wait_ms * kNsPerMs);
     wait_ms *= 2;
   }
@@ -317,18 +401,16 @@ Task<Asked> Transactions::init(env::Reactor& here, topic::InitProducer what) {
 Task<Asked> Transactions::add(env::Reactor& here, topic::AddToTransaction what) {
   int64_t wait_ms = kConcurrentWaitMs;
   for (unsigned tries = 0;; ++tries) {
-    Asked asked = co_await topics_.ask(here, topics_.shard_of_name(what.id), what);
-    const bool is_concurrent =
-        asked.outcome == log::LogErrc::kOk && asked.answer.error == topic::TopicErrc::kConcurrentTransactions;
-    if (!is_concurrent || tries == kConcurrentTries) co_return asked;
+    Asked asked = co_await ask_claimed(here, what);
+    if (!is_concurrent(asked) || tries == kConcurrentTries) co_return asked;
     co_await env::sleep_for(here, wait_ms * kNsPerMs);
     wait_ms *= 2;
   }
 }
 
 Task<Asked> Transactions::end(env::Reactor& here, topic::EndTransaction what) {
-  Asked asked = co_await topics_.ask(here, topics_.shard_of_name(what.id), what);
-  if (asked.ok() && is_prepared(asked.answer.transactions.at(0))) finish(here, what.id);
+  Asked asked = co_await ask_claimed(here, what);
+  if (may_be_prepared(asked)) finish(here, what.id);
   co_return asked;
 }
 
@@ -336,14 +418,24 @@ Asking Transactions::verify(env::Reactor& here, const topic::VerifyTransaction& 
   return topics_.ask(here, topics_.shard_of_name(what.id), what);
 }
 
-Asking Transactions::find(env::Reactor& here, const std::string& id) {
-  return topics_.ask(here, topics_.shard_of_name(id), topic::FindTransaction{.id = id});
+Task<Asked> Transactions::find(env::Reactor& here, std::string id) {
+  const shard::ShardId shard = topics_.shard_of_name(id);
+  if (claim_on(shard).load(std::memory_order_acquire) == 0) {
+    Asked asked;
+    asked.outcome = topics_.leads(shard) ? log::LogErrc::kNoLeader : log::LogErrc::kNotLeader;
+    co_return asked;
+  }
+  co_return co_await topics_.ask(here, shard, topic::FindTransaction{.id = std::move(id)});
 }
 
 Task<Transactions::Listed> Transactions::list(env::Reactor& here) {
   Listed all;
   for (uint16_t i = 0; i < topics_.router().shard_count(); ++i) {
     topic::ListTransactions page;
+    if (claim_on(topics_.shard_at(i)).load(std::memory_order_acquire) == 0) {
+      if (topics_.leads(topics_.shard_at(i))) all.outcome = log::LogErrc::kNoLeader;
+      continue;
+    }
     while (true) {
       Asked asked = co_await topics_.ask(here, topics_.shard_at(i), page);
       if (!asked.ok()) {

@@ -5,9 +5,17 @@
 // whoever dies meanwhile. At start, and ever again, whatever is prepared is found and carried on; transactions that
 // take longer than their producer has said are aborted; ids that were not used for long are forgotten.
 //
-// Each reactor does this for the transactional ids whose shard it owns. Also gives out producer ids.
+// Each reactor does this for the transactional ids whose shard it owns and this node leads (topics.h, LeadListener), with
+// the claim that it has on the shard; so one node does, and who did before is refused, here (kFencedClaim) and by
+// partitions and groups, which remember the greatest claim of whoever ended something there
+// (EndPartitionTransaction::coordinator_epoch). A marker that is not heard of is written again with the same claim: what
+// one node asks of one shard takes effect in the order in which it was asked for (shard/replica.h), so when the second
+// one has been taken the first one can come no more, and the producer's next transaction begins after that.
+//
+// Also gives out producer ids, which any node may.
 #pragma once
 
+#include <atomic>
 #include <cstdint>
 #include <memory>
 #include <string>
@@ -38,16 +46,16 @@ struct TransactionFigures {
   Gauge under_way;  // prepared, not complete
 };
 
-class Transactions {
+class Transactions final : private LeadListener {
  public:
   // `topics` outlives it.
   Transactions(Topics& topics, TransactionsOptions options);
   // Without stop() (a crash in simulation): after Runtime::abandon().
-  ~Transactions();
+  ~Transactions() override;
   Transactions(const Transactions&) = delete;
   Transactions& operator=(const Transactions&) = delete;
 
-  // Reactor 0. Carries on in the background with what is prepared.
+  // Reactor 0, after Topics::start(). Carries on in the background with what is prepared.
   Task<Status> start();
   // Reactor 0. What is under way is left for the next start. Before Topics::stop().
   Task<void> stop();
@@ -57,19 +65,20 @@ class Transactions {
   [[nodiscard]] const TransactionFigures& figures(unsigned reactor_index) const;
 
   // On any reactor, `here`. kConcurrentTransactions is answered once it has been so for some 30 ms: mostly what is
-  // under way is done by then, and the client need not ask again.
+  // under way is done by then, and the client need not ask again. Outcome kNotLeader, and kFencedClaim: the id's shard
+  // is led by another node; kNoLeader: by this one in a moment, or nobody could be asked.
 
-  // An id that nobody else gets, for a producer without transactions. Answer: producer_id; epoch 0.
+  // An id that nobody else gets on any node, for a producer without transactions. Answer: producer_id; epoch 0.
   [[nodiscard]] Task<Asked> new_producer(env::Reactor& here);
   // `new_producer_id` is filled in.
   [[nodiscard]] Task<Asked> init(env::Reactor& here, topic::InitProducer what);
   [[nodiscard]] Task<Asked> add(env::Reactor& here, topic::AddToTransaction what);
   // Answered once it is decided; what follows is done in the background.
   [[nodiscard]] Task<Asked> end(env::Reactor& here, topic::EndTransaction what);
-  // A query in memory: may this producer append to these partitions?
+  // A query, on any node: may this producer append to these partitions?
   [[nodiscard]] Asking verify(env::Reactor& here, const topic::VerifyTransaction& what);
-  [[nodiscard]] Asking find(env::Reactor& here, const std::string& id);
-  // Of all shards, without their partitions.
+  [[nodiscard]] Task<Asked> find(env::Reactor& here, std::string id);
+  // Of all shards that this node leads, without their partitions.
   struct Listed {
     log::LogErrc outcome = log::LogErrc::kOk;
     std::vector<topic::TransactionInfo> transactions{};
@@ -79,12 +88,23 @@ class Transactions {
  private:
   class Home;
 
+  // LeadListener.
+  void lead_begun(shard::ShardId shard, int32_t claim) override;
+  void lead_ended(shard::ShardId shard) override;
+  // This node's; 0: it has none. Any thread.
+  [[nodiscard]] std::atomic<int32_t>& claim_on(shard::ShardId shard) const {
+    return claims_[shard - topics_.router().first_shard()];
+  }
+  // Asks the id's shard with the claim.
+  template <class Body>
+  [[nodiscard]] Task<Asked> ask_claimed(env::Reactor& here, Body body);
   [[nodiscard]] Task<Asked> take_producer_id(env::Reactor& here);
-  [[nodiscard]] Home& home_of(const std::string& id);
+  [[nodiscard]] Home& home_of(shard::ShardId shard) const { return *homes_[topics_.router().reactor_of(shard)]; }
   void finish(env::Reactor& here, const std::string& id);
 
   Topics& topics_;
   const TransactionsOptions options_;
+  std::unique_ptr<std::atomic<int32_t>[]> claims_;  // by the shard's number within the service
   std::vector<std::unique_ptr<Home>> homes_;
 };
 

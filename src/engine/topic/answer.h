@@ -112,7 +112,7 @@ struct Answer {
   std::vector<TopicInfo> topics;
   bool is_truncated = false;
   std::vector<Document> documents;
-  int32_t claim = 0;
+  int32_t claim = 0;  // of ClaimShard; of queries on groups and transactions, the shard's present one
   Appended append;
   ReadAnswer read;
   FoundOffset found;

@@ -1,7 +1,9 @@
 // Commands and queries on consumer groups, all on the shard of the group's name (shard_of_name).
 //
-// Whether a member may commit is the coordinator's to say, who is alone with the group; here the epoch alone is held
-// up: a save of an older one is refused, whoever sends it.
+// Whether a member may commit is the coordinator's to say, who is alone with the group; here two things alone are held
+// up, whoever sends what. A save of an older epoch is refused; and a command that carries a `claim` is kFencedClaim
+// unless that is the shard's present one (ClaimShard of log_commands.h), so what a former coordinator has sent, or a
+// copy of it that was under way for long, changes nothing once another one decides. 0: of nobody, never fenced.
 #pragma once
 
 #include <cstdint>
@@ -32,23 +34,30 @@ struct CommitOffsets {
   static constexpr Code kCode = Code::kCommitOffsets;
   std::string group{};
   std::vector<GroupOffset> offsets{};
+  int32_t claim = 0;
 };
+// `coordinator_epoch`: the claim on the shard of the transactional id, as VerifyTransaction has answered it: all that
+// was claimed before ended whatever the producer had pended then.
 struct PendOffsets {
   static constexpr Code kCode = Code::kPendOffsets;
   std::string group{};
   int64_t producer_id = kNoProducerId;
   int16_t producer_epoch = -1;
   std::vector<GroupOffset> offsets{};
+  int32_t claim = 0;
+  int32_t coordinator_epoch = 0;
 };
 // The transaction has ended: what was pended is committed, unless something newer was meanwhile, or dropped. Nothing
 // pending: kOk. kInvalidProducerEpoch: pended by a newer epoch, which stays. What an older epoch has pended is dropped
-// either way, and after an abort an older epoch can pend no more.
+// either way, and after an abort an older epoch can pend no more. `coordinator_epoch`: the claim of whoever ends the
+// transaction (not on the group's shard); kTransactionCoordinatorFenced: pended in one that began under a later claim.
 struct EndPendingOffsets {
   static constexpr Code kCode = Code::kEndPendingOffsets;
   std::string group{};
   int64_t producer_id = kNoProducerId;
   int16_t producer_epoch = -1;
   bool is_commit = false;
+  int32_t coordinator_epoch = 0;
 };
 
 // The head, and the members that are new or different; `removed` go first. The group comes to be. kIllegalGeneration:
@@ -59,6 +68,7 @@ struct SaveGroup {
   std::vector<GroupMember> members{};
   std::vector<std::string> removed{};
   bool is_whole = false;
+  int32_t claim = 0;
 };
 
 // kUnknownGroup. With `committed_before_ms`, only those that were committed before (what expires was looked at
@@ -70,11 +80,13 @@ struct DeleteOffsets {
   std::optional<int64_t> committed_before_ms{};
   // And the group itself, if it is left without members and offsets.
   bool removes_empty = false;
+  int32_t claim = 0;
 };
 // With its offsets, also those that are pending. kUnknownGroup, kGroupNotEmpty (has members).
 struct DeleteGroup {
   static constexpr Code kCode = Code::kDeleteGroup;
   std::string group{};
+  int32_t claim = 0;
 };
 
 // ---- Queries.

@@ -35,6 +35,7 @@ using Positions = std::map<Place, Position>;
 struct Pending {
   int16_t producer_epoch = -1;
   Positions positions{};
+  int32_t coordinator_epoch = 0;  // the greatest that was told with them
 };
 
 struct Group {
@@ -61,6 +62,7 @@ struct SavedGroup {
   std::vector<std::string> members{};
   std::vector<SavedPosition> offsets{};
   std::vector<SavedPending> pending{};
+  std::vector<int32_t> coordinator_epochs{};  // of `pending`, in its order; fewer: the rest have none
 };
 constexpr uint8_t kFormatVersion = 1;
 
@@ -70,7 +72,9 @@ void fields_of(auto& visit, Is<Position> auto& b) {
 }
 void fields_of(auto& visit, Is<SavedPosition> auto& b) { visit(b.place, b.position); }
 void fields_of(auto& visit, Is<SavedPending> auto& b) { visit(b.producer_id, b.producer_epoch, b.positions); }
-void fields_of(auto& visit, Is<SavedGroup> auto& b) { visit(b.head, b.emptied_ms, b.members, b.offsets, b.pending); }
+void fields_of(auto& visit, Is<SavedGroup> auto& b) {
+  visit(b.head, b.emptied_ms, b.members, b.offsets, b.pending, b.coordinator_epochs);
+}
 
 std::vector<SavedPosition> rows_of(const Positions& positions) {
   std::vector<SavedPosition> rows;
@@ -95,9 +99,19 @@ class GroupPart final : public Part {
 
  private:
   template <class Body>
-  void run(const engine::ApplyContext& context, std::string_view body, Answer& answer) {
+  void run(const PartContext& context, std::string_view body, Answer& answer) {
     Body decoded;
-    answer.error = decode(body, decoded) ? on(context, decoded, answer) : TopicErrc::kInvalid;
+    if (!decode(body, decoded)) {
+      answer.error = TopicErrc::kInvalid;
+      return;
+    }
+    if constexpr (requires { decoded.claim; }) {
+      if (!context.admits(decoded.claim)) {
+        answer.error = TopicErrc::kFencedClaim;
+        return;
+      }
+    }
+    answer.error = on(context, decoded, answer);
   }
   template <class Body>
   void look(std::string_view body, Answer& answer) const {
@@ -200,6 +214,7 @@ TopicErrc GroupPart::on(const engine::ApplyContext& context, PendOffsets& what, 
   }
   Pending& pending = group->pending[what.producer_id];
   pending.producer_epoch = what.producer_epoch;
+  pending.coordinator_epoch = std::max(pending.coordinator_epoch, what.coordinator_epoch);
   put(context, what.offsets, pending.positions);
   return TopicErrc::kOk;
 }
@@ -212,6 +227,10 @@ TopicErrc GroupPart::on(const engine::ApplyContext&, const EndPendingOffsets& wh
   const bool is_there = pending != group.pending.end();
   if (is_there && pending->second.producer_epoch > what.producer_epoch) return TopicErrc::kInvalidProducerEpoch;
   const bool is_of_epoch = is_there && pending->second.producer_epoch == what.producer_epoch;
+  // It ended the transaction before, long ago, and its producer has gone on with the same epoch.
+  if (is_of_epoch && pending->second.coordinator_epoch > what.coordinator_epoch) {
+    return TopicErrc::kTransactionCoordinatorFenced;
+  }
   if (what.is_commit && is_of_epoch) {
     for (auto& [place, position] : pending->second.positions) {
       const auto present = group.offsets.find(place);
@@ -398,6 +417,7 @@ void GroupPart::save(Buffer& out) const {
     for (const auto& [id, encoded] : group.members) saved.members.push_back(encoded);
     for (const auto& [id, pending] : group.pending) {
       saved.pending.push_back({id, pending.producer_epoch, rows_of(pending.positions)});
+      saved.coordinator_epochs.push_back(pending.coordinator_epoch);
     }
     append_string(out, encode_body(saved));
   }
@@ -425,8 +445,11 @@ Status GroupPart::load(std::string_view saved) {
       group.members.emplace(std::move(member.id), std::move(encoded));
     }
     group.offsets = positions_of(std::move(row.offsets));
-    for (SavedPending& each : row.pending) {
-      group.pending.emplace(each.producer_id, Pending{each.producer_epoch, positions_of(std::move(each.positions))});
+    for (size_t i = 0; i < row.pending.size(); ++i) {
+      SavedPending& each = row.pending[i];
+      const int32_t coordinator_epoch = i < row.coordinator_epochs.size() ? row.coordinator_epochs[i] : 0;
+      group.pending.emplace(each.producer_id, Pending{each.producer_epoch, positions_of(std::move(each.positions)),
+                                                      coordinator_epoch});
     }
   }
   return {};

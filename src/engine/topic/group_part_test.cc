@@ -90,6 +90,72 @@ TEST(GroupPart, PendingOffsetsShowOnceTheTransactionIsCommitted) {
   EXPECT_EQ(offset_of(part, "g", "t", 0), 20);
 }
 
+TEST(GroupPart, WhoeverHasNotThePresentClaimChangesNothing) {
+  PartHarness part(make_group_part);
+  const GroupHead head{.name = "g", .type = GroupType::kClassic, .epoch = 5};
+  const GroupMember member{.id = "m"};
+  part.claim = 1;
+  EXPECT_TRUE(part.apply(SaveGroup{.head = head, .members = {member}, .claim = 1}).ok());
+  EXPECT_TRUE(part.apply(CommitOffsets{.group = "g", .offsets = {at("t", 0, 10)}, .claim = 1}).ok());
+  // Another node decides from now on. What the former one has sent comes late.
+  part.claim = 2;
+  EXPECT_TRUE(part.apply(CommitOffsets{.group = "g", .offsets = {at("t", 0, 20)}, .claim = 2}).ok());
+  const std::string before = part.saved();
+  EXPECT_EQ(part.apply(CommitOffsets{.group = "g", .offsets = {at("t", 0, 15)}, .claim = 1}).error,
+            TopicErrc::kFencedClaim);
+  EXPECT_EQ(part.apply(PendOffsets{.group = "g",
+                                   .producer_id = 7,
+                                   .producer_epoch = 0,
+                                   .offsets = {at("t", 0, 15)},
+                                   .claim = 1})
+                .error,
+            TopicErrc::kFencedClaim);
+  EXPECT_EQ(part.apply(SaveGroup{.head = {.name = "g", .epoch = 9}, .is_whole = true, .claim = 1}).error,
+            TopicErrc::kFencedClaim);
+  EXPECT_EQ(part.apply(SaveGroup{.head = {.name = "new", .epoch = 1}, .claim = 3}).error, TopicErrc::kFencedClaim);
+  EXPECT_EQ(part.apply(DeleteOffsets{.group = "g", .offsets = {at("t", 0, 0)}, .claim = 1}).error,
+            TopicErrc::kFencedClaim);
+  EXPECT_EQ(part.apply(DeleteGroup{.group = "g", .claim = 1}).error, TopicErrc::kFencedClaim);
+  EXPECT_EQ(part.saved(), before);
+  EXPECT_EQ(offset_of(part, "g", "t", 0), 20);
+  // Of nobody: the house's own, and records of an earlier version.
+  EXPECT_TRUE(part.apply(CommitOffsets{.group = "g", .offsets = {at("t", 0, 21)}}).ok());
+  EXPECT_EQ(offset_of(part, "g", "t", 0), 21);
+}
+
+// The producer goes from one transaction to the next with the same epoch, and meanwhile another node has come to end
+// them: what the former one has sent for the first must not end the second.
+TEST(GroupPart, AnEndThatComesLateLeavesTheNextTransactionAlone) {
+  for (const bool is_commit : {false, true}) {
+    PartHarness part(make_group_part);
+    const auto pend = [&](int64_t offset, int32_t coordinator_epoch) {
+      return part.apply(PendOffsets{.group = "g",
+                                    .producer_id = 7,
+                                    .producer_epoch = 0,
+                                    .offsets = {at("t", 0, offset)},
+                                    .coordinator_epoch = coordinator_epoch});
+    };
+    const auto end = [&](bool commits, int32_t coordinator_epoch) {
+      return part.apply(EndPendingOffsets{"g", 7, 0, commits, coordinator_epoch}).error;
+    };
+    EXPECT_TRUE(pend(5, 1).ok());
+    EXPECT_EQ(end(true, 2), TopicErrc::kOk);
+    EXPECT_EQ(offset_of(part, "g", "t", 0), 5);
+    EXPECT_TRUE(pend(9, 2).ok());
+    part.reload();
+    EXPECT_EQ(end(is_commit, 1), TopicErrc::kTransactionCoordinatorFenced);
+    EXPECT_EQ(offset_of(part, "g", "t", 0), 5);
+    EXPECT_TRUE(part.query(FetchOffsets{.group = "g", .topics = {{"t", {0}}}}).group_offsets[0].is_pending);
+    // Later in the same transaction, by somebody who asked earlier.
+    EXPECT_TRUE(pend(10, 1).ok());
+    EXPECT_EQ(end(is_commit, 1), TopicErrc::kTransactionCoordinatorFenced);
+    EXPECT_EQ(end(true, 2), TopicErrc::kOk);
+    EXPECT_EQ(offset_of(part, "g", "t", 0), 10);
+    EXPECT_EQ(end(is_commit, 1), TopicErrc::kOk);  // there is nothing to end
+    EXPECT_EQ(offset_of(part, "g", "t", 0), 10);
+  }
+}
+
 // A producer is fenced while it has its offsets pended: its transaction was aborted with the next epoch.
 TEST(GroupPart, WhatAFencedProducerPendsIsNeverCommitted) {
   PartHarness part(make_group_part);

@@ -32,7 +32,7 @@ struct ProducerBatch {
 
 struct Producer {
   int16_t epoch = -1;
-  int32_t coordinator_epoch = -1;
+  int32_t coordinator_epoch = -1;  // the greatest that has ended a transaction here, or asked for that
   int64_t last_append_ms = 0;  // log time
   int64_t transaction_start = -1;
   uint8_t count = 0;  // of batches, the newest last
@@ -60,7 +60,10 @@ class ProducerState {
   // The batch, which has a producer, was appended there.
   void note(const BatchView& batch, int64_t base_offset, int64_t now_ms);
 
-  // Whether a transaction's end may be written: kInvalidProducerEpoch, kTransactionCoordinatorFenced.
+  // Whether a transaction's end may be written: kInvalidProducerEpoch, kTransactionCoordinatorFenced. The latter also
+  // if no transaction is open: the coordinator that comes late has a transaction in mind that was ended, and the next
+  // one, with the same epoch, must not be ended by it. A producer that is forgotten is silent for far longer than
+  // anything can be under way.
   [[nodiscard]] TopicErrc check_end(int64_t producer_id, int16_t epoch, int32_t coordinator_epoch,
                                     int64_t now_ms) const;
   // Where the producer's transaction began, or -1.

@@ -251,6 +251,7 @@ void TopicEngine::query(const engine::ApplyContext& context, const engine::Comma
   }
   const size_t part = part_of_query(command.code);
   if (part < kPartCount && command.args.size() == 1) {
+    answer.claim = state.claim;
     return state.parts[part]->query(context, code, command.args[0], answer);
   }
   answer.error = TopicErrc::kInvalid;

@@ -8,7 +8,9 @@
 
 #include "base/coding.h"
 #include "engine/topic/engine_test_support.h"
+#include "engine/topic/group_commands.h"
 #include "engine/topic/record_reader.h"
+#include "engine/topic/transaction_commands.h"
 
 namespace keelson::topic {
 namespace {
@@ -127,6 +129,23 @@ TEST_F(TopicEngineTest, CountsClaims) {
   ASSERT_TRUE(engine.checkpoint());
   engine.restart();
   EXPECT_EQ(engine.apply(ClaimShard{}).claim, 3);
+}
+
+TEST_F(TopicEngineTest, HoldsCoordinatorsToTheirClaims) {
+  const auto commit = [&](int32_t claim) {
+    return engine.apply(CommitOffsets{.group = "g", .offsets = {{.topic = "t", .offset = 1}}, .claim = claim}).error;
+  };
+  EXPECT_EQ(commit(0), TopicErrc::kOk);
+  EXPECT_EQ(commit(1), TopicErrc::kFencedClaim);
+  engine.apply(ClaimShard{});
+  EXPECT_EQ(commit(1), TopicErrc::kOk);
+  EXPECT_EQ(engine.query(VerifyTransaction{.id = "t"}).claim, 1);
+  engine.apply(ClaimShard{});
+  EXPECT_EQ(commit(1), TopicErrc::kFencedClaim);
+  ASSERT_TRUE(engine.checkpoint());
+  engine.restart();
+  EXPECT_EQ(commit(1), TopicErrc::kFencedClaim);
+  EXPECT_EQ(commit(2), TopicErrc::kOk);
 }
 
 TEST_F(TopicEngineTest, LoadsCountersOfTheVersionBefore) {
@@ -284,6 +303,32 @@ TEST_F(TopicEngineTest, ShowsTransactionsOnceTheyAreCommitted) {
   EXPECT_TRUE(engine.query(Read{.from = at, .offset = 6, .is_committed_only = true}).read.aborted.empty());
   EXPECT_EQ(text(), "0=plain 1=t1 2=u1 3=plain2 4!commit 5!abort");
   EXPECT_EQ(engine.find(at, -1, true).offset, 6);
+}
+
+// The producer goes on with the same epoch, and meanwhile another node has come to end its transactions.
+TEST_F(TopicEngineTest, AMarkerThatComesLateLeavesTheNextTransactionAlone) {
+  const auto append = [&](std::string value, int32_t sequence) {
+    return engine.append(at, batch({value}, {.producer = 1, .sequence = sequence, .is_transactional = true})).error;
+  };
+  EXPECT_EQ(append("a", 0), TopicErrc::kOk);
+  EXPECT_EQ(end(1, 0, true, 1).append.base_offset, 1);
+  // Asked for again, when there is nothing to end: it is remembered all the same.
+  EXPECT_EQ(end(1, 0, true, 2).append.base_offset, -1);
+  EXPECT_EQ(append("b", 1), TopicErrc::kOk);
+  EXPECT_EQ(end(1, 0, true, 1).error, TopicErrc::kTransactionCoordinatorFenced);
+  ASSERT_TRUE(engine.checkpoint());
+  engine.restart();
+  EXPECT_EQ(end(1, 0, false, 1).error, TopicErrc::kTransactionCoordinatorFenced);
+  EXPECT_EQ(text(0, true), "0=a 1!commit");
+  EXPECT_EQ(end(1, 0, true, 2).append.base_offset, 3);
+  EXPECT_EQ(text(0, true), "0=a 1!commit 2=b 3!commit");
+  // Where the producer had not been yet.
+  const PartitionId other{engine.create(2), 0};
+  EXPECT_EQ(engine.apply(EndPartitionTransaction{other, 1, 0, true, 2}).error, TopicErrc::kOk);
+  EXPECT_EQ(engine.append(other, batch({"c"}, {.producer = 1, .sequence = 0, .is_transactional = true})).error,
+            TopicErrc::kOk);
+  EXPECT_EQ(engine.apply(EndPartitionTransaction{other, 1, 0, true, 1}).error,
+            TopicErrc::kTransactionCoordinatorFenced);
 }
 
 TEST_F(TopicEngineTest, EndsWhatThereIsAndFencesTheRest) {

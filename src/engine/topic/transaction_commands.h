@@ -7,6 +7,10 @@
 // again and again until it is complete (topics/transactions.h). Refusals, as Kafka's coordinator has them:
 // kInvalidProducerIdMapping (no such id, or another producer id), kInvalidProducerEpoch (an older or newer epoch),
 // kConcurrentTransactions (prepared, not complete: ask again), kInvalidTxnState.
+//
+// Each command carries the claim of whoever decides for the shard (ClaimShard of log_commands.h; 0: of nobody, always
+// taken) and is kFencedClaim under another one: a producer keeps its epoch from one transaction to the next, so a copy
+// that was under way for long would otherwise be taken for the next one's.
 #pragma once
 
 #include <cstdint>
@@ -46,6 +50,7 @@ struct InitProducer {
   int64_t new_producer_id = kNoProducerId;  // unused so far: taken if one is needed
   int64_t expected_producer_id = kNoProducerId;
   int16_t expected_epoch = -1;
+  int32_t claim = 0;
 };
 // kConcurrentTransactions while the transaction before is prepared.
 struct AddToTransaction {
@@ -55,6 +60,7 @@ struct AddToTransaction {
   int16_t producer_epoch = -1;
   std::vector<PartitionId> partitions{};
   std::vector<std::string> groups{};
+  int32_t claim = 0;
 };
 // Decides. Asked again once it is complete the same way: kOk. Answer: transactions (one), as it is then.
 struct EndTransaction {
@@ -63,6 +69,7 @@ struct EndTransaction {
   int64_t producer_id = kNoProducerId;
   int16_t producer_epoch = -1;
   bool is_commit = false;
+  int32_t claim = 0;
 };
 // The transaction that began then has taken too long: kPrepareAbort, and its producer is fenced. kInvalidTxnState: it
 // is another one by now.
@@ -72,6 +79,7 @@ struct TimeOutTransaction {
   int64_t producer_id = kNoProducerId;
   int16_t producer_epoch = -1;
   int64_t started_ms = kNoTimestamp;
+  int32_t claim = 0;
 };
 // Everything that was prepared has been done. kInvalidTxnState: it is not (or no longer) prepared.
 struct CompleteTransaction {
@@ -79,18 +87,20 @@ struct CompleteTransaction {
   std::string id{};
   int64_t producer_id = kNoProducerId;
   int16_t producer_epoch = -1;
+  int32_t claim = 0;
 };
 // Forgets an id that has not been used since then. kInvalidTxnState: it has, or a transaction is under way.
 struct ExpireTransactionalId {
   static constexpr Code kCode = Code::kExpireTransactionalId;
   std::string id{};
   int64_t updated_ms = kNoTimestamp;
+  int32_t claim = 0;
 };
 
 // ---- Queries.
 
 // May this producer write to these partitions: are they part of its transaction? kInvalidTxnState: not all of them, or
-// none is under way.
+// none is under way. Answer: claim, the shard's present one.
 struct VerifyTransaction {
   static constexpr Code kCode = Code::kVerifyTransaction;
   std::string id{};

@@ -13,19 +13,21 @@ namespace keelson::topic {
 
 static void fields_of(auto& visit, Is<AllocateProducerIds> auto& b) { visit(b.count); }
 static void fields_of(auto& visit, Is<InitProducer> auto& b) {
-  visit(b.id, b.timeout_ms, b.new_producer_id, b.expected_producer_id, b.expected_epoch);
+  visit(b.id, b.timeout_ms, b.new_producer_id, b.expected_producer_id, b.expected_epoch, b.claim);
 }
 static void fields_of(auto& visit, Is<AddToTransaction> auto& b) {
-  visit(b.id, b.producer_id, b.producer_epoch, b.partitions, b.groups);
+  visit(b.id, b.producer_id, b.producer_epoch, b.partitions, b.groups, b.claim);
 }
 static void fields_of(auto& visit, Is<EndTransaction> auto& b) {
-  visit(b.id, b.producer_id, b.producer_epoch, b.is_commit);
+  visit(b.id, b.producer_id, b.producer_epoch, b.is_commit, b.claim);
 }
 static void fields_of(auto& visit, Is<TimeOutTransaction> auto& b) {
-  visit(b.id, b.producer_id, b.producer_epoch, b.started_ms);
+  visit(b.id, b.producer_id, b.producer_epoch, b.started_ms, b.claim);
 }
-static void fields_of(auto& visit, Is<CompleteTransaction> auto& b) { visit(b.id, b.producer_id, b.producer_epoch); }
-static void fields_of(auto& visit, Is<ExpireTransactionalId> auto& b) { visit(b.id, b.updated_ms); }
+static void fields_of(auto& visit, Is<CompleteTransaction> auto& b) {
+  visit(b.id, b.producer_id, b.producer_epoch, b.claim);
+}
+static void fields_of(auto& visit, Is<ExpireTransactionalId> auto& b) { visit(b.id, b.updated_ms, b.claim); }
 static void fields_of(auto& visit, Is<VerifyTransaction> auto& b) {
   visit(b.id, b.producer_id, b.producer_epoch, b.partitions, b.groups);
 }
@@ -116,9 +118,19 @@ class TransactionPart final : public Part {
 
  private:
   template <class Body>
-  void run(const engine::ApplyContext& context, std::string_view body, Answer& answer) {
+  void run(const PartContext& context, std::string_view body, Answer& answer) {
     Body decoded;
-    answer.error = decode(body, decoded) ? on(context, decoded, answer) : TopicErrc::kInvalid;
+    if (!decode(body, decoded)) {
+      answer.error = TopicErrc::kInvalid;
+      return;
+    }
+    if constexpr (requires { decoded.claim; }) {
+      if (!context.admits(decoded.claim)) {
+        answer.error = TopicErrc::kFencedClaim;
+        return;
+      }
+    }
+    answer.error = on(context, decoded, answer);
   }
   template <class Body>
   void look(std::string_view body, Answer& answer) const {

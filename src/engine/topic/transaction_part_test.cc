@@ -44,6 +44,39 @@ TEST_F(TransactionTest, GivesProducerIdsOnce) {
   EXPECT_EQ(part.apply(AllocateProducerIds{.count = 0}).error, TopicErrc::kInvalid);
 }
 
+// A producer keeps its epoch from one transaction to the next: what was sent for the first must not be taken for the
+// second's.
+TEST_F(TransactionTest, WhoeverHasNotThePresentClaimChangesNothing) {
+  part.claim = 1;
+  ASSERT_TRUE(init().ok());
+  const auto add_by = [&](int32_t claim) {
+    return part.apply(AddToTransaction{"t", 100, 0, {partition(0)}, {}, claim}).error;
+  };
+  const auto end_by = [&](int32_t claim) { return part.apply(EndTransaction{"t", 100, 0, true, claim}).error; };
+  const auto complete_by = [&](int32_t claim) { return part.apply(CompleteTransaction{"t", 100, 0, claim}).error; };
+  ASSERT_EQ(add_by(1), TopicErrc::kOk);
+  ASSERT_EQ(end_by(1), TopicErrc::kOk);
+  part.claim = 2;
+  ASSERT_EQ(complete_by(1), TopicErrc::kFencedClaim);
+  ASSERT_EQ(complete_by(2), TopicErrc::kOk);
+  EXPECT_EQ(add_by(1), TopicErrc::kFencedClaim);
+  EXPECT_EQ(present().state, TransactionState::kCompleteCommit);
+  ASSERT_EQ(add_by(2), TopicErrc::kOk);
+  EXPECT_EQ(end_by(1), TopicErrc::kFencedClaim);
+  EXPECT_EQ(part.apply(TimeOutTransaction{"t", 100, 0, present().started_ms, 1}).error, TopicErrc::kFencedClaim);
+  EXPECT_EQ(part.apply(InitProducer{.id = "t", .timeout_ms = 1'000, .new_producer_id = 1, .claim = 1}).error,
+            TopicErrc::kFencedClaim);
+  EXPECT_EQ(present().state, TransactionState::kOngoing);
+  ASSERT_EQ(end_by(2), TopicErrc::kOk);
+  EXPECT_EQ(complete_by(1), TopicErrc::kFencedClaim);
+  EXPECT_EQ(present().state, TransactionState::kPrepareCommit);
+  ASSERT_EQ(complete_by(2), TopicErrc::kOk);
+  EXPECT_EQ(part.apply(ExpireTransactionalId{"t", present().updated_ms, 1}).error, TopicErrc::kFencedClaim);
+  EXPECT_EQ(part.apply(ExpireTransactionalId{"t", present().updated_ms, 2}).error, TopicErrc::kOk);
+  // Ids of producers are anybody's.
+  EXPECT_TRUE(part.apply(AllocateProducerIds{.count = 10}).ok());
+}
+
 TEST_F(TransactionTest, RunsThroughItsStates) {
   const Answer made = init();
   ASSERT_TRUE(made.ok());

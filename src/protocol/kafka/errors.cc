@@ -78,6 +78,8 @@ ErrorCode error_of(topic::TopicErrc code) {
       return ErrorCode::kResourceNotFound;
     case kInvalid:
       return ErrorCode::kInvalidRequest;
+    case kFencedClaim:
+      return ErrorCode::kNotCoordinator;
     case kCursorExists:
     case kDocumentChanged:
       break;

@@ -1,4 +1,4 @@
-// The groups of one reactor: finds the group of a request, makes and forgets groups, wakes them when something is due.
+// The groups of one shard: finds the group of a request, makes and forgets groups, wakes them when something is due.
 // A pure state machine like the groups themselves; groups.h brings requests here.
 //
 // A classic group without members becomes one of the consumer protocol when such a member comes, and back; its epoch
@@ -24,7 +24,7 @@
 
 namespace keelson::kafka {
 
-// Of one reactor; the engine's limit for each shard holds besides.
+// The engine's limit of what is saved; here also of groups that are not saved yet.
 inline constexpr size_t kCoordinatorGroupsMax = topic::kGroupsMax;
 // Of what one member of a consumer group subscribes to: it is saved with the member.
 inline constexpr size_t kSubscriptionBytesMax = size_t{1} << 20;

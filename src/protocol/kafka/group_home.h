@@ -1,7 +1,8 @@
-// One reactor's groups: their coordinator with a clock, a log and a directory of topics. For groups.cc alone; that
-// reactor's thread.
+// One reactor's groups: those of the shards of this reactor that this node leads (group_shard.h), and what they share:
+// a timer, the directory of topics, figures. For groups.cc and group_shard.cc alone; that reactor's thread.
 #pragma once
 
+#include <concepts>
 #include <cstdint>
 #include <map>
 #include <memory>
@@ -12,30 +13,40 @@
 #include <vector>
 
 #include "env/reactor.h"
-#include "protocol/kafka/group_coordinator.h"
 #include "protocol/kafka/group_host.h"
+#include "protocol/kafka/group_shard.h"
 #include "protocol/kafka/groups.h"
 #include "topics/topics.h"
 
 namespace keelson::kafka {
 
-class GroupHome final : public GroupHost {
+class GroupHome {
  public:
   GroupHome(topics::Topics& topics, env::Reactor& here, const GroupOptions& options);
-  ~GroupHome() override;
+  ~GroupHome();
+  GroupHome(const GroupHome&) = delete;
+  GroupHome& operator=(const GroupHome&) = delete;
 
   [[nodiscard]] env::Reactor& reactor() { return here_; }
+  [[nodiscard]] topics::Topics& topics() { return topics_; }
+  [[nodiscard]] const GroupOptions& options() const { return options_; }
   [[nodiscard]] GroupFigures& figures() { return figures_; }
-  [[nodiscard]] env::TaskScope& scope() { return tasks_; }
-  // stop() ends what runs in the other one.
+  // stop() runs in it, and ends what runs beside.
   [[nodiscard]] env::TaskScope& stop_scope() { return stopping_; }
-  Task<Status> load();
+
+  // As topics::LeadListener has them.
+  void lead_begun(shard::ShardId shard, int32_t claim);
+  void lead_ended(shard::ShardId shard);
+  // It has found out by itself.
+  void end(GroupShard& shard);
   Task<bool> stop();
-  [[nodiscard]] bool is_serving() const { return is_serving_; }
-  // While it does not: it is loading, or has stopped.
+  [[nodiscard]] bool is_loading() const;
+
+  // Null: its groups cannot be asked for; refusal() says why.
+  [[nodiscard]] GroupShard* find(shard::ShardId shard) const;
   template <class Result>
-  [[nodiscard]] Result refusal() const {
-    const ErrorCode error = is_stopping_ ? ErrorCode::kNotCoordinator : ErrorCode::kCoordinatorLoadInProgress;
+  [[nodiscard]] Result refusal(shard::ShardId shard) const {
+    const ErrorCode error = refusal_code(shard);
     if constexpr (std::same_as<Result, ErrorCode>) {
       return error;
     } else {
@@ -44,58 +55,55 @@ class GroupHome final : public GroupHost {
       return result;
     }
   }
-  [[nodiscard]] GroupCoordinator& coordinator() { return *coordinator_; }
-  // After whatever was done with the coordinator.
+  // After whatever was done with a coordinator.
   void after();
 
-  void beat(ConsumerBeat beat, Reply<BeatResult> reply);
-  template <class Body>
-  void commit(const CommitCheck& check, const Body& what, Reply<ErrorCode> reply);
-  void remove(std::string group, Reply<ErrorCode> reply);
+  void beat(GroupShard& shard, ConsumerBeat beat, Reply<BeatResult> reply);
+  // Of all shards that are led here.
   void list(Reply<Groups::Listed> reply);
 
-  // GroupHost.
-  [[nodiscard]] int64_t now_ms() const override { return here_.clock().monotonic_ns() / 1'000'000; }
-  [[nodiscard]] const GroupOptions& options() const override { return options_; }
-  [[nodiscard]] std::string fresh_id() override;
-  [[nodiscard]] std::optional<TopicFacts> find_topic(std::string_view name) override;
-  [[nodiscard]] std::optional<std::vector<std::string>> match_topics(const std::string& regex) override;
-  void save(uint64_t serial, topic::SaveGroup what, Saved saved) override;
+  // What groups need of their host, the same for all shards.
+  [[nodiscard]] int64_t now_ms() const { return here_.clock().monotonic_ns() / 1'000'000; }
+  [[nodiscard]] std::string fresh_id();
+  [[nodiscard]] std::optional<TopicFacts> find_topic(std::string_view name) const;
+  [[nodiscard]] std::optional<std::vector<std::string>> match_topics(const std::string& regex) const;
 
  private:
-  // Saves and commits that may be under way at once. A client waits for each of its own, so this is many clients.
-  static constexpr size_t kTasksMax = 50'000;
+  // Heartbeats that wait for the directory. A member waits for each of its own, so this is many members.
+  static constexpr size_t kWaitingMax = 50'000;
   static constexpr int64_t kFiguresEveryMs = 1'000;
+  struct WaitingBeat {
+    GroupShard* shard;
+    ConsumerBeat beat;
+    Reply<BeatResult> reply;
+  };
 
-  Task<Status> load_shard(shard::ShardId shard);
+  [[nodiscard]] ErrorCode refusal_code(shard::ShardId shard) const;
+  void look();
+  void count();
+  Task<void> bury(std::unique_ptr<GroupShard> ended);
   Task<void> read_then_beat();
-  Task<void> finish_commit(topics::Asking asking, Reply<ErrorCode> reply);
-  Task<void> finish_save(topics::Asking asking, Saved saved);
-  Task<void> run_remove(std::string group, Reply<ErrorCode> reply);
-  Task<void> run_list(Reply<Groups::Listed> reply);
   Task<void> read_directory();
-  Task<void> sweep();
-  Task<void> sweep_shard(shard::ShardId shard);
-  Task<void> delete_expired(std::vector<std::pair<std::string, topic::GroupOffset>> expired, int64_t now_ms);
-  [[nodiscard]] std::vector<shard::ShardId> shards() const;
+  Task<void> run_list(Reply<Groups::Listed> reply);
+  // False: the shard cannot be asked.
+  Task<bool> list_shard(shard::ShardId shard, std::map<std::string, ListedGroup>& rows);
 
   topics::Topics& topics_;
   env::Reactor& here_;
   const GroupOptions& options_;
   GroupFigures figures_;
   int64_t figures_at_ms_ = 0;
-  std::unique_ptr<GroupCoordinator> coordinator_;
-  bool is_serving_ = false;
+  uint64_t rebalances_gone_ = 0;  // of shards that are not led any more
   bool is_stopping_ = false;
+  // Those that are led, whether they are loaded yet or not.
+  std::map<shard::ShardId, std::unique_ptr<GroupShard>> shards_;
   env::Timer timer_;
   int64_t timer_at_ms_ = kNever;
   // Of the consumer protocol: what there is to be assigned.
   std::map<std::string, TopicFacts, std::less<>> directory_;
   uint64_t directory_version_ = 0;
   bool is_reading_directory_ = false;
-  std::vector<std::pair<ConsumerBeat, Reply<BeatResult>>> waiting_;  // for that
-  env::Timer sweep_timer_;
-  bool is_sweeping_ = false;
+  std::vector<WaitingBeat> waiting_;  // for that
   env::TaskScope tasks_;
   env::TaskScope stopping_;
 };

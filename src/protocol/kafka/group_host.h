@@ -1,5 +1,5 @@
 // What a group needs from outside, so that groups are plain state machines: they have no clock, no chance and no log of
-// their own, and can be tested on any time. group_coordinator.h is the host in the server.
+// their own, and can be tested on any time. group_shard.h is the host in the server.
 #pragma once
 
 #include <cstdint>

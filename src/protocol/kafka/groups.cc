@@ -1,9 +1,16 @@
 #include "protocol/kafka/groups.h"
 
 #include "protocol/kafka/group_home.h"
+#include "protocol/kafka/group_shard.h"
+#include "shard/call_on.h"
 #include "shard/run_on.h"
 
 namespace keelson::kafka {
+
+namespace {
+// How often start() looks whether everything is loaded.
+constexpr int64_t kLoadNapNs = 1'000'000;
+}  // namespace
 
 Groups::Groups(topics::Topics& topics, GroupOptions options) : topics_(topics), options_(options) {
   env::Env& env = topics.runtime().env();
@@ -20,9 +27,13 @@ Groups::~Groups() {
 
 Task<Status> Groups::start() {
   env::Reactor& here = desks_[0]->here();
+  topics_.add_lead_listener(*this);
+  if (topics_.is_clustered()) co_return Status();
   for (const auto& home : homes_) {
-    Status loaded = co_await shard::RunOn<Status>(here, home->scope(), home->reactor(), home->load());
-    if (!loaded.ok()) co_return loaded;
+    // What is led was told there before this comes.
+    while (co_await shard::call_on(here, home->reactor(), [&home] { return home->is_loading(); })) {
+      co_await env::sleep_for(here, kLoadNapNs);
+    }
   }
   co_return Status();
 }
@@ -36,105 +47,113 @@ Task<void> Groups::stop() {
 
 const GroupFigures& Groups::figures(unsigned reactor_index) const { return homes_[reactor_index]->figures(); }
 
-GroupHome& Groups::home_of(std::string_view group) {
-  return *homes_[topics_.router().reactor_of(topics_.shard_of_name(group))];
-}
+void Groups::lead_begun(shard::ShardId shard, int32_t claim) { home_of(shard).lead_begun(shard, claim); }
+void Groups::lead_ended(shard::ShardId shard) { home_of(shard).lead_ended(shard); }
 
-// `what` gets the home and the reply, on the home's thread, once it serves.
+// `what` gets the group's shard and the reply, on the shard's thread, if it is served here.
 template <class Result, class Do>
-HomeCall<Result> Groups::at_home(env::Reactor& here, std::string_view group, Do what) {
-  GroupHome& home = home_of(group);
+HomeCall<Result> Groups::at_shard(env::Reactor& here, std::string_view group, Do what) {
+  const shard::ShardId id = topics_.shard_of_name(group);
+  GroupHome& home = home_of(id);
   return HomeCall<Result>(*desks_[here.index()], home.reactor(),
-                          [&home, what = std::move(what)](Reply<Result> reply) mutable {
-                            if (!home.is_serving()) return reply(home.template refusal<Result>());
-                            what(home, std::move(reply));
+                          [&home, id, what = std::move(what)](Reply<Result> reply) mutable {
+                            GroupShard* shard = home.find(id);
+                            if (shard == nullptr) return reply(home.template refusal<Result>(id));
+                            what(*shard, std::move(reply));
                             home.after();
                           });
 }
 
 HomeCall<JoinResult> Groups::join(env::Reactor& here, JoinRequest request) {
   const std::string group = request.group;
-  return at_home<JoinResult>(here, group,
-                             [request = std::move(request)](GroupHome& home, Reply<JoinResult> reply) mutable {
-                               home.coordinator().join(std::move(request), std::move(reply));
+  return at_shard<JoinResult>(here, group,
+                             [request = std::move(request)](GroupShard& shard, Reply<JoinResult> reply) mutable {
+                               shard.coordinator().join(std::move(request), std::move(reply));
                              });
 }
 
 HomeCall<SyncResult> Groups::sync(env::Reactor& here, SyncRequest request) {
   const std::string group = request.group;
-  return at_home<SyncResult>(here, group,
-                             [request = std::move(request)](GroupHome& home, Reply<SyncResult> reply) mutable {
-                               home.coordinator().sync(std::move(request), std::move(reply));
+  return at_shard<SyncResult>(here, group,
+                             [request = std::move(request)](GroupShard& shard, Reply<SyncResult> reply) mutable {
+                               shard.coordinator().sync(std::move(request), std::move(reply));
                              });
 }
 
 HomeCall<ErrorCode> Groups::heartbeat(env::Reactor& here, HeartbeatOf beat) {
   const std::string group = beat.group;
-  return at_home<ErrorCode>(here, group, [beat = std::move(beat)](GroupHome& home, Reply<ErrorCode> reply) {
-    reply(home.coordinator().heartbeat(beat));
+  return at_shard<ErrorCode>(here, group, [beat = std::move(beat)](GroupShard& shard, Reply<ErrorCode> reply) {
+    reply(shard.coordinator().heartbeat(beat));
   });
 }
 
 HomeCall<LeaveResult> Groups::leave(env::Reactor& here, LeaveOf leave) {
   const std::string group = leave.group;
-  return at_home<LeaveResult>(here, group, [leave = std::move(leave)](GroupHome& home, Reply<LeaveResult> reply) {
-    reply(home.coordinator().leave(leave));
+  return at_shard<LeaveResult>(here, group, [leave = std::move(leave)](GroupShard& shard, Reply<LeaveResult> reply) {
+    reply(shard.coordinator().leave(leave));
   });
 }
 
 HomeCall<BeatResult> Groups::beat(env::Reactor& here, ConsumerBeat beat) {
   const std::string group = beat.group;
-  return at_home<BeatResult>(here, group, [beat = std::move(beat)](GroupHome& home, Reply<BeatResult> reply) mutable {
-    home.beat(std::move(beat), std::move(reply));
-  });
+  GroupHome& home = home_of(topics_.shard_of_name(group));
+  return at_shard<BeatResult>(here, group,
+                              [&home, beat = std::move(beat)](GroupShard& shard, Reply<BeatResult> reply) mutable {
+                                home.beat(shard, std::move(beat), std::move(reply));
+                              });
 }
 
 HomeCall<ErrorCode> Groups::commit(env::Reactor& here, CommitCheck check, topic::CommitOffsets what) {
   const std::string group = check.group;
-  return at_home<ErrorCode>(
-      here, group, [check = std::move(check), what = std::move(what)](GroupHome& home, Reply<ErrorCode> reply) {
-        home.commit(check, what, std::move(reply));
+  return at_shard<ErrorCode>(
+      here, group, [check = std::move(check), what = std::move(what)](GroupShard& shard, Reply<ErrorCode> reply) mutable {
+        shard.commit(check, std::move(what), std::move(reply));
       });
 }
 
 HomeCall<ErrorCode> Groups::commit(env::Reactor& here, CommitCheck check, topic::PendOffsets what) {
   const std::string group = check.group;
-  return at_home<ErrorCode>(
-      here, group, [check = std::move(check), what = std::move(what)](GroupHome& home, Reply<ErrorCode> reply) {
-        home.commit(check, what, std::move(reply));
+  return at_shard<ErrorCode>(
+      here, group, [check = std::move(check), what = std::move(what)](GroupShard& shard, Reply<ErrorCode> reply) mutable {
+        shard.commit(check, std::move(what), std::move(reply));
       });
 }
 
 HomeCall<ErrorCode> Groups::check_fetch(env::Reactor& here, std::string group, std::string member_id, int32_t epoch) {
-  return at_home<ErrorCode>(here, group, [group, member_id, epoch](GroupHome& home, Reply<ErrorCode> reply) {
-    reply(home.coordinator().check_fetch(group, member_id, epoch));
+  return at_shard<ErrorCode>(here, group, [group, member_id, epoch](GroupShard& shard, Reply<ErrorCode> reply) {
+    reply(shard.coordinator().check_fetch(group, member_id, epoch));
   });
 }
 
 HomeCall<DescribedGroup> Groups::describe(env::Reactor& here, std::string group, topic::GroupType type) {
-  return at_home<DescribedGroup>(here, group, [group, type](GroupHome& home, Reply<DescribedGroup> reply) {
-    reply(home.coordinator().describe(group, type));
+  return at_shard<DescribedGroup>(here, group, [group, type](GroupShard& shard, Reply<DescribedGroup> reply) {
+    reply(shard.coordinator().describe(group, type));
   });
 }
 
 HomeCall<ErrorCode> Groups::remove(env::Reactor& here, std::string group) {
-  return at_home<ErrorCode>(here, group,
-                            [group](GroupHome& home, Reply<ErrorCode> reply) { home.remove(group, std::move(reply)); });
+  return at_shard<ErrorCode>(here, group,
+                            [group](GroupShard& shard, Reply<ErrorCode> reply) { shard.remove(group, std::move(reply)); });
+}
+
+HomeCall<ErrorCode> Groups::delete_offsets(env::Reactor& here, topic::DeleteOffsets what) {
+  const std::string group = what.group;
+  return at_shard<ErrorCode>(here, group, [what = std::move(what)](GroupShard& shard, Reply<ErrorCode> reply) mutable {
+    shard.delete_offsets(std::move(what), std::move(reply));
+  });
 }
 
 HomeCall<Groups::Listed> Groups::list(env::Reactor& here, unsigned reactor_index) {
   GroupHome& home = *homes_[reactor_index];
-  return HomeCall<Listed>(*desks_[here.index()], home.reactor(), [&home](Reply<Listed> reply) mutable {
-    if (!home.is_serving()) return reply(home.refusal<Listed>());
-    home.list(std::move(reply));
-  });
+  return HomeCall<Listed>(*desks_[here.index()], home.reactor(),
+                          [&home](Reply<Listed> reply) mutable { home.list(std::move(reply)); });
 }
 
 HomeCall<Groups::Unused> Groups::find_unused(env::Reactor& here, std::string group, std::vector<std::string> topics) {
-  return at_home<Unused>(here, group, [group, topics = std::move(topics)](GroupHome& home, Reply<Unused> reply) {
+  return at_shard<Unused>(here, group, [group, topics = std::move(topics)](GroupShard& shard, Reply<Unused> reply) {
     Unused result;
     for (const std::string& topic : topics)
-      result.is_subscribed.push_back(home.coordinator().is_subscribed(group, topic));
+      result.is_subscribed.push_back(shard.coordinator().is_subscribed(group, topic));
     reply(std::move(result));
   });
 }

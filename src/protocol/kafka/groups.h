@@ -1,4 +1,9 @@
-// The groups of one node: each reactor coordinates those whose shard it owns, and what a session asks goes there.
+// The groups that this node coordinates: those of the topic shards that it leads (topics/topics.h, LeadListener). Each
+// reactor has those of its shards, and what a session asks goes there.
+//
+// When the lead of a shard begins, its groups are loaded as they were saved: with their generations and members, whose
+// sessions begin anew at that moment. Until then they answer kCoordinatorLoadInProgress; when the lead ends, whoever
+// waits is answered with kNotCoordinator at once, as everybody is who asks for a group that is led elsewhere.
 //
 // What must survive is in the shards (engine/topic/group_commands.h); memory has who is in which group right now.
 // Besides the coordinators it expires offsets (GroupOptions::offsets_retention_ms).
@@ -32,16 +37,17 @@ struct GroupFigures {
   Counter offsets_expired;
 };
 
-class Groups {
+class Groups final : private topics::LeadListener {
  public:
   // `topics` outlives it.
   Groups(topics::Topics& topics, GroupOptions options);
   // Without stop() (a crash in simulation): after Runtime::abandon().
-  ~Groups();
+  ~Groups() override;
   Groups(const Groups&) = delete;
   Groups& operator=(const Groups&) = delete;
 
-  // Reactor 0. Loads what was saved; until then every question is answered with kCoordinatorLoadInProgress.
+  // Reactor 0, after Topics::start(). On one node everything is loaded when it returns; on a node of a cluster it waits
+  // for nothing.
   Task<Status> start();
   // Reactor 0. Whoever waits is told to look for another coordinator. Before Topics::stop().
   Task<void> stop();
@@ -64,8 +70,10 @@ class Groups {
   [[nodiscard]] HomeCall<DescribedGroup> describe(env::Reactor& here, std::string group, topic::GroupType type);
   // kNonEmptyGroup, kGroupIdNotFound.
   [[nodiscard]] HomeCall<ErrorCode> remove(env::Reactor& here, std::string group);
+  // kGroupIdNotFound. See find_unused().
+  [[nodiscard]] HomeCall<ErrorCode> delete_offsets(env::Reactor& here, topic::DeleteOffsets what);
 
-  // The groups that one reactor coordinates, also those of offsets alone.
+  // The groups that one reactor coordinates, also those of offsets alone. kCoordinatorLoadInProgress: and others.
   struct Listed {
     ErrorCode error = ErrorCode::kNone;
     std::vector<ListedGroup> groups{};
@@ -80,9 +88,12 @@ class Groups {
   [[nodiscard]] HomeCall<Unused> find_unused(env::Reactor& here, std::string group, std::vector<std::string> topics);
 
  private:
-  [[nodiscard]] GroupHome& home_of(std::string_view group);
+  // topics::LeadListener.
+  void lead_begun(shard::ShardId shard, int32_t claim) override;
+  void lead_ended(shard::ShardId shard) override;
+  [[nodiscard]] GroupHome& home_of(shard::ShardId shard) { return *homes_[topics_.router().reactor_of(shard)]; }
   template <class Result, class Do>
-  [[nodiscard]] HomeCall<Result> at_home(env::Reactor& here, std::string_view group, Do what);
+  [[nodiscard]] HomeCall<Result> at_shard(env::Reactor& here, std::string_view group, Do what);
 
   topics::Topics& topics_;
   const GroupOptions options_;

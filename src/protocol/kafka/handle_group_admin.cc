@@ -207,13 +207,6 @@ Task<void> handle_delete_groups(Call& call) {
   call.respond(response);
 }
 
-Task<ErrorCode> delete_offsets(Call& call, std::string group, std::vector<topic::GroupOffset> offsets) {
-  Topics& topics = call.topics();
-  const topics::Asked asked = co_await topics.ask(call.here(), topics.shard_of_name(group),
-                                                  topic::DeleteOffsets{.group = group, .offsets = std::move(offsets)});
-  co_return error_of(asked);
-}
-
 Task<void> handle_offset_delete(Call& call) {
   OffsetDeleteRequest request;
   if (!call.decode(request)) co_return;
@@ -242,8 +235,11 @@ Task<void> handle_offset_delete(Call& call) {
       }
     }
   }
-  if (whole == ErrorCode::kNone)
-    whole = co_await delete_offsets(call, std::string(request.group_id), std::move(offsets));
+  if (whole == ErrorCode::kNone) {
+    topic::DeleteOffsets remove{.group = std::string(request.group_id), .offsets = std::move(offsets)};
+    auto deleting = call.service().groups().delete_offsets(call.here(), std::move(remove));
+    whole = co_await deleting;
+  }
   response.error_code = number(whole);
   if (whole != ErrorCode::kNone) response.topics.clear();
   call.respond(response);

@@ -17,6 +17,7 @@
 #include "protocol/kafka/messages/offset_fetch.h"
 #include "protocol/kafka/messages/txn_offset_commit.h"
 #include "protocol/kafka/service.h"
+#include "topics/transactions.h"
 
 namespace keelson::kafka {
 
@@ -243,15 +244,21 @@ Task<void> handle_offset_fetch(Call& call) {
 
 // ---- TxnOffsetCommit.
 
-// The producer must have added the group to its transaction.
-Task<ErrorCode> verify_group(Call& call, const TxnOffsetCommitRequest& request) {
-  Topics& topics = call.topics();
-  const topics::Asked asked = co_await topics.ask(call.here(), topics.shard_of_name(request.transactional_id),
-                                                  topic::VerifyTransaction{.id = std::string(request.transactional_id),
-                                                                           .producer_id = request.producer_id,
-                                                                           .producer_epoch = request.producer_epoch,
-                                                                           .groups = {std::string(request.group_id)}});
-  co_return error_of(asked);
+struct VerifiedGroup {
+  ErrorCode error = ErrorCode::kNone;
+  int32_t coordinator_epoch = 0;
+};
+
+// The producer must have added the group to its transaction. Any node may ask; that it cannot is told as what clients
+// look for the group's coordinator for, and ask again.
+Task<VerifiedGroup> verify_group(Call& call, const TxnOffsetCommitRequest& request) {
+  const topics::Asked asked = co_await call.service().transactions().verify(
+      call.here(), topic::VerifyTransaction{.id = std::string(request.transactional_id),
+                                            .producer_id = request.producer_id,
+                                            .producer_epoch = request.producer_epoch,
+                                            .groups = {std::string(request.group_id)}});
+  if (asked.outcome != log::LogErrc::kOk) co_return VerifiedGroup{ErrorCode::kCoordinatorNotAvailable};
+  co_return VerifiedGroup{error_of(asked.answer.error), asked.answer.claim};
 }
 
 Task<void> handle_txn_offset_commit(Call& call) {
@@ -268,7 +275,9 @@ Task<void> handle_txn_offset_commit(Call& call) {
   } else if (!call.may(AclOperation::kRead, ResourceType::kGroup, request.group_id)) {
     error = ErrorCode::kGroupAuthorizationFailed;
   } else {
-    error = co_await verify_group(call, request);
+    const VerifiedGroup verified = co_await verify_group(call, request);
+    error = verified.error;
+    pend.coordinator_epoch = verified.coordinator_epoch;
   }
   if (error == ErrorCode::kNone && !pend.offsets.empty()) {
     CommitCheck check{.group = pend.group,

@@ -33,8 +33,16 @@ constexpr int16_t kEndFencedFrom = 2;
 
 // Why a coordinator could not be asked, or what it says; `fenced_from`: by the request's version.
 ErrorCode transaction_error(Call& call, const Asked& asked, int16_t fenced_from) {
-  if (asked.outcome != log::LogErrc::kOk) {
-    return asked.outcome == log::LogErrc::kStopped ? ErrorCode::kNotCoordinator : ErrorCode::kCoordinatorNotAvailable;
+  switch (asked.outcome) {
+    case log::LogErrc::kOk:
+      break;
+    case log::LogErrc::kStopped:
+    case log::LogErrc::kNotLeader:
+      return ErrorCode::kNotCoordinator;
+    case log::LogErrc::kNoLeader:
+      return ErrorCode::kCoordinatorLoadInProgress;
+    default:
+      return ErrorCode::kCoordinatorNotAvailable;
   }
   const ErrorCode error = error_of(asked.answer.error);
   return error == ErrorCode::kInvalidProducerEpoch && call.version() >= fenced_from ? ErrorCode::kProducerFenced
@@ -227,7 +235,10 @@ Task<void> handle_list_transactions(Call& call) {
     }
   }
   const topics::Transactions::Listed listed = co_await call.service().transactions().list(call.here());
-  if (listed.outcome != log::LogErrc::kOk) response.error_code = number(ErrorCode::kCoordinatorNotAvailable);
+  if (listed.outcome != log::LogErrc::kOk) {
+    response.error_code = number(listed.outcome == log::LogErrc::kNoLeader ? ErrorCode::kCoordinatorLoadInProgress
+                                                                           : ErrorCode::kCoordinatorNotAvailable);
+  }
   const int64_t now_ms = call.here().clock().wall_ms();
   for (const topic::TransactionInfo& each : listed.transactions) {
     if (!is_wanted(request, each, now_ms) || (pattern && !pattern->matches(each.id))) continue;
