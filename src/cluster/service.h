@@ -112,7 +112,7 @@ class Service {
   struct Shards {
     std::vector<ShardId> replicated;  // ascending, the system shard among them
     std::vector<ShardId> slots;       // those of kv, between which slots are divided
-    std::vector<ShardId> topics;      // those of topics, if they are replicated
+    std::vector<ShardId> topics{};    // those of topics, if they are replicated
     ShardId system = 0;
     uint16_t total = 0;
   };

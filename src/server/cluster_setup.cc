@@ -337,6 +337,14 @@ void ClusterPart::serving_at(const Served& served) {
   // As etcd's clients take it.
   std::string etcd = reached_at(served.etcd);
   if (!etcd.empty()) etcd.insert(0, "http://");
+  const Result<env::Address> kafka = env::Address::parse(kafka_at(served.kafka));
+  const Result<env::Address> peers = env::Address::parse(mesh_->advertised());
+  if (kafka.ok() && kafka->is_loopback() && peers.ok() && !peers->is_loopback()) {
+    log_warn("cluster",
+             "Kafka's clients on other machines cannot reach this node, and are sent here for what it leads; see "
+             "kafka.listen and kafka.advertised-listener",
+             {{"address", kafka->text()}});
+  }
   if (etcd.empty() && !reached_at(served.etcd_tls).empty()) etcd = "https://" + reached_at(served.etcd_tls);
   service_->announce({.kv = reached_at(served.kv),
                       .kv_tls = reached_at(served.kv_tls),

@@ -255,6 +255,8 @@ Task<std::vector<Shown>> look_at_partitions(topics::Topics& topics, env::Reactor
     for (const topic::TopicInfo& topic : listed.answer.topics) {
       for (int32_t i = 0; i < topic.partition_count && shown.size() < kShownPartitionsMax; ++i) {
         const topic::PartitionId id{topic.id, i};
+        // In a cluster whoever leads a partition tells of it.
+        if (!topics.leads(topics.shard_of(id))) continue;
         asking.push_back(topics.ask(here, topics.shard_of(id), topic::DescribePartition{.of = id}));
         shown.push_back({topic.name, std::to_string(i), {}});
       }

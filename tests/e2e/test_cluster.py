@@ -26,6 +26,7 @@ class Node:
         self.http_port = free_port()
         self.options = {"cluster.listen": f"127.0.0.1:{ports[number - 1]}", "kv.listen": f"127.0.0.1:{free_port()}",
                         "http.listen": f"127.0.0.1:{self.http_port}", "etcd.listen": f"127.0.0.1:{free_port()}", "reactors": "1", "kv.shards": "4",
+                        "kafka.listen": f"127.0.0.1:{free_port()}", "topic.shards": "4",
                         "cluster.name": f"n{number}", **(options or {})}
         if "cluster.init" not in self.options:
             self.options |= {"cluster.init": "yes"} if number == 1 else {"cluster.join": join}
