@@ -203,6 +203,9 @@ class Transactions::Home {
     co_return Carried::kOut;
   }
 
+  [[nodiscard]] int32_t marked_claim(const Lead& lead) const {
+    return options_.faults.marks_without_claim ? 0 : lead.claim;
+  }
   // What is done is taken out of the transaction. True: some partition or group knows a later claim.
   Task<bool> write_markers(topic::TransactionInfo& transaction, bool is_commit, Lead lead) {
     bool was_fenced = false;
@@ -217,7 +220,7 @@ class Transactions::Home {
                                                                     .producer_id = transaction.producer_id,
                                                                     .producer_epoch = transaction.producer_epoch,
                                                                     .is_commit = is_commit,
-                                                                    .coordinator_epoch = lead.claim}));
+                                                                    .coordinator_epoch = marked_claim(lead)}));
       }
       for (size_t i = from; i < to; ++i) {
         const Asked asked = co_await asking[i - from];
@@ -234,7 +237,7 @@ class Transactions::Home {
                                                                         .producer_id = transaction.producer_id,
                                                                         .producer_epoch = transaction.producer_epoch,
                                                                         .is_commit = is_commit,
-                                                                        .coordinator_epoch = lead.claim});
+                                                                        .coordinator_epoch = marked_claim(lead)});
       was_fenced |= is_fenced(asked);
       if (!is_done(asked)) groups.push_back(group);
     }
@@ -270,8 +273,8 @@ class Transactions::Home {
       co_return;
     }
     if (transaction.state != topic::TransactionState::kOngoing) {
-      (void)co_await topics_.ask(
-          here_, lead.shard, topic::ExpireTransactionalId{transaction.id, transaction.updated_ms, lead.claim});
+      (void)co_await topics_.ask(here_, lead.shard,
+                                 topic::ExpireTransactionalId{transaction.id, transaction.updated_ms, lead.claim});
       co_return;
     }
     const Asked asked =
@@ -291,8 +294,8 @@ class Transactions::Home {
   env::Reactor& here_;
   const TransactionsOptions& options_;
   TransactionFigures figures_;
-  std::map<shard::ShardId, int32_t> led_;                  // with this node's claims
-  std::set<std::pair<int32_t, std::string>> under_way_;    // claim, id
+  std::map<shard::ShardId, int32_t> led_;                // with this node's claims
+  std::set<std::pair<int32_t, std::string>> under_way_;  // claim, id
   std::set<env::Timer*> naps_;
   bool is_stopping_ = false;
   env::Timer timer_;

@@ -5,12 +5,12 @@
 // whoever dies meanwhile. At start, and ever again, whatever is prepared is found and carried on; transactions that
 // take longer than their producer has said are aborted; ids that were not used for long are forgotten.
 //
-// Each reactor does this for the transactional ids whose shard it owns and this node leads (topics.h, LeadListener), with
-// the claim that it has on the shard; so one node does, and who did before is refused, here (kFencedClaim) and by
+// Each reactor does this for the transactional ids whose shard it owns and this node leads (topics.h, LeadListener),
+// with the claim that it has on the shard; so one node does, and who did before is refused, here (kFencedClaim) and by
 // partitions and groups, which remember the greatest claim of whoever ended something there
-// (EndPartitionTransaction::coordinator_epoch). A marker that is not heard of is written again with the same claim: what
-// one node asks of one shard takes effect in the order in which it was asked for (shard/replica.h), so when the second
-// one has been taken the first one can come no more, and the producer's next transaction begins after that.
+// (EndPartitionTransaction::coordinator_epoch). A marker that is not heard of is written again with the same claim:
+// what one node asks of one shard takes effect in the order in which it was asked for (shard/replica.h), so when the
+// second one has been taken the first one can come no more, and the producer's next transaction begins after that.
 //
 // Also gives out producer ids, which any node may.
 #pragma once
@@ -30,11 +30,18 @@
 
 namespace keelson::topics {
 
+// Defects that a test plants to prove that the simulation finds them. All off in the server.
+struct TransactionFaults {
+  // Markers, and the ends of groups' offsets, do not say by whose claim they come.
+  bool marks_without_claim = false;
+};
+
 // Names and defaults: Kafka's.
 struct TransactionsOptions {
   int32_t timeout_ms_max = 900'000;          // transaction.max.timeout.ms
   int64_t expiration_ms = 7 * 86'400'000LL;  // transactional.id.expiration.ms
   int64_t check_ms = 10'000;                 // transaction.abort.timed.out.transaction.cleanup.interval.ms
+  TransactionFaults faults{};
 };
 
 // Of one reactor; written there, read anywhere.

@@ -1,6 +1,6 @@
-// The groups of one topic shard that this node leads with a claim: their coordinator, with a clock, and with the shard's
-// log for what must survive. Made when the lead begins, ended when it does; one that begins anew is another one. For
-// group_home.h alone; the shard's reactor.
+// The groups of one topic shard that this node leads with a claim: their coordinator, with a clock, and with the
+// shard's log for what must survive. Made when the lead begins, ended when it does; one that begins anew is another
+// one. For group_home.h alone; the shard's reactor.
 //
 //   load() -> is_serving() -> end()
 //
@@ -83,6 +83,7 @@ class GroupShard final : public GroupHost {
   // The claim is somebody else's: ends everything here, and true. Then nothing of this object is to be touched but by
   // tasks of its own.
   bool is_fenced(const topics::Asked& asked);
+  [[nodiscard]] int32_t saved_claim() const;
   void claim_again();
 
   GroupHome& home_;
