@@ -56,6 +56,38 @@ void set_waiter(Call& call, std::coroutine_handle<> waiter);
 
 }  // namespace detail
 
+// See Asking::by().
+class [[nodiscard]] AskingBy {
+ public:
+  AskingBy(detail::Call& call, env::Reactor& here, int64_t deadline_ns)
+      : call_(call), here_(here), deadline_ns_(deadline_ns), timer_(here, [this] {
+          detail::set_waiter(call_, {});
+          std::exchange(waiter_, {}).resume();
+        }) {}
+  AskingBy(const AskingBy&) = delete;
+  AskingBy& operator=(const AskingBy&) = delete;
+
+  [[nodiscard]] bool await_ready() const {
+    return detail::is_back(call_) || deadline_ns_ <= here_.clock().monotonic_ns();
+  }
+  void await_suspend(std::coroutine_handle<> waiter) {
+    waiter_ = waiter;
+    detail::set_waiter(call_, waiter);
+    timer_.arm_at(deadline_ns_);
+  }
+  bool await_resume() {
+    timer_.disarm();
+    return detail::is_back(call_);
+  }
+
+ private:
+  detail::Call& call_;
+  env::Reactor& here_;
+  const int64_t deadline_ns_;
+  env::Timer timer_;
+  std::coroutine_handle<> waiter_;
+};
+
 // Movable while nobody awaits it; awaited once, on the reactor that asked.
 class [[nodiscard]] Asking {
  public:
@@ -64,6 +96,8 @@ class [[nodiscard]] Asking {
   [[nodiscard]] bool await_ready() const { return detail::is_back(*call_); }
   void await_suspend(std::coroutine_handle<> waiter) { detail::set_waiter(*call_, waiter); }
   Asked await_resume() { return detail::take_asked(*call_); }
+  // Waits until it is back, or that time has come (monotonic): true if it is back, and awaiting it waits no more.
+  [[nodiscard]] AskingBy by(env::Reactor& here, int64_t deadline_ns) { return {*call_, here, deadline_ns}; }
 
  private:
   detail::CallPointer call_;

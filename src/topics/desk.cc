@@ -8,6 +8,7 @@
 #include "base/logging.h"
 #include "engine/topic/log_commands.h"
 #include "engine/topic/topic_engine.h"
+#include "topics/leads.h"
 
 namespace keelson::topics {
 
@@ -81,7 +82,7 @@ void Desk::receive(unsigned from, Box box) {
 // ---- Requests.
 
 CallPointer Desk::make_call(uint16_t code, std::string body, std::string_view payload,
-                            std::shared_ptr<const void> owner) {
+                            std::shared_ptr<const void> owner, bool is_stale) {
   if (spare_.empty()) spare_.push_back(std::make_unique<Call>());
   calls_.push_back(std::move(spare_.back()));
   spare_.pop_back();
@@ -95,7 +96,9 @@ CallPointer Desk::make_call(uint16_t code, std::string body, std::string_view pa
   call.command.args = {call.views.data(), payload.empty() ? size_t{1} : size_t{2}};
   call.commands = {&call.command, 1};
   call.is_write = code < static_cast<uint16_t>(topic::Code::kFindTopic);
-  call.is_ordered = true;
+  // What will do as it stands need not wait for writes either.
+  call.is_stale = is_stale;
+  call.is_ordered = !is_stale;
   call.is_back = call.is_dropped = false;
   return CallPointer(&call);
 }
@@ -252,6 +255,11 @@ void Desk::topic_deleted() {
   for (log::ShardId shard : hub_.forget_what_was_seen()) touched(shard);
 }
 
+void Desk::state_replaced(log::ShardId shard) {
+  replaced_.push_back(shard);
+  touched(shard);
+}
+
 void Desk::look_at_touched() {
   if (touched_.empty()) return;
   const std::vector<log::ShardId> shards = std::exchange(touched_, {});
@@ -261,6 +269,10 @@ void Desk::look_at_touched() {
 }
 
 void Desk::look_at(log::ShardId id) {
+  if (leads_ != nullptr && !leads_->leads(id)) {
+    // Whoever leads it is the one to wait with.
+    for (const PartitionId& partition : hub_.partitions(id)) hub_.look(id, partition, {.exists = false}, woken_);
+  }
   shard::Shard& shard = runtime_.shard(id);
   if (shard.is_lent()) return;  // applied() follows when it is given back
   auto& engine = static_cast<topic::TopicEngine&>(shard.engine());
@@ -273,6 +285,7 @@ void Desk::look_at(log::ShardId id) {
     }
   }
   std::vector<PartitionId> partitions = hub_.take_unseen(id);
+  if (std::erase(replaced_, id) != 0) partitions = hub_.partitions(id);
   for (const PartitionId& partition : engine.take_touched()) {
     if (hub_.has(id, partition)) partitions.push_back(partition);
   }

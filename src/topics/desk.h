@@ -24,6 +24,8 @@
 
 namespace keelson::topics::detail {
 
+class Leads;
+
 // One request. Its desk owns it from its making until it is back and nobody holds it; then it is used again.
 class Call final : public shard::Operation, public topic::AnswerSink {
  public:
@@ -76,10 +78,12 @@ class Desk {
 
   // Once, before anything else: all desks, by their reactors' numbers.
   void set_desks(const std::vector<std::unique_ptr<Desk>>& desks) { desks_ = &desks; }
+  // Waits on partitions whose shards are not led here end at once. Not called: every shard is.
+  void set_leads(const Leads& leads) { leads_ = &leads; }
 
   // ---- Whoever asks.
   [[nodiscard]] CallPointer make_call(uint16_t code, std::string body, std::string_view payload,
-                                      std::shared_ptr<const void> owner);
+                                      std::shared_ptr<const void> owner, bool is_stale = false);
   // To its shard; a query has `is_write` unset. Refused with kStopped once the desk is stopping.
   void start(Call& call, log::ShardId shard);
   // The call is carried out by other means, and came_back() follows.
@@ -97,6 +101,8 @@ class Desk {
   void touched(log::ShardId shard);
   // A topic is gone: whoever waits for it is told.
   void topic_deleted();
+  // The whole state of the shard is another one.
+  void state_replaced(log::ShardId shard);
 
   // New requests are answered with kStopped, and every wait ends.
   void refuse();
@@ -128,6 +134,7 @@ class Desk {
   env::Reactor& here_;
   const unsigned here_index_;
   const std::vector<std::unique_ptr<Desk>>* desks_ = nullptr;
+  const Leads* leads_ = nullptr;
   std::vector<Box> boxes_;  // by reactor
   bool is_gathering_ = false;
   bool is_stopping_ = false;
@@ -138,6 +145,7 @@ class Desk {
   uint64_t last_wait_ = 0;
   WaitHub hub_;
   std::vector<log::ShardId> touched_;
+  std::vector<log::ShardId> replaced_;  // of touched_
   std::vector<Woken> woken_;
   int64_t settle_warned_ns_ = 0;
   env::TaskScope scope_;

@@ -33,7 +33,10 @@ Sweeper::Sweeper(Topics& topics, Desk& desk, const TopicsOptions& options, Topic
 }
 
 Task<void> Sweeper::run() {
-  for (shard::ShardId id : shards_) co_await remove_files(id);
+  for (shard::ShardId id : shards_) {
+    if (is_stopping_) co_return;
+    co_await remove_files(id);
+  }
   int64_t sweep_at_ns = here_.clock().monotonic_ns() + options_.retention_check_ms * kNsPerMs;
   int64_t files_at_ns = here_.clock().monotonic_ns() + kFilesEveryNs;
   while (!is_stopping_) {
@@ -55,12 +58,13 @@ Task<void> Sweeper::run() {
 }
 
 Task<void> Sweeper::trim(shard::ShardId id) {
+  if (!topics_.leads(id)) co_return;
   std::vector<topic::TrimPartition> due = co_await shard::visit(topics_.runtime(), here_, id, [](shard::Shard& shard) {
     if (shard.damage()) return std::vector<topic::TrimPartition>();
     return engine_of(shard).due_trims(shard.clock().refresh());
   });
   for (const topic::TrimPartition& trim : due) {
-    if (is_stopping_) co_return;
+    if (is_stopping_ || !topics_.leads(id)) co_return;
     const Asked asked = co_await topics_.ask(here_, id, trim);
     if (asked.ok()) stats_.trims.add();
   }
@@ -68,20 +72,19 @@ Task<void> Sweeper::trim(shard::ShardId id) {
 
 Task<void> Sweeper::remove_files(shard::ShardId id) {
   if (topics_.are_files_held()) co_return;
-  std::vector<std::string> files =
-      co_await shard::visit(topics_.runtime(), here_, id, [id](shard::Shard& shard) {
-        if (shard.damage()) return std::vector<std::string>();
-        std::vector<std::string> found = engine_of(shard).take_garbage();
-        if (!engine_of(shard).are_strays_due()) return found;
-        Result<std::vector<std::string>> strays = engine_of(shard).find_strays();
-        if (strays.ok()) {
-          found.insert(found.end(), strays->begin(), strays->end());
-        } else {
-          log_warn("topic", "files that a crash may have left cannot be looked for",
-                   {{"shard", id}, {"why", strays.error().message()}});
-        }
-        return found;
-      });
+  std::vector<std::string> files = co_await shard::visit(topics_.runtime(), here_, id, [id](shard::Shard& shard) {
+    if (shard.damage()) return std::vector<std::string>();
+    std::vector<std::string> found = engine_of(shard).take_garbage();
+    if (!engine_of(shard).are_strays_due()) return found;
+    Result<std::vector<std::string>> strays = engine_of(shard).find_strays();
+    if (strays.ok()) {
+      found.insert(found.end(), strays->begin(), strays->end());
+    } else {
+      log_warn("topic", "files that a crash may have left cannot be looked for",
+               {{"shard", id}, {"why", strays.error().message()}});
+    }
+    return found;
+  });
   if (files.empty()) co_return;
   if (const Status synced = co_await topics_.runtime().sync_log(here_); !synced.ok()) {
     // They are looked for again at the next start.
@@ -116,6 +119,7 @@ Task<void> Sweeper::remove_file(shard::ShardId id, const std::string& path) {
 
 Task<void> Sweeper::compact(shard::ShardId id) {
   const uint64_t seed = here_.random().next();
+  const uint64_t replaced = replaced_[id];
   while (!is_stopping_ && options_.compaction_percent != 0) {
     std::unique_ptr<topic::Compaction> run =
         co_await shard::visit(topics_.runtime(), here_, id, [&](shard::Shard& shard) {
@@ -138,7 +142,11 @@ Task<void> Sweeper::compact(shard::ShardId id) {
     if (is_done) stats_.compactions.add();
     stats_.compacted_bytes.add(run->counts().bytes_before);
     stats_.compacted_bytes_left.add(run->counts().bytes_after);
-    co_await shard::visit(topics_.runtime(), here_, id, [&](shard::Shard& shard) { engine_of(shard).install(*run); });
+    // Of another state, whose files it may not name; what was made is found as strays.
+    if (replaced_[id] != replaced) co_return;
+    co_await shard::visit(topics_.runtime(), here_, id, [&](shard::Shard& shard) {
+      if (replaced_[id] == replaced) engine_of(shard).install(*run);
+    });
   }
 }
 

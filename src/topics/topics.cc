@@ -13,6 +13,8 @@
 #include "shard/run_on.h"
 #include "topics/desk.h"
 #include "topics/leads.h"
+#include "topics/mender.h"
+#include "topics/shard_listener.h"
 #include "topics/sweeper.h"
 
 namespace keelson::topics {
@@ -24,6 +26,8 @@ constexpr int64_t kNsPerMs = 1'000'000;
 constexpr int64_t kStopNapNs = 5 * kNsPerMs;
 // How often start() looks whether the shards are claimed: each costs a record, and they go side by side.
 constexpr int64_t kClaimNapNs = kNsPerMs / 2;
+// How long who changes the directory waits for the mirrors. A group finds a new leader in one to two seconds.
+constexpr int64_t kMirrorWaitNs = 3'000 * kNsPerMs;
 // Topics that a reactor remembers; past it, it begins anew.
 constexpr size_t kKnownTopicsMax = 20'000;
 // Segments without anything to read that one read steps over, since compaction has left nothing of them. A reader that
@@ -59,20 +63,6 @@ struct Seen {
   Map by_id;
 };
 
-class ShardListener final : public shard::ShardListener {
- public:
-  ShardListener(detail::Desk& desk, detail::Leads& leads) : desk_(desk), leads_(leads) {}
-  void applied(shard::Shard& shard) override { desk_.touched(shard.id()); }
-  void replaced(shard::Shard& shard) override { desk_.touched(shard.id()); }
-  void leader_changed(shard::Shard& shard, log::NodeId leader, bool is_here) override {
-    leads_.changed(shard.id(), leader, is_here);
-  }
-
- private:
-  detail::Desk& desk_;
-  detail::Leads& leads_;
-};
-
 }  // namespace
 
 struct Topics::Inside {
@@ -80,17 +70,23 @@ struct Topics::Inside {
   TopicsOptions options;
   std::vector<std::unique_ptr<detail::Desk>> desks{};  // of each reactor
   std::unique_ptr<detail::Leads> leads{};
-  std::vector<std::unique_ptr<ShardListener>> listeners{};   // of each shard
-  std::vector<std::unique_ptr<Seen>> seen{};                 // of each reactor
-  std::vector<std::unique_ptr<TopicsStats>> stats{};         // of each reactor
-  std::vector<std::unique_ptr<detail::Sweeper>> sweepers{};  // of each reactor
-  std::vector<std::unique_ptr<env::TaskScope>> beside{};     // of each reactor: they run here
+  std::vector<std::unique_ptr<detail::ShardListener>> listeners{};  // of each shard
+  std::vector<std::unique_ptr<Seen>> seen{};                        // of each reactor
+  std::vector<std::unique_ptr<TopicsStats>> stats{};                // of each reactor
+  std::vector<std::unique_ptr<detail::Sweeper>> sweepers{};         // of each reactor
+  std::vector<std::unique_ptr<detail::Mender>> menders{};           // of each reactor, in a cluster
+  std::vector<std::unique_ptr<env::TaskScope>> beside{};            // of each reactor: they run here
 
   // A command on every shard, in one record.
   static Task<void> run_on_all(Topics& topics, env::Reactor& here, detail::Call& call);
   static Task<log::LogErrc> commit_on_all(Topics& topics, env::Reactor& here, const engine::Command& command,
                                           Answer& answer);
+  // A command of the directory in a cluster.
+  static Task<void> run_on_first(Topics& topics, env::Reactor& here, detail::Call& call);
+  static Task<void> tell_mirrors(Topics& topics, env::Reactor& here, const topic::MirrorTopic& change);
+  static Task<Found> find(Topics& topics, env::Reactor& here, topic::FindTopic what);
   TopicPointer remember(env::Reactor& here, uint64_t version, Asked& asked);
+  void listen(shard::ShardId id, detail::ShardListener& listener);
   Task<void> wait_for_claims(const shard::Router& router);
   Task<void> stop_sweepers();
 };
@@ -105,6 +101,8 @@ Topics::Topics(shard::Runtime& runtime, TopicsOptions options)
   }
   for (const auto& desk : inside_->desks) desk->set_desks(inside_->desks);
   inside_->leads = std::make_unique<detail::Leads>(*this, inside_->desks, options.node);
+  if (!options.is_clustered) return;
+  for (const auto& desk : inside_->desks) desk->set_leads(*inside_->leads);
 }
 
 Topics::~Topics() = default;
@@ -112,30 +110,43 @@ Topics::~Topics() = default;
 Task<Status> Topics::start() {
   Inside& in = *inside_;
   env::Reactor& home = in.runtime.reactor(0);
+  for (const auto& desk : in.desks) {
+    in.sweepers.push_back(
+        std::make_unique<detail::Sweeper>(*this, *desk, in.options, *in.stats[desk->reactor().index()]));
+    in.beside.push_back(std::make_unique<env::TaskScope>(desk->reactor()));
+    if (in.options.is_clustered) in.menders.push_back(std::make_unique<detail::Mender>(*this, *desk));
+  }
   for (uint16_t i = 0; i < router_.shard_count(); ++i) {
     const shard::ShardId id = shard_at(i);
-    detail::Desk& desk = *in.desks[router_.reactor_of(id)];
-    in.listeners.push_back(std::make_unique<ShardListener>(desk, *in.leads));
-    ShardListener& listener = *in.listeners.back();
-    co_await shard::call_on(home, in.runtime.reactor_of(id), [&] {
-      shard::Shard& shard = in.runtime.shard(id);
-      shard.set_listener(&listener);
-      desk.touched(id);
-      if (!in.options.is_clustered) {
-        in.leads->changed(id, in.options.node, true);
-      } else if (shard.replica() != nullptr) {
-        in.leads->changed(id, shard.replica()->leader(), shard.replica()->leads());
-      }
-    });
+    const unsigned reactor = router_.reactor_of(id);
+    in.listeners.push_back(
+        std::make_unique<detail::ShardListener>(detail::ShardListener::Parts{.desk = *in.desks[reactor],
+                                                                             .sweeper = *in.sweepers[reactor],
+                                                                             .leads = *in.leads,
+                                                                             .directory_version = directory_version_,
+                                                                             .documents_version = documents_version_,
+                                                                             .first_shard = router_.first_shard()}));
+    co_await shard::call_on(home, in.runtime.reactor(reactor), [&] { in.listen(id, *in.listeners.back()); });
   }
   if (!in.options.is_clustered) co_await in.wait_for_claims(router_);
   for (const auto& desk : in.desks) {
-    const unsigned index = desk->reactor().index();
-    in.sweepers.push_back(std::make_unique<detail::Sweeper>(*this, *desk, in.options, *in.stats[index]));
-    in.beside.push_back(std::make_unique<env::TaskScope>(desk->reactor()));
-    desk->reactor().post([&in, index] { in.beside[index]->spawn(in.sweepers[index]->run()); });
+    desk->reactor().post([&in, index = desk->reactor().index()] {
+      in.beside[index]->spawn(in.sweepers[index]->run());
+      if (in.options.is_clustered) in.beside[index]->spawn(in.menders[index]->run());
+    });
   }
   co_return Status();
+}
+
+void Topics::Inside::listen(shard::ShardId id, detail::ShardListener& listener) {
+  shard::Shard& shard = runtime.shard(id);
+  shard.set_listener(&listener);
+  listener.begin(shard);
+  if (!options.is_clustered) {
+    leads->changed(id, options.node, true);
+  } else if (shard.replica() != nullptr) {
+    leads->changed(id, shard.replica()->leader(), shard.replica()->leads());
+  }
 }
 
 Task<void> Topics::stop() {
@@ -177,7 +188,10 @@ Task<void> Topics::Inside::stop_sweepers() {
     co_return true;
   };
   for (size_t i = 0; i < sweepers.size(); ++i) {
-    co_await shard::call_on(home, desks[i]->reactor(), [&] { sweepers[i]->stop(); });
+    co_await shard::call_on(home, desks[i]->reactor(), [&] {
+      sweepers[i]->stop();
+      if (options.is_clustered) menders[i]->stop();
+    });
     // Joined from a scope that is not joined itself.
     co_await shard::run_on(home, desks[i]->scope(), desks[i]->reactor(), join(*beside[i]));
   }
@@ -198,6 +212,13 @@ shard::Runtime& Topics::runtime() { return inside_->runtime; }
 const TopicsStats& Topics::stats(unsigned reactor_index) const { return *inside_->stats[reactor_index]; }
 
 shard::ShardId Topics::nearest_shard(env::Reactor& here) const {
+  if (inside_->options.is_clustered) {
+    // Who leads is known where there is a replica.
+    const shard::ShardId first_shard = router_.first_shard();
+    shard::ShardId nearest = first_shard;
+    for (uint16_t i = 0; i < router_.shard_count() && leader_of(nearest) == 0; ++i) nearest = shard_at(i);
+    return leader_of(nearest) != 0 ? nearest : first_shard;
+  }
   const unsigned count = router_.reactor_count();
   const unsigned first = router_.reactor_of(router_.first_shard());
   const unsigned step = (here.index() + count - first) % count;
@@ -205,9 +226,10 @@ shard::ShardId Topics::nearest_shard(env::Reactor& here) const {
 }
 
 Asking Topics::start_call(env::Reactor& here, shard::ShardId shard, uint16_t code, std::string body,
-                          std::string_view payload, std::shared_ptr<const void> owner) {
+                          std::string_view payload, std::shared_ptr<const void> owner, bool is_stale) {
   detail::Desk& desk = *inside_->desks[here.index()];
-  detail::CallPointer call = desk.make_call(code, std::move(body), payload, std::move(owner));
+  detail::CallPointer call =
+      desk.make_call(code, std::move(body), payload, std::move(owner), is_stale && inside_->options.is_clustered);
   desk.start(*call, shard);
   return Asking(std::move(call));
 }
@@ -216,18 +238,16 @@ Asking Topics::start_on_all(env::Reactor& here, uint16_t code, std::string body)
   detail::Desk& desk = *inside_->desks[here.index()];
   detail::CallPointer call = desk.make_call(code, std::move(body), {}, {});
   // It must end whoever still waits: a loan that is dropped in the middle would leave shards that differ.
-  if (desk.start_beside(*call)) desk.scope().spawn(Inside::run_on_all(*this, here, *call));
+  if (desk.start_beside(*call)) {
+    desk.scope().spawn(inside_->options.is_clustered ? Inside::run_on_first(*this, here, *call)
+                                                     : Inside::run_on_all(*this, here, *call));
+  }
   return Asking(std::move(call));
 }
 
 Task<void> Topics::Inside::run_on_all(Topics& topics, env::Reactor& here, detail::Call& call) {
   call.asked.outcome = co_await commit_on_all(topics, here, call.command, call.asked.answer);
   topics.directory_version_.fetch_add(1, std::memory_order_acq_rel);
-  if (call.asked.ok() && call.command.code == static_cast<uint16_t>(topic::DeleteTopic::kCode)) {
-    for (const auto& desk : topics.inside_->desks) {
-      desk->reactor().post([&there = *desk] { there.topic_deleted(); });
-    }
-  }
   topics.inside_->desks[here.index()]->came_back(call);
 }
 
@@ -267,6 +287,34 @@ Task<log::LogErrc> Topics::Inside::commit_on_all(Topics& topics, env::Reactor& h
 
 // ---- The directory.
 
+Task<void> Topics::Inside::run_on_first(Topics& topics, env::Reactor& here, detail::Call& call) {
+  const shard::ShardId first = topics.router_.first_shard();
+  Asked asked = co_await topics.start_call(here, first, call.command.code, call.body, {}, {});
+  topics.directory_version_.fetch_add(1, std::memory_order_acq_rel);
+  if (asked.ok()) {
+    const uint64_t version = asked.answer.directory.version;
+    topic::MirrorTopic change{.since = version - 1, .until = version};
+    for (const topic::TopicInfo& info : asked.answer.topics) change.topics.push_back(topic::encode_topic(info));
+    topic::DeleteTopic gone;
+    if (call.command.code == static_cast<uint16_t>(gone.kCode) && topic::decode(call.body, gone)) {
+      change.gone.push_back({gone.id, version});
+    }
+    co_await tell_mirrors(topics, here, change);
+  }
+  call.asked = std::move(asked);
+  topics.inside_->desks[here.index()]->came_back(call);
+}
+
+Task<void> Topics::Inside::tell_mirrors(Topics& topics, env::Reactor& here, const topic::MirrorTopic& change) {
+  const int64_t until_ns = here.clock().monotonic_ns() + kMirrorWaitNs;
+  std::vector<Asking> told;
+  for (uint16_t i = 1; i < topics.router_.shard_count(); ++i) {
+    told.push_back(topics.ask(here, topics.shard_at(i), change));
+  }
+  // Whoever leads a mirror that is not reached mends it (Mender).
+  for (Asking& asking : told) co_await asking.by(here, until_ns);
+}
+
 Topics::TopicPointer Topics::known_topic(env::Reactor& here, std::string_view name) {
   Seen& seen = *inside_->seen[here.index()];
   seen.make_current(directory_version());
@@ -295,18 +343,23 @@ Topics::TopicPointer Topics::Inside::remember(env::Reactor& here, uint64_t versi
 
 Task<Topics::Found> Topics::find_topic(env::Reactor& here, std::string name) {
   if (TopicPointer known = known_topic(here, name)) co_return Found{.topic = std::move(known)};
-  const uint64_t version = directory_version();
-  Asked asked = co_await ask(here, nearest_shard(here), topic::FindTopic{.name = std::move(name)});
-  inside_->seen[here.index()]->make_current(directory_version());
-  co_return Found{asked.outcome, inside_->remember(here, version, asked)};
+  co_return co_await Inside::find(*this, here, {.name = std::move(name)});
 }
 
 Task<Topics::Found> Topics::find_topic(env::Reactor& here, TopicId id) {
   if (TopicPointer known = known_topic(here, id)) co_return Found{.topic = std::move(known)};
-  const uint64_t version = directory_version();
-  Asked asked = co_await ask(here, nearest_shard(here), topic::FindTopic{.id = id});
-  inside_->seen[here.index()]->make_current(directory_version());
-  co_return Found{asked.outcome, inside_->remember(here, version, asked)};
+  co_return co_await Inside::find(*this, here, {.id = id});
+}
+
+Task<Topics::Found> Topics::Inside::find(Topics& topics, env::Reactor& here, topic::FindTopic what) {
+  const uint64_t version = topics.directory_version();
+  const shard::ShardId shard = topics.nearest_shard(here);
+  // That there is none is said only of what is confirmed: it may have been made a moment ago, on another node.
+  Asked asked = co_await topics.ask_stale(here, shard, what);
+  if (topics.is_clustered() && !asked.ok()) asked = co_await topics.ask(here, shard, what);
+  Inside& in = *topics.inside_;
+  in.seen[here.index()]->make_current(topics.directory_version());
+  co_return Found{asked.outcome, in.remember(here, version, asked)};
 }
 
 // ---- Reading and waiting.
@@ -329,11 +382,13 @@ Task<Status> Topics::bring(env::Reactor& here, topic::ReadAnswer& answer) {
   co_return Status();
 }
 
-Task<Asked> Topics::read(env::Reactor& here, topic::Read what) {
+Task<Asked> Topics::read(env::Reactor& here, topic::Read what, bool is_stale) {
   Asked asked;
   // What a segment had there may have been compacted away meanwhile: the shard says where to go on.
   for (int tries = 0; tries < kReadTriesMax; ++tries) {
-    asked = co_await ask(here, shard_of(what.from), what);
+    asked =
+        is_stale ? co_await ask_stale(here, shard_of(what.from), what) : co_await ask(here, shard_of(what.from), what);
+    if (!asked.ok() && std::exchange(is_stale, false) && is_clustered()) continue;
     if (!asked.ok() || !asked.answer.read.span) co_return asked;
     if (const Status brought = co_await bring(here, asked.answer.read); !brought.ok()) {
       asked.answer.error = topic::TopicErrc::kCorruptBatch;

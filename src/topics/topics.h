@@ -107,7 +107,8 @@ class Topics {
   [[nodiscard]] shard::ShardId shard_at(uint16_t number) const {
     return static_cast<shard::ShardId>(router_.first_shard() + number);
   }
-  // One of this reactor's, if it has any: for queries that any shard can answer.
+  // For queries that any shard can answer. On one node one of this reactor's, if it has any; in a cluster the first
+  // shard, which decides on topics, or the nearest one that has a replica here, if any has.
   [[nodiscard]] shard::ShardId nearest_shard(env::Reactor& here) const;
 
   // One command or query: Body is of engine/topic/*_commands.h. `payload` is a second argument, kept alive by `owner`.
@@ -116,7 +117,15 @@ class Topics {
                            std::shared_ptr<const void> owner = {}) {
     return start_call(here, shard, static_cast<uint16_t>(Body::kCode), encode(body), payload, std::move(owner));
   }
-  // A command of the directory: on every shard or none.
+  // A query on the state as it stands here, however old: without a message, also where nobody leads. On a shard without
+  // a replica here the outcome is kNotLeader, as of any request. On one node as ask().
+  template <class Body>
+  [[nodiscard]] Asking ask_stale(env::Reactor& here, shard::ShardId shard, const Body& body) {
+    return start_call(here, shard, static_cast<uint16_t>(Body::kCode), encode(body), {}, {}, true);
+  }
+  // A command of the directory. On one node on every shard or none. In a cluster the first shard's answer (kNotLeader
+  // where it has no replica); every other shard has been told by then, or some seconds have passed and those that were
+  // not there hear of it later.
   template <class Body>
   [[nodiscard]] Asking ask_all(env::Reactor& here, const Body& body) {
     return start_on_all(here, static_cast<uint16_t>(Body::kCode), encode(body));
@@ -132,11 +141,15 @@ class Topics {
   };
   [[nodiscard]] Task<Found> find_topic(env::Reactor& here, std::string name);
   [[nodiscard]] Task<Found> find_topic(env::Reactor& here, TopicId id);
-  // Grows with each change of the directory. Any thread.
+  // Grows with each change of the directory that is known here, whoever made it. Any thread.
   [[nodiscard]] uint64_t directory_version() const { return directory_version_.load(std::memory_order_acquire); }
+  // Grows with each change of a document on a shard's replica here, whoever made it, and whenever such a replica's
+  // state is replaced. Any thread.
+  [[nodiscard]] uint64_t documents_version() const { return documents_version_.load(std::memory_order_acquire); }
 
-  // Reads; what lies on disk is brought here, as slices, and checked. The span of the answer is empty.
-  [[nodiscard]] Task<Asked> read(env::Reactor& here, topic::Read what);
+  // Reads; what lies on disk is brought here, as slices, and checked. The span of the answer is empty. `is_stale`: as
+  // ask_stale(), but what is an error there is asked again, confirmed.
+  [[nodiscard]] Task<Asked> read(env::Reactor& here, topic::Read what, bool is_stale = false);
   // Turns the span of an answer, if it has one, into slices. An error names file and offset, if it is about damage.
   [[nodiscard]] Task<Status> bring(env::Reactor& here, topic::ReadAnswer& answer);
 
@@ -144,7 +157,8 @@ class Topics {
   [[nodiscard]] Task<Asked> find_offset(env::Reactor& here, topic::FindOffset what);
 
   // See Waiting: returns when one of the points has something or has gone, at the deadline (monotonic), or when the
-  // service stops.
+  // service stops. In a cluster a point on a shard that this node does not lead, or does not lead any more, is one that
+  // has gone.
   [[nodiscard]] Waiting wait(env::Reactor& here, std::vector<WaitPoint> points, int64_t deadline_ns);
   // Ends those that this reactor waits for at present.
   void end_waits(env::Reactor& here);
@@ -161,11 +175,12 @@ class Topics {
   struct Inside;
 
   [[nodiscard]] Asking start_call(env::Reactor& here, shard::ShardId shard, uint16_t code, std::string body,
-                                  std::string_view payload, std::shared_ptr<const void> owner);
+                                  std::string_view payload, std::shared_ptr<const void> owner, bool is_stale = false);
   [[nodiscard]] Asking start_on_all(env::Reactor& here, uint16_t code, std::string body);
 
   const shard::Router router_;
   std::atomic<uint64_t> directory_version_{1};
+  std::atomic<uint64_t> documents_version_{1};
   std::atomic<unsigned> files_held_{0};
   std::unique_ptr<Inside> inside_;
 };

@@ -53,6 +53,14 @@ std::vector<log::ShardId> WaitHub::forget_what_was_seen() {
   return shards;
 }
 
+std::vector<PartitionId> WaitHub::partitions(log::ShardId shard) const {
+  std::vector<PartitionId> all;
+  for (auto at = entries_.lower_bound({shard, {}}); at != entries_.end() && at->first.shard == shard; ++at) {
+    all.push_back(at->first.partition);
+  }
+  return all;
+}
+
 void WaitHub::look(log::ShardId shard, const PartitionId& partition, const Ends& ends, std::vector<Woken>& woken) {
   const auto found = entries_.find({shard, partition});
   if (found == entries_.end()) return;

@@ -46,6 +46,8 @@ class WaitHub {
   [[nodiscard]] std::vector<PartitionId> take_unseen(log::ShardId shard);
   // Everything is to be looked at again; gives the shards.
   std::vector<log::ShardId> forget_what_was_seen();
+  // Likewise, of one shard: the partitions that somebody waits on.
+  [[nodiscard]] std::vector<PartitionId> partitions(log::ShardId shard) const;
   // The partition stands so: whom to wake. Once that is done for all that were touched, they are to be forgotten with
   // remove().
   void look(log::ShardId shard, const PartitionId& partition, const Ends& ends, std::vector<Woken>& woken);

@@ -27,6 +27,14 @@ struct TopicInfo {
   Pairs configs;  // those that were set
   bool is_internal = false;
   int64_t created_ms = 0;
+  uint64_t version = 0;  // of the directory, when it was changed last
+};
+
+// How far a shard's directory is.
+struct DirectoryInfo {
+  uint64_t version = 0;  // every change up to this one is in it
+  uint64_t digest = 0;   // of all topics: equal directories have equal ones, others hardly ever
+  uint64_t topics = 0;
 };
 
 struct Document {
@@ -112,6 +120,8 @@ struct Answer {
   std::vector<TopicInfo> topics;
   bool is_truncated = false;
   std::vector<Document> documents;
+  // Of commands of the directory: as it is then.
+  DirectoryInfo directory;
   int32_t claim = 0;  // of ClaimShard; of queries on groups and transactions, the shard's present one
   Appended append;
   ReadAnswer read;

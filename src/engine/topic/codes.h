@@ -46,6 +46,7 @@ enum class Code : uint16_t {
   kFindTopic = 200,
   kListTopics = 201,
   kFindDocuments = 202,
+  kDescribeDirectory = 203,
   kRead = 210,
   kFindOffset = 211,
   kDescribePartition = 212,

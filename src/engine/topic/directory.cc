@@ -3,13 +3,13 @@
 #include <algorithm>
 #include <utility>
 
+#include "base/coding.h"
+#include "base/hash.h"
 #include "engine/topic/body_codec.h"
 
 namespace keelson::topic {
 
-static void fields_of(auto& visit, Is<TopicInfo> auto& b) {
-  visit(b.id, b.name, b.partition_count, b.configs, b.is_internal, b.created_ms);
-}
+static void fields_of(auto& visit, Is<GoneTopic> auto& b) { visit(b.id, b.version); }
 static void fields_of(auto& visit, Is<Document> auto& b) { visit(b.key, b.value, b.version); }
 
 namespace {
@@ -27,6 +27,15 @@ bool are_configs_good(const Pairs& configs, Answer& answer) {
     }
   }
   return true;
+}
+
+// A cluster's newer nodes may know more of them.
+Pairs known_configs(const Pairs& configs) {
+  Pairs known;
+  for (const auto& pair : configs) {
+    if (!check_topic_config(pair.first, pair.second)) known.push_back(pair);
+  }
+  return known;
 }
 
 void set_pair(Pairs& pairs, const std::string& name, const std::string& value) {
@@ -61,8 +70,7 @@ void Directory::create(const engine::ApplyContext& context, const CreateTopic& b
     return refuse(answer, TopicErrc::kInvalid, "There are " + std::to_string(kTopicsMax) + " topics already.");
   }
   if (!are_configs_good(body.configs, answer)) return;
-  auto topic = std::make_unique<Topic>();
-  TopicInfo& info = topic->info;
+  TopicInfo info;
   info.id = body.id;
   info.name = body.name;
   info.partition_count = body.partition_count;
@@ -70,10 +78,8 @@ void Directory::create(const engine::ApplyContext& context, const CreateTopic& b
   std::ranges::sort(info.configs);
   info.is_internal = body.is_internal;
   info.created_ms = context.time_ms;
-  topic->config = make_topic_config(info.configs);
-  answer.topics.push_back(info);
-  by_name_[body.name] = topic.get();
-  topics_[body.id] = std::move(topic);
+  insert(std::move(info));
+  decided(*topics_.at(body.id), answer);
 }
 
 bool Directory::remove(const DeleteTopic& body, Answer& answer) {
@@ -82,8 +88,9 @@ bool Directory::remove(const DeleteTopic& body, Answer& answer) {
     refuse(answer, TopicErrc::kUnknownTopic);
     return false;
   }
-  by_name_.erase(found->second->info.name);
-  topics_.erase(found);
+  static_cast<void>(erase(found));
+  ++version_;
+  answer.directory = info();
   return true;
 }
 
@@ -98,7 +105,7 @@ void Directory::add_partitions(const AddPartitions& body, Answer& answer) {
                       std::to_string(kPartitionsMax) + ".");
   }
   info.partition_count = body.partition_count;
-  answer.topics.push_back(info);
+  decided(*found->second, answer);
 }
 
 void Directory::configure(const ConfigureTopic& body, Answer& answer) {
@@ -118,7 +125,112 @@ void Directory::configure(const ConfigureTopic& body, Answer& answer) {
   for (const auto& [name, value] : body.set) set_pair(configs, name, value);
   std::ranges::sort(configs);
   topic.config = make_topic_config(configs);
+  decided(topic, answer);
+}
+
+// ---- Changes.
+
+void Directory::changed(Topic& topic) {
+  digest_ ^= topic.hash;
+  topic.hash = hash64(encode_topic(topic.info), 0);
+  digest_ ^= topic.hash;
+  ++topic_changes_;
+}
+
+void Directory::decided(Topic& topic, Answer& answer) {
+  topic.info.version = ++version_;
+  changed(topic);
   answer.topics.push_back(topic.info);
+  answer.directory = info();
+}
+
+// Neither its id nor its name is taken.
+void Directory::insert(TopicInfo info) {
+  auto topic = std::make_unique<Topic>();
+  topic->config = make_topic_config(known_configs(info.configs));
+  topic->info = std::move(info);
+  changed(*topic);
+  by_name_[topic->info.name] = topic.get();
+  topics_[topic->info.id] = std::move(topic);
+}
+
+std::unique_ptr<Topic> Directory::erase(std::map<TopicId, std::unique_ptr<Topic>>::iterator found) {
+  std::unique_ptr<Topic> topic = std::move(found->second);
+  digest_ ^= topic->hash;
+  by_name_.erase(topic->info.name);
+  topics_.erase(found);
+  ++topic_changes_;
+  ++removals_;
+  return topic;
+}
+
+// ---- Mirrors.
+
+void Directory::mirror(const MirrorTopic& body, Answer& answer, Removed& removed) {
+  std::vector<TopicInfo> topics(body.topics.size());
+  for (size_t i = 0; i < topics.size(); ++i) {
+    if (!decode_topic(body.topics[i], topics[i]) || !is_topic_name(topics[i].name) || topics[i].version == 0) {
+      return refuse(answer, TopicErrc::kInvalid);
+    }
+  }
+  if (body.since > body.until) return refuse(answer, TopicErrc::kInvalid);
+  const bool is_mending = body.until != 0 && body.since == version_;
+  // What is gone makes room for what has its name now.
+  for (const GoneTopic& gone : body.gone) mirror(gone, is_mending, removed);
+  for (TopicInfo& info : topics) mirror(std::move(info), is_mending, removed);
+  if (body.since <= version_ && body.until > version_) {
+    version_ = body.until;
+    while (!gone_by_version_.empty() && gone_by_version_.begin()->first <= version_) {
+      gone_.erase(gone_by_version_.begin()->second);
+      gone_by_version_.erase(gone_by_version_.begin());
+    }
+  }
+  answer.directory = info();
+}
+
+void Directory::mirror(TopicInfo info, bool is_mending, Removed& removed) {
+  if ((info.version <= version_ && !is_mending) || is_gone(info.id, info.version)) return;
+  const auto found = topics_.find(info.id);
+  if (found != topics_.end() && found->second->info.version > info.version) return;
+  if (const auto other = by_name_.find(info.name); other != by_name_.end() && other->second->info.id != info.id) {
+    // Names are given once at a time: the older one is gone, though nobody has said so yet.
+    const TopicInfo& named = other->second->info;
+    if (named.version >= info.version) return;
+    mirror(GoneTopic{named.id, info.version}, is_mending, removed);
+  }
+  if (found == topics_.end()) return insert(std::move(info));
+  Topic& topic = *found->second;
+  // Never fewer, and never another name: partitions that are there have their places.
+  if (info.name != topic.info.name || info.partition_count < topic.info.partition_count) return;
+  topic.config = make_topic_config(known_configs(info.configs));
+  topic.info = std::move(info);
+  changed(topic);
+}
+
+void Directory::mirror(const GoneTopic& gone, bool is_mending, Removed& removed) {
+  if (gone.version <= version_ && !is_mending) return;
+  if (gone.version > version_) remember_gone(gone.id, gone.version);
+  const auto found = topics_.find(gone.id);
+  if (found == topics_.end() || found->second->info.version > gone.version) return;
+  removed.push_back(erase(found));
+}
+
+void Directory::remember_gone(const TopicId& id, uint64_t version) {
+  const auto [found, is_new] = gone_.try_emplace(id, version);
+  if (!is_new) {
+    if (found->second >= version) return;
+    gone_by_version_.erase({found->second, id});
+    found->second = version;
+  }
+  gone_by_version_.emplace(version, id);
+  if (gone_.size() <= kGoneTopicsMax) return;
+  gone_.erase(gone_by_version_.begin()->second);
+  gone_by_version_.erase(gone_by_version_.begin());
+}
+
+bool Directory::is_gone(const TopicId& id, uint64_t version) const {
+  const auto found = gone_.find(id);
+  return found != gone_.end() && found->second >= version;
 }
 
 void Directory::put(PutDocument& body, Answer& answer) {
@@ -131,6 +243,7 @@ void Directory::put(PutDocument& body, Answer& answer) {
   if (present == 0 && documents_.size() >= kDocumentsMax) return refuse(answer, TopicErrc::kInvalid);
   Document& document = documents_[body.key];
   document = {body.key, std::move(body.value), next_version_++};
+  ++document_changes_;
   answer.documents.push_back({document.key, {}, document.version});
 }
 
@@ -142,6 +255,7 @@ void Directory::remove(const DeleteDocument& body, Answer& answer) {
     return refuse(answer, TopicErrc::kDocumentChanged);
   }
   documents_.erase(found);
+  ++document_changes_;
 }
 
 void Directory::find(const FindTopic& body, Answer& answer) const {
@@ -185,20 +299,31 @@ const Topic* Directory::find(const TopicId& id) const {
   return found == topics_.end() ? nullptr : found->second.get();
 }
 
-void Directory::save_topic(const Topic& topic, std::string& out) const { out = encode_body(topic.info); }
+void Directory::save_topic(const Topic& topic, std::string& out) const { out = encode_topic(topic.info); }
 
 bool Directory::load_topic(std::string_view saved) {
-  auto topic = std::make_unique<Topic>();
-  TopicInfo& info = topic->info;
-  if (!decode_body(saved, info) || info.id.is_none() || info.partition_count < 1 ||
-      info.partition_count > kPartitionsMax || topics_.contains(info.id) || by_name_.contains(info.name)) {
-    return false;
+  TopicInfo info;
+  if (!decode_topic(saved, info) || topics_.contains(info.id) || by_name_.contains(info.name)) return false;
+  insert(std::move(info));
+  return true;
+}
+
+void Directory::save_gone(std::string& out) const {
+  out.clear();
+  for (const auto& [id, version] : gone_) out += encode_body(GoneTopic{id, version});
+}
+
+bool Directory::load_gone(std::string_view saved) {
+  while (!saved.empty()) {
+    GoneTopic gone;
+    std::string_view rest = saved.substr(std::min(saved.size(), gone.id.bytes.size()));
+    uint64_t version = 0;
+    if (!read_varint(rest, version)) return false;
+    const size_t size = saved.size() - rest.size();
+    if (!decode_body(saved.substr(0, size), gone) || gone.version <= version_) return false;
+    remember_gone(gone.id, gone.version);
+    saved.remove_prefix(size);
   }
-  const auto is_bad = [](const auto& pair) { return check_topic_config(pair.first, pair.second).has_value(); };
-  if (std::ranges::any_of(info.configs, is_bad)) return false;
-  topic->config = make_topic_config(info.configs);
-  by_name_[info.name] = topic.get();
-  topics_[info.id] = std::move(topic);
   return true;
 }
 
@@ -208,6 +333,7 @@ bool Directory::load_document(std::string_view saved) {
   Document document;
   if (!decode_body(saved, document) || document.version == 0 || document.version >= next_version_) return false;
   std::string key = document.key;
+  ++document_changes_;
   return documents_.emplace(std::move(key), std::move(document)).second;
 }
 
@@ -216,6 +342,12 @@ void Directory::clear() {
   topics_.clear();
   documents_.clear();
   next_version_ = 1;
+  version_ = digest_ = 0;
+  gone_.clear();
+  gone_by_version_.clear();
+  ++topic_changes_;
+  ++document_changes_;
+  ++removals_;
 }
 
 }  // namespace keelson::topic

@@ -15,12 +15,15 @@
 
 #include "base/result.h"
 #include "engine/engine.h"
+#include "engine/topic/answer.h"
 #include "engine/topic/codes.h"
 #include "engine/topic/types.h"
 
 namespace keelson::topic {
 
-// ---- The directory: each of these goes to every shard, in one record under a loan of all of them.
+// ---- The directory. On one node each of these goes to every shard, in one record under a loan of all of them. In a
+// cluster the first shard decides, and the others mirror what it has decided (MirrorTopic). Each change makes the next
+// version of the directory. Answer: topics (the one, unless it is gone), directory.
 
 // kTopicExists, kInvalidPartitions, kInvalidConfig. `configs`: those of topic_config.h that are not the default.
 struct CreateTopic {
@@ -49,6 +52,28 @@ struct ConfigureTopic {
   Pairs set{};
   std::vector<std::string> remove{};
 };
+
+// A topic that is gone: deleted by that version of the directory at the latest, and never there again.
+struct GoneTopic {
+  TopicId id{};
+  uint64_t version = 0;
+};
+// Brings a mirror of the directory nearer to it: what is newer than what the mirror has takes its place, and anything
+// else changes nothing, so that it may come late, twice, or in any order. Answer: directory.
+//
+// `topics` and `gone` hold everything that has changed behind version `since`, up to `until`: a mirror that has reached
+// `since` has then reached `until`. With both 0 nothing is said of that. A mirror that is at `since` exactly takes over
+// what it should have had already, too (it differs by a defect).
+struct MirrorTopic {
+  static constexpr Code kCode = Code::kMirrorTopic;
+  std::vector<std::string> topics{};  // encode_topic()
+  std::vector<GoneTopic> gone{};
+  uint64_t since = 0;
+  uint64_t until = 0;
+};
+[[nodiscard]] std::string encode_topic(const TopicInfo& info);
+// False: no such bytes, or a topic that cannot be.
+[[nodiscard]] bool decode_topic(std::string_view from, TopicInfo& info);
 
 // Opaque documents of the protocols above (access lists, schemas, subscriptions): on the shard of the document's key
 // (shard_of_name). With `if_version`, only if the document has that version (0: is not there); kDocumentChanged, and
@@ -118,6 +143,10 @@ struct ListTopics {
   std::string after{};
   uint32_t count_max = 1000;
 };
+// Any shard. Answer: directory.
+struct DescribeDirectory {
+  static constexpr Code kCode = Code::kDescribeDirectory;
+};
 // All shards. By key, above `after`. Answer: documents.
 struct FindDocuments {
   static constexpr Code kCode = Code::kFindDocuments;
@@ -165,6 +194,7 @@ struct DescribeProducers {
   X(DeleteTopic) \
   X(AddPartitions) \
   X(ConfigureTopic) \
+  X(MirrorTopic) \
   X(PutDocument) \
   X(DeleteDocument) \
   X(ClaimShard) \
@@ -174,6 +204,7 @@ struct DescribeProducers {
   X(FindTopic) \
   X(ListTopics) \
   X(FindDocuments) \
+  X(DescribeDirectory) \
   X(Read) \
   X(FindOffset) \
   X(DescribePartition) \

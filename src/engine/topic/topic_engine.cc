@@ -16,7 +16,7 @@ namespace keelson::topic {
 
 namespace {
 
-enum Block : uint8_t { kCounters = 1, kTopic = 2, kDocument = 3, kPartition = 4, kPart = 5 };
+enum Block : uint8_t { kCounters = 1, kTopic = 2, kDocument = 3, kPartition = 4, kPart = 5, kGone = 6 };
 constexpr uint8_t kCountersVersion = 2;
 // A key's hash and offset in a table that is 7/8 full when it doubles: 25 bytes for each place.
 constexpr size_t kCompactionBytesPerKey = 64;
@@ -68,9 +68,7 @@ struct TopicEngine::State {
     directory.create(context, body, answer);
   }
   void apply(const engine::ApplyContext&, const DeleteTopic& body, Answer& answer) {
-    if (const Topic* topic = directory.find(body.id); topic != nullptr) {
-      for (int32_t i = 0; i < topic->info.partition_count; ++i) store.remove({body.id, i});
-    }
+    if (const Topic* topic = directory.find(body.id); topic != nullptr) remove_partitions(topic->info);
     directory.remove(body, answer);
   }
   void apply(const engine::ApplyContext&, const AddPartitions& body, Answer& answer) {
@@ -78,6 +76,14 @@ struct TopicEngine::State {
   }
   void apply(const engine::ApplyContext&, const ConfigureTopic& body, Answer& answer) {
     directory.configure(body, answer);
+  }
+  void apply(const engine::ApplyContext&, const MirrorTopic& body, Answer& answer) {
+    Directory::Removed removed;
+    directory.mirror(body, answer, removed);
+    for (const auto& topic : removed) remove_partitions(topic->info);
+  }
+  void remove_partitions(const TopicInfo& info) {
+    for (int32_t i = 0; i < info.partition_count; ++i) store.remove({info.id, i});
   }
   void apply(const engine::ApplyContext&, PutDocument& body, Answer& answer) { directory.put(body, answer); }
   void apply(const engine::ApplyContext&, const DeleteDocument& body, Answer& answer) {
@@ -115,6 +121,7 @@ struct TopicEngine::State {
   void query(const FindTopic& body, Answer& answer) { directory.find(body, answer); }
   void query(const ListTopics& body, Answer& answer) { directory.list(body, answer); }
   void query(const FindDocuments& body, Answer& answer) { directory.find(body, answer); }
+  void query(const DescribeDirectory&, Answer& answer) { answer.directory = directory.info(); }
   void query(const Read& body, Answer& answer) {
     with_log(body.from, answer,
              [&](const PartitionLog& log) { answer.error = log.read(store, body, answer.read, answer.reason); });
@@ -204,6 +211,8 @@ void TopicEngine::apply(const engine::ApplyContext& context, const engine::Comma
       return state.apply_body<AddPartitions>(context, command, answer);
     case Code::kConfigureTopic:
       return state.apply_body<ConfigureTopic>(context, command, answer);
+    case Code::kMirrorTopic:
+      return state.apply_body<MirrorTopic>(context, command, answer);
     case Code::kPutDocument:
       return state.apply_body<PutDocument>(context, command, answer);
     case Code::kDeleteDocument:
@@ -240,6 +249,8 @@ void TopicEngine::query(const engine::ApplyContext& context, const engine::Comma
       return state.query_body<ListTopics>(command, answer);
     case Code::kFindDocuments:
       return state.query_body<FindDocuments>(command, answer);
+    case Code::kDescribeDirectory:
+      return state.query_body<DescribeDirectory>(command, answer);
     case Code::kFindOffset:
       return state.query_body<FindOffset>(command, answer);
     case Code::kDescribePartition:
@@ -271,6 +282,8 @@ class TopicEngine::Checkpoint final : public engine::CheckpointSource {
     unsynced_ = store.take_unsynced();
     save_counters();
     std::string bytes;
+    state.directory.save_gone(bytes);
+    if (!bytes.empty()) append_block(early(), kGone, bytes);
     for (const auto& [id, topic] : state.directory.topics()) {
       state.directory.save_topic(*topic, bytes);
       append_block(early(), kTopic, bytes);
@@ -319,6 +332,7 @@ class TopicEngine::Checkpoint final : public engine::CheckpointSource {
     append_u8(bytes, kCountersVersion);
     append_varint(bytes, state_.directory.next_version());
     append_varint(bytes, static_cast<uint32_t>(state_.claim));
+    append_varint(bytes, state_.directory.info().version);
     append_block(early(), kCounters, bytes);
   }
   void save_part(size_t i) {
@@ -372,6 +386,9 @@ Status TopicEngine::State::load_block(uint8_t kind, std::string_view block) {
     case kCounters:
       if (!load_counters(block)) return malformed("the counters are malformed");
       return {};
+    case kGone:
+      if (!directory.load_gone(block)) return malformed("the topics that are gone are malformed");
+      return {};
     case kTopic:
       if (!directory.load_topic(block)) return malformed("a topic is malformed");
       return {};
@@ -395,9 +412,12 @@ bool TopicEngine::State::load_counters(std::string_view block) {
     return false;
   }
   directory.set_next_version(next_version);
+  if (version == 1) return block.empty();
   uint64_t claimed = 0;
-  if (version >= 2 && (!read_varint(block, claimed) || claimed > INT32_MAX)) return false;
+  uint64_t directory_version = 0;
+  if (!read_varint(block, claimed) || claimed > INT32_MAX || !read_varint(block, directory_version)) return false;
   claim = static_cast<int32_t>(claimed);
+  directory.set_version(directory_version);
   return block.empty();
 }
 
@@ -476,6 +496,9 @@ Status TopicEngine::settle() { return state_->store.settle(); }
 size_t TopicEngine::unsettled_bytes() const { return state_->store.tail().unsettled_bytes(); }
 size_t TopicEngine::cached_bytes() const { return state_->store.tail().bytes_held(); }
 std::vector<PartitionId> TopicEngine::take_touched() { return state_->store.take_touched(); }
+uint64_t TopicEngine::topic_changes() const { return state_->directory.topic_changes(); }
+uint64_t TopicEngine::document_changes() const { return state_->directory.document_changes(); }
+uint64_t TopicEngine::topic_removals() const { return state_->directory.removals(); }
 std::vector<std::string> TopicEngine::take_garbage() { return state_->store.take_garbage(); }
 Result<std::vector<std::string>> TopicEngine::find_strays() const { return state_->store.find_strays(); }
 bool TopicEngine::are_strays_due() const { return state_->store.are_strays_due(); }

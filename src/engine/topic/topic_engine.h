@@ -9,9 +9,11 @@
 // answered with kInvalid.
 //
 // A checkpoint is a row of blocks, each a u8 kind and a string (base/coding.h):
-//   1 counters   u8 version, varint next version of documents, from version 2 on varint claim; the first block
+//   1 counters   u8 version, varint next version of documents, from version 2 on varints claim, version of the
+//                directory; the first block
 //   2 topic      directory.cc             3 document   directory.cc
 //   4 partition  partition_save.cc        5 part       u8 which, u8 whether it is the last of that part, bytes
+//   6 gone       directory.cc
 // Topics come before their partitions.
 #pragma once
 
@@ -85,6 +87,12 @@ class TopicEngine final : public engine::Engine {
 
   // Partitions that have got something for readers since the last call (records, a marker, a deletion).
   [[nodiscard]] std::vector<PartitionId> take_touched();
+
+  // Of this object, not of the state: they grow with every change of topics or of documents, also when the state is
+  // replaced, and whenever a topic is removed. Cheap.
+  [[nodiscard]] uint64_t topic_changes() const;
+  [[nodiscard]] uint64_t document_changes() const;
+  [[nodiscard]] uint64_t topic_removals() const;
 
   // ---- For a sweeper, on the owner's thread. What changes the state goes through a command.
 
