@@ -74,6 +74,9 @@ struct Layout {
   // Who has a replica of a shard; all by default.
   std::function<std::vector<NodeId>(ShardId)> members{};
   bool is_clustered = true;  // false: one node
+  // Of what stands on topics: made once they have started, and gone before they go.
+  std::function<void(Cluster&, NodeId)> made{};
+  std::function<void(NodeId)> going{};
 };
 
 class Cluster {
@@ -133,6 +136,7 @@ class Cluster {
     ASSERT_TRUE(world.run(home(id), at.topics->start()).ok());
     at.hearer = std::make_unique<Hearer>();
     world.run_on(home(id), [&] { at.topics->add_lead_listener(*at.hearer); });
+    if (layout_.made) layout_.made(*this, id);
     if (layout_.is_clustered) world.run(home(id), at.runtime->start_groups());
     at.is_started = true;
   }
@@ -141,6 +145,7 @@ class Cluster {
     Peer& at = peer(id);
     at.is_started = false;
     at.runtime->abandon();
+    if (layout_.going) layout_.going(id);
     at.topics.reset();
     at.runtime.reset();
     at.machine->crash();
@@ -154,6 +159,7 @@ class Cluster {
     EXPECT_TRUE(stopped.ok()) << stopped.error().message();
     EXPECT_EQ(hearer(id).told.size(), told) << "told after stop()";
     at.is_started = false;
+    if (layout_.going) layout_.going(id);
     at.topics.reset();
     at.runtime.reset();
   }
