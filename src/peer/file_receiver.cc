@@ -28,8 +28,8 @@ struct FileReceiver::Incoming {
   const uint64_t file;
   uint16_t group = 0;
   std::string message;
-  std::string path;  // empty: nothing to remove
-  uint64_t bytes = 0;    // of all files that were named
+  std::string path;    // empty: nothing to remove
+  uint64_t bytes = 0;  // of all files that were named
   uint64_t beside_count = 0;
   std::vector<SideFile> beside;  // as they are named
   std::vector<size_t> wanted;    // places in `beside`
@@ -72,8 +72,8 @@ bool FileReceiver::handle(const Frame& frame) {
 bool FileReceiver::begin(const Frame& frame) {
   FileBegin begin;
   // A complete file that is being synced counts too, so twice the sender's limit.
-  if (!begin.read(frame.body) || begin.size_bytes > kTransferBytesMax || begin.beside > kFilesBesideMax || incoming_.contains(begin.file) ||
-      incoming_.size() >= 2 * kFilesSendingMax) {
+  if (!begin.read(frame.body) || begin.size_bytes > kTransferBytesMax || begin.beside > kFilesBesideMax ||
+      incoming_.contains(begin.file) || incoming_.size() >= 2 * kFilesSendingMax) {
     return false;
   }
   auto made = std::make_unique<Incoming>(disk_, begin.file);

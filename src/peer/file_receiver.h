@@ -50,8 +50,8 @@ class FileReceiver {
   [[nodiscard]] bool begin(const Frame& frame);
   [[nodiscard]] bool names(const Frame& frame);
   [[nodiscard]] bool chunk(const Frame& frame);
-  // One file of the transfer is complete: it is synced, and the next one opened. Empty ones are complete at once. False:
-  // the transfer is over, or about to be handed on.
+  // One file of the transfer is complete: it is synced, and the next one opened. Empty ones are complete at once.
+  // False: the transfer is over, or about to be handed on.
   bool go_on(Incoming& file);
   bool open_next(Incoming& file);
   Task<void> sync(uint64_t number, std::unique_ptr<env::File> opened);

@@ -13,11 +13,11 @@ struct FileSender::Sending {
   const uint64_t file;
   Waiting what;
   uint64_t sent = 0;
-  uint64_t credited = 0;   // bytes that the receiver has written
-  bool is_named = false;   // all names of those beside it have gone
-  bool is_unanswered = true;    // kFileWanted has not come
+  uint64_t credited = 0;      // bytes that the receiver has written
+  bool is_named = false;      // all names of those beside it have gone
+  bool is_unanswered = true;  // kFileWanted has not come
   std::vector<bool> wanted;
-  bool is_over = false;    // kFileDone has come
+  bool is_over = false;  // kFileDone has come
   bool has_arrived = false;
   Wakeup may_go_on;
 };

@@ -1,9 +1,9 @@
 // Files on their way to one node, over one connection: in chunks that stand between messages, never more of a file
 // under way than the receiver's credit allows.
 //
-// Others may go along with it (SideFile): they follow in a row, those that the receiver wants, and arrive with it or not
-// at all. A file is sent from its beginning or not at all: what a broken connection has carried is thrown away on both sides,
-// and whoever sends it tries again. Own reactor only.
+// Others may go along with it (SideFile): they follow in a row, those that the receiver wants, and arrive with it or
+// not at all. A file is sent from its beginning or not at all: what a broken connection has carried is thrown away on
+// both sides, and whoever sends it tries again. Own reactor only.
 #pragma once
 
 #include <cstdint>

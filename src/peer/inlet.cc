@@ -39,10 +39,10 @@ Task<void> Inlet::serve() {
     if (node_ != 0) {
       const std::string prefix =
           std::to_string(node_) + "-" + std::to_string(hub_.reactor().index()) + "-" + std::to_string(id_);
-      files_ = std::make_unique<FileReceiver>(hub_.env().disk(), hub_.reactor(), wire_, hub_.options().incoming_folder,
-                                              prefix,
-                                              [this](ArrivedFile file) { hub_.deliver_file(node_, std::move(file)); },
-                                              [this](OfferedFiles files) { hub_.offer_files(id_, node_, std::move(files)); });
+      files_ = std::make_unique<FileReceiver>(
+          hub_.env().disk(), hub_.reactor(), wire_, hub_.options().incoming_folder, prefix,
+          [this](ArrivedFile file) { hub_.deliver_file(node_, std::move(file)); },
+          [this](OfferedFiles files) { hub_.offer_files(id_, node_, std::move(files)); });
     }
     co_await receive();
   } else {

@@ -435,7 +435,7 @@ TEST_F(MeshTest, FilesGoAlongWithOne) {
   EXPECT_TRUE(*done);
   world_->run_for(kSecond);
   ASSERT_EQ(recorder(1, 1).got.size(), 1U);
-  const Got& got = recorder(1, 1).got[0];
+  const Got got = recorder(1, 1).got[0];
   ASSERT_EQ(got.beside.size(), beside.size());
   // Synced before it was told.
   node(1).crash();
@@ -504,8 +504,9 @@ TEST_F(MeshTest, BrokenFilesLeaveNothingBehind) {
   connect();
   write(0, "/checkpoint", std::string(40 * kFileChunkBytes, 'k'));
   std::optional<bool> done;
-  world_->run_on(node(0).reactor(0),
-                 [&] { hub(0).send_file(2, 1, "m", "/checkpoint", {}, [&](bool has_arrived) { done = has_arrived; }); });
+  world_->run_on(node(0).reactor(0), [&] {
+    hub(0).send_file(2, 1, "m", "/checkpoint", {}, [&](bool has_arrived) { done = has_arrived; });
+  });
   ASSERT_TRUE(world_->run_until([&] { return !node(1).env().disk().list("/data/incoming")->empty(); }, kSecond));
   world_->break_connections(node(0));
   ASSERT_TRUE(world_->run_until([&] { return done.has_value(); }, 10 * kSecond));

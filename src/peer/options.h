@@ -76,8 +76,8 @@ struct Options {
 
 // A file that goes along with another one.
 struct SideFile {
-  std::string name;  // what the receiver knows it by; never a path
-  std::string path;  // at the sender: where it lies; at the receiver: where it arrived, empty if it was not wanted
+  std::string name;    // what the receiver knows it by; never a path
+  std::string path;    // at the sender: where it lies; at the receiver: where it arrived, empty if it was not wanted
   uint64_t bytes = 0;  // from its beginning: so much is sent
 };
 

@@ -20,8 +20,8 @@ using log::ShardId;
 
 // A file that goes along with another one.
 struct SideFile {
-  std::string name;  // what the receiver knows it by; never a path
-  std::string path;  // at the sender: where it lies; at the receiver: where it arrived, empty if it was not wanted
+  std::string name;    // what the receiver knows it by; never a path
+  std::string path;    // at the sender: where it lies; at the receiver: where it arrived, empty if it was not wanted
   uint64_t bytes = 0;  // from its beginning: so much is sent
 };
 
@@ -32,8 +32,8 @@ class Messenger {
   // much waits for it (a named limit); the group tries again by itself.
   virtual void send(NodeId to, ShardId group, std::string_view message) = 0;
   // Streams the file in chunks, never as one buffer, then those beside it that the group there wants, then hands
-  // `message` to that group together with the paths under which they arrived: all of them, or none. `done` tells whether
-  // they did; on this reactor, once, also when the node goes away.
+  // `message` to that group together with the paths under which they arrived: all of them, or none. `done` tells
+  // whether they did; on this reactor, once, also when the node goes away.
   virtual void send_file(NodeId to, ShardId group, std::string message, std::string path, std::vector<SideFile> beside,
                          std::function<void(bool has_arrived)> done) = 0;
   // A connection to that node stands, and something was heard of it lately.

@@ -248,13 +248,13 @@ Task<Status> ShardGroup::load_from(raft::Arrival& arrival, uint64_t index, std::
   // Again: a checkpoint that had been begun may have opened files meanwhile, as they were before.
   parts_.shard.engine().reset();
   pieces_loaded_ = 0;
-  Status installed = co_await raft::install_checkpoint(parts_.env.disk(), parts_.reactor,
-                                                       {.from = arrival.path(),
-                                                        .folder = parts_.checkpoint_folder,
-                                                        .log_id = parts_.log_id,
-                                                        .prelude = std::move(prelude)},
-                                                       [this](std::string_view piece) { return load_piece(piece); },
-                                                       parts_.faults);
+  Status installed = co_await raft::install_checkpoint(
+      parts_.env.disk(), parts_.reactor,
+      {.from = arrival.path(),
+       .folder = parts_.checkpoint_folder,
+       .log_id = parts_.log_id,
+       .prelude = std::move(prelude)},
+      [this](std::string_view piece) { return load_piece(piece); }, parts_.faults);
   if (!installed.ok()) co_return forward_error(installed);
   replica().installed(index, time_ms);
   co_return Status();

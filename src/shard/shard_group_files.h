@@ -27,7 +27,8 @@ namespace keelson::shard {
 class GroupFiles {
  public:
   // All outlive it.
-  GroupFiles(env::Disk& disk, env::Reactor& reactor, Shard& shard, std::string checkpoint_folder, log::LogFaults faults);
+  GroupFiles(env::Disk& disk, env::Reactor& reactor, Shard& shard, std::string checkpoint_folder,
+             log::LogFaults faults);
 
   // The engine has any.
   [[nodiscard]] bool are_there() const { return !shard_.engine().files_folder().empty(); }

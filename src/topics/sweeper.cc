@@ -87,7 +87,9 @@ Task<void> Sweeper::remove_files(shard::ShardId id) {
   });
   if (files.empty()) co_return;
   if (const Status synced = co_await topics_.runtime().sync_log(here_); !synced.ok()) {
-    // They are looked for again at the next start.
+    // They are looked for again.
+    co_await shard::visit(topics_.runtime(), here_, id,
+                          [](shard::Shard& shard) { engine_of(shard).look_for_strays_again(); });
     log_warn("topic", "segments that are not used stay, because the log cannot be synced",
              {{"files", files.size()}, {"why", synced.error().message()}});
     co_return;

@@ -96,7 +96,12 @@ Task<void> TransferNode::remove_files() {
     if (strays.ok()) found.insert(found.end(), strays->begin(), strays->end());
     return found;
   });
-  if (files.empty() || !(co_await runtime_->sync_log(here)).ok()) co_return;
+  if (files.empty()) co_return;
+  if (const Status synced = co_await runtime_->sync_log(here); !synced.ok()) {
+    // They are to be found again.
+    co_await shard::visit(*runtime_, here, 0, [](shard::Shard& shard) { engine_of(shard).look_for_strays_again(); });
+    co_return;
+  }
   for (const std::string& path : files) {
     // So late that much may have happened.
     co_await env::sleep_for(here, static_cast<int64_t>(here.random().next() % 5) * kMillisecond);

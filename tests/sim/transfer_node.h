@@ -1,6 +1,6 @@
 // One node of a simulated cluster with one topic shard, for checkpoints that travel with segments: the runtime, the
-// connections and the engine as the server has them, and a sweeper of its own that compacts and removes files whenever it
-// can.
+// connections and the engine as the server has them, and a sweeper of its own that compacts and removes files whenever
+// it can.
 #pragma once
 
 #include <memory>
@@ -21,7 +21,8 @@ namespace keelson::sim_test {
 class TopicCall final : public shard::Operation, public topic::AnswerSink {
  public:
   template <class Body>
-  TopicCall(const Body& body, std::string payload, bool writes) : payload_(std::move(payload)), encoded_(body, payload_) {
+  TopicCall(const Body& body, std::string payload, bool writes)
+      : payload_(std::move(payload)), encoded_(body, payload_) {
     commands = encoded_.commands();
     is_write = writes;
     is_stale = !writes;
@@ -53,9 +54,7 @@ class TransferNode final : public env::sim::Program, private shard::ShardListene
   [[nodiscard]] bool is_serving() const { return is_serving_; }
   // Why it has to be started anew; empty: it need not.
   [[nodiscard]] const std::string& failure() const { return failure_; }
-  [[nodiscard]] topic::TopicEngine& engine() {
-    return static_cast<topic::TopicEngine&>(runtime_->shard(0).engine());
-  }
+  [[nodiscard]] topic::TopicEngine& engine() { return static_cast<topic::TopicEngine&>(runtime_->shard(0).engine()); }
   [[nodiscard]] shard::Runtime& runtime() { return *runtime_; }
   [[nodiscard]] ClusterPeers& peers() { return *peers_; }
   void submit(TopicCall& call) { runtime_->shard(0).submit(call); }

@@ -62,7 +62,7 @@ void LogStore::clear() {
   garbage_.clear();
   replaced_.clear();
   releasable_ = 0;
-  // Not before strays_are_due(): what is on disk may belong to the state that was here, and comes back.
+  is_state_proven_ = false;
   are_strays_due_ = false;
   sync_error_.clear();
 }
@@ -261,6 +261,7 @@ Result<std::vector<std::string>> LogStore::find_strays() {
 }
 
 bool LogStore::is_unused(std::string_view path) const {
+  if (!is_state_proven_) return false;
   const std::string_view file = path.substr(path.rfind('/') + 1);
   SegmentName name;
   if (!parse_file_name(file, kSegmentSuffix, name) && !parse_file_name(file, kIndexSuffix, name)) return true;

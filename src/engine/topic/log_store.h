@@ -68,7 +68,14 @@ class LogStore {
   [[nodiscard]] Result<std::vector<std::string>> find_strays();
   // Strays are to be looked for: at the start, and once a state has been replaced for good.
   [[nodiscard]] bool are_strays_due() const { return are_strays_due_ && !are_files_held(); }
-  void strays_are_due() { are_strays_due_ = true; }
+  // After clear() nothing is a stray, nor unused, until this says that the state since then is durable: before, a crash
+  // would bring back the one that was here.
+  void replaced() {
+    is_state_proven_ = true;
+    are_strays_due_ = true;
+  }
+  // Something that was named for removal has stayed.
+  void look_for_strays_again() { are_strays_due_ = is_state_proven_; }
   // Nothing refers to the file at that path.
   [[nodiscard]] bool is_unused(std::string_view path) const;
   // Between the two, nothing is named for removal. Any thread.
@@ -139,6 +146,7 @@ class LogStore {
   std::vector<SegmentName> garbage_;
   std::vector<SegmentName> replaced_;
   size_t releasable_ = 0;  // of replaced_
+  bool is_state_proven_ = true;
   bool are_strays_due_ = true;
   std::atomic<int> files_held_{0};
   std::string sync_error_;

@@ -6,8 +6,8 @@
 //
 // The files of all partitions of a shard lie in one folder, so that one sync makes all their names durable.
 //
-// Generation. Below kCompactedGeneration the file holds the batches as they were appended: in a cluster the same ones on
-// every replica, as far as each has got. From there on it was written by compaction, whole, under a number drawn by
+// Generation. Below kCompactedGeneration the file holds the batches as they were appended: in a cluster the same ones
+// on every replica, as far as each has got. From there on it was written by compaction, whole, under a number drawn by
 // chance: so a name that two nodes know means the same bytes, and a segment file may travel from one to the other.
 //
 // The index has an entry for each 32 KiB of batches or more: magic "KTI1", u32 count, u64 bytes of the segment, then

@@ -488,7 +488,7 @@ bool TopicEngine::has_file(const engine::OwnFile& file) const {
 
 void TopicEngine::hold_files() { state_->store.hold_files(); }
 void TopicEngine::release_files() { state_->store.release_files(); }
-void TopicEngine::replaced() { state_->store.strays_are_due(); }
+void TopicEngine::replaced() { state_->store.replaced(); }
 
 // ---- Upkeep.
 
@@ -502,6 +502,7 @@ uint64_t TopicEngine::topic_removals() const { return state_->directory.removals
 std::vector<std::string> TopicEngine::take_garbage() { return state_->store.take_garbage(); }
 Result<std::vector<std::string>> TopicEngine::find_strays() const { return state_->store.find_strays(); }
 bool TopicEngine::are_strays_due() const { return state_->store.are_strays_due(); }
+void TopicEngine::look_for_strays_again() { state_->store.look_for_strays_again(); }
 bool TopicEngine::is_unused(std::string_view path) const { return state_->store.is_unused(path); }
 
 std::vector<PartitionUpkeep> TopicEngine::partitions() const {

@@ -111,8 +111,10 @@ class TopicEngine final : public engine::Engine {
   [[nodiscard]] Result<std::vector<std::string>> find_strays() const;
   // There may be some: at the start, and after a state came from another node (or went: the replica has left).
   [[nodiscard]] bool are_strays_due() const;
-  // Asked right before a file that one of the two has named is removed, in the same turn: a state that came from another
-  // node in between may have brought a file of that name.
+  // What the two have named could not be removed.
+  void look_for_strays_again();
+  // Asked right before a file that one of the two has named is removed, in the same turn: a state that came from
+  // another node in between may have brought a file of that name.
   [[nodiscard]] bool is_unused(std::string_view path) const;
 
   // Compaction (compaction.h): of the partition that needs it most, if any does; one at a time. `memory_bytes`: for the
