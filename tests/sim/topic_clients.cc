@@ -104,7 +104,7 @@ Task<void> TopicReader::run() {
       if (fetched->log_start <= position && position <= fetched->high_watermark && fetched->log_start >= 0) {
         violate("an offset within the partition is out of range");
       }
-      if (world_.allowed.moves && fetched->log_start <= position) {
+      if (world_.allowed.moves && !world_.is_trimmed) {
         violate("an offset that was within the partition is out of range");
       }
       const auto start = co_await link_.find_offset(world_.topic, partition, -2);

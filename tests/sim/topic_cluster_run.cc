@@ -173,9 +173,9 @@ class ClusterLife {
 
   // An error of the environment that another start may not meet.
   static bool may_pass(const std::string& failure) {
-    return failure.empty() || failure.find("injected:") != std::string::npos ||
-           failure.find("no room") != std::string::npos || failure.find("No space") != std::string::npos ||
-           failure.find("the device failed") != std::string::npos;
+    return failure.empty() || failure.find("log has failed") != std::string::npos ||
+           failure.find("injected:") != std::string::npos || failure.find("no room") != std::string::npos ||
+           failure.find("No space") != std::string::npos || failure.find("the device failed") != std::string::npos;
   }
 
   void stir() {
