@@ -102,7 +102,7 @@ Task<void> add_sizes(Call& call, const topic::TopicInfo& topic, const std::optio
   for (int32_t i = 0; i < topic.partition_count; ++i) {
     if (wanted && !wanted->contains(i)) continue;
     const topic::PartitionId id{topic.id, i};
-    questions.push_back({i, topics.ask(call.here(), topics.shard_of(id), topic::DescribePartition{.of = id})});
+    questions.push_back({i, topics.ask_stale(call.here(), topics.shard_of(id), topic::DescribePartition{.of = id})});
   }
   LogDirs::Topic told;
   told.name = topic.name;

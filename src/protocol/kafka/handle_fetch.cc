@@ -162,7 +162,8 @@ void start_read(Fetch& fetch, Part& part) {
   }
   const topic::Read read = read_of(fetch, part);
   Topics& topics = fetch.call.topics();
-  part.asking.emplace(topics.ask(fetch.call.here(), topics.shard_of(read.from), read));
+  // Of a client that is sent elsewhere by and by the old state is good enough, and it costs no message.
+  part.asking.emplace(topics.ask_stale(fetch.call.here(), topics.shard_of(read.from), read));
 }
 
 // The shard's state here may be one that others have left behind, if they have taken its lead over: what a client

@@ -260,7 +260,7 @@ Task<Status> Security::Inside::load_shard(shard::ShardId shard, Reading reading,
   topic::FindDocuments wanted{.prefix = std::string(kAllPrefix), .after = {}, .count_max = kDocumentsAtOnce};
   for (bool is_more = true; is_more;) {
     topics::Asked found = reading == Reading::kConfirmed ? co_await topics.ask(home, shard, wanted)
-                                                         : co_await topics.ask(home, shard, wanted);
+                                                         : co_await topics.ask_stale(home, shard, wanted);
     if (!found.ok()) {
       co_return fail(log::make_error_code(found.outcome), "kafka: the documents of access cannot be read");
     }
@@ -283,7 +283,7 @@ Task<Status> Security::Inside::load_shard(shard::ShardId shard, Reading reading,
 Task<void> Security::Inside::follow() {
   uint64_t seen = 0;
   while (!is_stopping) {
-    const uint64_t now = topics.directory_version();
+    const uint64_t now = topics.documents_version();
     if (now != seen || !is_known.load(std::memory_order_relaxed)) {
       seen = now;
       is_reading_wanted = true;

@@ -68,14 +68,6 @@ KafkaService::KafkaService(topics::Topics& topics, KafkaOptions options)
       here.tick->arm_after(kTickNs);
     });
   }
-  if (topics.is_clustered()) topics.add_lead_listener(*this);
-}
-
-void KafkaService::lead_ended(shard::ShardId /*shard*/) {
-  // All of them: it happens seldom, and clients fetch again at once.
-  for (const auto& local : locals_) {
-    local->reactor.post([this, &there = *local] { topics_.end_waits(there.reactor); });
-  }
 }
 
 void KafkaService::set_security(Security& security) {

@@ -119,11 +119,11 @@ struct Local {
   void end_of_turn();
 };
 
-class KafkaService final : private topics::LeadListener {
+class KafkaService {
  public:
   // Both outlive it, and what set_access() and set_quotas() are given.
   KafkaService(topics::Topics& topics, KafkaOptions options);
-  ~KafkaService() override;
+  ~KafkaService();
   KafkaService(const KafkaService&) = delete;
   KafkaService& operator=(const KafkaService&) = delete;
 
@@ -166,9 +166,6 @@ class KafkaService final : private topics::LeadListener {
   [[nodiscard]] Brokers brokers_for(const Session& session) const;
 
  private:
-  // topics::LeadListener: fetches that wait for what this node does not lead any more end.
-  void lead_begun(shard::ShardId /*shard*/, int32_t /*claim*/) override {}
-  void lead_ended(shard::ShardId shard) override;
   Task<void> accept_loop(env::Listener& listener, net::TlsContext* tls);
   Task<void> serve(Local& local, std::unique_ptr<env::Stream> stream, net::TlsContext* tls, bool is_one_too_many);
   // False: it took too long, or the service stops.
