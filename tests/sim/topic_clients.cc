@@ -17,8 +17,9 @@ TopicClient::Verdict TopicClient::judge_error(int16_t error) {
   switch (error) {
     case kNoError:
       return Verdict::kNone;
-    case 3:  // UNKNOWN_TOPIC_OR_PARTITION
-    case 5:  // LEADER_NOT_AVAILABLE
+    case 3:   // UNKNOWN_TOPIC_OR_PARTITION
+    case 5:   // LEADER_NOT_AVAILABLE
+    case 41:  // NOT_CONTROLLER
       return world_.allowed.moves ? Verdict::kAgain : Verdict::kUnexpected;
     case 6:   // NOT_LEADER_OR_FOLLOWER
     case 7:   // REQUEST_TIMED_OUT

@@ -108,6 +108,8 @@ Task<void> TopicClusterNode::start() {
 Task<Status> TopicClusterNode::start_services() {
   topics::TopicsOptions topics = options_.node.topics;
   topics.service = kTopicService;
+  topics.is_clustered = true;
+  topics.node = options_.index + 1;
   topics_ = std::make_unique<topics::Topics>(*runtime_, std::move(topics));
   if (Status started = co_await topics_->start(); !started.ok()) co_return started;
   transactions_ = std::make_unique<topics::Transactions>(*topics_, options_.node.transactions);

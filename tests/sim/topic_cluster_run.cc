@@ -60,7 +60,7 @@ class ClusterLife {
     supervise();
     bool is_made = false;
     world_.run_on(machine_->reactor(0), [&] { scope_->spawn(create_topic(is_made)); });
-    if (expect([&] { return is_made; }, "the topic cannot be created", options_.form_within_ns)) {
+    if (world_.run_until([&] { return is_made || has_ended(); }, options_.form_within_ns) && !has_ended()) {
       start_clients();
       if (options_.stir_every_ns > 0) stir();
       nemesis_->start();
@@ -68,6 +68,8 @@ class ClusterLife {
       nemesis_->stop();
       is_calm_ = true;
       finish();
+    } else if (!has_ended()) {
+      witness_.violate("the topic cannot be created; the last error was " + std::to_string(create_error_) + states());
     }
     report();
     return std::move(result_);
@@ -119,6 +121,7 @@ class ClusterLife {
     while (!is_made) {
       const auto made = co_await link.create_topic(kTopic, options_.partitions, options_.topic_configs);
       is_made = made && (made->error == kNoError || made->error == 36);  // TOPIC_ALREADY_EXISTS
+      if (made) create_error_ = made->error;
       if (!is_made) co_await env::sleep_for(machine_->reactor(0), kTryAgainNs);
     }
   }
@@ -366,6 +369,7 @@ class ClusterLife {
   std::vector<TopicClient*> writers_, transactional_, readers_, members_, admins_, trimmers_;
   std::unique_ptr<TopicReader> auditor_;
   std::unique_ptr<env::TaskScope> scope_;
+  int16_t create_error_ = kNoError;
   bool is_calm_ = false;
 };
 
