@@ -19,6 +19,7 @@ TopicClient::Verdict TopicClient::judge_error(int16_t error) {
       return Verdict::kNone;
     case 3:   // UNKNOWN_TOPIC_OR_PARTITION
     case 5:   // LEADER_NOT_AVAILABLE
+    case 19:  // NOT_ENOUGH_REPLICAS: a transaction's coordinator could not be asked (KIP-890)
     case 41:  // NOT_CONTROLLER
       return world_.allowed.moves ? Verdict::kAgain : Verdict::kUnexpected;
     case 6:   // NOT_LEADER_OR_FOLLOWER
