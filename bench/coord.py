@@ -123,7 +123,7 @@ def etcd_argv(number: int, folder: Path, clients: list[int], peers: list[int], *
 
 def keelson_argv(number: int, folder: Path, clients: list[int], peers: list[int], kv: list[int], http: list[int]) -> list:
     argv = [KEELSON, "serve", "--data-dir", folder / "data", "--kv.listen", f"127.0.0.1:{kv[number]}", "--http.listen", f"127.0.0.1:{http[number]}", "--s3.listen", "127.0.0.1:0",
-            "--etcd.listen", f"127.0.0.1:{clients[number]}", "--logging.level", "warning"]
+            "--etcd.listen", f"127.0.0.1:{clients[number]}", "--kafka.listen", "127.0.0.1:0", "--logging.level", "warning"]
     if len(peers) == 1:
         return argv
     others = ",".join(f"127.0.0.1:{port}" for i, port in enumerate(peers) if i != number)

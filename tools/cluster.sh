@@ -1,7 +1,7 @@
 # shellcheck shell=bash
 # For ./up: a cluster of nodes on loopback. Uses $root, $keelson, say and die of the caller.
 
-# Node I has its kv on 7000+I, etcd on 12378+I, HTTP on 8080+I, S3 on 9000+I, and other nodes reach it on 7400+I.
+# Node I has its kv on 7000+I, Kafka's protocol on 9091+I, etcd on 12378+I, HTTP on 8080+I, S3 on 9000+I, and other nodes reach it on 7400+I.
 serve_node() {
   local node=$1 count=$2 peers=() i
   shift 2
@@ -10,7 +10,8 @@ serve_node() {
   [ "$node" != 1 ] || place=(--cluster-init)
   exec "$keelson" serve --data-dir "$root/data/cluster/$node" --cluster.listen "127.0.0.1:$((7400 + node))" "${place[@]}" \
     --kv.listen "127.0.0.1:$((7000 + node))" --http.listen "127.0.0.1:$((8080 + node))" \
-    --s3.listen "127.0.0.1:$((9000 + node))" --etcd.listen "127.0.0.1:$((12378 + node))" --reactors 1 --cluster.name "node-$node" --cluster.zone "zone-$node" "$@"
+    --s3.listen "127.0.0.1:$((9000 + node))" --etcd.listen "127.0.0.1:$((12378 + node))" \
+    --kafka.listen "127.0.0.1:$((9091 + node))" --reactors 1 --cluster.name "node-$node" --cluster.zone "zone-$node" "$@"
 }
 
 # Starts it again when it ends by itself, until the caller ends.
@@ -49,6 +50,7 @@ serve_cluster() {
     say "node $node serves (process $pid)"
     printf '      kv     redis-cli -c -p %s set ship keelson\n' "$((7000 + node))"
     printf '      etcd   etcdctl --endpoints 127.0.0.1:%s put ship keelson\n' "$((12378 + node))"
+    printf '      kafka  echo keelson | kcat -b 127.0.0.1:%s -t ship -P\n' "$((9091 + node))"
     printf '      http   curl http://127.0.0.1:%s/metrics\n' "$((8080 + node))"
   done
   say "a cluster of $count nodes; Ctrl-C stops it"

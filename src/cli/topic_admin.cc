@@ -1,4 +1,5 @@
 #include <algorithm>
+#include <map>
 #include <nlohmann/json.hpp>
 #include <string>
 #include <utility>
@@ -22,7 +23,7 @@ constexpr int32_t kTimeoutMs = 30'000;
 constexpr int8_t kTopicResource = 2;
 constexpr int8_t kSet = 0, kUnset = 1;
 constexpr int8_t kSourceOfTopic = 1;  // of a setting: that it is the topic's own
-constexpr int16_t kUnknownTopic = 3, kTopicExists = 36;
+constexpr int16_t kUnknownTopic = 3, kLeaderNotAvailable = 5, kNotLeader = 6, kTopicExists = 36;
 // Topics by name: later versions take ids.
 constexpr int16_t kDeleteTopicsVersionMax = 5;
 constexpr int64_t kLatestTime = -1, kEarliestTime = -2;
@@ -40,30 +41,70 @@ int64_t time_of(StartPoint point) {
   return kLatestTime;
 }
 
+template <class Parts>
+int16_t first_error(const Parts& parts) {
+  return parts.empty() ? int16_t{0} : parts.front().error_code;
+}
+
+using Offsets = std::map<int32_t, int64_t>;
+
+// What one leader says of some partitions. `why`: the last error that passes, of those that are missing then.
+Task<Status> ask_offsets(TopicClient& client, int32_t leader, kafka::ListOffsetsRequest request, Offsets& found,
+                         int16_t& why) {
+  auto told = co_await client.call_node<kafka::ListOffsetsResponse>(leader, request);
+  if (!told.ok()) {
+    why = kNotLeader;
+    const bool is_lost = told.error().code() == TopicClientErrc::kUnreachable || was_not_asked(told.error());
+    co_return is_lost ? Status() : forward_error(told);
+  }
+  for (const auto& one : told->topics) {
+    for (const auto& part : one.partitions) {
+      if (part.error_code == 0) {
+        found[part.partition_index] = part.offset;
+      } else if (passes(part.error_code) || part.error_code == kUnknownTopic) {
+        // A topic that is new is known to those who lead its partitions a little later.
+        why = part.error_code;
+      } else {
+        co_return refused("topic " + one.name + ", partition " + std::to_string(part.partition_index), part.error_code);
+      }
+    }
+  }
+  co_return Status();
+}
+
 Task<Result<std::vector<PartitionOffset>>> list_offsets(TopicClient& client, std::string topic,
                                                         std::vector<int32_t> partitions, int64_t time,
                                                         bool read_committed) {
-  kafka::ListOffsetsRequest request{.replica_id = -1, .isolation_level = static_cast<int8_t>(read_committed ? 1 : 0)};
-  kafka::ListOffsetsRequestTopic& asked = request.topics.emplace_back();
-  asked.name = topic;
-  for (const int32_t partition : partitions)
-    asked.partitions.push_back({.partition_index = partition, .timestamp = time});
-  auto told = co_await client.call<kafka::ListOffsetsResponse>(request);
-  if (!told.ok()) co_return forward_error(told);
-  std::vector<PartitionOffset> all;
-  for (const int32_t partition : partitions) {
-    for (const auto& one : told->topics) {
-      auto found = std::ranges::find(one.partitions, partition, &kafka::ListOffsetsResponsePartition::partition_index);
-      if (found == one.partitions.end()) continue;
-      if (found->error_code != 0) {
-        co_return refused("topic " + topic + ", partition " + std::to_string(partition), found->error_code);
+  Offsets found;
+  int16_t why = 0;
+  for (Patience patience(client.env());;) {
+    auto known = co_await client.topic(topic);
+    if (!known.ok()) co_return forward_error(known);
+    std::map<int32_t, kafka::ListOffsetsRequest> requests;  // by leader
+    for (const int32_t partition : partitions) {
+      if (found.contains(partition)) continue;
+      const auto at =
+          std::ranges::find(known->partitions, partition, &kafka::MetadataResponsePartition::partition_index);
+      if (at == known->partitions.end()) {
+        co_return refused("topic " + topic + ", partition " + std::to_string(partition), kUnknownTopic);
       }
-      all.push_back({.partition = partition, .offset = found->offset});
+      why = kLeaderNotAvailable;
+      if (at->leader_id < 0) continue;
+      kafka::ListOffsetsRequest& request = requests[at->leader_id];
+      request.replica_id = -1;
+      request.isolation_level = static_cast<int8_t>(read_committed ? 1 : 0);
+      if (request.topics.empty()) request.topics.emplace_back().name = topic;
+      request.topics.front().partitions.push_back({.partition_index = partition, .timestamp = time});
     }
+    for (auto& [leader, request] : requests) {
+      Status asked = co_await ask_offsets(client, leader, std::move(request), found, why);
+      if (!asked.ok()) co_return forward_error(asked);
+    }
+    if (found.size() == partitions.size()) break;
+    if (!co_await patience.once_more()) co_return refused("topic " + topic, why);
   }
-  if (all.size() != partitions.size()) {
-    co_return fail(TopicClientErrc::kMalformed, client.address() + " did not tell every offset that it was asked for");
-  }
+  std::vector<PartitionOffset> all;
+  for (const int32_t partition : partitions) all.push_back({.partition = partition, .offset = found[partition]});
   co_return all;
 }
 
@@ -131,7 +172,8 @@ Task<Status> topic_create(TopicStage stage) {
   topic.num_partitions = options.partitions.value_or(-1);
   topic.replication_factor = -1;
   for (const auto& [name, value] : options.settings) topic.configs.push_back({.name = name, .value = value});
-  auto told = co_await stage.client.call<kafka::CreateTopicsResponse>(request);
+  auto told = co_await stage.client.call_controller<kafka::CreateTopicsResponse>(
+      request, [](const kafka::CreateTopicsResponse& answer) { return first_error(answer.topics); });
   if (!told.ok()) co_return forward_error(told);
   for (const auto& one : told->topics) {
     if (one.error_code == kTopicExists && options.if_not_exists) continue;
@@ -197,7 +239,9 @@ Task<Status> topic_describe(TopicStage stage) {
 Task<Status> topic_delete(TopicStage stage) {
   kafka::DeleteTopicsRequest request{.timeout_ms = kTimeoutMs};
   request.topic_names.push_back(stage.options.topic);
-  auto told = co_await stage.client.call<kafka::DeleteTopicsResponse>(request, kDeleteTopicsVersionMax);
+  auto told = co_await stage.client.call_controller<kafka::DeleteTopicsResponse>(
+      request, [](const kafka::DeleteTopicsResponse& answer) { return first_error(answer.topics); },
+      kDeleteTopicsVersionMax);
   if (!told.ok()) co_return forward_error(told);
   for (const auto& one : told->topics) {
     if (one.error_code == kUnknownTopic && stage.options.if_exists) continue;
@@ -219,7 +263,8 @@ Task<Status> topic_alter(TopicStage stage) {
     for (const auto& [name, value] : options.settings) {
       resource.configs.push_back({.name = name, .config_operation = value ? kSet : kUnset, .value = value});
     }
-    auto told = co_await stage.client.call<kafka::IncrementalAlterConfigsResponse>(request);
+    auto told = co_await stage.client.call_controller<kafka::IncrementalAlterConfigsResponse>(
+        request, [](const kafka::IncrementalAlterConfigsResponse& answer) { return first_error(answer.responses); });
     if (!told.ok()) co_return forward_error(told);
     for (const auto& one : told->responses) {
       if (one.error_code != 0) co_return refused("topic " + options.topic, one.error_code, one.error_message);
@@ -228,7 +273,8 @@ Task<Status> topic_alter(TopicStage stage) {
   if (options.partitions) {
     kafka::CreatePartitionsRequest request{.timeout_ms = kTimeoutMs};
     request.topics.push_back({.name = options.topic, .count = *options.partitions, .assignments = std::nullopt});
-    auto told = co_await stage.client.call<kafka::CreatePartitionsResponse>(request);
+    auto told = co_await stage.client.call_controller<kafka::CreatePartitionsResponse>(
+        request, [](const kafka::CreatePartitionsResponse& answer) { return first_error(answer.topics); });
     if (!told.ok()) co_return forward_error(told);
     for (const auto& one : told->topics) {
       if (one.error_code != 0) co_return refused("topic " + options.topic, one.error_code, one.error_message);

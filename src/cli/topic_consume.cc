@@ -21,11 +21,13 @@ constexpr int32_t kFetchWaitMs = 500;
 constexpr int32_t kFetchBytesMax = 16 << 20;
 constexpr int32_t kPartitionBytesMax = 4 << 20;
 constexpr int16_t kOffsetOutOfRange = 1;
+constexpr int16_t kUnknownTopic = 3, kLeaderNotAvailable = 5;
 constexpr std::string_view kDeadLetterPrefix = "CloudPubSubDeadLetterSource";
 
 struct Reading {
   int32_t partition = 0;
-  int64_t offset = 0;  // the next one wanted
+  int32_t leader = -1;  // -1: to be asked for
+  int64_t offset = 0;   // the next one wanted
   int64_t end = INT64_MAX;
   [[nodiscard]] bool is_done() const { return offset >= end; }
 };
@@ -75,6 +77,8 @@ class Consumption {
 
  private:
   Task<Status> use_committed();
+  Task<Status> find_leaders();
+  Task<Status> fetch_from(int32_t leader, int32_t wait_ms);
   Status take(const kafka::FetchResponsePartition& part);
   Status take_batch(Reading& reading, std::string_view bytes);
 
@@ -85,6 +89,7 @@ class Consumption {
   uint64_t count_ = 0;
   uint64_t committed_count_ = 0;
   bool is_stopped_ = false;
+  std::optional<Patience> patience_;  // since something could not be had
 };
 
 Task<Status> Consumption::begin() {
@@ -124,18 +129,59 @@ Task<Status> Consumption::use_committed() {
   co_return Status();
 }
 
+Task<Status> Consumption::find_leaders() {
+  auto known = co_await stage_.client.topic(stage_.options.topic);
+  if (!known.ok()) co_return forward_error(known);
+  for (Reading& one : readings_) {
+    const auto at =
+        std::ranges::find(known->partitions, one.partition, &kafka::MetadataResponsePartition::partition_index);
+    one.leader = at == known->partitions.end() ? -1 : at->leader_id;
+  }
+  co_return Status();
+}
+
 Task<Status> Consumption::round() {
-  kafka::FetchRequest request{.max_wait_ms = kFetchWaitMs, .min_bytes = 1, .max_bytes = kFetchBytesMax};
+  const auto is_lost = [](const Reading& one) { return !one.is_done() && one.leader < 0; };
+  if (std::ranges::any_of(readings_, is_lost)) {
+    if (Status found = co_await find_leaders(); !found.ok()) co_return found;
+  }
+  std::set<int32_t> leaders;
+  for (const Reading& one : readings_) {
+    if (!one.is_done() && one.leader >= 0) leaders.insert(one.leader);
+  }
+  for (const int32_t leader : leaders) {
+    const auto wait_ms = static_cast<int32_t>(kFetchWaitMs / leaders.size());
+    if (Status done = co_await fetch_from(leader, wait_ms); !done.ok() || is_stopped_) co_return done;
+  }
+  if (!std::ranges::any_of(readings_, is_lost)) {
+    patience_.reset();
+    co_return Status();
+  }
+  if (!patience_) patience_.emplace(stage_.env);
+  if (co_await patience_->once_more()) co_return Status();
+  co_return refused("topic " + stage_.options.topic, kLeaderNotAvailable);
+}
+
+Task<Status> Consumption::fetch_from(int32_t leader, int32_t wait_ms) {
+  kafka::FetchRequest request{.max_wait_ms = wait_ms, .min_bytes = 1, .max_bytes = kFetchBytesMax};
   request.isolation_level = stage_.options.read_committed ? 1 : 0;
   kafka::FetchRequestTopic& topic = request.topics.emplace_back();
   topic.topic = stage_.options.topic;
   for (const Reading& one : readings_) {
-    if (one.is_done()) continue;
+    if (one.is_done() || one.leader != leader) continue;
     topic.partitions.push_back(
         {.partition = one.partition, .fetch_offset = one.offset, .partition_max_bytes = kPartitionBytesMax});
   }
-  auto told = co_await stage_.client.call<kafka::FetchResponse>(request, kFetchVersionMax);
-  if (!told.ok()) co_return forward_error(told);
+  auto told = co_await stage_.client.call_node<kafka::FetchResponse>(leader, request, kFetchVersionMax);
+  if (!told.ok()) {
+    if (told.error().code() != TopicClientErrc::kUnreachable && !was_not_asked(told.error())) {
+      co_return forward_error(told);
+    }
+    for (Reading& one : readings_) {
+      if (one.leader == leader) one.leader = -1;
+    }
+    co_return Status();
+  }
   if (told->error_code != 0) co_return refused("topic " + stage_.options.topic, told->error_code);
   for (const auto& one : told->topics) {
     for (const auto& part : one.partitions) {
@@ -156,6 +202,10 @@ Task<Status> Consumption::commit() {
 Status Consumption::take(const kafka::FetchResponsePartition& part) {
   const auto found = std::ranges::find(readings_, part.partition_index, &Reading::partition);
   if (found == readings_.end()) return {};
+  if (passes(part.error_code) || part.error_code == kUnknownTopic) {
+    found->leader = -1;
+    return {};
+  }
   if (part.error_code != 0) {
     const std::string what = "topic " + stage_.options.topic + ", partition " + std::to_string(part.partition_index);
     const std::string hint = part.error_code == kOffsetOutOfRange

@@ -1,4 +1,5 @@
 #include <algorithm>
+#include <iterator>
 #include <map>
 #include <nlohmann/json.hpp>
 #include <string>
@@ -34,6 +35,11 @@ struct GroupState {
   size_t members = 0;
 };
 
+template <class Parts>
+int16_t first_error(const Parts& parts) {
+  return parts.empty() ? int16_t{0} : parts.front().error_code;
+}
+
 void add_assignment(GroupState& group, const std::string& bytes, const std::string& owner) {
   kafka::Reader reader(bytes);
   const int16_t version = reader.int16();
@@ -47,7 +53,8 @@ void add_assignment(GroupState& group, const std::string& bytes, const std::stri
 Task<Result<GroupState>> describe_new_group(TopicClient& client, std::string name) {
   kafka::ConsumerGroupDescribeRequest request;
   request.group_ids.push_back(name);
-  auto told = co_await client.call<kafka::ConsumerGroupDescribeResponse>(request);
+  auto told = co_await client.call_coordinator<kafka::ConsumerGroupDescribeResponse>(
+      name, request, [](const kafka::ConsumerGroupDescribeResponse& answer) { return first_error(answer.groups); });
   if (!told.ok()) co_return forward_error(told);
   GroupState group;
   for (const auto& one : told->groups) {
@@ -68,7 +75,8 @@ Task<Result<GroupState>> describe_new_group(TopicClient& client, std::string nam
 Task<Result<GroupState>> describe_group(TopicClient& client, std::string name) {
   kafka::DescribeGroupsRequest request;
   request.groups.push_back(name);
-  auto told = co_await client.call<kafka::DescribeGroupsResponse>(request);
+  auto told = co_await client.call_coordinator<kafka::DescribeGroupsResponse>(
+      name, request, [](const kafka::DescribeGroupsResponse& answer) { return first_error(answer.groups); });
   if (!told.ok()) co_return forward_error(told);
   GroupState group;
   for (const auto& one : told->groups) {
@@ -81,6 +89,27 @@ Task<Result<GroupState>> describe_group(TopicClient& client, std::string name) {
     }
   }
   co_return group;
+}
+
+// Each server knows those that it coordinates.
+Task<Result<std::vector<kafka::ListGroupsResponseGroup>>> list_groups(TopicClient& client) {
+  auto nodes = co_await client.nodes();
+  if (!nodes.ok()) co_return forward_error(nodes);
+  std::vector<kafka::ListGroupsResponseGroup> all;
+  for (const int32_t node : *nodes) {
+    const kafka::ListGroupsRequest request;
+    auto told = co_await client.call_node<kafka::ListGroupsResponse>(node, request);
+    for (Patience patience(client.env()); told.ok() && passes(told->error_code) && co_await patience.once_more();) {
+      told = co_await client.call_node<kafka::ListGroupsResponse>(node, request);
+    }
+    // What one that is gone coordinated others do now.
+    if (!told.ok() && was_not_asked(told.error())) continue;
+    if (!told.ok()) co_return forward_error(told);
+    if (told->error_code != 0) co_return refused("listing groups", told->error_code);
+    std::ranges::move(told->groups, std::back_inserter(all));
+  }
+  std::ranges::sort(all, {}, &kafka::ListGroupsResponseGroup::group_id);
+  co_return all;
 }
 
 struct Lag {
@@ -134,7 +163,9 @@ Task<Status> show_group(TopicStage stage) {
 Task<Result<std::vector<CommittedOffset>>> committed_offsets(TopicClient& client, std::string group) {
   kafka::OffsetFetchRequest request;
   request.group_id = group;
-  auto told = co_await client.call<kafka::OffsetFetchResponse>(request, kOffsetFetchVersionMax);
+  auto told = co_await client.call_coordinator<kafka::OffsetFetchResponse>(
+      group, request, [](const kafka::OffsetFetchResponse& answer) { return answer.error_code; },
+      kOffsetFetchVersionMax);
   if (!told.ok()) co_return forward_error(told);
   if (told->error_code != 0) co_return refused("group " + group, told->error_code);
   std::vector<CommittedOffset> all;
@@ -157,7 +188,10 @@ Task<Status> commit_offsets(TopicClient& client, std::string group, std::string 
     asked.partitions.push_back(
         {.partition_index = one.partition, .committed_offset = one.offset, .committed_metadata = ""});
   }
-  auto told = co_await client.call<kafka::OffsetCommitResponse>(request);
+  auto told = co_await client.call_coordinator<kafka::OffsetCommitResponse>(
+      group, request, [](const kafka::OffsetCommitResponse& answer) {
+        return answer.topics.empty() ? int16_t{0} : first_error(answer.topics.front().partitions);
+      });
   if (!told.ok()) co_return forward_error(told);
   for (const auto& one : told->topics) {
     for (const auto& part : one.partitions) {
@@ -173,12 +207,9 @@ Task<Status> commit_offsets(TopicClient& client, std::string group, std::string 
 
 Task<Status> topic_groups(TopicStage stage) {
   if (!stage.options.group.empty()) co_return co_await show_group(stage);
-  const kafka::ListGroupsRequest request;
-  auto told = co_await stage.client.call<kafka::ListGroupsResponse>(request);
-  if (!told.ok()) co_return forward_error(told);
-  if (told->error_code != 0) co_return refused("listing groups", told->error_code);
-  std::ranges::sort(told->groups, {}, &kafka::ListGroupsResponseGroup::group_id);
-  for (const auto& one : told->groups) {
+  auto groups = co_await list_groups(stage.client);
+  if (!groups.ok()) co_return forward_error(groups);
+  for (const auto& one : *groups) {
     auto lags = co_await lags_of(stage.client, one.group_id);
     if (!lags.ok()) co_return forward_error(lags);
     int64_t lag = 0;

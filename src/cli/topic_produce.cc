@@ -1,4 +1,6 @@
+#include <algorithm>
 #include <array>
+#include <map>
 #include <span>
 #include <string>
 #include <utility>
@@ -14,6 +16,7 @@ namespace keelson::cli {
 namespace {
 
 constexpr int16_t kAcksAll = -1;
+constexpr int16_t kUnknownTopic = 3, kLeaderNotAvailable = 5;
 constexpr int32_t kProduceTimeoutMs = 30'000;
 constexpr size_t kInputBytes = 256 << 10;
 constexpr size_t kLineBytesMax = 64 << 20;
@@ -149,33 +152,72 @@ Task<Status> TopicSender::send() {
 }
 
 Task<Status> TopicSender::send_first() {
-  std::vector<uint64_t> counts(waiting_.size());  // of the messages that were asked about, by partition
-  std::vector<std::string> batches(waiting_.size());
+  std::map<int32_t, Sending> left;  // by partition
+  for (size_t i = 0; i < waiting_.size(); ++i) {
+    if (waiting_[i].empty()) continue;
+    const std::vector<TopicMessage>& messages = waiting_[i].front().messages;
+    left[static_cast<int32_t>(i)] = {.count = messages.size(), .batch = batch_of(messages, codec_), .why = {}};
+    waiting_count_ -= messages.size();
+    waiting_[i].pop_front();
+  }
+  for (Patience patience(client_->env()); !left.empty();) {
+    if (!std::ranges::all_of(left, [this](const auto& one) { return leaders_.contains(one.first); })) {
+      auto known = co_await client_->topic(topic_);
+      if (!known.ok()) co_return forward_error(known);
+      for (const auto& part : known->partitions) {
+        if (part.leader_id >= 0) leaders_[part.partition_index] = part.leader_id;
+      }
+    }
+    std::map<int32_t, std::vector<int32_t>> by_leader;
+    for (const auto& [partition, sending] : left) {
+      if (const auto at = leaders_.find(partition); at != leaders_.end()) by_leader[at->second].push_back(partition);
+    }
+    for (const auto& [leader, partitions] : by_leader) {
+      if (Status sent = co_await send_to(leader, partitions, left); !sent.ok()) co_return sent;
+    }
+    if (left.empty() || co_await patience.once_more()) continue;
+    const Status& why = left.begin()->second.why;
+    if (!why.ok()) co_return why;
+    co_return refused("topic " + topic_ + ", partition " + std::to_string(left.begin()->first), kLeaderNotAvailable);
+  }
+  co_return Status();
+}
+
+// What was acknowledged is taken out of `left`, as is what is refused for good: the first such error is the result.
+Task<Status> TopicSender::send_to(int32_t leader, std::vector<int32_t> partitions, std::map<int32_t, Sending>& left) {
   kafka::ProduceRequest request{.acks = kAcksAll, .timeout_ms = kProduceTimeoutMs};
   kafka::ProduceRequestTopic& topic = request.topics.emplace_back();
   topic.name = topic_;
-  for (size_t i = 0; i < waiting_.size(); ++i) {
-    if (waiting_[i].empty()) continue;
-    counts[i] = waiting_[i].front().messages.size();
-    batches[i] = batch_of(waiting_[i].front().messages, codec_);
-    waiting_[i].pop_front();
-    waiting_count_ -= counts[i];
-    topic.partitions.push_back({.index = static_cast<int32_t>(i), .records = batches[i]});
+  for (const int32_t partition : partitions) {
+    topic.partitions.push_back({.index = partition, .records = left[partition].batch});
   }
-  auto told = co_await client_->call<kafka::ProduceResponse>(request);
+  auto told = co_await client_->call_node<kafka::ProduceResponse>(leader, request);
+  if (!told.ok() && was_not_asked(told.error())) {
+    for (const int32_t partition : partitions) {
+      left[partition].why = fail(told.error().code(), told.error().message());
+      leaders_.erase(partition);
+    }
+    co_return Status();
+  }
   if (!told.ok()) co_return forward_error(told);
   Status done;
   size_t answers = 0;
   for (const auto& one : told->topics) {
     for (const auto& part : one.partitions) {
-      if (part.index < 0 || static_cast<size_t>(part.index) >= counts.size()) continue;
-      const uint64_t count = std::exchange(counts[static_cast<size_t>(part.index)], 0);
-      if (count != 0) ++answers;
-      if (part.error_code == 0) sent_ += count;
+      const auto sending = left.find(part.index);
+      if (sending == left.end()) continue;
+      ++answers;
+      if (passes(part.error_code) || part.error_code == kUnknownTopic) {
+        sending->second.why = refusal(topic_, part);
+        leaders_.erase(part.index);
+        continue;
+      }
+      if (part.error_code == 0) sent_ += sending->second.count;
       if (part.error_code != 0 && done.ok()) done = refusal(topic_, part);
+      left.erase(sending);
     }
   }
-  if (done.ok() && answers != topic.partitions.size()) {
+  if (done.ok() && answers != partitions.size()) {
     co_return fail(TopicClientErrc::kMalformed, client_->address() + " does not say what became of every message");
   }
   co_return done;

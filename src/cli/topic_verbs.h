@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <deque>
+#include <map>
 #include <nlohmann/json_fwd.hpp>
 #include <optional>
 #include <string>
@@ -140,8 +141,14 @@ class TopicSender {
   TopicSender(TopicClient& client, std::string topic, topic::Codec codec, int32_t partitions)
       : client_(&client), topic_(std::move(topic)), codec_(codec), waiting_(static_cast<size_t>(partitions)) {}
 
-  // The first batch of each partition.
+  struct Sending {
+    uint64_t count = 0;
+    std::string batch;
+    Status why;  // it is not there yet
+  };
+  // The first batch of each partition, to its leader of the time: again, where it was not asked or did not lead.
   Task<Status> send_first();
+  Task<Status> send_to(int32_t leader, std::vector<int32_t> partitions, std::map<int32_t, Sending>& left);
 
   TopicClient* client_;
   std::string topic_;
@@ -151,6 +158,7 @@ class TopicSender {
   uint64_t waiting_count_ = 0;
   uint64_t sent_ = 0;
   size_t next_keyless_ = 0;
+  std::map<int32_t, int32_t> leaders_;  // of partitions, as far as they are known
 };
 
 // Lines on standard output.

@@ -87,8 +87,9 @@ Task<bool> Service::take_step(const Seen& seen, ShardId shard) {
   const auto leader = seen.leaders.find(shard);
   GroupWish wish{.voters = wanted(shard), .learners = {}};
   if (leader == seen.leaders.end() || wish.voters.empty()) co_return false;
-  if (shard == shards_.system) {
-    // Every node follows the system shard, so that it knows the cluster's state.
+  if (shard == shards_.system || (!shards_.topics.empty() && shard == shards_.topics.front())) {
+    // Every node follows the system shard, so that it knows the cluster's state, and the first topic shard, which
+    // decides which topics there are, and who may do what with them.
     for (const auto& [id, node] : state_.nodes) {
       const bool votes = std::find(wish.voters.begin(), wish.voters.end(), id) != wish.voters.end();
       if (node.state != NodeState::kRemoved && !votes) wish.learners.push_back(id);

@@ -230,6 +230,8 @@ Task<Status> Service::announce_once() {
   wanted.kv_tls = served_at_->kv_tls;
   wanted.kv_id = served_at_->kv_id;
   wanted.etcd = served_at_->etcd;
+  wanted.kafka = served_at_->kafka;
+  wanted.kafka_tls = served_at_->kafka_tls;
   wanted.http = served_at_->http;
   wanted.version = options_.version;
   wanted.can_move_slots = true;
@@ -251,22 +253,34 @@ void Service::show_soon() {
   });
 }
 
+std::map<ShardId, NodeId> Service::leaders_of(const std::vector<ShardId>& shards) const {
+  std::map<ShardId, NodeId> leaders = leaders_elsewhere_;
+  for (const ShardId shard : shards) {
+    if (const NodeId leader = leaders_->leader_of(shard)) leaders[shard] = leader;
+  }
+  return leaders;
+}
+
 void Service::show() {
   std::set<NodeId> reachable{file_.node};
   for (const auto& [id, node] : state_.nodes) {
     if (mesh_.hub(0).is_reachable(id)) reachable.insert(id);
   }
-  std::map<ShardId, NodeId> leaders = leaders_elsewhere_;
-  for (const ShardId shard : shards_.slots) {
-    if (const NodeId leader = leaders_->leader_of(shard)) leaders[shard] = leader;
-  }
   std::vector<SlotRun> slots = SlotOwners(shards_.slots, state_.slots).runs();
   view_.show(make_map({.here = file_.node,
                        .state = state_,
-                       .slot_shards = shards_.slots,
+                       .clients = Clients::kKv,
+                       .shards = shards_.slots,
                        .slots = slots,
-                       .leaders = leaders,
+                       .leaders = leaders_of(shards_.slots),
                        .reachable = reachable}));
+  kafka_view_.show(make_map({.here = file_.node,
+                             .state = state_,
+                             .clients = Clients::kKafka,
+                             .shards = shards_.topics,
+                             .slots = {},
+                             .leaders = leaders_of(shards_.topics),
+                             .reachable = reachable}));
   shard::SlotMap* const map = runtime_ == nullptr ? nullptr : runtime_->slot_map();
   if (map != nullptr && slots != shown_slots_) {
     for (const SlotRun& run : slots) map->set(run.first, run.last, run.shard);
@@ -281,9 +295,9 @@ Task<void> Service::look_around() {
   is_looking_around_ = true;
   const std::optional<raft::MemberStatus> system = co_await runtime_->group_status(home_, shards_.system);
   if (system) system_term_.store(system->term, std::memory_order_relaxed);
-  const bool is_needed = std::any_of(shards_.slots.begin(), shards_.slots.end(),
-                                     [&](ShardId shard) { return leaders_->leader_of(shard) == 0; });
-  if (is_needed) leaders_elsewhere_ = co_await leaders_told();
+  const auto is_unknown = [&](ShardId shard) { return leaders_->leader_of(shard) == 0; };
+  if (std::ranges::any_of(shards_.slots, is_unknown) || std::ranges::any_of(shards_.topics, is_unknown))
+    leaders_elsewhere_ = co_await leaders_told();
   is_looking_around_ = false;
 }
 

@@ -71,6 +71,8 @@ struct ServedAt {
   std::string kv_tls;
   std::string kv_id;
   std::string etcd;
+  std::string kafka{};
+  std::string kafka_tls{};
   std::string http;
 };
 
@@ -110,6 +112,7 @@ class Service {
   struct Shards {
     std::vector<ShardId> replicated;  // ascending, the system shard among them
     std::vector<ShardId> slots;       // those of kv, between which slots are divided
+    std::vector<ShardId> topics{};    // those of topics, if they are replicated
     ShardId system = 0;
     uint16_t total = 0;
   };
@@ -153,6 +156,12 @@ class Service {
   // Looks after the placement now.
   void drive_soon();
 
+  // What topics ask of one another's nodes, in bytes of their own. The handler runs on reactor 0; set before start().
+  using TopicHandler = std::function<Task<Result<std::string>>(std::string request)>;
+  void set_topic_handler(TopicHandler handler) { topic_handler_ = std::move(handler); }
+  // From any reactor. After an error it may have been done or not.
+  Task<Result<std::string>> ask_topic(env::Reactor& here, NodeId node, std::string request);
+
   // As last seen.
   [[nodiscard]] const ClusterState& state() const { return state_; }
   [[nodiscard]] ShardId system_shard() const { return shards_.system; }
@@ -160,6 +169,8 @@ class Service {
   [[nodiscard]] uint64_t system_term() const { return system_term_.load(std::memory_order_relaxed); }
   // What protocols tell their clients. Any thread; lives as long as this.
   [[nodiscard]] const shard::ClusterView& view() const { return view_; }
+  // Likewise, with the topic shards, and the addresses for Kafka's clients.
+  [[nodiscard]] const shard::ClusterView& kafka_view() const { return kafka_view_; }
 
  private:
   // What the nodes say at one time.
@@ -172,6 +183,7 @@ class Service {
   // service.cc
   void show_soon();
   void show();
+  [[nodiscard]] std::map<ShardId, NodeId> leaders_of(const std::vector<ShardId>& shards) const;
   Task<void> look_around();
   Task<std::map<ShardId, NodeId>> leaders_told();
   Task<void> watch();
@@ -194,6 +206,7 @@ class Service {
   Task<Result<std::string>> answer_transfer(peer::Caller caller, std::string request);
   Task<Result<std::string>> answer_keep_alive(peer::Caller caller, std::string request);
   Task<Result<std::string>> answer_time_to_live(peer::Caller caller, std::string request);
+  Task<Result<std::string>> answer_topic(peer::Caller caller, std::string request);
   Task<std::vector<ReplicaReport>> reports();
   Task<Result<NodeId>> enrol(JoinRequest request);
   // False: it is not ready to be asked.
@@ -238,6 +251,7 @@ class Service {
   env::Reactor& home_;
   peer::Mesh& mesh_;
   ServiceOptions options_;
+  TopicHandler topic_handler_;
   ClusterFile file_;
   Shards shards_;
   std::unique_ptr<Leaders> leaders_;
@@ -248,6 +262,7 @@ class Service {
   std::unique_ptr<Store> store_;
   ClusterState state_;
   View view_;
+  View kafka_view_;
   std::map<ShardId, NodeId> leaders_elsewhere_;  // of shards that have no replica here
   int64_t shown_revision_ = 0;                   // of the state, in what is shown
   std::vector<SlotRun> shown_slots_;             // likewise

@@ -66,6 +66,8 @@ std::string format_node(const NodeRecord& node) {
   fields.set("kv", node.kv);
   fields.set("kv-tls", node.kv_tls);
   fields.set("etcd", node.etcd);
+  fields.set("kafka", node.kafka);
+  fields.set("kafka-tls", node.kafka_tls);
   fields.set("http", node.http);
   fields.set("kv-id", node.kv_id);
   fields.set("version", node.version);
@@ -87,6 +89,8 @@ std::optional<NodeRecord> parse_node(NodeId id, std::string_view value) {
   node.kv = fields->text("kv");
   node.kv_tls = fields->text("kv-tls");
   node.etcd = fields->text("etcd");
+  node.kafka = fields->text("kafka");
+  node.kafka_tls = fields->text("kafka-tls");
   node.http = fields->text("http");
   node.kv_id = fields->text("kv-id");
   node.version = fields->text("version");
@@ -99,6 +103,7 @@ std::string format_settings(const ClusterSettings& settings) {
   Fields fields;
   fields.set("kv-shards", uint64_t{settings.kv_shards});
   fields.set("blob-shards", uint64_t{settings.blob_shards});
+  if (settings.topic_shards != 0) fields.set("topic-shards", uint64_t{settings.topic_shards});
   fields.set("databases", uint64_t{settings.databases});
   fields.set("replicas", uint64_t{settings.replicas});
   return fields.format();
@@ -110,6 +115,9 @@ std::optional<ClusterSettings> parse_settings(std::string_view value) {
   if (!fields || !read_number(*fields, "kv-shards", settings.kv_shards) ||
       !read_number(*fields, "blob-shards", settings.blob_shards) ||
       !read_number(*fields, "databases", settings.databases) || !read_number(*fields, "replicas", settings.replicas)) {
+    return std::nullopt;
+  }
+  if (!fields->text("topic-shards").empty() && !read_number(*fields, "topic-shards", settings.topic_shards)) {
     return std::nullopt;
   }
   return settings;

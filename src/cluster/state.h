@@ -54,6 +54,8 @@ struct NodeRecord {
   std::string kv;         // where Redis clients reach it; empty: nowhere
   std::string kv_tls;     // likewise with TLS
   std::string etcd;       // likewise etcd's clients
+  std::string kafka;      // likewise Kafka's; a host may be a name
+  std::string kafka_tls;  // likewise with TLS
   std::string http;
   std::string kv_id;  // 40 hex digits: the node's id in CLUSTER NODES
   std::string version;
@@ -70,7 +72,8 @@ struct NodeRecord {
 
 struct ClusterSettings {
   uint16_t kv_shards = 0;
-  uint16_t blob_shards = 0;  // of each node's own; counted since shards are numbered through
+  uint16_t blob_shards = 0;   // of each node's own; counted since shards are numbered through
+  uint16_t topic_shards = 0;  // 0: the cluster was founded by a version that had no topics in clusters, and has none
   uint16_t databases = 0;
   uint16_t replicas = 3;
   bool operator==(const ClusterSettings&) const = default;

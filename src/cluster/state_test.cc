@@ -6,6 +6,7 @@
 #include "cluster/errors.h"
 #include "cluster/join.h"
 #include "cluster/leases.h"
+#include "cluster/view.h"
 
 namespace keelson::cluster {
 namespace {
@@ -85,6 +86,50 @@ TEST(ClusterState, FollowsItsKeys) {
   EXPECT_FALSE(state.apply(node_key(1), "state=dancing\nrevision=1\n"));
   EXPECT_FALSE(state.apply(replicas_key(5), "one"));
   EXPECT_EQ(state.nodes.at(1).state, NodeState::kActive);
+}
+
+TEST(ClusterState, TopicsOfAClusterThatWasFoundedWithout) {
+  const ClusterSettings with{.kv_shards = 16, .blob_shards = 8, .topic_shards = 4, .databases = 16, .replicas = 3};
+  EXPECT_EQ(parse_settings(format_settings(with)), with);
+  const auto without = parse_settings("kv-shards=16\nblob-shards=8\ndatabases=16\nreplicas=3\n");
+  ASSERT_TRUE(without);
+  EXPECT_EQ(without->topic_shards, 0U);
+  EXPECT_EQ(format_settings(*without).find("topic"), std::string::npos);
+  EXPECT_FALSE(parse_settings("kv-shards=16\nblob-shards=8\ndatabases=16\nreplicas=3\ntopic-shards=x\n"));
+}
+
+TEST(ClusterMap, ShowsWhereEachServiceIsReached) {
+  ClusterState state;
+  state.settings.replicas = 3;
+  NodeRecord one = node_of(1);
+  one.kafka = "kafka.example.com:9092";
+  one.kafka_tls = "[::1]:9093";
+  state.nodes[1] = one;
+  state.nodes[2] = node_of(2);
+  state.nodes[3] = node_of(3);
+  state.nodes[3].state = NodeState::kRemoved;
+  state.replicas[20] = {1, 2};
+  const std::vector<ShardId> shards{20};
+  const MapParts parts{.here = 1,
+                       .state = state,
+                       .clients = Clients::kKafka,
+                       .shards = shards,
+                       .slots = {},
+                       .leaders = {{20, 2}, {21, 1}},
+                       .reachable = {1}};
+  const shard::ClusterMap map = make_map(parts);
+  ASSERT_EQ(map.nodes.size(), 2U);
+  EXPECT_EQ(map.nodes[0].host, "kafka.example.com");
+  EXPECT_EQ(map.nodes[0].port, 9092);
+  EXPECT_EQ(map.nodes[0].tls_host, "::1");
+  EXPECT_EQ(map.nodes[0].tls_port, 9093);
+  EXPECT_EQ(map.nodes[0].zone, "z");
+  EXPECT_EQ(map.nodes[1].port, 0);
+  EXPECT_FALSE(map.nodes[1].is_reachable);
+  ASSERT_EQ(map.shards.size(), 1U);
+  EXPECT_EQ(map.shards[0].leader, 2U);
+  EXPECT_EQ(map.shards[0].replicas, (std::vector<NodeId>{1, 2}));
+  EXPECT_EQ(map.replicas, 3U);
 }
 
 TEST(ClusterState, NodeKeepsWhatALaterVersionWrote) {

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <atomic>
+#include <cstdint>
 #include <map>
 #include <memory>
 #include <set>
@@ -13,11 +14,15 @@
 
 namespace keelson::cluster {
 
+// Whose addresses a map shows.
+enum class Clients : uint8_t { kKv, kKafka };
+
 struct MapParts {
   NodeId here = 0;
   const ClusterState& state;
-  const std::vector<ShardId>& slot_shards;  // ascending: slots are divided between them
-  const std::vector<SlotRun>& slots;        // how (SlotOwners::runs())
+  Clients clients = Clients::kKv;
+  const std::vector<ShardId>& shards;  // that it shows, ascending; kv's slots are divided between them
+  const std::vector<SlotRun>& slots;   // how (SlotOwners::runs())
   const std::map<ShardId, NodeId>& leaders;
   const std::set<NodeId>& reachable;
 };

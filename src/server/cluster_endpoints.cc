@@ -88,6 +88,8 @@ void Node::announce_to_cluster() {
                         .kv_tls = addresses_.kv_tls,
                         .etcd = addresses_.etcd,
                         .etcd_tls = addresses_.etcd_tls,
+                        .kafka = addresses_.kafka,
+                        .kafka_tls = addresses_.kafka_tls,
                         .http = addresses_.http,
                         .kv_id = folder_->node().id});
 }

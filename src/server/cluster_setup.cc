@@ -8,6 +8,7 @@
 #include "server/coord_setup.h"
 #include "server/kv_setup.h"
 #include "server/s3_setup.h"
+#include "server/topic_setup.h"
 
 namespace keelson::server {
 
@@ -87,6 +88,7 @@ cluster::Service::Shards make_cluster_shards(const shard::RuntimeOptions& option
     for (uint16_t k = 0; k < service.shard_count; ++k, ++shards.total) {
       if (service.is_replicated) shards.replicated.push_back(shards.total);
       if (i == kKvService) shards.slots.push_back(shards.total);
+      if (i == kTopicService && service.is_replicated) shards.topics.push_back(shards.total);
       if (i == kCoordService) shards.system = shards.total;
     }
   }
@@ -260,7 +262,9 @@ void ClusterPart::shape(FolderWish& wish) const {
   wish.hash_secret = hash_secret_;
   for (ServiceShards& service : wish.services) {
     if (service.name == kBlobName) service.shards = agreed_.blob_shards;
+    if (service.name == kTopicName) service.shards = agreed_.topic_shards;
   }
+  std::erase_if(wish.services, [](const ServiceShards& service) { return service.shards == 0; });
 }
 
 // Settings that say something else than what holds in this cluster.
@@ -276,8 +280,9 @@ void ClusterPart::tell_ignored(const cluster::ClusterSettings& here) const {
   check("kv.shards", here.kv_shards);
   check("kv.databases", here.databases);
   check("blob.shards", here.blob_shards);
+  if (here.topic_shards != 0) check("topic.shards", here.topic_shards);
   if (agreed_.kv_shards != 0) check("cluster.replicas", agreed_.replicas);
-  for (const std::string_view name : {"kv.durability", "etcd.durability"}) {
+  for (const std::string_view name : {"kv.durability", "etcd.durability", "topic.durability"}) {
     const bool is_set = settings_.origin(name).kind != Origin::Kind::kDefault;
     if (is_set && settings_.text(name) != "always") tell(name, "always");
   }
@@ -288,13 +293,15 @@ void ClusterPart::tell_ignored(const cluster::ClusterSettings& here) const {
 Task<Status> ClusterPart::settle(NodeFile node) {
   const cluster::ClusterSettings settings{.kv_shards = node.shards,
                                           .blob_shards = node.shards_of(kBlobName),
+                                          .topic_shards = node.shards_of(kTopicName),
                                           .databases = node.databases,
                                           .replicas = static_cast<uint16_t>(settings_.number("cluster.replicas"))};
   service_->set_file(file_, settings, node.hash_secret);
   tell_ignored(settings);
   if (!is_new_) co_return Status();
   const bool has_joined = agreed_.kv_shards != 0;
-  if (has_joined && (node.hash_secret != hash_secret_ || settings.blob_shards != agreed_.blob_shards)) {
+  if (has_joined && (node.hash_secret != hash_secret_ || settings.blob_shards != agreed_.blob_shards ||
+                     settings.topic_shards != agreed_.topic_shards)) {
     co_return fail(FolderErrc::kMismatch, "the data folder " + folder_ +
                                               " was begun for another cluster than the one that the node has joined. "
                                               "Start with an empty folder");
@@ -320,15 +327,31 @@ std::string ClusterPart::reached_at(const std::vector<env::Address>& listening) 
   return {};
 }
 
+// Kafka's clients may be told another address than the one that is listened on.
+std::string ClusterPart::kafka_at(const std::vector<env::Address>& listening) const {
+  const std::string& advertised = settings_.text("kafka.advertised-listener");
+  return listening.empty() || advertised.empty() ? reached_at(listening) : advertised;
+}
+
 void ClusterPart::serving_at(const Served& served) {
   // As etcd's clients take it.
   std::string etcd = reached_at(served.etcd);
   if (!etcd.empty()) etcd.insert(0, "http://");
+  const Result<env::Address> kafka = env::Address::parse(kafka_at(served.kafka));
+  const Result<env::Address> peers = env::Address::parse(mesh_->advertised());
+  if (kafka.ok() && kafka->is_loopback() && peers.ok() && !peers->is_loopback()) {
+    log_warn("cluster",
+             "Kafka's clients on other machines cannot reach this node, and are sent here for what it leads; see "
+             "kafka.listen and kafka.advertised-listener",
+             {{"address", kafka->text()}});
+  }
   if (etcd.empty() && !reached_at(served.etcd_tls).empty()) etcd = "https://" + reached_at(served.etcd_tls);
   service_->announce({.kv = reached_at(served.kv),
                       .kv_tls = reached_at(served.kv_tls),
                       .kv_id = served.kv_id,
                       .etcd = std::move(etcd),
+                      .kafka = kafka_at(served.kafka),
+                      .kafka_tls = kafka_at(served.kafka_tls),
                       .http = reached_at(served.http)});
 }
 
@@ -355,11 +378,14 @@ Status ClusterPart::reload_certificates() {
 
 std::string ClusterPart::why_not_ready() const {
   const std::shared_ptr<const shard::ClusterMap> map = service_->view().map();
+  const std::shared_ptr<const shard::ClusterMap> topics = service_->kafka_view().map();
   if (map->shards.empty() || map->node(map->here) == nullptr) return "the cluster's state is not known here yet";
-  const auto without = std::count_if(map->shards.begin(), map->shards.end(),
-                                     [](const shard::ClusterMap::Shard& shard) { return shard.leader == 0; });
+  const auto is_without = [](const shard::ClusterMap::Shard& shard) { return shard.leader == 0; };
+  const auto without =
+      std::ranges::count_if(map->shards, is_without) + std::ranges::count_if(topics->shards, is_without);
   if (without == 0) return {};
-  return std::to_string(without) + " of " + std::to_string(map->shards.size()) + " shards have no leader";
+  return std::to_string(without) + " of " + std::to_string(map->shards.size() + topics->shards.size()) +
+         " shards have no leader";
 }
 
 std::string ClusterPart::text() const {

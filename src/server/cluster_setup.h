@@ -70,7 +70,7 @@ class ClusterPart {
   }
   Task<Status> start(shard::Runtime& runtime, coord::Service& coord);
   struct Served {
-    std::vector<env::Address> kv, kv_tls, etcd, etcd_tls, http;
+    std::vector<env::Address> kv, kv_tls, etcd, etcd_tls, kafka, kafka_tls, http;
     std::string kv_id;
   };
   void serving_at(const Served& served);
@@ -97,6 +97,7 @@ class ClusterPart {
   void take_place(cluster::ClusterFile file);
   void tell_ignored(const cluster::ClusterSettings& here) const;
   [[nodiscard]] std::string reached_at(const std::vector<env::Address>& listening) const;
+  [[nodiscard]] std::string kafka_at(const std::vector<env::Address>& listening) const;
 
   env::Env& env_;
   env::Reactor& home_;

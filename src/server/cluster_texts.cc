@@ -124,6 +124,8 @@ void write_node(const cluster::ClusterFacts& facts, const cluster::NodeRecord& n
   json.field("peer", node.peer);
   json.field("kv", node.kv);
   json.field("etcd", node.etcd);
+  json.field("kafka", node.kafka);
+  json.field("kafka_tls", node.kafka_tls);
   json.field("http", node.http);
   json.field("version", node.version);
   json.close('}');

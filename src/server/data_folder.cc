@@ -212,7 +212,7 @@ Task<Result<std::unique_ptr<DataFolder>>> DataFolder::open(env::Disk& disk, env:
     is_written = node.databases == wish.databases;
     node.databases = wish.databases;
     for (const ServiceShards& service : wish.services) {
-      if (node.shards_of(service.name) != 0) continue;
+      if (wish.keeps_numbers || node.shards_of(service.name) != 0) continue;
       node.services.push_back(service);
       is_written = false;
     }

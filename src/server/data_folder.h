@@ -71,7 +71,8 @@ struct FolderWish {
   // Besides kv, in the order of their shards. One that the folder does not know yet is added behind those it knows; one
   // that it knows keeps the number of shards that it has.
   std::vector<ServiceShards> services;
-  // A folder that is there keeps its numbers of shards and databases, whatever is asked for: they are its cluster's.
+  // A folder that is there keeps its services and their numbers of shards and databases, whatever is asked for: they
+  // are its cluster's.
   bool keeps_numbers = false;
   // Of a new folder: the secret of its tables' hash, which is the same on all nodes of a cluster. None: by chance.
   std::optional<uint64_t> hash_secret;

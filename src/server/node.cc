@@ -29,6 +29,7 @@
 #include "server/kv_setup.h"
 #include "server/pubsub_setup.h"
 #include "server/s3_setup.h"
+#include "server/topic_calls.h"
 #include "server/topic_setup.h"
 #include "shard/runtime.h"
 #include "topics/topics.h"
@@ -119,6 +120,8 @@ Task<Status> Node::start() {
   config.encodings.hash_secret = folder_->node().hash_secret;
   if (Status started = co_await start_shards(config); !started.ok()) co_return forward_error(started);
   if (Status started = co_await start_coord(); !started.ok()) co_return forward_error(started);
+  // What follows the lead of shards stands before they get one.
+  if (Status started = co_await start_topics(); !started.ok()) co_return forward_error(started);
   kv_ = std::make_unique<resp::KvService>(*runtime_, std::move(config), make_host());
   if (cluster_ != nullptr) {
     if (Status started = co_await cluster_->start(*runtime_, *coord_); !started.ok()) co_return forward_error(started);
@@ -126,9 +129,8 @@ Task<Status> Node::start() {
   if (Status listening = listen_kv(); !listening.ok()) co_return forward_error(listening);
   if (Status started = co_await start_s3(); !started.ok()) co_return forward_error(started);
   if (Status started = co_await start_etcd(); !started.ok()) co_return forward_error(started);
-  if (cluster_ == nullptr) {
-    if (Status started = co_await start_topics(); !started.ok()) co_return forward_error(started);
-  }
+  if (Status listening = listen_kafka(); !listening.ok()) co_return forward_error(listening);
+  if (Status listening = listen_pubsub(); !listening.ok()) co_return forward_error(listening);
   if (cluster_ != nullptr) announce_to_cluster();
   state_ = State::kReady;
   co_return Status();
@@ -142,9 +144,7 @@ Task<Status> Node::open_folder(resp::KvConfig& config) {
   wish.databases = config.databases;
   wish.services.push_back({std::string(kBlobName), static_cast<uint16_t>(settings.number("blob.shards"))});
   wish.services.push_back({std::string(kCoordName), kCoordShards});
-  if (cluster_ == nullptr) {
-    wish.services.push_back({std::string(kTopicName), static_cast<uint16_t>(settings.number("topic.shards"))});
-  }
+  wish.services.push_back({std::string(kTopicName), static_cast<uint16_t>(settings.number("topic.shards"))});
   if (cluster_ != nullptr) cluster_->shape(wish);
   auto folder = co_await DataFolder::open(env_.disk(), home_, settings.text("data-dir"), wish);
   if (!folder.ok()) co_return forward_error(folder);
@@ -237,11 +237,10 @@ Task<Status> Node::start_shards(const resp::KvConfig& config) {
   blob_service.is_replicated = false;
   options.services.push_back(make_coord_service(options_.settings));
   options.services.back().shard_count = folder_->node().shards_of(kCoordName);
-  if (cluster_ == nullptr) {
+  if (const uint16_t topic_shards = folder_->node().shards_of(kTopicName); topic_shards != 0) {
     shard::ShardId first = 0;
     for (const shard::ServiceOptions& service : options.services) first += service.shard_count;
-    options.services.push_back(
-        make_topic_service(options_.settings, env_, folder_->path(), folder_->node().shards_of(kTopicName), first));
+    options.services.push_back(make_topic_service(options_.settings, env_, folder_->path(), topic_shards, first));
   }
   if (cluster_ != nullptr) options.replication = cluster_->replication(make_cluster_shards(options));
   runtime_ = std::make_unique<shard::Runtime>(env_, std::move(options));
@@ -322,26 +321,36 @@ Task<Status> Node::start_etcd() {
   co_return listen_etcd();
 }
 
+// Nothing here waits for a shard that a cluster decides on.
 Task<Status> Node::start_topics() {
   const Settings& settings = options_.settings;
-  topics_ = std::make_unique<topics::Topics>(*runtime_, make_topics_options(settings));
-  if (Status started = co_await topics_->start(); !started.ok()) co_return forward_error(started);
+  if (folder_->node().shards_of(kTopicName) == 0) {
+    log_warn("server", "there are no topics on this node: its cluster was founded by a version that had none there");
+    co_return Status();
+  }
+  const log::NodeId node = cluster_ == nullptr ? 0 : cluster_->service().file().node;
+  const std::string& id = cluster_ == nullptr ? folder_->node().id : cluster_->service().file().cluster;
+  topics_ = std::make_unique<topics::Topics>(*runtime_, make_topics_options(settings, node));
   kafka_access_ = std::make_unique<kafka::Security>(*topics_, make_kafka_access(settings, options_.kafka_users));
-  if (Status started = co_await kafka_access_->start(); !started.ok()) co_return forward_error(started);
-  kafka_ = std::make_unique<kafka::KafkaService>(*topics_,
-                                                 make_kafka_options(settings, folder_->path(), folder_->node().id));
-  kafka_->set_security(*kafka_access_);
   transactions_ = std::make_unique<topics::Transactions>(*topics_, make_transactions_options(settings));
-  if (Status started = co_await transactions_->start(); !started.ok()) co_return forward_error(started);
   groups_ = std::make_unique<kafka::Groups>(*topics_, make_group_options(settings));
+  if (cluster_ != nullptr) connect_topics(*topics_, cluster_->service());
+  if (Status started = co_await topics_->start(); !started.ok()) co_return forward_error(started);
+  if (Status started = co_await kafka_access_->start(); !started.ok()) co_return forward_error(started);
+  if (Status started = co_await transactions_->start(); !started.ok()) co_return forward_error(started);
   if (Status started = co_await groups_->start(); !started.ok()) co_return forward_error(started);
+  kafka_ = std::make_unique<kafka::KafkaService>(*topics_, make_kafka_options(settings, folder_->path(), id, node));
+  kafka_->set_security(*kafka_access_);
   kafka_->set_coordinators(groups_.get(), transactions_.get());
-  if (Status listening = listen_kafka(); !listening.ok()) co_return forward_error(listening);
-  pubsub_ = std::make_unique<pubsub::PubsubService>(env_, *topics_, make_pubsub_options(settings));
-  co_return listen_pubsub();
+  if (cluster_ != nullptr) kafka_->set_cluster(cluster_->service().kafka_view());
+  if (cluster_ == nullptr) {
+    pubsub_ = std::make_unique<pubsub::PubsubService>(env_, *topics_, make_pubsub_options(settings));
+  }
+  co_return Status();
 }
 
 Status Node::listen_pubsub() {
+  if (pubsub_ == nullptr) return {};
   const auto listen = [this](std::string_view key, net::TlsContext* tls, std::vector<env::Address>& into) -> Status {
     for (const env::Address& at : options_.settings.addresses(key)) {
       if (Status listening = pubsub_->listen(at, tls); !listening.ok())
@@ -355,6 +364,7 @@ Status Node::listen_pubsub() {
 }
 
 Status Node::listen_kafka() {
+  if (kafka_ == nullptr) return {};
   const auto listen = [this](std::string_view key, net::TlsContext* tls, std::vector<env::Address>& into) -> Status {
     for (const env::Address& at : options_.settings.addresses(key)) {
       if (Status listening = kafka_->listen(at, tls); !listening.ok()) return cannot_listen(at, key, listening.error());

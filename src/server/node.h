@@ -178,13 +178,13 @@ class Node {
   std::unique_ptr<DynamicConfig> config_;
   std::unique_ptr<net::TlsContext> kafka_tls_;
   std::unique_ptr<net::TlsContext> pubsub_tls_;
-  // Null on a node of a cluster.
+  // Null on a node of a cluster that has no topics.
   std::unique_ptr<topics::Topics> topics_;
   std::unique_ptr<kafka::Security> kafka_access_;
   std::unique_ptr<topics::Transactions> transactions_;
   std::unique_ptr<kafka::Groups> groups_;
   std::unique_ptr<kafka::KafkaService> kafka_;
-  std::unique_ptr<pubsub::PubsubService> pubsub_;
+  std::unique_ptr<pubsub::PubsubService> pubsub_;  // null on a node of a cluster
   monitor::Endpoints endpoints_;
   std::unique_ptr<net::http::Server> http_;
 };

@@ -21,7 +21,8 @@ void check_listener(const Settings& settings, std::string_view key, std::vector<
   if (settings.addresses(key).empty()) return;
   if (is_clustered(settings)) {
     if (settings.origin(key).kind != Origin::Kind::kDefault) {
-      add("topics are not offered on a node of a cluster yet: leave this empty, or cluster.listen");
+      add("Pub/Sub is not offered on a node of a cluster yet (Kafka's protocol is): leave this empty, or "
+          "cluster.listen");
     }
     return;
   }

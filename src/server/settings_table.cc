@@ -267,9 +267,10 @@ constexpr SettingSpec kTable[] = {
         "topic.durability", "always", "always|interval|never", kStatic,
         "When a record is safe from a crash of the machine. \"always\": before it is acknowledged, whatever acks the "
         "producer asks for. \"interval\": within kv.sync-interval. \"never\": when the operating system gets to it."),
-    number("topic.shards", kInteger, "16", 1, 1024, "shards", kStatic,
-           "Parts that partitions are spread over; each belongs to one reactor. Fixed when the data folder is first "
-           "used."),
+    number(
+        "topic.shards", kInteger, "16", 1, 1024, "shards", kStatic,
+        "Parts that partitions are spread over; each belongs to one reactor, and in a cluster is a group of replicas "
+        "of its own. Fixed when the data folder is first used; a cluster's when it is founded."),
     number("topic.cache-size", kBytes, "128mb", kMiB, kTiB, "bytes", kStatic,
            "The newest records that are kept in memory for consumers that keep up; others read from disk."),
     number("topic.retention-check-interval", kDuration, "5m", 100, kDayMs, "", kStatic,
@@ -277,11 +278,12 @@ constexpr SettingSpec kTable[] = {
 
     // kafka.
     text("kafka.listen", kAddresses, "127.0.0.1:9092", kStatic,
-         "Where Kafka's clients connect. Port 0 picks a free one. Empty: none (with kafka.tls.listen). On a node of a "
-         "cluster there are no topics yet, and this has no default."),
+         "Where Kafka's clients connect. Port 0 picks a free one. Empty: none (with kafka.tls.listen). In a cluster "
+         "clients speak to every node, and are sent to this address by the others."),
     text("kafka.advertised-listener", kText, "", kStatic,
-         "The host and port that clients are told to connect to. Empty: the address at which each has reached the "
-         "server."),
+         "The host and port of this node that clients are told to connect to. Empty: the address at which each has "
+         "reached the server; in a cluster the one that it listens on, or the host of cluster.advertise if that stands "
+         "for every interface."),
     text("kafka.auto-create-topics", kBool, "yes", kStatic,
          "A topic that a client names and that is not there is made (Kafka's auto.create.topics.enable)."),
     number("kafka.num-partitions", kInteger, "1", 1, 10'000, "partitions", kStatic,
@@ -351,7 +353,7 @@ constexpr SettingSpec kTable[] = {
     // pubsub.
     text("pubsub.listen", kAddresses, "127.0.0.1:8085", kStatic,
          "Where Google Pub/Sub's clients connect (PUBSUB_EMULATOR_HOST). Port 0 picks a free one. Empty: none (with "
-         "pubsub.tls.listen). On a node of a cluster there are no topics yet, and this has no default."),
+         "pubsub.tls.listen). On a node of a cluster Pub/Sub is not offered yet, and this has no default."),
     number("pubsub.partitions", kInteger, "4", 1, 1000, "partitions", kStatic,
            "Partitions of a topic that Pub/Sub's clients make: messages with different ordering keys, and those "
            "without, are spread over them."),

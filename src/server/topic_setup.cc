@@ -13,7 +13,6 @@
 #include "engine/topic/topic_engine.h"
 #include "protocol/kafka/apis.h"
 #include "protocol/kafka/topic_names.h"
-#include "server/cluster_setup.h"
 #include "server/kafka_access_setup.h"
 #include "shard/call_on.h"
 
@@ -28,6 +27,8 @@ constexpr std::string_view kListenKeys[] = {"kafka.listen", "kafka.tls.listen"};
 // Partitions whose offsets are shown, by the names of their topics; a scrape asks each.
 constexpr size_t kShownPartitionsMax = 2'000;
 constexpr uint32_t kListedAtOnce = 500;
+// A node that is in no cluster.
+constexpr log::NodeId kLoneNode = 1;
 
 log::Durability durability_of(const Settings& settings) {
   const std::string& text = settings.text("topic.durability");
@@ -49,12 +50,6 @@ std::optional<kafka::Endpoint> parse_endpoint(std::string_view text) {
 void check_listener(const Settings& settings, std::string_view key, std::vector<SettingError>& errors) {
   const auto add = [&](std::string why) { errors.push_back({settings.origin(key), std::string(key), std::move(why)}); };
   if (settings.addresses(key).empty()) return;
-  if (is_clustered(settings)) {
-    if (settings.origin(key).kind != Origin::Kind::kDefault) {
-      add("topics are not offered on a node of a cluster yet: leave this empty, or cluster.listen");
-    }
-    return;
-  }
   for (const env::Address& address : settings.addresses(key)) {
     if (!address.unix_path.empty()) {
       add("Kafka's clients are told an address and a port to connect to, so this cannot be a Unix socket");
@@ -68,11 +63,11 @@ void check_listener(const Settings& settings, std::string_view key, std::vector<
   }
 }
 
-// A UUID in Kafka's notation, of the folder's id: the same for as long as the folder lives.
-std::string cluster_id_of(std::string_view node_id) {
+// A UUID in Kafka's notation, of the first digits.
+std::string cluster_id_of(std::string_view digits) {
   topic::TopicId id;
-  for (size_t i = 0; i < id.bytes.size() && 2 * i + 1 < node_id.size(); ++i) {
-    std::from_chars(node_id.data() + 2 * i, node_id.data() + 2 * i + 2, id.bytes[i], 16);
+  for (size_t i = 0; i < id.bytes.size() && 2 * i + 1 < digits.size(); ++i) {
+    std::from_chars(digits.data() + 2 * i, digits.data() + 2 * i + 2, id.bytes[i], 16);
   }
   return kafka::uuid_text(id);
 }
@@ -115,14 +110,19 @@ shard::ServiceOptions make_topic_service(const Settings& settings, env::Env& env
   return service;
 }
 
-topics::TopicsOptions make_topics_options(const Settings& settings) {
-  return {.service = kTopicService, .retention_check_ms = settings.number("topic.retention-check-interval")};
+topics::TopicsOptions make_topics_options(const Settings& settings, log::NodeId node) {
+  return {.service = kTopicService,
+          .retention_check_ms = settings.number("topic.retention-check-interval"),
+          .is_clustered = node != 0,
+          .node = node == 0 ? kLoneNode : node};
 }
 
-kafka::KafkaOptions make_kafka_options(const Settings& settings, const std::string& folder, std::string_view node_id) {
+kafka::KafkaOptions make_kafka_options(const Settings& settings, const std::string& folder, std::string_view id,
+                                       log::NodeId node) {
   kafka::KafkaOptions options;
   options.advertised = parse_endpoint(settings.text("kafka.advertised-listener"));
-  options.cluster_id = cluster_id_of(node_id);
+  options.cluster_id = cluster_id_of(id);
+  if (node != 0) options.node_id = static_cast<int32_t>(node);
   options.log_folder = folder + "/" + std::string(kTopicFolder);
   options.auto_create_topics = settings.flag("kafka.auto-create-topics");
   options.partitions_default = static_cast<int32_t>(settings.number("kafka.num-partitions"));
@@ -255,6 +255,8 @@ Task<std::vector<Shown>> look_at_partitions(topics::Topics& topics, env::Reactor
     for (const topic::TopicInfo& topic : listed.answer.topics) {
       for (int32_t i = 0; i < topic.partition_count && shown.size() < kShownPartitionsMax; ++i) {
         const topic::PartitionId id{topic.id, i};
+        // In a cluster whoever leads a partition tells of it.
+        if (!topics.leads(topics.shard_of(id))) continue;
         asking.push_back(topics.ask(here, topics.shard_of(id), topic::DescribePartition{.of = id}));
         shown.push_back({topic.name, std::to_string(i), {}});
       }

@@ -38,7 +38,8 @@ class Node:
         self.options = {"cluster.listen": f"{host}:{ports['cluster']}", "cluster.secret-file": lab.secret_file,
                         "kv.listen": f"{host}:{ports['kv']}", "kv.password-file": lab.secret_file, "kv.durability": "always",
                         "kv.shards": "4", "reactors": "1", "http.listen": f"127.0.0.1:{ports['http']}",
-                        "etcd.listen": f"127.0.0.1:{ports['etcd']}", "s3.listen": "", "cluster.name": f"n{number}"}
+                        "etcd.listen": f"127.0.0.1:{ports['etcd']}", "s3.listen": "", "cluster.name": f"n{number}",
+                        "kafka.listen": f"127.0.0.1:{ports['kafka']}", "topic.shards": "4"}
         self.options["cluster.init" if number == 1 else "cluster.join"] = "yes" if number == 1 else join
         self.lives = 0
         self.process = None
@@ -114,7 +115,7 @@ class Lab:
             _run("ip", "link", "del", self.bridge, check=False)
 
     def _make_loopback(self):
-        ports = [{what: free_port() for what in ("cluster", "kv", "http", "etcd")} for _ in range(self.count)]
+        ports = [{what: free_port() for what in ("cluster", "kv", "http", "etcd", "kafka")} for _ in range(self.count)]
         for number in range(1, self.count + 1):
             join = ",".join(f"127.0.0.1:{one['cluster']}" for i, one in enumerate(ports, 1) if i != number)
             self.nodes.append(Node(self, number, "127.0.0.1", ports[number - 1], join))
@@ -137,7 +138,7 @@ class Lab:
             for command in (["link", "set", "lo", "up"], ["addr", "add", f"{host}/24", "dev", "eth0"], ["link", "set", "eth0", "up"]):
                 _run("ip", "-n", name, *command)
             self._nft(number, "add table inet faults", "add chain inet faults in { type filter hook input priority 0; }")
-        ports = {"cluster": 7000, "kv": 6379, "http": 8080, "etcd": 2379}
+        ports = {"cluster": 7000, "kv": 6379, "http": 8080, "etcd": 2379, "kafka": 9092}
         for number, host in enumerate(hosts, 1):
             join = ",".join(f"{other}:7000" for other in hosts if other != host)
             self.nodes.append(Node(self, number, host, ports, join, ["ip", "netns", "exec", self.names[number - 1]]))

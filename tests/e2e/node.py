@@ -94,9 +94,9 @@ class Keelson(Process):
         self.ready_file = self.folder / f"{name}.ready"
         self.ready_file.unlink(missing_ok=True)
         settings = {"kv.listen": "127.0.0.1:0", "http.listen": "127.0.0.1:0", "s3.listen": "127.0.0.1:0",
-                    "etcd.listen": "127.0.0.1:0", **(options or {})}
+                    "etcd.listen": "127.0.0.1:0", "kafka.listen": "127.0.0.1:0", **(options or {})}
         if not any(key == "join" or key.startswith("cluster.") for key in settings):
-            settings = {"kafka.listen": "127.0.0.1:0", "pubsub.listen": "127.0.0.1:0", **settings}      # a node of a cluster has no topics yet
+            settings = {"pubsub.listen": "127.0.0.1:0", **settings}      # a node of a cluster does not offer it yet
         argv = [BINARY, "serve", "--data-dir", self.data, "--ready-file", self.ready_file]
         for key, value in settings.items():
             argv += [f"--{key}", value]

@@ -26,6 +26,7 @@ class Node:
         self.http_port = free_port()
         self.options = {"cluster.listen": f"127.0.0.1:{ports[number - 1]}", "kv.listen": f"127.0.0.1:{free_port()}",
                         "http.listen": f"127.0.0.1:{self.http_port}", "etcd.listen": f"127.0.0.1:{free_port()}", "reactors": "1", "kv.shards": "4",
+                        "kafka.listen": f"127.0.0.1:{free_port()}", "topic.shards": "4",
                         "cluster.name": f"n{number}", **(options or {})}
         if "cluster.init" not in self.options:
             self.options |= {"cluster.init": "yes"} if number == 1 else {"cluster.join": join}
@@ -325,6 +326,6 @@ def test_folder_of_a_lone_node_is_refused(launch):
     data = lone.data
     lone.stop()
     done = subprocess.run([BINARY, "serve", "--data-dir", data, "--cluster.listen", "127.0.0.1:0", "--cluster-init",
-                           "--kv.listen", "127.0.0.1:0", "--http.listen", "127.0.0.1:0", "--etcd.listen", "127.0.0.1:0"],
+                           "--kv.listen", "127.0.0.1:0", "--http.listen", "127.0.0.1:0", "--etcd.listen", "127.0.0.1:0", "--kafka.listen", "127.0.0.1:0"],
                           capture_output=True, text=True, timeout=60)
     assert done.returncode == 1 and "in no cluster" in done.stderr, done

@@ -37,6 +37,11 @@ void Call::let_next_begin() {
 
 void Call::throttle(int32_t ms) { session_.mute(ms); }
 
+bool Call::leads(const topic::PartitionId& partition) {
+  topics::Topics& topics = this->topics();
+  return topics.leads(topics.shard_of(partition));
+}
+
 bool Call::may(AclOperation operation, ResourceType type, std::string_view name) {
   const Access* access = service().access();
   return access == nullptr || access->may(session_, operation, type, name);

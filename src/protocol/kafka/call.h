@@ -92,6 +92,8 @@ class Call {
   // client as well (throttle_time_ms).
   void throttle(int32_t ms);
 
+  // This node leads the partition's shard, and so may answer for it. On one node it leads all.
+  [[nodiscard]] bool leads(const topic::PartitionId& partition);
   [[nodiscard]] bool may(AclOperation operation, ResourceType type, std::string_view name);
   // Counts towards a quota; gives the throttle time, and has called throttle().
   int32_t charge(QuotaKind kind, uint64_t amount);

@@ -24,7 +24,7 @@ struct NodeConfig {
 
 std::string truth(bool value) { return value ? "true" : "false"; }
 
-std::vector<NodeConfig> node_configs(const KafkaOptions& options) {
+std::vector<NodeConfig> node_configs(const KafkaOptions& options, int16_t replicas) {
   using enum ConfigType;
   const std::string node = std::to_string(options.node_id);
   const std::string advertised =
@@ -38,7 +38,8 @@ std::vector<NodeConfig> node_configs(const KafkaOptions& options) {
       {"broker.id", node, "-1", kInt, "The node's number."},
       {"connections.max.idle.ms", std::to_string(options.connection_idle_ms), "600000", kLong,
        "A connection without traffic ends after this: kafka.connections-max-idle."},
-      {"default.replication.factor", "1", "1", kInt, "A single node has one replica of everything."},
+      {"default.replication.factor", std::to_string(replicas), "1", kInt,
+       "Replicas of everything: one, and in a cluster cluster.replicas."},
       {"delete.topic.enable", "true", "true", kBoolean, "Topics may be deleted."},
       {"fetch.max.bytes", std::to_string(options.fetch_bytes_max), "57671680", kInt,
        "The most that one fetch is answered with."},
@@ -86,9 +87,10 @@ std::vector<DescribeConfigsResponse::Config> topic_configs_told(const topic::Top
   return told;
 }
 
-std::vector<DescribeConfigsResponse::Config> node_configs_told(const KafkaOptions& options, const ConfigWish& wish) {
+std::vector<DescribeConfigsResponse::Config> node_configs_told(const KafkaOptions& options, int16_t replicas,
+                                                               const ConfigWish& wish) {
   std::vector<DescribeConfigsResponse::Config> told;
-  for (NodeConfig& config : node_configs(options)) {
+  for (NodeConfig& config : node_configs(options, replicas)) {
     if (!wish.wants(config.name)) continue;
     const bool is_default = config.value == config.default_value;
     const auto source = static_cast<int8_t>(is_default ? ConfigSource::kDefault : ConfigSource::kStaticBroker);

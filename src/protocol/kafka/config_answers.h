@@ -33,7 +33,7 @@ struct ConfigWish {
 [[nodiscard]] std::vector<DescribeConfigsResponse::Config> topic_configs_told(const topic::TopicInfo& topic,
                                                                               const ConfigWish& wish);
 [[nodiscard]] std::vector<DescribeConfigsResponse::Config> node_configs_told(const KafkaOptions& options,
-                                                                             const ConfigWish& wish);
+                                                                             int16_t replicas, const ConfigWish& wish);
 // Of a topic that was just made (or would be).
 [[nodiscard]] std::vector<CreateTopicsResponse::Config> created_configs(const topic::Pairs& set);
 

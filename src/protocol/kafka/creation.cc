@@ -64,7 +64,7 @@ Task<Created> create_topic(Call& call, std::string name, int32_t partitions, top
       call.here(),
       topic::CreateTopic{
           .id = created.id, .name = std::move(name), .partition_count = partitions, .configs = std::move(configs)});
-  created.error = error_of(asked);
+  created.error = error_of_change(asked);
   created.reason = asked.answer.reason;
   co_return created;
 }
@@ -84,6 +84,9 @@ Task<FoundOrMade> find_or_make(Call& call, std::string name, bool may_make) {
   }
   const Created created = co_await create_topic(call, name, call.service().options().partitions_default, {});
   // Another client may have been faster.
+  if (created.error == ErrorCode::kNotController || created.error == ErrorCode::kRequestTimedOut) {
+    co_return FoundOrMade{.error = ErrorCode::kLeaderNotAvailable};
+  }
   if (created.error != ErrorCode::kNone && created.error != ErrorCode::kTopicAlreadyExists) {
     co_return FoundOrMade{.error = created.error};
   }

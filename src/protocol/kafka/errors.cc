@@ -108,6 +108,11 @@ ErrorCode error_of(const topics::Asked& asked) {
   return asked.outcome == log::LogErrc::kOk ? error_of(asked.answer.error) : error_of(asked.outcome);
 }
 
+ErrorCode error_of_change(const topics::Asked& asked) {
+  const ErrorCode error = error_of(asked);
+  return error == ErrorCode::kNotLeaderOrFollower ? ErrorCode::kNotController : error;
+}
+
 ErrorCode error_of(const topics::Topics::Found& found, ErrorCode missing) {
   return found.outcome == log::LogErrc::kOk ? missing : error_of(found.outcome);
 }

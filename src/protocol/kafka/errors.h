@@ -32,6 +32,9 @@ struct ErrorRow {
 [[nodiscard]] ErrorCode error_of(log::LogErrc outcome);
 // kNone if it went well.
 [[nodiscard]] ErrorCode error_of(const topics::Asked& asked);
+// Of a change of the directory, which one shard's leader decides for all nodes, as Kafka's controller does: clients ask
+// for the controller again if it has moved.
+[[nodiscard]] ErrorCode error_of_change(const topics::Asked& asked);
 // Of a topic that was not found: `missing` if there is none, else why nobody could be asked.
 [[nodiscard]] ErrorCode error_of(const topics::Topics::Found& found, ErrorCode missing);
 

@@ -85,7 +85,8 @@ Task<Verdict> describe(Call& call, const DescribeConfigsRequest::Resource& wante
                       "Unexpected broker id, expected " + node + " or empty string, but received " + name};
   }
   // Without a name: what was set for all brokers while they run, which is nothing.
-  if (!name.empty()) out.configs = node_configs_told(options, wish);
+  const int16_t replicas = call.service().brokers_for(call.session()).replicas_default();
+  if (!name.empty()) out.configs = node_configs_told(options, replicas, wish);
   co_return Verdict{};
 }
 
@@ -127,7 +128,7 @@ Task<Verdict> configure(Call& call, const topic::TopicInfo& topic, topic::Config
   if (validate_only || (change.set.empty() && change.remove.empty())) co_return Verdict{};
   change.id = topic.id;
   const Asked asked = co_await call.topics().ask_all(call.here(), change);
-  co_return Verdict{error_of(asked), asked.answer.reason};
+  co_return Verdict{error_of_change(asked), asked.answer.reason};
 }
 
 // As it is to be: what is not named goes back to its default.

@@ -41,8 +41,11 @@ Task<void> handle_describe_producers(Call& call) {
           may ? error_of(found, ErrorCode::kUnknownTopicOrPartition) : ErrorCode::kTopicAuthorizationFailed;
       if (found.topic != nullptr && index >= 0 && index < found.topic->partition_count) {
         const topic::PartitionId id{found.topic->id, index};
-        const Asked asked =
-            co_await call.topics().ask(call.here(), call.topics().shard_of(id), topic::DescribeProducers{.of = id});
+        Asked asked{.outcome = log::LogErrc::kNotLeader, .answer = {}};
+        if (call.leads(id)) {
+          asked =
+              co_await call.topics().ask(call.here(), call.topics().shard_of(id), topic::DescribeProducers{.of = id});
+        }
         error = error_of(asked);
         for (const topic::ProducerInfo& producer : asked.answer.producers) {
           partition.active_producers.push_back({.producer_id = producer.id,
@@ -60,7 +63,7 @@ Task<void> handle_describe_producers(Call& call) {
   call.respond(response);
 }
 
-// ---- DescribeLogDirs: the node has one.
+// ---- DescribeLogDirs: the node has one, and tells of the replicas that lie there.
 
 using LogDirs = DescribeLogDirsResponse;
 
@@ -99,12 +102,14 @@ Task<void> add_sizes(Call& call, const topic::TopicInfo& topic, const std::optio
   for (int32_t i = 0; i < topic.partition_count; ++i) {
     if (wanted && !wanted->contains(i)) continue;
     const topic::PartitionId id{topic.id, i};
-    questions.push_back({i, topics.ask(call.here(), topics.shard_of(id), topic::DescribePartition{.of = id})});
+    questions.push_back({i, topics.ask_stale(call.here(), topics.shard_of(id), topic::DescribePartition{.of = id})});
   }
-  LogDirs::Topic& told = out.topics.emplace_back();
+  LogDirs::Topic told;
   told.name = topic.name;
   for (Question& question : questions) {
     const Asked asked = co_await question.asking;
+    // In a cluster: there is no replica here, and other nodes tell of theirs.
+    if (topics.is_clustered() && asked.outcome == log::LogErrc::kNotLeader) continue;
     if (asked.outcome != log::LogErrc::kOk) out.error_code = number(error_of(asked.outcome));
     if (!asked.ok()) continue;  // deleted meanwhile
     told.partitions.push_back({.partition_index = question.partition,
@@ -112,6 +117,7 @@ Task<void> add_sizes(Call& call, const topic::TopicInfo& topic, const std::optio
                                .offset_lag = 0,
                                .is_future_key = false});
   }
+  if (!told.partitions.empty() || !topics.is_clustered()) out.topics.push_back(std::move(told));
 }
 
 Task<void> handle_describe_log_dirs(Call& call) {

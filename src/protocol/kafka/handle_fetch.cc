@@ -146,21 +146,44 @@ Task<void> find_parts(Fetch& fetch) {
 
 // ---- Reading.
 
-void start_read(Fetch& fetch, Part& part) {
+topic::Read read_of(const Fetch& fetch, const Part& part) {
   const auto bytes_max = static_cast<size_t>(std::max(part.wanted.bytes_max, 1));
-  const topic::Read read{.from = part.id(),
-                         .offset = part.wanted.offset,
-                         .bytes_max = static_cast<uint32_t>(std::min(bytes_max, fetch.bytes_max)),
-                         .is_committed_only = fetch.is_committed_only};
+  return {.from = part.id(),
+          .offset = part.wanted.offset,
+          .bytes_max = static_cast<uint32_t>(std::min(bytes_max, fetch.bytes_max)),
+          .is_committed_only = fetch.is_committed_only};
+}
+
+void start_read(Fetch& fetch, Part& part) {
+  if (!fetch.call.leads(part.id())) {
+    part.error = ErrorCode::kNotLeaderOrFollower;
+    part.read = {};
+    return;
+  }
+  const topic::Read read = read_of(fetch, part);
   Topics& topics = fetch.call.topics();
-  part.asking.emplace(topics.ask(fetch.call.here(), topics.shard_of(read.from), read));
+  // Of a client that is sent elsewhere by and by the old state is good enough, and it costs no message.
+  part.asking.emplace(topics.ask_stale(fetch.call.here(), topics.shard_of(read.from), read));
+}
+
+// The shard's state here may be one that others have left behind, if they have taken its lead over: what a client
+// would draw far-reaching conclusions from must be confirmed.
+bool needs_confirmation(const Asked& asked) {
+  return asked.outcome == log::LogErrc::kOk && (asked.answer.error == topic::TopicErrc::kOffsetOutOfRange ||
+                                                asked.answer.error == topic::TopicErrc::kUnknownTopic ||
+                                                asked.answer.error == topic::TopicErrc::kUnknownPartition);
 }
 
 Task<void> finish_reads(Fetch& fetch) {
+  Topics& topics = fetch.call.topics();
   for (Part& part : fetch.parts) {
     if (!part.asking) continue;
     Asked asked = co_await *part.asking;
     part.asking.reset();
+    if (topics.is_clustered() && needs_confirmation(asked)) {
+      const topic::Read again = read_of(fetch, part);
+      asked = co_await topics.ask(fetch.call.here(), topics.shard_of(again.from), again);
+    }
     part.error = error_of(asked);
     part.read = std::move(asked.answer.read);
   }
@@ -178,6 +201,15 @@ Sum sum_of(const Fetch& fetch) {
     sum.bytes += part.bytes();
   }
   return sum;
+}
+
+// What this node does not lead any more others have to answer for.
+void give_up_unled(Fetch& fetch) {
+  for (Part& part : fetch.parts) {
+    if (part.error != ErrorCode::kNone || fetch.call.leads(part.id())) continue;
+    part.error = ErrorCode::kNotLeaderOrFollower;
+    part.read = {};
+  }
 }
 
 Task<void> read_all(Fetch& fetch) {
@@ -200,9 +232,10 @@ Task<void> read_all(Fetch& fetch) {
     fetch.call.let_next_begin();
     const std::vector<topic::PartitionId> woken =
         co_await fetch.call.topics().wait(fetch.call.here(), std::move(points), fetch.deadline_ns);
+    give_up_unled(fetch);
     if (woken.empty()) co_return;
     for (Part& part : fetch.parts) {
-      if (std::ranges::find(woken, part.id()) != woken.end()) start_read(fetch, part);
+      if (part.error == ErrorCode::kNone && std::ranges::find(woken, part.id()) != woken.end()) start_read(fetch, part);
     }
     co_await finish_reads(fetch);
   }
@@ -324,6 +357,8 @@ FetchResponse::Partition answer_of(const Fetch& fetch, Part& part) {
 
 FetchResponse make_response(Fetch& fetch) {
   FetchResponse response;
+  Call& call = fetch.call;
+  std::optional<Brokers> brokers;
   response.session_id = fetch.plan.session_id;
   // Another request of this connection may have ended the session meanwhile.
   fetch.plan.session = fetch.call.session().fetch_sessions().find(fetch.plan.session_id);
@@ -337,6 +372,9 @@ FetchResponse make_response(Fetch& fetch) {
       topic->topic_id = part.wanted.id;
     }
     topic->partitions.push_back(answer_of(fetch, part));
+    if (part.error != ErrorCode::kNotLeaderOrFollower || part.topic == nullptr) continue;
+    if (!brokers) brokers.emplace(call.service().brokers_for(call.session()));
+    tell_leader(*brokers, call.topics().shard_of(part.id()), response, topic->partitions.back());
   }
   return response;
 }

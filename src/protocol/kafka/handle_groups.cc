@@ -38,7 +38,7 @@ std::string client_host(Call& call) { return "/" + call.session().remote().host;
 
 bool may_read(Call& call, std::string_view group) { return call.may(AclOperation::kRead, ResourceType::kGroup, group); }
 
-// ---- FindCoordinator: this node, for everything that it serves.
+// ---- FindCoordinator: the node that leads the shard of the name.
 
 ErrorCode check_key(Call& call, int8_t type, std::string_view key) {
   if (type == kGroupKey) {
@@ -53,36 +53,43 @@ ErrorCode check_key(Call& call, int8_t type, std::string_view key) {
   return ErrorCode::kInvalidRequest;
 }
 
+struct Coordinator {
+  ErrorCode error = ErrorCode::kNone;
+  int32_t node_id = -1;
+  Endpoint at{.host = {}, .port = -1};
+};
+
+Coordinator find_coordinator(Call& call, const Brokers& brokers, int8_t type, std::string_view key) {
+  if (const ErrorCode error = check_key(call, type, key); error != ErrorCode::kNone) return {.error = error};
+  const Broker* leader = brokers.leader(call.topics().shard_of_name(key));
+  if (leader == nullptr) return {.error = ErrorCode::kCoordinatorNotAvailable};
+  return {.node_id = leader->id, .at = leader->at};
+}
+
 Task<void> handle_find_coordinator(Call& call) {
   FindCoordinatorRequest request;
   if (!call.decode(request)) co_return;
   FindCoordinatorResponse response;
-  const Endpoint endpoint = call.service().endpoint_for(call.session());
-  const int32_t node_id = call.service().options().node_id;
+  const Brokers brokers = call.service().brokers_for(call.session());
   if (call.version() < kKeysFrom) {
-    const ErrorCode error = check_key(call, request.key_type, request.key);
-    response.error_code = number(error);
-    response.node_id = -1;
-    response.port = -1;
-    if (error == ErrorCode::kNone) {
-      response.node_id = node_id;
-      response.host = endpoint.host;
-      response.port = endpoint.port;
-    } else {
-      response.error_message = std::string(error_text(error));
-    }
+    const Coordinator found = find_coordinator(call, brokers, request.key_type, request.key);
+    response.error_code = number(found.error);
+    response.node_id = found.node_id;
+    response.host = found.at.host;
+    response.port = found.at.port;
+    if (found.error != ErrorCode::kNone) response.error_message = std::string(error_text(found.error));
     call.respond(response);
     co_return;
   }
   for (const std::string_view key : request.coordinator_keys) {
-    const ErrorCode error = check_key(call, request.key_type, key);
+    const Coordinator found = find_coordinator(call, brokers, request.key_type, key);
     auto& row = response.coordinators.emplace_back();
     row.key = std::string(key);
-    row.error_code = number(error);
-    row.node_id = error == ErrorCode::kNone ? node_id : -1;
-    row.host = error == ErrorCode::kNone ? endpoint.host : "";
-    row.port = error == ErrorCode::kNone ? endpoint.port : -1;
-    if (error != ErrorCode::kNone) row.error_message = std::string(error_text(error));
+    row.error_code = number(found.error);
+    row.node_id = found.node_id;
+    row.host = found.at.host;
+    row.port = found.at.port;
+    if (found.error != ErrorCode::kNone) row.error_message = std::string(error_text(found.error));
   }
   call.respond(response);
 }

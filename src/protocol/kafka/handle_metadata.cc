@@ -1,6 +1,7 @@
 // ApiVersions, Metadata, DescribeCluster, DescribeTopicPartitions: what a client asks before it begins.
 #include <algorithm>
 #include <array>
+#include <optional>
 #include <set>
 #include <utility>
 
@@ -54,19 +55,32 @@ Task<void> handle_api_versions(Call& call) {
   call.end_answer();
 }
 
-MetadataResponse::Topic described(Call& call, const topic::TopicInfo& topic, bool with_operations) {
+std::optional<std::string> rack_of(const Broker& broker) {
+  return broker.rack.empty() ? std::nullopt : std::optional(broker.rack);
+}
+
+// Who has a partition, in the fields that both messages have.
+template <class Partition>
+void place(Call& call, const Brokers& brokers, const topic::TopicInfo& topic, int32_t index, Partition& out) {
+  const shard::ShardId shard = call.topics().shard_of({topic.id, index});
+  const Broker* leader = brokers.leader(shard);
+  out.leader_id = leader == nullptr ? -1 : leader->id;
+  out.leader_epoch = leader == nullptr ? -1 : 0;
+  out.replica_nodes = brokers.replicas(shard);
+  out.isr_nodes = brokers.in_sync(shard);
+  if (leader == nullptr) out.error_code = number(ErrorCode::kLeaderNotAvailable);
+}
+
+MetadataResponse::Topic described(Call& call, const Brokers& brokers, const topic::TopicInfo& topic,
+                                  bool with_operations) {
   MetadataResponse::Topic out;
   out.name = topic.name;
   out.topic_id = topic.id;
   out.is_internal = topic.is_internal;
-  const int32_t node = call.service().options().node_id;
   for (int32_t i = 0; i < topic.partition_count; ++i) {
     MetadataResponse::Partition& partition = out.partitions.emplace_back();
     partition.partition_index = i;
-    partition.leader_id = node;
-    partition.leader_epoch = 0;
-    partition.replica_nodes = {node};
-    partition.isr_nodes = {node};
+    place(call, brokers, topic, i, partition);
   }
   if (with_operations) out.topic_authorized_operations = allowed_operations(call, ResourceType::kTopic, topic.name);
   return out;
@@ -90,7 +104,8 @@ Task<bool> list_topics(Call& call, std::vector<topic::TopicInfo>& into) {
   }
 }
 
-Task<void> describe_all(Call& call, const MetadataRequest& request, MetadataResponse& response) {
+Task<void> describe_all(Call& call, const Brokers& brokers, const MetadataRequest& request,
+                        MetadataResponse& response) {
   std::vector<topic::TopicInfo> all;
   if (!co_await list_topics(call, all)) {
     response.error_code = number(ErrorCode::kLeaderNotAvailable);
@@ -98,19 +113,19 @@ Task<void> describe_all(Call& call, const MetadataRequest& request, MetadataResp
   }
   for (const topic::TopicInfo& topic : all) {
     if (!call.may(AclOperation::kDescribe, ResourceType::kTopic, topic.name)) continue;
-    response.topics.push_back(described(call, topic, request.include_topic_authorized_operations));
+    response.topics.push_back(described(call, brokers, topic, request.include_topic_authorized_operations));
   }
 }
 
-Task<void> describe_one(Call& call, const MetadataRequest& request, const MetadataRequest::Topic& wanted,
-                        MetadataResponse& response) {
+Task<void> describe_one(Call& call, const Brokers& brokers, const MetadataRequest& request,
+                        const MetadataRequest::Topic& wanted, MetadataResponse& response) {
   MetadataResponse::Topic missing;
   const bool is_by_id = !wanted.name && call.version() >= 10;
   if (is_by_id) {
     missing.topic_id = wanted.topic_id;
     const Topics::Found found = co_await call.topics().find_topic(call.here(), wanted.topic_id);
     if (found.topic != nullptr && call.may(AclOperation::kDescribe, ResourceType::kTopic, found.topic->name)) {
-      response.topics.push_back(described(call, *found.topic, request.include_topic_authorized_operations));
+      response.topics.push_back(described(call, brokers, *found.topic, request.include_topic_authorized_operations));
       co_return;
     }
     const bool is_known = found.outcome == log::LogErrc::kOk;
@@ -130,7 +145,7 @@ Task<void> describe_one(Call& call, const MetadataRequest& request, const Metada
   const bool may_make = call.version() < 4 || request.allow_auto_topic_creation;
   const FoundOrMade found = co_await find_or_make(call, name, may_make);
   if (found.topic != nullptr) {
-    response.topics.push_back(described(call, *found.topic, request.include_topic_authorized_operations));
+    response.topics.push_back(described(call, brokers, *found.topic, request.include_topic_authorized_operations));
     co_return;
   }
   missing.error_code = number(found.error);
@@ -141,22 +156,24 @@ Task<void> handle_metadata(Call& call) {
   MetadataRequest request;
   if (!call.decode(request)) co_return;
   MetadataResponse response;
-  const KafkaOptions& options = call.service().options();
-  const Endpoint endpoint = call.service().endpoint_for(call.session());
-  response.brokers.push_back({.node_id = options.node_id, .host = endpoint.host, .port = endpoint.port});
-  response.cluster_id = options.cluster_id;
-  response.controller_id = options.node_id;
+  const Brokers brokers = call.service().brokers_for(call.session());
+  for (const Broker& broker : brokers.all()) {
+    response.brokers.push_back(
+        {.node_id = broker.id, .host = broker.at.host, .port = broker.at.port, .rack = rack_of(broker)});
+  }
+  response.cluster_id = call.service().options().cluster_id;
+  response.controller_id = brokers.controller();
   // No list: all topics. In version 0 an empty one says the same.
   const bool wants_all = !request.topics || (call.version() == 0 && request.topics->empty());
   if (wants_all) {
-    co_await describe_all(call, request, response);
+    co_await describe_all(call, brokers, request, response);
     if (response.error_code != 0 && call.version() < kErrorFrom) {
       give_up(call);
       co_return;
     }
   } else {
     for (const MetadataRequest::Topic& wanted : *request.topics) {
-      co_await describe_one(call, request, wanted, response);
+      co_await describe_one(call, brokers, request, wanted, response);
     }
   }
   if (request.include_cluster_authorized_operations) {
@@ -169,9 +186,8 @@ Task<void> handle_describe_cluster(Call& call) {
   DescribeClusterRequest request;
   if (!call.decode(request)) co_return;
   DescribeClusterResponse response;
-  const KafkaOptions& options = call.service().options();
-  const Endpoint endpoint = call.service().endpoint_for(call.session());
-  response.cluster_id = options.cluster_id;
+  const Brokers brokers = call.service().brokers_for(call.session());
+  response.cluster_id = call.service().options().cluster_id;
   if (request.endpoint_type != 1) {
     // 2: the controllers of KRaft, which are no nodes of their own here.
     response.error_code =
@@ -179,8 +195,11 @@ Task<void> handle_describe_cluster(Call& call) {
     response.error_message = "only the brokers' endpoints can be described";
     response.endpoint_type = request.endpoint_type;
   } else {
-    response.controller_id = options.node_id;
-    response.brokers.push_back({.broker_id = options.node_id, .host = endpoint.host, .port = endpoint.port});
+    response.controller_id = brokers.controller();
+    for (const Broker& broker : brokers.all()) {
+      response.brokers.push_back(
+          {.broker_id = broker.id, .host = broker.at.host, .port = broker.at.port, .rack = rack_of(broker)});
+    }
   }
   if (request.include_cluster_authorized_operations) {
     response.cluster_authorized_operations = allowed_operations(call, ResourceType::kCluster, kClusterName);
@@ -194,13 +213,13 @@ Task<void> handle_describe_cluster(Call& call) {
 using Described = DescribeTopicPartitionsResponse;
 
 // Appends partitions from `first` on, while there is room. True: all of them.
-bool add_partitions(Call& call, const topic::TopicInfo& topic, int32_t first, int32_t& room, Described& response) {
+bool add_partitions(Call& call, const Brokers& brokers, const topic::TopicInfo& topic, int32_t first, int32_t& room,
+                    Described& response) {
   Described::Topic& out = response.topics.emplace_back();
   out.name = topic.name;
   out.topic_id = topic.id;
   out.is_internal = topic.is_internal;
   out.topic_authorized_operations = allowed_operations(call, ResourceType::kTopic, topic.name);
-  const int32_t node = call.service().options().node_id;
   for (int32_t i = first; i < topic.partition_count; ++i, --room) {
     if (room == 0) {
       Described::Cursor& next = response.next_cursor.emplace();
@@ -210,10 +229,7 @@ bool add_partitions(Call& call, const topic::TopicInfo& topic, int32_t first, in
     }
     Described::Partition& partition = out.partitions.emplace_back();
     partition.partition_index = i;
-    partition.leader_id = node;
-    partition.leader_epoch = 0;
-    partition.replica_nodes = {node};
-    partition.isr_nodes = {node};
+    place(call, brokers, topic, i, partition);
     partition.eligible_leader_replicas.emplace();
     partition.last_known_elr.emplace();
   }
@@ -225,6 +241,7 @@ Task<void> handle_describe_topic_partitions(Call& call) {
   DescribeTopicPartitionsRequest request;
   if (!call.decode(request)) co_return;
   Described response;
+  const Brokers brokers = call.service().brokers_for(call.session());
   std::set<std::string> names;
   for (const auto& topic : request.topics) names.emplace(topic.name);
   if (request.topics.empty()) {
@@ -253,7 +270,7 @@ Task<void> handle_describe_topic_partitions(Call& call) {
         next.partition_index = 0;
         break;
       }
-      if (!add_partitions(call, *found.topic, std::exchange(first, 0), room, response)) break;
+      if (!add_partitions(call, brokers, *found.topic, std::exchange(first, 0), room, response)) break;
       continue;
     }
     Described::Topic& missing = response.topics.emplace_back();

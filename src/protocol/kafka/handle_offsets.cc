@@ -44,11 +44,12 @@ Task<Topics::Found> topic_for(Call& call, AclOperation operation, std::string_vi
   co_return found;
 }
 
-Place place_of(const Topics::Found& found, ErrorCode error, int32_t partition, int32_t leader_epoch) {
+Place place_of(Call& call, const Topics::Found& found, ErrorCode error, int32_t partition, int32_t leader_epoch) {
   if (found.topic == nullptr) return {.error = error};
   if (partition < 0 || partition >= found.topic->partition_count) return {.error = ErrorCode::kUnknownTopicOrPartition};
   if (leader_epoch > kLeaderEpoch) return {.error = ErrorCode::kUnknownLeaderEpoch};
-  return {.partition = {found.topic->id, partition}};
+  const topic::PartitionId id{found.topic->id, partition};
+  return {.error = call.leads(id) ? ErrorCode::kNone : ErrorCode::kNotLeaderOrFollower, .partition = id};
 }
 
 // ---- ListOffsets.
@@ -97,7 +98,7 @@ Task<void> handle_list_offsets(Call& call) {
     ErrorCode error = ErrorCode::kNone;
     const Topics::Found found = co_await topic_for(call, AclOperation::kDescribe, wanted.name, error);
     for (const ListOffsetsRequest::Partition& partition : wanted.partitions) {
-      const Place place = place_of(found, error, partition.partition_index, partition.current_leader_epoch);
+      const Place place = place_of(call, found, error, partition.partition_index, partition.current_leader_epoch);
       co_await list_offset(call, request, place, partition, out.partitions.emplace_back());
     }
   }
@@ -118,7 +119,7 @@ Task<void> handle_offset_for_leader_epoch(Call& call) {
     for (const OffsetForLeaderEpochRequest::Partition& asked_for : wanted.partitions) {
       OffsetForLeaderEpochResponse::Partition& answer = out.partitions.emplace_back();
       answer.partition = asked_for.partition;
-      const Place place = place_of(found, error, asked_for.partition, asked_for.current_leader_epoch);
+      const Place place = place_of(call, found, error, asked_for.partition, asked_for.current_leader_epoch);
       answer.error_code = number(place.error);
       if (place.error != ErrorCode::kNone || asked_for.leader_epoch != kLeaderEpoch) continue;
       const Asked asked = co_await call.topics().ask(call.here(), call.topics().shard_of(place.partition),
@@ -168,7 +169,7 @@ Task<void> handle_delete_records(Call& call) {
     for (const DeleteRecordsRequest::Partition& partition : wanted.partitions) {
       DeleteRecordsResponse::Partition& answer = out.partitions.emplace_back();
       answer.partition_index = partition.partition_index;
-      Place place = place_of(found, error, partition.partition_index, kLeaderEpoch);
+      Place place = place_of(call, found, error, partition.partition_index, kLeaderEpoch);
       if (found.topic != nullptr && found.topic->is_internal) place.error = ErrorCode::kInvalidTopicException;
       // What compaction alone may remove cannot be cut off, as in Kafka.
       if (place.error == ErrorCode::kNone && is_only_compacted(*found.topic)) place.error = ErrorCode::kPolicyViolation;

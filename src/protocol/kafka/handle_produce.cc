@@ -41,6 +41,7 @@ struct Refusal {
 struct Part {
   size_t topic = 0;  // in the response
   size_t place = 0;  // among its topic's partitions
+  topic::PartitionId to{};
   uint64_t records = 0;
   std::string_view batches{};  // in the frame, or those that were made from them
   std::shared_ptr<const void> owner{};
@@ -54,7 +55,14 @@ struct Produce {
   ProduceResponse response;
   std::vector<Part> parts;
   uint64_t bytes = 0;
+  std::optional<Brokers> brokers{};  // once a partition is led by another node
 };
+
+void tell_leader(Produce& produce, const topic::PartitionId& partition, ProduceResponse::Partition& out) {
+  Call& call = produce.call;
+  if (!produce.brokers) produce.brokers.emplace(call.service().brokers_for(call.session()));
+  kafka::tell_leader(*produce.brokers, call.topics().shard_of(partition), produce.response, out);
+}
 
 void refuse(ProduceResponse::Partition& partition, const Refusal& refusal) {
   partition.error_code = number(refusal.code);
@@ -127,6 +135,8 @@ Refusal append(Produce& produce, const Topics::TopicPointer& topic, const Produc
                Part& part) {
   if (topic->is_internal) return {ErrorCode::kInvalidTopicException, "clients may not write to internal topics"};
   if (wanted.index < 0 || wanted.index >= topic->partition_count) return {ErrorCode::kUnknownTopicOrPartition, {}};
+  part.to = {topic->id, wanted.index};
+  if (!produce.call.leads(part.to)) return {ErrorCode::kNotLeaderOrFollower, {}};
   std::string_view batches = wanted.records.value_or(std::string_view());
   std::shared_ptr<const void> owner = produce.call.frame();
   const auto replace = [&](std::string with) {
@@ -153,10 +163,9 @@ Refusal append(Produce& produce, const Topics::TopicPointer& topic, const Produc
   TopicTraffic& traffic = produce.call.local().traffic_of(*topic);
   traffic.records_in += part.records;
   traffic.bytes_in += batches.size();
-  const topic::PartitionId to{topic->id, wanted.index};
   Topics& topics = produce.call.topics();
-  part.asking.emplace(topics.ask(produce.call.here(), topics.shard_of(to),
-                                 topic::Append{.to = to, .is_from_client = true}, batches, std::move(owner)));
+  part.asking.emplace(topics.ask(produce.call.here(), topics.shard_of(part.to),
+                                 topic::Append{.to = part.to, .is_from_client = true}, batches, std::move(owner)));
   return {};
 }
 
@@ -167,6 +176,8 @@ Task<ErrorCode> verify_transaction(Produce& produce) {
   topic::VerifyTransaction verify{.id = std::string(*produce.request.transactional_id)};
   for (const ProduceRequest::Topic& wanted : produce.request.topics) {
     const Topics::Found found = co_await call.topics().find_topic(call.here(), std::string(wanted.name));
+    // It may be found a moment later, and would take a batch that nobody has looked at.
+    if (found.outcome != log::LogErrc::kOk) co_return ErrorCode::kNotEnoughReplicas;
     if (found.topic == nullptr) continue;  // said later
     for (const ProduceRequest::Partition& partition : wanted.partitions) {
       const std::string_view batches = partition.records.value_or(std::string_view());
@@ -218,6 +229,7 @@ Task<void> begin_appends(Produce& produce) {
       const Refusal refusal =
           topic == nullptr ? Refusal{error, {}} : append(produce, topic, wanted.partitions[i], part);
       if (!refusal.is_none()) refuse(out.partitions[i], refusal);
+      if (refusal.code == ErrorCode::kNotLeaderOrFollower) tell_leader(produce, part.to, out.partitions[i]);
       if (refusal.is_for_keys) {
         name_records(*wanted.partitions[i].records, "a record of a compacted topic needs a key", out.partitions[i],
                      [](const topic::Record& record) { return !record.key; });
@@ -244,6 +256,7 @@ Task<void> handle_produce(Call& call) {
       call.local().counters.records_in.add(part.records);
     } else {
       refuse(out, {error_of(asked), asked.answer.reason});
+      if (error_of(asked) == ErrorCode::kNotLeaderOrFollower) tell_leader(produce, part.to, out);
       if (asked.answer.error == topic::TopicErrc::kInvalidTimestamp && call.version() >= kBatchesFrom) {
         const int64_t worst_ms = topic::BatchView(part.batches).max_timestamp_ms();
         name_records(part.batches, error_text(ErrorCode::kInvalidTimestamp), out,

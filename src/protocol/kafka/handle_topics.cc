@@ -1,4 +1,5 @@
-// CreateTopics, DeleteTopics, CreatePartitions; and what a single node says to elections and reassignments.
+// CreateTopics, DeleteTopics, CreatePartitions; and what is said to elections and reassignments, which are not for
+// Kafka's clients to order: a node alone has nothing to elect, and a cluster places replicas and leads itself.
 #include <array>
 #include <map>
 #include <set>
@@ -26,8 +27,6 @@ namespace {
 using topics::Asked;
 using topics::Topics;
 
-constexpr int16_t kOneReplica = 1;
-
 struct Verdict {
   ErrorCode error = ErrorCode::kNone;
   std::string reason;
@@ -35,15 +34,30 @@ struct Verdict {
 
 // ---- CreateTopics.
 
-// How many partitions the request asks for, if its assignment of replicas is one that a single node can have.
-Verdict partitions_wanted(Call& call, const CreateTopicsRequest::Topic& wanted, int32_t& partitions) {
+// Replicas as somebody wants them, on a node that is in no cluster: nothing else can be had there. A cluster places
+// them by itself.
+template <class Ids>
+bool is_own_assignment(Call& call, const Ids& ids) {
+  return !call.topics().is_clustered() && ids.size() == 1 && ids.front() == call.service().options().node_id;
+}
+std::string_view why_not_assigned(Call& call) {
+  return call.topics().is_clustered() ? "the cluster places replicas by itself (keelson cluster move)"
+                                      : "each partition has one replica, on this node";
+}
+
+// How many partitions the request asks for, if what it says of replicas is something that can be had.
+Verdict partitions_wanted(Call& call, const Brokers& brokers, const CreateTopicsRequest::Topic& wanted,
+                          int32_t& partitions) {
   const KafkaOptions& options = call.service().options();
   partitions = wanted.num_partitions;
   if (wanted.assignments.empty()) {
     // KIP-464 gives -1 a meaning from version 4 on; Kafka takes it in all, and kafkajs sends it in version 3.
     if (partitions == -1) partitions = options.partitions_default;
-    if (wanted.replication_factor != kOneReplica && wanted.replication_factor != -1) {
-      return {ErrorCode::kInvalidReplicationFactor, std::string(error_text(ErrorCode::kInvalidReplicationFactor))};
+    // Every partition has the cluster's number of replicas; who asks for fewer gets no fewer.
+    const int16_t replicas = wanted.replication_factor;
+    if (replicas != -1 && (replicas < 1 || replicas > brokers.replicas_default())) {
+      return {ErrorCode::kInvalidReplicationFactor,
+              "the replication factor must be -1, or from 1 to " + std::to_string(brokers.replicas_default())};
     }
     return {};
   }
@@ -54,8 +68,8 @@ Verdict partitions_wanted(Call& call, const CreateTopicsRequest::Topic& wanted, 
   std::set<int32_t> indexes;
   for (const auto& assignment : wanted.assignments) {
     indexes.insert(assignment.partition_index);
-    if (assignment.broker_ids.size() != 1 || assignment.broker_ids.front() != options.node_id) {
-      return {ErrorCode::kInvalidReplicaAssignment, "each partition has one replica, on this node"};
+    if (!is_own_assignment(call, assignment.broker_ids)) {
+      return {ErrorCode::kInvalidReplicaAssignment, std::string(why_not_assigned(call))};
     }
   }
   if (indexes.size() != wanted.assignments.size() || *indexes.begin() != 0 ||
@@ -97,7 +111,8 @@ Task<Verdict> create(Call& call, const CreateTopicsRequest::Topic& wanted, bool 
     co_return Verdict{ErrorCode::kTopicAlreadyExists, "Topic '" + std::string(wanted.name) + "' already exists."};
   }
   int32_t partitions = 0;
-  if (Verdict verdict = partitions_wanted(call, wanted, partitions); verdict.error != ErrorCode::kNone) {
+  const Brokers brokers = call.service().brokers_for(call.session());
+  if (Verdict verdict = partitions_wanted(call, brokers, wanted, partitions); verdict.error != ErrorCode::kNone) {
     co_return verdict;
   }
   if (partitions < 1 || partitions > topic::kPartitionsMax) {
@@ -107,7 +122,7 @@ Task<Verdict> create(Call& call, const CreateTopicsRequest::Topic& wanted, bool 
   topic::Pairs configs;
   if (Verdict verdict = check_configs(wanted, configs); verdict.error != ErrorCode::kNone) co_return verdict;
   out.num_partitions = partitions;
-  out.replication_factor = kOneReplica;
+  out.replication_factor = brokers.replicas_default();
   out.configs = created_configs(configs);
   if (validate_only) co_return Verdict{};
   Created created = co_await create_topic(call, std::string(wanted.name), partitions, std::move(configs));
@@ -156,7 +171,7 @@ Task<void> delete_one(Call& call, const Topics::Found& found, ErrorCode missing,
     error = ErrorCode::kInvalidRequest;
   } else {
     const Asked asked = co_await call.topics().ask_all(call.here(), topic::DeleteTopic{.id = found.topic->id});
-    error = error_of(asked);
+    error = error_of_change(asked);
   }
   out.error_code = number(error);
   if (error != ErrorCode::kNone) out.error_message = std::string(error_text(error));
@@ -214,17 +229,13 @@ Task<Verdict> add_partitions(Call& call, const CreatePartitionsRequest::Topic& w
   }
   if (wanted.assignments) {
     bool is_good = wanted.assignments->size() == static_cast<size_t>(wanted.count - now);
-    for (const auto& one : *wanted.assignments) {
-      is_good &= one.broker_ids.size() == 1 && one.broker_ids.front() == call.service().options().node_id;
-    }
-    if (!is_good) {
-      co_return Verdict{ErrorCode::kInvalidReplicaAssignment, "each new partition has one replica, on this node"};
-    }
+    for (const auto& one : *wanted.assignments) is_good &= is_own_assignment(call, one.broker_ids);
+    if (!is_good) co_return Verdict{ErrorCode::kInvalidReplicaAssignment, std::string(why_not_assigned(call))};
   }
   if (validate_only) co_return Verdict{};
   const Asked asked = co_await call.topics().ask_all(
       call.here(), topic::AddPartitions{.id = found.topic->id, .partition_count = wanted.count});
-  co_return Verdict{error_of(asked), asked.answer.reason};
+  co_return Verdict{error_of_change(asked), asked.answer.reason};
 }
 
 Task<void> handle_create_partitions(Call& call) {
@@ -245,7 +256,7 @@ Task<void> handle_create_partitions(Call& call) {
   call.respond(response);
 }
 
-// ---- One node: every partition has its preferred leader, and its replica is where it can be.
+// ---- Every partition has its preferred leader, and its replicas are where they should be.
 
 Task<void> handle_elect_leaders(Call& call) {
   ElectLeadersRequest request;
@@ -293,11 +304,14 @@ Task<void> handle_alter_reassignments(Call& call) {
         error = error_of(found, ErrorCode::kUnknownTopicOrPartition);
       } else if (!partition.replicas) {
         error = ErrorCode::kNoReassignmentInProgress;
-      } else if (partition.replicas->size() != 1 || partition.replicas->front() != call.service().options().node_id) {
+      } else if (!is_own_assignment(call, *partition.replicas)) {
         error = ErrorCode::kInvalidReplicaAssignment;
       }
       out.partitions.push_back({.partition_index = index, .error_code = number(error)});
       if (error != ErrorCode::kNone) out.partitions.back().error_message = std::string(error_text(error));
+      if (error == ErrorCode::kInvalidReplicaAssignment) {
+        out.partitions.back().error_message = std::string(why_not_assigned(call));
+      }
     }
   }
   call.respond(response);

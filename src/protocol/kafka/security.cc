@@ -2,13 +2,16 @@
 
 #include <algorithm>
 #include <array>
+#include <atomic>
 #include <deque>
 #include <utility>
 
 #include <boost/unordered/unordered_flat_map.hpp>
 
+#include "base/base64.h"
 #include "base/check.h"
 #include "base/hash.h"
+#include "base/logging.h"
 #include "env/env.h"
 #include "env/hand_off.h"
 #include "env/workers.h"
@@ -29,7 +32,14 @@ constexpr uint32_t kDocumentsAtOnce = 1000;
 constexpr size_t kMetersMax = 50'000;
 constexpr size_t kNonceBytes = 24;
 constexpr size_t kSecretBytes = 32;
-constexpr int64_t kWorkerLookNs = 2'000'000;
+// All logins of a reactor that wait for a worker look for one once in this, about, which is less than a hash takes; and
+// each at least once in the other.
+constexpr int64_t kWorkerLookNs = 1'000'000;
+constexpr int64_t kWorkerLookNsMax = 1'000'000'000;
+// In a cluster: how often it is looked whether the documents have changed, and how often a change whose document
+// somebody else has changed meanwhile is tried.
+constexpr int64_t kFollowEveryNs = 50'000'000;
+constexpr int kTriesMax = 10;
 
 using StatePointer = std::shared_ptr<const SecurityState>;
 using MeterPointer = std::shared_ptr<const QuotaMeter>;
@@ -83,11 +93,7 @@ void apply(const SecurityChange& change, SecurityState& state) {
 }
 
 // What is left of an entity's quotas after the change: all of them, or its removal.
-void merge_quotas(SecurityChange& change, const SecurityState& state) {
-  QuotaValues merged;
-  if (const auto found = state.quotas.entries().find(change.entity); found != state.quotas.entries().end()) {
-    merged = found->second;
-  }
+void merge_quotas(SecurityChange& change, QuotaValues merged) {
   for (size_t kind = 0; kind < kQuotaKinds; ++kind) {
     if (change.values[kind]) merged[kind] = change.values[kind];
     if (change.dropped[kind]) merged[kind].reset();
@@ -148,14 +154,28 @@ struct Security::Inside {
   struct Part {
     StatePointer state = std::make_shared<const SecurityState>();
     Meters meters;
+    int64_t logins_waiting = 0;  // for a worker
   };
 
   Inside(topics::Topics& of, size_t reactor_count) : topics(of), home(of.runtime().reactor(0)), parts(reactor_count) {
     for (std::unique_ptr<Part>& part : parts) part = std::make_unique<Part>();
   }
 
-  Task<Status> load(SecurityState& state);
+  enum class Reading : uint8_t { kConfirmed, kAsKnownHere };
+
+  [[nodiscard]] shard::ShardId shard_of(std::string_view key) const {
+    return topics.is_clustered() ? topics.shard_at(0) : topics.shard_of_name(key);
+  }
+  Task<Status> load(SecurityState& state, Reading reading);
+  Task<Status> load_shard(shard::ShardId shard, Reading reading, SecurityState& state);
+  Task<void> follow();
+  Task<void> read_again();
   Task<void> work();
+  void work_soon() {
+    if (!is_working) tasks->spawn(work());
+  }
+  Task<topics::Asked> write(SecurityChange& change, const SecurityState& state);
+  Task<topics::Asked> write_quotas(SecurityChange& change);
   Task<std::vector<ErrorCode>> make(const std::vector<SecurityChange>& changes);
   Task<void> publish(StatePointer state);
   MeterPointer find_meter(Part& part, env::Reactor& here, const std::string& name);
@@ -168,8 +188,12 @@ struct Security::Inside {
   // Reactor 0's.
   std::deque<Asked> asked;
   Meters meters;
+  size_t meters_max = kMetersMax;
   bool is_working = false;
   bool is_stopping = false;
+  bool is_reading_wanted = false;
+  std::string told_why;               // why they could not be read, as it was logged
+  std::atomic<bool> is_known{false};  // any thread
   std::unique_ptr<env::TaskScope> tasks;
 };
 
@@ -192,11 +216,21 @@ Security::Security(topics::Topics& topics, SecurityOptions options) : options_(s
 Security::~Security() = default;
 
 Task<Status> Security::start() {
+  Inside& in = *inside_;
+  if (in.topics.is_clustered()) {
+    in.tasks->spawn(in.follow());
+    co_return Status();
+  }
   SecurityState state;
-  Status loaded = co_await inside_->load(state);
+  Status loaded = co_await in.load(state, Inside::Reading::kConfirmed);
   if (!loaded.ok()) co_return forward_error(loaded);
-  co_await inside_->publish(std::make_shared<const SecurityState>(std::move(state)));
+  co_await in.publish(std::make_shared<const SecurityState>(std::move(state)));
   co_return Status();
+}
+
+bool Security::is_known() const {
+  const bool is_needed = options_.has_acls || !options_.mechanisms.empty();
+  return !is_needed || inside_->is_known.load(std::memory_order_acquire);
 }
 
 Task<void> Security::stop() {
@@ -218,27 +252,68 @@ const SecurityState& Security::state(env::Reactor& here) const { return *inside_
 
 // ---- Changing.
 
-Task<Status> Security::Inside::load(SecurityState& state) {
-  for (uint16_t shard = 0; shard < topics.router().shard_count(); ++shard) {
-    topic::FindDocuments wanted{.prefix = std::string(kAllPrefix), .after = {}, .count_max = kDocumentsAtOnce};
-    for (bool is_more = true; is_more;) {
-      topics::Asked found = co_await topics.ask(home, topics.shard_at(shard), wanted);
-      if (!found.ok()) {
-        co_return fail(log::make_error_code(found.outcome), "kafka: the documents of access cannot be read");
-      }
-      for (const topic::Document& document : found.answer.documents) {
-        const std::optional<SecurityChange> change = read_document(document);
-        if (!change) {
-          co_return fail(log::make_error_code(log::LogErrc::kDamaged),
-                         "kafka: the document " + document.key + " of access is malformed");
-        }
-        apply(*change, state);
-        wanted.after = document.key;
-      }
-      is_more = found.answer.is_truncated && !found.answer.documents.empty();
+Task<Status> Security::Inside::load(SecurityState& state, Reading reading) {
+  const uint16_t count = topics.is_clustered() ? uint16_t{1} : topics.router().shard_count();
+  for (uint16_t shard = 0; shard < count; ++shard) {
+    if (Status loaded = co_await load_shard(topics.shard_at(shard), reading, state); !loaded.ok()) {
+      co_return forward_error(loaded);
     }
   }
   co_return Status();
+}
+
+Task<Status> Security::Inside::load_shard(shard::ShardId shard, Reading reading, SecurityState& state) {
+  topic::FindDocuments wanted{.prefix = std::string(kAllPrefix), .after = {}, .count_max = kDocumentsAtOnce};
+  for (bool is_more = true; is_more;) {
+    topics::Asked found = reading == Reading::kConfirmed ? co_await topics.ask(home, shard, wanted)
+                                                         : co_await topics.ask_stale(home, shard, wanted);
+    if (!found.ok()) {
+      co_return fail(log::make_error_code(found.outcome), "kafka: the documents of access cannot be read");
+    }
+    for (const topic::Document& document : found.answer.documents) {
+      const std::optional<SecurityChange> change = read_document(document);
+      if (!change) {
+        co_return fail(log::make_error_code(log::LogErrc::kDamaged),
+                       "kafka: the document " + document.key + " of access is malformed");
+      }
+      apply(*change, state);
+      wanted.after = document.key;
+    }
+    is_more = found.answer.is_truncated && !found.answer.documents.empty();
+  }
+  co_return Status();
+}
+
+// ---- In a cluster: what others change.
+
+Task<void> Security::Inside::follow() {
+  uint64_t seen = 0;
+  while (!is_stopping) {
+    const uint64_t now = topics.documents_version();
+    if (now != seen || !is_known.load(std::memory_order_relaxed)) {
+      seen = now;
+      is_reading_wanted = true;
+    }
+    if (is_reading_wanted) work_soon();
+    co_await env::sleep_for(home, kFollowEveryNs);
+  }
+}
+
+Task<void> Security::Inside::read_again() {
+  const bool was_known = is_known.load(std::memory_order_relaxed);
+  is_reading_wanted = false;
+  SecurityState state;
+  // The first time the replica here may be far behind.
+  const Status loaded = co_await load(state, was_known ? Reading::kAsKnownHere : Reading::kConfirmed);
+  if (loaded.ok()) {
+    told_why.clear();
+    co_await publish(std::make_shared<const SecurityState>(std::move(state)));
+    co_return;
+  }
+  is_reading_wanted = !is_stopping;
+  if (std::exchange(told_why, loaded.error().message()) == told_why) co_return;
+  log_warn("kafka", was_known ? "who may do what cannot be read anew" : "who may do what is not known yet",
+           {{"why", told_why}});
 }
 
 Task<std::vector<ErrorCode>> Security::change(env::Reactor& here, std::vector<SecurityChange> changes) {
@@ -250,7 +325,7 @@ Task<std::vector<ErrorCode>> Security::change(env::Reactor& here, std::vector<Se
       return;
     }
     in->asked.push_back(std::move(asked));
-    if (!in->is_working) in->tasks->spawn(in->work());
+    in->work_soon();
   });
   co_return co_await result;
 }
@@ -263,7 +338,55 @@ Task<void> Security::Inside::work() {
     std::vector<ErrorCode> errors = co_await make(next.changes);
     next.deliver(std::move(errors));
   }
+  if (is_reading_wanted && !is_stopping) co_await read_again();
   is_working = false;
+  if (!asked.empty()) work_soon();
+}
+
+// An entity's quotas are one document: changes of single values by several nodes at once lose nothing.
+Task<topics::Asked> Security::Inside::write_quotas(SecurityChange& change) {
+  const std::string key = key_of(change);
+  const shard::ShardId shard = shard_of(key);
+  const SecurityChange wanted = change;
+  topics::Asked done;
+  for (int tries = 0; tries < kTriesMax; ++tries) {
+    done = co_await topics.ask(home, shard, topic::FindDocuments{.prefix = key, .after = {}, .count_max = 1});
+    if (!done.ok()) co_return done;
+    const topic::Document* present = done.answer.documents.empty() ? nullptr : &done.answer.documents.front();
+    if (present != nullptr && present->key != key) present = nullptr;
+    const uint64_t version = present == nullptr ? 0 : present->version;
+    change = wanted;
+    merge_quotas(change,
+                 present == nullptr ? QuotaValues{} : read_quota_values(present->value).value_or(QuotaValues{}));
+    if (change.is_removal && version == 0) co_return topics::Asked{};
+    done = change.is_removal
+               ? co_await topics.ask(home, shard, topic::DeleteDocument{.key = key, .if_version = version})
+               : co_await topics.ask(home, shard,
+                                     topic::PutDocument{.key = key, .value = value_of(change), .if_version = version});
+    const bool is_overtaken =
+        done.outcome == log::LogErrc::kOk && (done.answer.error == topic::TopicErrc::kDocumentChanged ||
+                                              done.answer.error == topic::TopicErrc::kNoSuchDocument);
+    if (!is_overtaken) co_return done;
+  }
+  co_return done;
+}
+
+// Others are whole documents: the last one to write has said what holds.
+Task<topics::Asked> Security::Inside::write(SecurityChange& change, const SecurityState& state) {
+  if (change.kind == SecurityChange::Kind::kQuota) {
+    if (topics.is_clustered()) co_return co_await write_quotas(change);
+    const auto found = state.quotas.entries().find(change.entity);
+    merge_quotas(change, found == state.quotas.entries().end() ? QuotaValues{} : found->second);
+  }
+  const std::string key = key_of(change);
+  const shard::ShardId shard = shard_of(key);
+  topics::Asked done =
+      change.is_removal ? co_await topics.ask(home, shard, topic::DeleteDocument{.key = key, .if_version = {}})
+                        : co_await topics.ask(
+                              home, shard, topic::PutDocument{.key = key, .value = value_of(change), .if_version = {}});
+  const bool was_gone = change.is_removal && done.answer.error == topic::TopicErrc::kNoSuchDocument;
+  if (was_gone) done.answer.error = topic::TopicErrc::kOk;
+  co_return done;
 }
 
 Task<std::vector<ErrorCode>> Security::Inside::make(const std::vector<SecurityChange>& changes) {
@@ -271,36 +394,32 @@ Task<std::vector<ErrorCode>> Security::Inside::make(const std::vector<SecurityCh
   SecurityState state = *parts[home.index()]->state;
   for (size_t i = 0; i < changes.size(); ++i) {
     SecurityChange change = changes[i];
-    if (change.kind == SecurityChange::Kind::kQuota) merge_quotas(change, state);
     if (is_full(change, state)) {
       errors[i] = ErrorCode::kPolicyViolation;
       continue;
     }
-    const std::string key = key_of(change);
-    const shard::ShardId shard = topics.shard_of_name(key);
-    const topics::Asked done =
-        change.is_removal
-            ? co_await topics.ask(home, shard, topic::DeleteDocument{.key = key, .if_version = {}})
-            : co_await topics.ask(home, shard,
-                                  topic::PutDocument{.key = key, .value = value_of(change), .if_version = {}});
-    const bool was_gone = change.is_removal && done.answer.error == topic::TopicErrc::kNoSuchDocument;
-    if (done.outcome != log::LogErrc::kOk || (!done.answer.ok() && !was_gone)) {
+    const topics::Asked done = co_await write(change, state);
+    if (!done.ok()) {
       errors[i] = error_of(done);
       continue;
     }
     apply(change, state);
   }
-  co_await publish(std::make_shared<const SecurityState>(std::move(state)));
+  if (!topics.is_clustered()) {
+    co_await publish(std::make_shared<const SecurityState>(std::move(state)));
+    co_return errors;
+  }
+  // With what others have changed. It stands in the replica here, since that has answered.
+  is_reading_wanted = true;
+  co_await read_again();
   co_return errors;
 }
 
 Task<void> Security::Inside::publish(StatePointer state) {
   for (unsigned i = 0; i < parts.size(); ++i) {
-    co_await shard::call_on(home, topics.runtime().reactor(i), [&] {
-      parts[i]->state = state;
-      parts[i]->meters.clear();
-    });
+    co_await shard::call_on(home, topics.runtime().reactor(i), [&] { parts[i]->state = state; });
   }
+  is_known.store(true, std::memory_order_release);
 }
 
 // ---- Logging in.
@@ -331,9 +450,15 @@ Task<bool> Security::is_password(env::Reactor& here, std::string user, std::stri
   env::HandOff<bool> result(here);
   env::Callback job = [credential = std::move(credential), password = std::move(password),
                        deliver = result.deliverer()]() mutable { deliver(kafka::is_password(credential, password)); };
+  // By chance, so that those that came together do not look together, and the more rarely the more there are: whoever
+  // may connect may try to log in, and the reactor is to have time for others.
+  int64_t& waiting = inside_->parts[here.index()]->logins_waiting;
+  ++waiting;
   while (!inside_->topics.runtime().env().workers().try_run(job)) {
-    co_await env::sleep_for(here, 1 + static_cast<int64_t>(here.random().next() % kWorkerLookNs));
+    const auto look_ns = static_cast<uint64_t>(std::min(2 * waiting * kWorkerLookNs, kWorkerLookNsMax));
+    co_await env::sleep_for(here, 1 + static_cast<int64_t>(here.random().next() % look_ns));
   }
+  --waiting;
   co_return co_await result;
 }
 
@@ -349,6 +474,7 @@ bool Security::may(const Session& session, AclOperation operation, ResourceType 
   if (!options_.has_acls) return true;
   const std::string& who = session.identity().principal;
   if (options_.super_users.contains(who)) return true;
+  if (!is_known()) return false;
   const AclSet& acls = state(session.reactor()).acls;
   const std::string& host = session.remote().host;
   if (acls.allows(who, host, operation, type, name, options_.allow_if_no_acl)) return true;
@@ -364,8 +490,10 @@ MeterPointer Security::Inside::find_meter(Part& part, env::Reactor& here, const 
   MeterPointer mine = std::make_shared<const QuotaMeter>();
   part.meters.emplace(name, mine);
   home.post([this, &part, &here, name, mine] {
-    if (meters.size() >= kMetersMax) {
+    if (meters.size() >= meters_max) {
       boost::unordered::erase_if(meters, [](const auto& entry) { return entry.second.use_count() == 1; });
+      // Reactors hold the others. Not looked through again before as many have come.
+      meters_max = std::max(kMetersMax, 2 * meters.size());
     }
     MeterPointer shared = meters.try_emplace(name, mine).first->second;
     if (shared == mine) return;

@@ -5,6 +5,11 @@
 // 0, which makes one at a time: writes the documents, then gives every reactor the new state, then answers. So whoever
 // has been answered finds his change in force on every connection.
 //
+// In a cluster they all are on the first topic shard, of which every node has a replica: each node reads its own as
+// soon as it has changed, whoever has changed it, so a change that one node has answered is in force on the others
+// moments later. A node that comes up asks for the newest state once before it serves anybody (is_known()); cut off
+// from the others, it goes on with the state that it knew last. Nodes count quotas each for itself.
+//
 // Users come from two places: those of the settings (a file of the operator's, which no client can change, and which
 // win), and those that AlterUserScramCredentials has made.
 #pragma once
@@ -33,7 +38,7 @@
 namespace keelson::kafka {
 
 inline constexpr std::string_view kPlain = "PLAIN";
-// Before a failed login is answered (Kafka's connection.failed.authentication.delay.ms).
+// From a login's message until it is answered that it failed (Kafka's connection.failed.authentication.delay.ms).
 inline constexpr int64_t kFailedLoginMs = 100;
 inline constexpr size_t kScramUsersMax = 100'000;
 
@@ -77,8 +82,12 @@ class Security final : public Access, public Quotas {
   Security(const Security&) = delete;
   Security& operator=(const Security&) = delete;
 
-  // Reactor 0, once Topics has started: reads the documents. An error names the one that is malformed.
+  // Reactor 0, once Topics has started: reads the documents. An error names the one that is malformed. In a cluster
+  // they are read in the background.
   Task<Status> start();
+  // The documents have been read, or nothing that is decided hangs on them. Until then only super users may do
+  // anything. Any thread.
+  [[nodiscard]] bool is_known() const;
   // Reactor 0, before Topics::stop(): changes that have not begun are refused.
   Task<void> stop();
 

@@ -19,6 +19,9 @@ constexpr int64_t kAcceptRetryNs = 100 * kNsPerMs;
 // How long stop() waits for requests under way and for clients to take their last answers.
 constexpr int64_t kStopGraceNs = 5'000 * kNsPerMs;
 constexpr int64_t kStopPollNs = 5 * kNsPerMs;
+// A node that comes up in a cluster serves nobody before it knows who may do what; connections wait for so long.
+constexpr int64_t kKnowledgeNs = 30'000 * kNsPerMs;
+constexpr int64_t kKnowledgePollNs = 20 * kNsPerMs;
 // The peer of a connection without traffic is asked whether it is still there.
 constexpr uint32_t kKeepaliveS = 300;
 }  // namespace
@@ -84,10 +87,12 @@ Status KafkaService::listen(const env::Address& at, net::TlsContext* tls) {
   return {};
 }
 
-Endpoint KafkaService::endpoint_for(const Session& session) const {
-  if (options_.advertised) return *options_.advertised;
+Brokers KafkaService::brokers_for(const Session& session) const {
   const env::Address& local = session.local_address();
-  return {.host = local.host, .port = local.port};
+  const Endpoint reached{.host = local.host, .port = local.port};
+  Broker here{.id = options_.node_id, .at = options_.advertised.value_or(reached), .rack = {}};
+  if (cluster_ == nullptr) return Brokers(std::move(here));
+  return {topics_, cluster_->map(), session.is_tls(), std::move(here)};
 }
 
 Task<void> KafkaService::accept_loop(env::Listener& listener, net::TlsContext* tls) {
@@ -109,11 +114,23 @@ Task<void> KafkaService::accept_loop(env::Listener& listener, net::TlsContext* t
   }
 }
 
+Task<bool> KafkaService::wait_for_knowledge(Local& local) {
+  const int64_t deadline_ns = local.reactor.clock().monotonic_ns() + kKnowledgeNs;
+  while (security_ != nullptr && !security_->is_known()) {
+    if (local.is_stopping || local.reactor.clock().monotonic_ns() > deadline_ns) co_return false;
+    co_await env::sleep_for(local.reactor, kKnowledgePollNs);
+  }
+  co_return true;
+}
+
 Task<void> KafkaService::serve(Local& local, std::unique_ptr<env::Stream> stream, net::TlsContext* tls,
                                bool is_one_too_many) {
   if (is_one_too_many) {
     // Kafka closes too: the protocol has no word for it.
     local.counters.connections_refused.add();
+    stream->close();
+  } else if (!co_await wait_for_knowledge(local)) {
+    if (local.may_warn()) log_warn("kafka", "a connection ends: it is not known yet who may do what", {});
     stream->close();
   } else {
     local.counters.connections.add();

@@ -20,7 +20,9 @@
 #include "env/reactor.h"
 #include "protocol/kafka/access.h"
 #include "protocol/kafka/apis.h"
+#include "protocol/kafka/brokers.h"
 #include "protocol/kafka/session.h"
+#include "shard/cluster_view.h"
 #include "topics/topics.h"
 
 namespace keelson::net {
@@ -35,17 +37,12 @@ namespace keelson::kafka {
 
 class Groups;
 
-struct Endpoint {
-  std::string host;
-  int32_t port = 0;
-};
-
 struct KafkaOptions {
   // What clients are told to connect to. Without: the address on which each has reached us, which is numeric, so that
   // no name can lead to another address than the one that is listened on.
   std::optional<Endpoint> advertised;
   std::string cluster_id;  // base64url UUID, as Kafka's
-  int32_t node_id = 1;
+  int32_t node_id = 1;     // in a cluster: the node's number there
   std::string log_folder;
   bool auto_create_topics = true;
   int32_t partitions_default = 1;
@@ -141,6 +138,8 @@ class KafkaService {
   }
   // Logins, access lists and quotas, with all that clients can ask about them; sets the two above. Outlives this.
   void set_security(Security& security);
+  // On a node of a cluster: the nodes, where Kafka's clients reach them, and who leads the topic shards. Outlives this.
+  void set_cluster(const shard::ClusterView& view) { cluster_ = &view; }
   [[nodiscard]] Security* security() const { return security_; }  // or null
 
   // Reactor 0.
@@ -163,12 +162,14 @@ class KafkaService {
   // Counters of any; the rest is for that reactor's thread.
   [[nodiscard]] Local& local(unsigned reactor_index) { return *locals_[reactor_index]; }
   [[nodiscard]] const Local& local(unsigned reactor_index) const { return *locals_[reactor_index]; }
-  // What this session's client is told to connect to.
-  [[nodiscard]] Endpoint endpoint_for(const Session& session) const;
+  // Who serves topics, as this session's client is told. On one node this one alone.
+  [[nodiscard]] Brokers brokers_for(const Session& session) const;
 
  private:
   Task<void> accept_loop(env::Listener& listener, net::TlsContext* tls);
   Task<void> serve(Local& local, std::unique_ptr<env::Stream> stream, net::TlsContext* tls, bool is_one_too_many);
+  // False: it took too long, or the service stops.
+  Task<bool> wait_for_knowledge(Local& local);
   void tick(Local& local);
   Task<size_t> session_count();
 
@@ -179,6 +180,7 @@ class KafkaService {
   Groups* groups_ = nullptr;
   topics::Transactions* transactions_ = nullptr;
   Security* security_ = nullptr;
+  const shard::ClusterView* cluster_ = nullptr;
   std::vector<std::unique_ptr<Local>> locals_;
   std::vector<std::unique_ptr<env::Listener>> listeners_;
   std::vector<env::Address> addresses_;

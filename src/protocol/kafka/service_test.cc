@@ -9,6 +9,7 @@
 #include "protocol/kafka/messages/create_partitions.h"
 #include "protocol/kafka/messages/delete_records.h"
 #include "protocol/kafka/messages/delete_topics.h"
+#include "protocol/kafka/messages/describe_cluster.h"
 #include "protocol/kafka/messages/describe_configs.h"
 #include "protocol/kafka/messages/describe_log_dirs.h"
 #include "protocol/kafka/messages/describe_producers.h"
@@ -588,6 +589,108 @@ TEST(KafkaService, DoesNotTakeAShardThatCannotBeAskedForAMissingTopic) {
   auto other = kafka.connect();
   (void)other->send(0, DescribeTopicPartitionsRequest{});
   EXPECT_TRUE(other->wait_closed());
+}
+
+// ---- A cluster, as clients are told of it.
+
+class MadeUpView final : public shard::ClusterView {
+ public:
+  [[nodiscard]] std::shared_ptr<const shard::ClusterMap> map() const override {
+    return std::make_shared<const shard::ClusterMap>(told);
+  }
+  shard::ClusterMap told;
+};
+
+// Nodes 1 (the one under test), 2 and 3, of which 3 is not reached and 4 has nothing for Kafka's clients.
+shard::ClusterMap three_nodes() {
+  shard::ClusterMap map;
+  map.here = 1;
+  map.replicas = 3;
+  for (shard::NodeId id = 1; id <= 4; ++id) {
+    shard::ClusterMap::Node& node = map.nodes.emplace_back();
+    node.id = id;
+    node.host = "10.0.0." + std::to_string(id);
+    node.port = id == 4 ? 0 : 9092;
+    node.tls_host = "kafka" + std::to_string(id);
+    node.tls_port = id == 2 ? 9093 : 0;
+    node.zone = "zone" + std::to_string(id);
+    node.is_reachable = id != 3;
+  }
+  for (shard::ShardId id = 0; id < kTestShards; ++id)
+    map.shards.push_back({.id = id, .leader = 1, .replicas = {1, 2, 3}});
+  return map;
+}
+
+TEST(KafkaCluster, IsToldWithAddressesReplicasAndZones) {
+  TestKafka kafka;
+  MadeUpView view;
+  view.told = three_nodes();
+  kafka.service().set_cluster(view);
+  auto client = kafka.connect();
+  ASSERT_EQ(create_topic(*client, "t", 2), 0);
+  const auto response = client->ask<MetadataResponse>(12, MetadataRequest{});
+  ASSERT_TRUE(response);
+  ASSERT_EQ(response->brokers.size(), 3U);
+  EXPECT_EQ(response->brokers[1].node_id, 2);
+  EXPECT_EQ(response->brokers[1].host, "10.0.0.2");
+  EXPECT_EQ(response->brokers[1].rack, "zone2");
+  EXPECT_EQ(response->controller_id, 1);
+  for (const auto& partition : response->topics.at(0).partitions) {
+    EXPECT_EQ(partition.leader_id, 1);
+    EXPECT_EQ(partition.replica_nodes, (std::vector<int32_t>{1, 2, 3}));
+    EXPECT_EQ(partition.isr_nodes, (std::vector<int32_t>{1, 2}));
+  }
+  const auto cluster = client->ask<DescribeClusterResponse>(0, DescribeClusterRequest{});
+  ASSERT_TRUE(cluster);
+  EXPECT_EQ(cluster->brokers.size(), 3U);
+  EXPECT_EQ(cluster->controller_id, 1);
+}
+
+TEST(KafkaCluster, TakesAsManyReplicasAsItHas) {
+  TestKafka kafka;
+  MadeUpView view;
+  view.told = three_nodes();
+  kafka.service().set_cluster(view);
+  auto client = kafka.connect();
+  for (const auto& [replicas, error] : {std::pair<int16_t, ErrorCode>{3, ErrorCode::kNone},
+                                        {1, ErrorCode::kNone},
+                                        {-1, ErrorCode::kNone},
+                                        {4, ErrorCode::kInvalidReplicationFactor},
+                                        {0, ErrorCode::kInvalidReplicationFactor}}) {
+    CreateTopicsRequest request;
+    const std::string name = "r" + std::to_string(replicas);
+    CreateTopicsRequest::Topic& topic = request.topics.emplace_back();
+    topic.name = name;
+    topic.num_partitions = 1;
+    topic.replication_factor = replicas;
+    const auto response = client->ask<CreateTopicsResponse>(5, request);
+    ASSERT_TRUE(response);
+    EXPECT_EQ(response->topics.at(0).error_code, code(error)) << replicas;
+    if (error == ErrorCode::kNone) EXPECT_EQ(response->topics.at(0).replication_factor, 3);
+  }
+}
+
+TEST(KafkaCluster, ListenersOfOneKindKnowEachOther) {
+  TestKafka kafka;
+  const auto map = std::make_shared<const shard::ClusterMap>(three_nodes());
+  const Broker here{.id = 1, .at = {.host = "reached", .port = 1}, .rack = {}};
+  const Brokers plain(kafka.program().topics(), map, false, here);
+  ASSERT_EQ(plain.all().size(), 3U);
+  EXPECT_EQ(plain.all()[0].at.host, "10.0.0.1");
+  const Brokers tls(kafka.program().topics(), map, true, here);
+  ASSERT_EQ(tls.all().size(), 2U);
+  // This node is reached by the client, whatever the map says.
+  EXPECT_EQ(tls.all()[0].at.host, "reached");
+  EXPECT_EQ(tls.all()[1].at.host, "kafka2");
+  EXPECT_EQ(tls.find(3), nullptr);
+  ProduceResponse response;
+  ProduceResponse::Partition partition;
+  tell_leader(plain, 0, response, partition);
+  EXPECT_TRUE(response.node_endpoints.empty()) << "this node leads: there is nobody else to ask";
+  const Brokers alone(here);
+  EXPECT_EQ(alone.controller(), 1);
+  EXPECT_EQ(alone.replicas(0), std::vector<int32_t>{1});
+  EXPECT_EQ(alone.replicas_default(), 1);
 }
 
 // ---- Life.
