@@ -377,6 +377,8 @@ TEST(Mending, IsCutIntoPieces) {
   EXPECT_EQ(count, topics.size());
   EXPECT_TRUE(detail::mending({.version = 5000}, topics, {.version = 5000}, topics).empty());
   EXPECT_EQ(detail::mending({.version = 4000}, topics, {.version = 5000}, topics).size(), 1U);
+  // The mirror knows already that they are gone.
+  EXPECT_TRUE(detail::mending({.version = 9000}, {}, {.version = 5000}, topics).empty());
 }
 
 }  // namespace
