@@ -7,6 +7,7 @@
 #include <string>
 #include <string_view>
 #include <utility>
+#include <vector>
 
 #include "peer/hub.h"
 #include "raft/messenger.h"
@@ -23,18 +24,17 @@ class HubMessenger final : public raft::Messenger, public peer::Receiver {
   // raft::Messenger.
   void send(raft::NodeId to, raft::ShardId group, std::string_view message) override { hub_.send(to, group, message); }
   void send_file(raft::NodeId to, raft::ShardId group, std::string message, std::string path,
-                 std::function<void(bool)> done) override {
-    hub_.send_file(to, group, std::move(message), std::move(path), std::move(done));
-  }
+                 std::vector<raft::SideFile> beside, std::function<void(bool)> done) override;
   [[nodiscard]] bool is_reachable(raft::NodeId node) const override { return hub_.is_reachable(node); }
 
   // peer::Receiver.
   void received(peer::NodeId from, uint16_t group, std::string_view message) override {
     sink_->received(from, group, message);
   }
-  void received_file(peer::NodeId from, uint16_t group, std::string message, std::string path) override {
-    sink_->received_file(from, group, std::move(message), std::move(path));
-  }
+  void received_file(peer::NodeId from, uint16_t group, std::string message, std::string path,
+                     std::vector<peer::SideFile> beside) override;
+  [[nodiscard]] std::vector<bool> wanted_files(peer::NodeId from, uint16_t group,
+                                               const std::vector<peer::SideFile>& offered) override;
   void reachable_changed(peer::NodeId node, bool is_reachable) override {
     sink_->reachable_changed(node, is_reachable);
   }

@@ -89,6 +89,13 @@ class SlotWalk {
   virtual Result<State> next(size_t bytes_wanted, std::vector<OwnedCommand>& out) = 0;
 };
 
+// A file of an engine's own that a checkpoint refers to: its first `bytes` bytes count. A name that two replicas of a
+// shard know stands for the same bytes on both, as far as both have them.
+struct OwnFile {
+  std::string name;  // within Engine::files_folder(); no path
+  uint64_t bytes = 0;
+};
+
 class Engine {
  public:
   virtual ~Engine() = default;
@@ -111,6 +118,25 @@ class Engine {
   // of the engine's own (into the page cache; no sync). Cheap if there is little. An error (a full disk) may pass:
   // nothing is lost by it, since the log has it all.
   virtual Status settle() { return {}; }
+
+  // Files of the engine's own, which go along with a checkpoint to another node. An engine without any leaves all of
+  // this as it is.
+  //
+  // Where they lie. The folder may not be there yet. Any thread.
+  [[nodiscard]] virtual std::string files_folder() const { return {}; }
+  // Those that a piece of a checkpoint refers to; the piece may be of another node, or of another time. Reads nothing
+  // but the piece. An error says what is wrong with its bytes. Any thread, whoever has the shard.
+  [[nodiscard]] virtual Result<std::vector<OwnFile>> files_of(std::string_view piece) const {
+    return std::vector<OwnFile>();
+  }
+  // The state has that file, and so many bytes of it have been written without an error (maybe not synced).
+  [[nodiscard]] virtual bool has_file(const OwnFile& file) const { return false; }
+  // Between the two no file is given away for removal that a checkpoint may refer to which is there at the first call.
+  // May be nested; reset() does not end it. Any thread.
+  virtual void hold_files() {}
+  virtual void release_files() {}
+  // After reset(): the engine's new state is durable, so files that it does not refer to may go.
+  virtual void replaced() {}
 
   // Slots `first` to `last`, which is included. Null: an engine without slots.
   //

@@ -1,8 +1,9 @@
 // Files on their way to one node, over one connection: in chunks that stand between messages, never more of a file
 // under way than the receiver's credit allows.
 //
-// A file is sent from its beginning or not at all: what a broken connection has carried is thrown away on both sides,
-// and whoever sends it tries again. Own reactor only.
+// Others may go along with it (SideFile): they follow in a row, those that the receiver wants, and arrive with it or
+// not at all. A file is sent from its beginning or not at all: what a broken connection has carried is thrown away on
+// both sides, and whoever sends it tries again. Own reactor only.
 #pragma once
 
 #include <cstdint>
@@ -11,6 +12,7 @@
 #include <map>
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "env/disk.h"
 #include "env/reactor.h"
@@ -28,14 +30,14 @@ class FileSender {
   ~FileSender();
 
   // `done` is called once, in a later turn.
-  void add(uint16_t group, std::string message, std::string path, FileDone done);
+  void add(uint16_t group, std::string message, std::string path, std::vector<SideFile> beside, FileDone done);
   // The connection stands.
   void start(Wire& wire);
   // It broke, or there is none: all files fail, now and until start().
   void stop();
   // The queue of the wire has become empty.
   void drained();
-  // kFileCredit and kFileDone. False: it is malformed.
+  // kFileCredit, kFileWanted and kFileDone. False: it is malformed, or breaks the rules.
   [[nodiscard]] bool handle(const Frame& frame);
 
  private:
@@ -43,13 +45,17 @@ class FileSender {
     uint16_t group = 0;
     std::string message;
     std::string path;
+    std::vector<SideFile> beside;
     FileDone done;
   };
   struct Sending;
 
   void start_next();
   Task<void> send(Sending& file);
-  Task<Status> send_bytes(Sending& file);
+  Task<Status> send_all(Sending& file);
+  // Asks which of those beside it are wanted.
+  Task<void> send_names(Sending& file);
+  Task<Status> send_bytes(Sending& file, env::File& from, uint64_t bytes);
   // Calls `done` in a later turn.
   void tell(FileDone done, bool has_arrived);
 

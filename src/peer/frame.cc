@@ -61,10 +61,77 @@ void FileBegin::append(Buffer& out) const {
   append_varint(out, file);
   append_varint(out, size_bytes);
   append_string(out, message);
+  if (beside != 0) append_varint(out, beside);
 }
 
 bool FileBegin::read(std::string_view body) {
-  return read_varint(body, file) && read_varint(body, size_bytes) && read_string(body, message);
+  beside = 0;
+  return read_varint(body, file) && read_varint(body, size_bytes) && read_string(body, message) &&
+         (body.empty() || read_varint(body, beside));
+}
+
+void FileNames::append(Buffer& out) const {
+  append_varint(out, file);
+  append_varint(out, names.size());
+  for (const Name& one : names) {
+    append_string(out, one.name);
+    append_varint(out, one.size_bytes);
+  }
+}
+
+bool FileNames::read(std::string_view body) {
+  uint64_t count = 0;
+  names.clear();
+  if (!read_varint(body, file) || !read_varint(body, count) || count > kFileNamesMax) return false;
+  for (uint64_t i = 0; i < count; ++i) {
+    Name& one = names.emplace_back();
+    if (!read_string(body, one.name) || !read_varint(body, one.size_bytes)) return false;
+  }
+  return true;
+}
+
+void FileWanted::append(Buffer& out) const {
+  append_varint(out, file);
+  append_varint(out, runs.size());
+  for (const uint64_t run : runs) append_varint(out, run);
+}
+
+bool FileWanted::read(std::string_view body) {
+  uint64_t count = 0;
+  runs.clear();
+  // Each takes a byte at least.
+  if (!read_varint(body, file) || !read_varint(body, count) || count > body.size()) return false;
+  runs.resize(count);
+  for (uint64_t& run : runs) {
+    if (!read_varint(body, run)) return false;
+  }
+  return true;
+}
+
+std::vector<uint64_t> runs_of(const std::vector<bool>& wanted) {
+  std::vector<uint64_t> runs;
+  bool is_wanted = false;
+  for (const bool one : wanted) {
+    if (runs.empty() || one != is_wanted) {
+      if (runs.empty() && !one) runs.push_back(0);
+      runs.push_back(0);
+      is_wanted = one;
+    }
+    ++runs.back();
+  }
+  return runs;
+}
+
+bool read_runs(const std::vector<uint64_t>& runs, size_t count, std::vector<bool>& wanted) {
+  wanted.clear();
+  wanted.reserve(count);
+  bool is_wanted = true;
+  for (const uint64_t run : runs) {
+    if (run > count - wanted.size()) return false;
+    wanted.insert(wanted.end(), run, is_wanted);
+    is_wanted = !is_wanted;
+  }
+  return wanted.size() == count;
 }
 
 void FileChunk::append(Buffer& out) const {

@@ -16,6 +16,7 @@
 #include <cstdint>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "base/buffer.h"
 
@@ -39,11 +40,13 @@ enum class FrameType : uint8_t {
   kFileChunk = 19,  // FileChunk
   kFileAbort = 20,  // FileNote: it will not be completed
   kCall = 21,       // Call
+  kFileNames = 22,  // FileNames: some of the files that go along with one, in their order
   // From the accepting side.
   kPong = 32,
   kFileCredit = 33,  // FileNote: so many bytes of the file are written
   kFileDone = 34,    // FileNote: complete and synced (number 1), or not and never (0)
   kAnswer = 35,      // Answer
+  kFileWanted = 36,  // FileWanted: which of those that were named are to be sent
 };
 
 struct Frame {
@@ -74,17 +77,45 @@ void append_frame(Buffer& out, FrameType type, uint16_t group, std::string_view 
 
 // Bodies. append() adds to an open frame; read() is false for what is malformed.
 
+// A transfer: one file, and maybe others beside it. Its chunks hold the bytes of the first, then of each of the others
+// that is wanted, in a row; none has bytes of two. With others, the sender names them all once the first has been sent,
+// and waits for kFileWanted. A receiver that knows nothing of others takes the first alone.
 struct FileBegin {
   uint64_t file = 0;  // the sender's number of it, growing on a connection
   uint64_t size_bytes = 0;
   std::string_view message;
+  uint64_t beside = 0;  // how many others will be named; 0 is not written
   void append(Buffer& out) const;
   [[nodiscard]] bool read(std::string_view body);
 };
 
+// Names in one frame: about 100 KiB of them, less than a chunk.
+inline constexpr uint64_t kFileNamesMax = 1024;
+struct FileNames {
+  struct Name {
+    std::string_view name;
+    uint64_t size_bytes = 0;
+  };
+  uint64_t file = 0;
+  std::vector<Name> names;  // kFileNamesMax at most
+  void append(Buffer& out) const;
+  [[nodiscard]] bool read(std::string_view body);
+};
+
+struct FileWanted {
+  uint64_t file = 0;
+  // So many of the names are wanted, so many of the next ones not, and so on.
+  std::vector<uint64_t> runs;
+  void append(Buffer& out) const;
+  [[nodiscard]] bool read(std::string_view body);
+};
+[[nodiscard]] std::vector<uint64_t> runs_of(const std::vector<bool>& wanted);
+// False: the runs are not those of so many names.
+[[nodiscard]] bool read_runs(const std::vector<uint64_t>& runs, size_t count, std::vector<bool>& wanted);
+
 struct FileChunk {
   uint64_t file = 0;
-  uint64_t offset = 0;
+  uint64_t offset = 0;     // in the transfer
   std::string_view bytes;  // to the end of the body
   void append(Buffer& out) const;
   [[nodiscard]] bool read(std::string_view body);

@@ -76,6 +76,13 @@ TEST(Frame, BodiesComeBackAndCutOnesDoNot) {
   check(FileBegin{.file = 3, .size_bytes = 1ULL << 40, .message = "snapshot"}, FileBegin{}, [](const FileBegin& got) {
     return got.file == 3 && got.size_bytes == 1ULL << 40 && got.message == "snapshot";
   });
+  check(FileBegin{.file = 3, .size_bytes = 9, .message = "m", .beside = 1000}, FileBegin{},
+        [](const FileBegin& got) { return got.file == 3 && got.message == "m" && got.beside == 1000; });
+  check(FileNames{.file = 3, .names = {{"a", 5}, {"", 0}, {"b", 1ULL << 40}}}, FileNames{}, [](const FileNames& got) {
+    return got.file == 3 && got.names.size() == 3 && got.names[0].name == "a" && got.names[2].size_bytes == 1ULL << 40;
+  });
+  check(FileWanted{.file = 3, .runs = {0, 300, 1}}, FileWanted{},
+        [](const FileWanted& got) { return got.file == 3 && got.runs == std::vector<uint64_t>{0, 300, 1}; });
   check(FileNote{.file = 300, .number = 7}, FileNote{},
         [](const FileNote& got) { return got.file == 300 && got.number == 7; });
   check(Call{.call = 9, .method = 12, .request = "who"}, Call{},
@@ -88,6 +95,36 @@ TEST(Frame, BodiesComeBackAndCutOnesDoNot) {
     Call call;
     EXPECT_FALSE(call.read(out.view().substr(0, size))) << size;
   }
+}
+
+// A transfer of one file is what it was before there were others: nodes of earlier versions read it.
+TEST(Frame, AFileAloneIsToldAsEver) {
+  Buffer alone;
+  FileBegin{.file = 300, .size_bytes = 7, .message = "m"}.append(alone);
+  EXPECT_EQ(alone.view(), "\xac\x02\x07\x01m");
+  Buffer more;
+  FileBegin{.file = 300, .size_bytes = 7, .message = "m", .beside = 2}.append(more);
+  EXPECT_EQ(more.view(), "\xac\x02\x07\x01m\x02");
+  FileBegin begin;
+  begin.beside = 5;
+  EXPECT_TRUE(begin.read(alone.view()));
+  EXPECT_EQ(begin.beside, 0U);
+}
+
+TEST(Frame, RunsSayWhatIsWanted) {
+  std::mt19937_64 random(3);
+  for (size_t count = 0; count < 200; ++count) {
+    std::vector<bool> wanted;
+    for (size_t i = 0; i < count; ++i) wanted.push_back(random() % (1 + count % 5) == 0);
+    const std::vector<uint64_t> runs = runs_of(wanted);
+    std::vector<bool> again;
+    ASSERT_TRUE(read_runs(runs, count, again));
+    EXPECT_EQ(again, wanted);
+    EXPECT_FALSE(read_runs(runs, count + 1, again));
+    if (count != 0) EXPECT_FALSE(read_runs(runs, count - 1, again));
+  }
+  std::vector<bool> wanted;
+  EXPECT_FALSE(read_runs({1, UINT64_MAX}, 3, wanted));
 }
 
 }  // namespace

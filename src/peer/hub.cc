@@ -107,10 +107,11 @@ void Hub::send(NodeId to, uint16_t group, std::string_view message) {
   }
 }
 
-void Hub::send_file(NodeId to, uint16_t group, std::string message, std::string path, std::function<void(bool)> done) {
+void Hub::send_file(NodeId to, uint16_t group, std::string message, std::string path, std::vector<SideFile> beside,
+                    std::function<void(bool)> done) {
   const auto found = links_.find(to);
   if (found != links_.end()) {
-    found->second->send_file(group, std::move(message), std::move(path), std::move(done));
+    found->second->send_file(group, std::move(message), std::move(path), std::move(beside), std::move(done));
   } else {
     reactor_.post([done = std::move(done)] { done(false); });
   }
@@ -311,9 +312,27 @@ void Hub::deliver_file(NodeId from, ArrivedFile file) {
     if (there.is_stopped_) return;  // removed at the next start
     if (there.receiver_ == nullptr) {
       (void)there.env_.disk().remove(file.path);  // likewise
+      for (const SideFile& one : file.beside) {
+        if (!one.path.empty()) (void)there.env_.disk().remove(one.path);
+      }
       return;
     }
-    there.receiver_->received_file(from, file.group, std::move(file.message), std::move(file.path));
+    there.receiver_->received_file(from, file.group, std::move(file.message), std::move(file.path),
+                                   std::move(file.beside));
+  });
+}
+
+void Hub::offer_files(uint64_t inlet, NodeId from, OfferedFiles files) {
+  Hub& there = mesh_.hub(options().reactor_of ? options().reactor_of(files.group) : 0);
+  there.reactor_.post([this, &there, inlet, from, files = std::move(files)] {
+    if (there.is_stopped_) return;
+    // What nobody receives is dropped once it has come: none of it need be sent.
+    std::vector<bool> wanted(files.files.size());
+    if (there.receiver_ != nullptr) wanted = there.receiver_->wanted_files(from, files.group, files.files);
+    reactor_.post([this, inlet, file = files.file, wanted = std::move(wanted)] {
+      const auto found = inlets_.find(inlet);
+      if (found != inlets_.end()) found->second->wanted(file, wanted);
+    });
   });
 }
 

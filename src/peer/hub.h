@@ -33,6 +33,7 @@ class Inlet;
 class Link;
 class Mesh;
 struct ArrivedFile;
+struct OfferedFiles;
 
 class Hub final : public Gatekeeper {
  public:
@@ -42,9 +43,11 @@ class Hub final : public Gatekeeper {
   // The bytes go along with what else goes to that node in this turn. Dropped (and counted) if no connection stands or
   // too much waits for it.
   void send(NodeId to, uint16_t group, std::string_view message);
-  // Streams the file, then hands `message` to the receiver there with the path under which the file arrived. `done` is
-  // called once, in a later turn; `false` also when the connection breaks.
-  void send_file(NodeId to, uint16_t group, std::string message, std::string path, std::function<void(bool)> done);
+  // Streams the file, then those beside it that the receiver there wants (kFilesBesideMax of them at most), then hands
+  // it `message` with the paths under which they arrived. They stay what they are until `done` is called: once, in a
+  // later turn; `false` also when the connection breaks.
+  void send_file(NodeId to, uint16_t group, std::string message, std::string path, std::vector<SideFile> beside,
+                 std::function<void(bool)> done);
   // A connection stands, and something was heard of the node within the liveness time-out.
   [[nodiscard]] bool is_reachable(NodeId node) const;
 
@@ -80,6 +83,8 @@ class Hub final : public Gatekeeper {
   // Hands on what deliver() has gathered for other reactors.
   void deliver_gathered(NodeId from);
   void deliver_file(NodeId from, ArrivedFile file);
+  // Asks the receiver which it wants; the inlet gets the answer.
+  void offer_files(uint64_t inlet, NodeId from, OfferedFiles files);
   // A call has come in by the inlet with that number (0: it is this hub's own), which gets the answer.
   void serve(uint64_t inlet, Caller caller, uint64_t call, const Method& method, std::string request);
   void finish_call(uint64_t call, Result<std::string> result);

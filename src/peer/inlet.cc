@@ -39,9 +39,10 @@ Task<void> Inlet::serve() {
     if (node_ != 0) {
       const std::string prefix =
           std::to_string(node_) + "-" + std::to_string(hub_.reactor().index()) + "-" + std::to_string(id_);
-      files_ = std::make_unique<FileReceiver>(hub_.env().disk(), hub_.reactor(), wire_, hub_.options().incoming_folder,
-                                              prefix,
-                                              [this](ArrivedFile file) { hub_.deliver_file(node_, std::move(file)); });
+      files_ = std::make_unique<FileReceiver>(
+          hub_.env().disk(), hub_.reactor(), wire_, hub_.options().incoming_folder, prefix,
+          [this](ArrivedFile file) { hub_.deliver_file(node_, std::move(file)); },
+          [this](OfferedFiles files) { hub_.offer_files(id_, node_, std::move(files)); });
     }
     co_await receive();
   } else {
@@ -89,6 +90,7 @@ bool Inlet::handle(const Frame& frame) {
       wire_.append(FrameType::kPong, 0, frame.body);
       return frame.body.size() <= sizeof(uint64_t);
     case FrameType::kFileBegin:
+    case FrameType::kFileNames:
     case FrameType::kFileChunk:
     case FrameType::kFileAbort:
       return !is_guest() && files_->handle(frame);
@@ -114,6 +116,10 @@ bool Inlet::handle_call(const Frame& frame) {
     hub_.serve(id_, {.node = node_, .remote = wire_.stream().remote()}, call.call, *method, std::string(call.request));
   }
   return true;
+}
+
+void Inlet::wanted(uint64_t file, const std::vector<bool>& wanted) {
+  if (files_ != nullptr) files_->wanted(file, wanted);
 }
 
 void Inlet::answer(uint64_t call, PeerErrc error, std::string_view bytes) {

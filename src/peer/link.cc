@@ -48,8 +48,9 @@ void Link::send(uint16_t group, std::string_view message) {
   if (!tick_.place.armed) tick_.arm_after(hub_.options().timing.ping_interval_ms * kNsPerMs);
 }
 
-void Link::send_file(uint16_t group, std::string message, std::string path, FileDone done) {
-  files_.add(group, std::move(message), std::move(path), std::move(done));
+void Link::send_file(uint16_t group, std::string message, std::string path, std::vector<SideFile> beside,
+                     FileDone done) {
+  files_.add(group, std::move(message), std::move(path), std::move(beside), std::move(done));
   if (is_up_ && !tick_.place.armed) tick_.arm_after(hub_.options().timing.ping_interval_ms * kNsPerMs);
 }
 
@@ -160,6 +161,7 @@ bool Link::handle(const Frame& frame) {
       return true;
     }
     case FrameType::kFileCredit:
+    case FrameType::kFileWanted:
     case FrameType::kFileDone:
       return files_.handle(frame);
     case FrameType::kAnswer: {

@@ -7,6 +7,7 @@
 #include <memory>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "env/reactor.h"
 #include "peer/file_sender.h"
@@ -25,7 +26,7 @@ class Link {
   Link& operator=(const Link&) = delete;
 
   void send(uint16_t group, std::string_view message);
-  void send_file(uint16_t group, std::string message, std::string path, FileDone done);
+  void send_file(uint16_t group, std::string message, std::string path, std::vector<SideFile> beside, FileDone done);
   [[nodiscard]] bool is_up() const { return is_up_; }
   // Only while it is up.
   void call(uint64_t call, uint32_t method, std::string_view request);

@@ -17,7 +17,9 @@ namespace {
 class Counting final : public Receiver {
  public:
   void received(NodeId, uint16_t, std::string_view message) override { bytes += message.size(); }
-  void received_file(NodeId, uint16_t, std::string, std::string path) override { file = std::move(path); }
+  void received_file(NodeId, uint16_t, std::string, std::string path, std::vector<SideFile>) override {
+    file = std::move(path);
+  }
   void reachable_changed(NodeId, bool) override {}
   std::atomic<uint64_t> bytes{0};
   std::string file;
@@ -60,7 +62,7 @@ class RealMeshTest : public testing::Test {
       EXPECT_TRUE((*file)->write_at(0, std::string(3'000'000, 'c')).ok());
     }
     std::optional<bool> done;
-    hub.send_file(2, 0, "m", folder_ + "/checkpoint", [&done](bool has_arrived) { done = has_arrived; });
+    hub.send_file(2, 0, "m", folder_ + "/checkpoint", {}, [&done](bool has_arrived) { done = has_arrived; });
     while (!done || counting.bytes < 1'000'000 || counting.file.empty()) co_await env::sleep_for(here, 1'000'000);
     EXPECT_TRUE(*done);
     EXPECT_EQ(std::filesystem::file_size(counting.file), 3'000'000U);

@@ -5,6 +5,7 @@
 #include <map>
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -31,19 +32,27 @@ struct Got {
   uint16_t group = 0;
   std::string message;
   std::string path;  // of a file
+  std::vector<SideFile> beside;
 };
 
 class Recorder final : public Receiver {
  public:
   void received(NodeId from, uint16_t group, std::string_view message) override {
-    got.push_back({from, group, std::string(message), {}});
+    got.push_back({from, group, std::string(message), {}, {}});
   }
-  void received_file(NodeId from, uint16_t group, std::string message, std::string path) override {
-    got.push_back({from, group, std::move(message), std::move(path)});
+  void received_file(NodeId from, uint16_t group, std::string message, std::string path,
+                     std::vector<SideFile> beside) override {
+    got.push_back({from, group, std::move(message), std::move(path), std::move(beside)});
+  }
+  std::vector<bool> wanted_files(NodeId, uint16_t, const std::vector<SideFile>& offered) override {
+    std::vector<bool> wanted;
+    for (const SideFile& one : offered) wanted.push_back(!has.contains(one.name));
+    return wanted;
   }
   void reachable_changed(NodeId node, bool is_reachable) override { reachable[node] = is_reachable; }
   std::vector<Got> got;
   std::map<NodeId, bool> reachable;
+  std::set<std::string> has;  // names that it does not want
 };
 
 Task<Result<std::string>> echo(Caller caller, std::string request) {
@@ -375,7 +384,7 @@ TEST_F(MeshTest, FileArrivesWholeBesideMessages) {
   std::vector<bool> done;
   world_->run_on(node(0).reactor(0), [&] {
     for (const char* path : {"/checkpoint", "/empty", "/checkpoint", "/missing"}) {
-      hub(0).send_file(2, 3, std::string("about ") + path, path,
+      hub(0).send_file(2, 3, std::string("about ") + path, path, {},
                        [&](bool has_arrived) { done.push_back(has_arrived); });
     }
     EXPECT_TRUE(done.empty());
@@ -402,13 +411,102 @@ TEST_F(MeshTest, FileArrivesWholeBesideMessages) {
   EXPECT_TRUE(node(1).env().disk().list("/data/incoming")->empty());
 }
 
+TEST_F(MeshTest, FilesGoAlongWithOne) {
+  set_up(15, 2, 2);
+  connect();
+  world_->run_for(kSecond);
+  std::map<std::string, std::string> sent;  // name -> content
+  std::vector<SideFile> beside;
+  for (size_t i = 0; i < 3000; ++i) {
+    const std::string name = "name " + std::to_string(i);
+    const size_t size = i % 7 == 0 ? 0 : i == 500 ? 3 * kFileChunkBytes + 5 : i % 40;
+    sent[name] = std::string(size, static_cast<char>('a' + i % 26));
+    beside.push_back({.name = name, .path = "/side" + std::to_string(i), .bytes = size});
+    // Of one that grows meanwhile, only what was told counts.
+    node(0).disk().put(beside.back().path, sent[name] + (i % 2 == 0 ? "more" : ""));
+    if (i % 3 == 1) recorder(1, 1).has.insert(name);
+  }
+  write(0, "/checkpoint", std::string(kFileChunkBytes + 1, 'k'));
+  std::optional<bool> done;
+  world_->run_on(node(0).reactor(0), [&] {
+    hub(0).send_file(2, 3, "m", "/checkpoint", beside, [&](bool has_arrived) { done = has_arrived; });
+  });
+  ASSERT_TRUE(world_->run_until([&] { return done.has_value(); }, 60 * kSecond));
+  EXPECT_TRUE(*done);
+  world_->run_for(kSecond);
+  ASSERT_EQ(recorder(1, 1).got.size(), 1U);
+  const Got got = recorder(1, 1).got[0];
+  ASSERT_EQ(got.beside.size(), beside.size());
+  // Synced before it was told.
+  node(1).crash();
+  for (size_t i = 0; i < beside.size(); ++i) {
+    const SideFile& one = got.beside[i];
+    EXPECT_EQ(one.name, beside[i].name);
+    EXPECT_EQ(one.bytes, beside[i].bytes);
+    EXPECT_EQ(one.path.empty(), i % 3 == 1);
+    if (one.path.empty()) continue;
+    const auto content = node(1).disk().content(one.path);
+    ASSERT_TRUE(content.ok()) << one.path;
+    EXPECT_EQ(*content, sent[one.name]);
+  }
+}
+
+TEST_F(MeshTest, FilesThatGoAlongComeAllOrNone) {
+  set_up(16, 2);
+  connect();
+  write(0, "/checkpoint", "k");
+  for (int i = 0; i < 20; ++i) write(0, "/side" + std::to_string(i), std::string(2 * kFileChunkBytes, 's'));
+  std::vector<SideFile> beside;
+  for (int i = 0; i < 20; ++i) {
+    beside.push_back({std::to_string(i), "/side" + std::to_string(i), 2 * kFileChunkBytes});
+  }
+  const auto send = [&](const std::vector<SideFile>& files) {
+    std::optional<bool> done;
+    world_->run_on(node(0).reactor(0), [&] {
+      hub(0).send_file(2, 1, "m", "/checkpoint", files, [&](bool has_arrived) { done = has_arrived; });
+    });
+    EXPECT_TRUE(world_->run_until([&] { return done.has_value(); }, 60 * kSecond));
+    return done.value_or(false);
+  };
+  const auto left = [&] { return node(1).env().disk().list("/data/incoming")->size(); };
+  // One is missing, or shorter than was told.
+  beside.push_back({"gone", "/gone", 1});
+  EXPECT_FALSE(send(beside));
+  beside.back() = {"short", "/side3", 2 * kFileChunkBytes + 1};
+  EXPECT_FALSE(send(beside));
+  EXPECT_FALSE(send(std::vector<SideFile>(kFilesBesideMax + 1)));
+  EXPECT_FALSE(send({{std::string(kFileNameBytesMax + 1, 'n'), "/side1", 1}}));
+  ASSERT_TRUE(world_->run_until([&] { return all_reachable(); }, 10 * kSecond));
+  // The connection breaks in the midst of it.
+  beside.pop_back();
+  std::optional<bool> done;
+  world_->run_on(node(0).reactor(0), [&] {
+    hub(0).send_file(2, 1, "m", "/checkpoint", beside, [&](bool has_arrived) { done = has_arrived; });
+  });
+  ASSERT_TRUE(world_->run_until([&] { return left() > 5; }, kSecond));
+  world_->break_connections(node(0));
+  ASSERT_TRUE(world_->run_until([&] { return done.has_value(); }, 10 * kSecond));
+  EXPECT_FALSE(*done);
+  world_->run_for(kSecond);
+  EXPECT_EQ(left(), 0U);
+  EXPECT_TRUE(recorder(1).got.empty());
+  ASSERT_TRUE(world_->run_until([&] { return all_reachable(); }, 10 * kSecond));
+  EXPECT_TRUE(send(beside));
+  EXPECT_EQ(left(), 21U);
+  // Nothing of it is wanted.
+  for (const SideFile& one : beside) recorder(1).has.insert(one.name);
+  EXPECT_TRUE(send(beside));
+  EXPECT_EQ(left(), 22U);
+}
+
 TEST_F(MeshTest, BrokenFilesLeaveNothingBehind) {
   set_up(13, 2);
   connect();
   write(0, "/checkpoint", std::string(40 * kFileChunkBytes, 'k'));
   std::optional<bool> done;
-  world_->run_on(node(0).reactor(0),
-                 [&] { hub(0).send_file(2, 1, "m", "/checkpoint", [&](bool has_arrived) { done = has_arrived; }); });
+  world_->run_on(node(0).reactor(0), [&] {
+    hub(0).send_file(2, 1, "m", "/checkpoint", {}, [&](bool has_arrived) { done = has_arrived; });
+  });
   ASSERT_TRUE(world_->run_until([&] { return !node(1).env().disk().list("/data/incoming")->empty(); }, kSecond));
   world_->break_connections(node(0));
   ASSERT_TRUE(world_->run_until([&] { return done.has_value(); }, 10 * kSecond));
@@ -453,7 +551,7 @@ TEST_F(MeshTest, SoakUnderFaults) {
         there.send(to + 1, static_cast<uint16_t>(step % 4), std::to_string(seed * 1000 + static_cast<unsigned>(step)));
         if (step % 10 == 9) {
           ++asked;
-          there.send_file(to + 1, 1, "file", "/checkpoint", [&told](bool) { ++told; });
+          there.send_file(to + 1, 1, "file", "/checkpoint", {}, [&told](bool) { ++told; });
         }
       });
       world_->run_for(static_cast<int64_t>(world_->random().next() % 300) * kMillisecond);

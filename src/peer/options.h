@@ -28,6 +28,13 @@ inline constexpr uint64_t kFileWindowBytes = 8 * kFileChunkBytes;
 // Files that one connection carries at a time; others wait for them.
 inline constexpr size_t kFilesSendingMax = 2;
 inline constexpr size_t kFilesWaitingMax = 256;
+// Files that go along with one. Each costs about 300 bytes of memory on both sides while it is on its way; a shard of
+// topics whose segments have 1 GiB would hold 1 PiB. A transfer with more is refused: the log says so, and a replica
+// that needs it stays behind until segments have been deleted or compacted, or are larger (segment.bytes, segment.ms).
+inline constexpr size_t kFilesBesideMax = size_t{1} << 20;
+inline constexpr size_t kFileNameBytesMax = 255;
+// Files of one transfer that are being synced: further credit waits for them.
+inline constexpr size_t kFilesSyncingMax = 16;
 // Calls of one reactor that wait for answers, and calls of one connection that are being answered.
 inline constexpr size_t kCallsWaitingMax = 4096;
 inline constexpr size_t kCallsServedMax = 1024;
@@ -67,14 +74,28 @@ struct Options {
   std::function<unsigned(uint16_t group)> reactor_of;
 };
 
+// A file that goes along with another one.
+struct SideFile {
+  std::string name;    // what the receiver knows it by; never a path
+  std::string path;    // at the sender: where it lies; at the receiver: where it arrived, empty if it was not wanted
+  uint64_t bytes = 0;  // from its beginning: so much is sent
+};
+
 // What arrives; one for each reactor, called on its thread.
 class Receiver {
  public:
   virtual ~Receiver() = default;
   virtual void received(NodeId from, uint16_t group, std::string_view message) = 0;
-  // The file is complete and synced; it is the receiver's from now on. It is lost if the node stops before the receiver
-  // has renamed it out of the folder.
-  virtual void received_file(NodeId from, uint16_t group, std::string message, std::string path) = 0;
+  // The file is complete and synced, and so are those beside it, all of them in the order in which they were offered;
+  // they are the receiver's from now on. They are lost if the node stops before the receiver has renamed them out of
+  // the folder.
+  virtual void received_file(NodeId from, uint16_t group, std::string message, std::string path,
+                             std::vector<SideFile> beside) = 0;
+  // Which of the files that another node wants to send along with one are to be sent: one answer for each of them.
+  [[nodiscard]] virtual std::vector<bool> wanted_files(NodeId from, uint16_t group,
+                                                       const std::vector<SideFile>& offered) {
+    return std::vector<bool>(offered.size(), true);
+  }
   virtual void reachable_changed(NodeId node, bool is_reachable) = 0;
 };
 

@@ -41,6 +41,23 @@ Result<Prelude> read_prelude(env::Disk& disk, const std::string& path) {
   return prelude;
 }
 
+Task<Status> read_checkpoint(env::Disk& disk, env::Reactor& on, std::string path, LookAtPiece look,
+                             log::LogFaults faults) {
+  auto reader = log::CheckpointReader::open(disk, path, faults);
+  if (!reader.ok()) co_return forward_error(reader);
+  size_t bytes = 0;
+  for (size_t number = 0;; ++number) {
+    auto piece = (*reader)->next();
+    if (!piece.ok()) co_return forward_error(piece);
+    if (!*piece) co_return Status();
+    if (Status looked = look(number, **piece); !looked.ok()) co_return forward_error(looked);
+    bytes += (*piece)->size();
+    if (bytes < kSliceBytes) continue;
+    bytes = 0;
+    co_await NextTurn(on);
+  }
+}
+
 Task<Status> verify_checkpoint(env::Disk& disk, env::Reactor& on, std::string path, ShardId shard, uint64_t index,
                                uint64_t term) {
   auto prelude = read_prelude(disk, path);
@@ -53,16 +70,7 @@ Task<Status> verify_checkpoint(env::Disk& disk, env::Reactor& on, std::string pa
                                                std::to_string(header.index) + ", not shard " + std::to_string(shard) +
                                                " at " + std::to_string(index));
   }
-  size_t bytes = 0;
-  for (;;) {
-    auto piece = (*reader)->next();
-    if (!piece.ok()) co_return forward_error(piece);
-    if (!*piece) co_return Status();
-    bytes += (*piece)->size();
-    if (bytes < kSliceBytes) continue;
-    bytes = 0;
-    co_await NextTurn(on);
-  }
+  co_return co_await read_checkpoint(disk, on, std::move(path), [](size_t, std::string_view) { return Status(); });
 }
 
 Task<Status> install_checkpoint(env::Disk& disk, env::Reactor& on, Installation installation,
@@ -92,9 +100,7 @@ Task<Status> install_checkpoint(env::Disk& disk, env::Reactor& on, Installation 
     co_await NextTurn(on);
   }
   if (is_first) co_return fail(log::LogErrc::kDamaged, installation.from + ": a checkpoint without a prelude");
-  Status finished = co_await (*writer)->finish();
-  if (!finished.ok()) co_return forward_error(finished);
-  co_return disk.remove(installation.from);
+  co_return co_await (*writer)->finish();
 }
 
 }  // namespace keelson::raft

@@ -4,8 +4,8 @@
 #include <vector>
 
 #include "base/check.h"
-#include "base/logging.h"
 #include "env/disk.h"
+#include "raft/arrival.h"
 
 namespace keelson::raft {
 
@@ -43,13 +43,16 @@ void Groups::received(NodeId from, ShardId group, std::string_view message) {
   if (Member* member = find(group)) member->received(from, message);
 }
 
-void Groups::received_file(NodeId from, ShardId group, std::string message, std::string path) {
-  if (Member* member = find(group)) {
-    member->received_file(from, std::move(message), std::move(path));
-    return;
-  }
-  const Status removed = env_.disk().remove(path);
-  if (!removed.ok()) log_warn("raft", "a file stays for now", {{"why", removed.error().message()}});
+void Groups::received_file(NodeId from, ShardId group, std::string message, std::string path,
+                           std::vector<SideFile> beside) {
+  Arrival arrival(env_.disk(), std::move(path), std::move(beside));
+  if (Member* member = find(group)) member->received_file(from, std::move(message), std::move(arrival));
+}
+
+std::vector<bool> Groups::wanted_files(NodeId, ShardId group, const std::vector<SideFile>& offered) {
+  Member* member = find(group);
+  // What comes for nobody is dropped.
+  return member == nullptr ? std::vector<bool>(offered.size()) : member->wanted_files(offered);
 }
 
 void Groups::reachable_changed(NodeId node, bool is_reachable) {

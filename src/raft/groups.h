@@ -30,7 +30,10 @@ class Groups final : public MessageSink {
 
   // What comes for a group of which this node has no member here (it was never made, or was removed) is dropped.
   void received(NodeId from, ShardId group, std::string_view message) override;
-  void received_file(NodeId from, ShardId group, std::string message, std::string path) override;
+  void received_file(NodeId from, ShardId group, std::string message, std::string path,
+                     std::vector<SideFile> beside) override;
+  [[nodiscard]] std::vector<bool> wanted_files(NodeId from, ShardId group,
+                                               const std::vector<SideFile>& offered) override;
   void reachable_changed(NodeId node, bool is_reachable) override;
 
  private:

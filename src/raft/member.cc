@@ -65,6 +65,8 @@ std::error_code make_error_code(MemberErrc code) {
   return {static_cast<int>(code), category};
 }
 
+Task<Status> MemberHost::examine(const Arrival&) { co_return Status(); }
+
 Member::Inside::Inside(Parts parts, MemberOptions options, Replay replay)
     : parts_(parts),
       options_(options),
@@ -444,9 +446,10 @@ uint64_t Member::next_position() const { return inside_->next_position(); }
 void Member::installed(Status outcome) { inside_->installed(std::move(outcome)); }
 void Member::tick() { inside_->tick(); }
 void Member::received(NodeId from, std::string_view message) { inside_->received(from, message); }
-void Member::received_file(NodeId from, std::string message, std::string path) {
-  inside_->received_file(from, std::move(message), std::move(path));
+void Member::received_file(NodeId from, std::string message, Arrival arrival) {
+  inside_->received_file(from, message, std::move(arrival));
 }
+std::vector<bool> Member::wanted_files(const std::vector<SideFile>& offered) { return inside_->wanted_files(offered); }
 void Member::reachable_changed(NodeId node, bool is_reachable) { inside_->reachable_changed(node, is_reachable); }
 ShardId Member::group() const { return inside_->group_id(); }
 bool Member::is_quiet() const { return inside_->is_quiet(); }

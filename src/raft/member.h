@@ -29,6 +29,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <span>
@@ -37,9 +38,11 @@
 #include <vector>
 
 #include "base/result.h"
+#include "base/task.h"
 #include "env/env.h"
 #include "env/reactor.h"
 #include "log/agreed_log.h"
+#include "raft/arrival.h"
 #include "raft/group.h"
 #include "raft/journal.h"
 #include "raft/members.h"
@@ -95,11 +98,21 @@ class MemberHost {
   virtual ~MemberHost() = default;
   // A peer needs a checkpoint that holds what is applied now: make one soon (prelude(), then checkpoint_finished()).
   virtual void checkpoint_wanted() = 0;
-  // Where the finished checkpoint of that index lies; empty if it is gone.
-  virtual std::string checkpoint_path(uint64_t index) = 0;
-  // Take the shard from its borrower, empty the engine, install_checkpoint() (checkpoint.h), then Member::installed().
-  // Meanwhile the member does nothing. `prelude` is what the file must begin with.
-  virtual void install(std::string path, uint64_t index, std::string prelude) = 0;
+  // Sends the finished checkpoint of that index, and the files that it refers to, to that node's member together with
+  // the message (Messenger::send_file). `done` is told once, in a later turn; `false` also if it is gone.
+  virtual void send_checkpoint(NodeId to, uint64_t index, std::string message,
+                               std::function<void(bool has_arrived)> done) = 0;
+  // Which files that another node has for the state to come are not here already.
+  [[nodiscard]] virtual std::vector<bool> wanted_files(const std::vector<SideFile>& offered) {
+    return std::vector<bool>(offered.size(), true);
+  }
+  // A checkpoint came that follows its format: do the files that came along fit, and what is here already? An error: it
+  // is dropped, and the leader sends another one. Else install() follows in the same turn, or dropped().
+  virtual Task<Status> examine(const Arrival& arrival);
+  virtual void dropped() {}
+  // Take the shard from its borrower, empty the engine, take over the files, install_checkpoint() (checkpoint.h), then
+  // Member::installed(). Meanwhile the member does nothing. `prelude` is what the file must begin with.
+  virtual void install(Arrival arrival, uint64_t index, std::string prelude) = 0;
   // A change of members is applied.
   virtual void members_changed(const Members& members) = 0;
   virtual void halted(const std::string& why) = 0;
@@ -197,7 +210,8 @@ class Member final : public log::AgreedLog {
   // For Groups.
   void tick();
   void received(NodeId from, std::string_view message);
-  void received_file(NodeId from, std::string message, std::string path);
+  void received_file(NodeId from, std::string message, Arrival arrival);
+  [[nodiscard]] std::vector<bool> wanted_files(const std::vector<SideFile>& offered);
   void reachable_changed(NodeId node, bool is_reachable);
   [[nodiscard]] ShardId group() const;
   // Needs no ticks for now.

@@ -98,60 +98,56 @@ void Member::Inside::go_on() {
 
 // A checkpoint from the leader.
 
-void Member::Inside::remove_file(const std::string& path) {
-  const Status removed = parts_.env.disk().remove(path);
-  if (!removed.ok()) log_warn("raft", "a file stays for now", {{"why", removed.error().message()}});
+std::vector<bool> Member::Inside::wanted_files(const std::vector<SideFile>& offered) {
+  if (state_ != State::kRuns) return std::vector<bool>(offered.size(), true);
+  return parts_.host.wanted_files(offered);
 }
 
-void Member::Inside::received_file(NodeId from, std::string bytes, std::string path) {
+void Member::Inside::received_file(NodeId from, std::string_view bytes, Arrival arrival) {
   Frame frame;
   KrMessageHead head{};
   const bool is_good = decode_frame(bytes, frame) && frame.kind == FrameKind::kRaft && is_snapshot(frame.rest) &&
                        kr_message_head(to_raft(frame.rest), &head);
-  if (!is_good || state_ != State::kRuns || is_verifying_ || head.snapshot.index <= now_.commit) {
-    remove_file(path);
-    return;
-  }
+  if (!is_good || state_ != State::kRuns || is_verifying_ || head.snapshot.index <= now_.commit) return;
   is_verifying_ = true;
-  scope_.spawn(verify_arrival(from, std::string(frame.rest), std::move(path)));
+  scope_.spawn(verify_arrival(from, std::string(frame.rest), std::move(arrival)));
 }
 
-Task<void> Member::Inside::verify_arrival(NodeId from, std::string message, std::string path) {
+Task<void> Member::Inside::verify_arrival(NodeId from, std::string message, Arrival arrival) {
   KrMessageHead head{};
   KEELSON_CHECK(kr_message_head(to_raft(message), &head), "it was decoded before");
   const uint64_t index = head.snapshot.index;
-  const Status verified =
-      co_await verify_checkpoint(parts_.env.disk(), parts_.reactor, path, options_.group, index, head.snapshot.term);
+  Status verified = co_await verify_checkpoint(parts_.env.disk(), parts_.reactor, arrival.path(), options_.group, index,
+                                               head.snapshot.term);
+  if (verified.ok()) verified = co_await parts_.host.examine(arrival);
   is_verifying_ = false;
   if (!verified.ok()) {
     // The leader finds that it is still needed, and sends it again.
     log_warn("raft", "a checkpoint that came from another node cannot be used",
              {{"group", options_.group}, {"from", from}, {"why", verified.error().message()}});
-    remove_file(path);
     co_return;
   }
   // Everything before goes its way first, so that the Ready which holds the checkpoint holds nothing else.
   if (state_ == State::kRuns) turn();
   if (state_ == State::kRuns && has_room(message.size()) && index > now_.commit) {
-    arrival_path_ = path;
+    arrival_ = &arrival;
     if (group_->step(message) == KR_OK) turn();
-    arrival_path_.clear();
+    arrival_ = nullptr;
   }
-  if (!arrival_ || arrival_->path != path) remove_file(path);
+  if (!arrival.path().empty()) parts_.host.dropped();
 }
 
 // Until installed() nothing is stepped, written or applied: so the file's prelude and the journal fit together.
 void Member::Inside::begin_install(const KrReady& ready) {
   const KrSnapshot& snapshot = ready.snapshot;
-  if (arrival_path_.empty()) {
+  if (arrival_ == nullptr) {
     halt("a checkpoint came without its file");
     group_->stored();
     is_in_ready_ = false;
     return;
   }
-  arrival_ = std::make_unique<Arrival>();
-  Arrival& arrival = *arrival_;
-  arrival.path = arrival_path_;
+  installing_ = std::make_unique<Installing>();
+  Installing& arrival = *installing_;
   arrival.index = snapshot.index;
   arrival.term = snapshot.term;
   arrival.members = Members::of(snapshot.members);
@@ -173,7 +169,7 @@ void Member::Inside::begin_install(const KrReady& ready) {
                   .life = life_,
                   .position = arrival.position};
   prelude.hard_state.commit = std::max(hard_state_.commit, arrival.index);
-  parts_.host.install(arrival.path, arrival.index, encode_prelude(prelude));
+  parts_.host.install(std::move(*arrival_), arrival.index, encode_prelude(prelude));
 }
 
 void Member::Inside::installed(Status outcome) {
@@ -182,8 +178,8 @@ void Member::Inside::installed(Status outcome) {
     halt("a checkpoint could not be installed: " + outcome.error().message());
     return;
   }
-  const Arrival arrival = std::move(*arrival_);
-  arrival_.reset();
+  const Installing arrival = std::move(*installing_);
+  installing_.reset();
   backlog_.clear();
   backlog_bytes_ = 0;
   is_paused_ = false;

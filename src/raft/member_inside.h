@@ -59,7 +59,8 @@ class Member::Inside {
 
   void tick();
   void received(NodeId from, std::string_view bytes);
-  void received_file(NodeId from, std::string bytes, std::string path);
+  void received_file(NodeId from, std::string_view bytes, Arrival arrival);
+  [[nodiscard]] std::vector<bool> wanted_files(const std::vector<SideFile>& offered);
   void reachable_changed(NodeId node, bool is_reachable);
 
   [[nodiscard]] NodeId leader() const { return told_leader_; }
@@ -100,8 +101,7 @@ class Member::Inside {
     std::string records;
   };
   // A checkpoint that came from the leader, on its way into the engine.
-  struct Arrival {
-    std::string path;
+  struct Installing {
     uint64_t index = 0;
     uint64_t term = 0;
     Members members;
@@ -145,8 +145,7 @@ class Member::Inside {
   bool apply_entry(uint64_t index, uint64_t term, uint8_t type, std::string_view data);
   bool apply_records(uint64_t index, uint64_t term, std::string_view data);
   void begin_install(const KrReady& ready);
-  Task<void> verify_arrival(NodeId from, std::string message, std::string path);
-  void remove_file(const std::string& path);
+  Task<void> verify_arrival(NodeId from, std::string message, Arrival arrival);
 
   // Proposals and reads (member_take.cc).
   void take_proposals();
@@ -247,9 +246,9 @@ class Member::Inside {
   uint64_t resent_tick_ = 0;    // when the leader last missed one
   std::string frame_;
 
-  std::unique_ptr<Arrival> arrival_;
+  std::unique_ptr<Installing> installing_;
   bool is_verifying_ = false;
-  std::string arrival_path_;  // of the file whose message is being stepped
+  Arrival* arrival_ = nullptr;  // whose message is being stepped
 
   bool is_quiet_ = false;
   uint64_t busy_tick_ = 0;  // when something was last asked of the group here, or written

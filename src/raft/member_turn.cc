@@ -227,25 +227,19 @@ void Member::Inside::send_snapshot(NodeId to, const std::string& message) {
   KrMessageHead head;
   KEELSON_CHECK(kr_message_head(to_raft(message), &head), "a message of raft-rs does not decode");
   const uint64_t index = head.snapshot.index;
-  std::string path = parts_.host.checkpoint_path(index);
-  if (path.empty()) {
-    group_->report_snapshot(to, false);
-    return;
-  }
   snapshots_out_[to] = index;
   std::string framed;
   encode_frame({.kind = FrameKind::kRaft, .rest = message}, framed);
-  parts_.messenger.send_file(to, options_.group, std::move(framed), std::move(path),
-                             [this, alive = alive_, to, index](bool has_arrived) {
-                               if (*alive) snapshot_sent(to, index, has_arrived);
-                             });
+  parts_.host.send_checkpoint(to, index, std::move(framed), [this, alive = alive_, to, index](bool has_arrived) {
+    if (*alive) snapshot_sent(to, index, has_arrived);
+  });
 }
 
 void Member::Inside::snapshot_sent(NodeId to, uint64_t index, bool has_arrived) {
   const auto found = snapshots_out_.find(to);
   if (found != snapshots_out_.end() && found->second == index) snapshots_out_.erase(found);
   if (state_ != State::kRuns) return;
-  // Maybe from within send_file().
+  // Not within the turn of whoever tells it.
   parts_.reactor.post([this, alive = alive_, to, has_arrived] {
     if (!*alive || state_ != State::kRuns) return;
     group_->report_snapshot(to, has_arrived);

@@ -8,6 +8,7 @@
 #include <functional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "base/result.h"
 #include "log/agreed_log.h"
@@ -17,15 +18,23 @@ namespace keelson::raft {
 using log::NodeId;
 using log::ShardId;
 
+// A file that goes along with another one.
+struct SideFile {
+  std::string name;    // what the receiver knows it by; never a path
+  std::string path;    // at the sender: where it lies; at the receiver: where it arrived, empty if it was not wanted
+  uint64_t bytes = 0;  // from its beginning: so much is sent
+};
+
 class Messenger {
  public:
   virtual ~Messenger() = default;
   // Takes the bytes along with what else goes to that node in this turn. Dropped if the node cannot be reached or too
   // much waits for it (a named limit); the group tries again by itself.
   virtual void send(NodeId to, ShardId group, std::string_view message) = 0;
-  // Streams the file in chunks, never as one buffer, then hands `message` to the group there together with the path
-  // under which the file arrived. `done` tells whether it did; on this reactor, once, also when the node goes away.
-  virtual void send_file(NodeId to, ShardId group, std::string message, std::string path,
+  // Streams the file in chunks, never as one buffer, then those beside it that the group there wants, then hands
+  // `message` to that group together with the paths under which they arrived: all of them, or none. `done` tells
+  // whether they did; on this reactor, once, also when the node goes away.
+  virtual void send_file(NodeId to, ShardId group, std::string message, std::string path, std::vector<SideFile> beside,
                          std::function<void(bool has_arrived)> done) = 0;
   // A connection to that node stands, and something was heard of it lately.
   [[nodiscard]] virtual bool is_reachable(NodeId node) const = 0;
@@ -36,8 +45,15 @@ class MessageSink {
  public:
   virtual ~MessageSink() = default;
   virtual void received(NodeId from, ShardId group, std::string_view message) = 0;
-  // The file is complete and synced, its CRCs not yet looked at; it is the sink's from now on.
-  virtual void received_file(NodeId from, ShardId group, std::string message, std::string path) = 0;
+  // The file is complete and synced, its CRCs not yet looked at, and so are those beside it, in the order in which they
+  // were offered; they are the sink's from now on.
+  virtual void received_file(NodeId from, ShardId group, std::string message, std::string path,
+                             std::vector<SideFile> beside) = 0;
+  // Which of the files that another node wants to send along with one are to be sent: one answer for each of them.
+  [[nodiscard]] virtual std::vector<bool> wanted_files(NodeId from, ShardId group,
+                                                       const std::vector<SideFile>& offered) {
+    return std::vector<bool>(offered.size(), true);
+  }
   // Nothing was heard of the node for the liveness time-out, or its connection came back.
   virtual void reachable_changed(NodeId node, bool is_reachable) = 0;
 };

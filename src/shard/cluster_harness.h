@@ -160,7 +160,7 @@ class Wire final : public raft::Messenger {
  public:
   Wire(Cluster& cluster, NodeId from, unsigned reactor) : cluster_(cluster), from_(from), reactor_(reactor) {}
   void send(NodeId to, ShardId group, std::string_view message) override;
-  void send_file(NodeId to, ShardId group, std::string message, std::string path,
+  void send_file(NodeId to, ShardId group, std::string message, std::string path, std::vector<raft::SideFile> beside,
                  std::function<void(bool)> done) override;
   [[nodiscard]] bool is_reachable(NodeId node) const override;
 
@@ -368,12 +368,13 @@ inline void Wire::send(NodeId to, ShardId group, std::string_view message) {
     groups.received(from, group, bytes);
   });
 }
+// Texts have no files beside them.
 inline void Wire::send_file(NodeId to, ShardId group, std::string message, std::string path,
-                            std::function<void(bool)> done) {
+                            std::vector<raft::SideFile>, std::function<void(bool)> done) {
   const std::string arrived = cluster_.is_linked(from_, to) ? cluster_.copy_file(from_, to, path) : "";
   if (!arrived.empty()) {
     cluster_.deliver(from_, to, reactor_, [from = from_, group, message, arrived](raft::Groups& groups) {
-      groups.received_file(from, group, message, arrived);
+      groups.received_file(from, group, message, arrived, {});
     });
   }
   cluster_.peer(from_).machine->reactor(reactor_).post([done = std::move(done), ok = !arrived.empty()] { done(ok); });

@@ -193,7 +193,10 @@ void Runtime::load_shard(ShardId id, const std::vector<std::string>& paths) {
   std::string why;
   for (const std::string& path : paths) {
     const Status loaded = load_file(id, path);
-    if (loaded.ok()) return;
+    if (loaded.ok()) {
+      if (!why.empty()) background_->engines[id]->replaced();
+      return;
+    }
     log_error("shard", "a checkpoint cannot be used", {{"file", path}, {"why", loaded.error().message()}});
     if (why.empty()) why = loaded.error().message();
     background_->engines[id]->reset();

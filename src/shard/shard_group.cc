@@ -38,11 +38,15 @@ class ShardGroup::TakeShard final : public LoanRequest {
 };
 
 ShardGroup::ShardGroup(Parts parts, raft::MemberOptions options)
-    : parts_(std::move(parts)), options_(std::move(options)), tasks_(parts_.reactor) {
+    : parts_(std::move(parts)),
+      options_(std::move(options)),
+      files_(parts_.env.disk(), parts_.reactor, parts_.shard, parts_.checkpoint_folder, parts_.faults),
+      alive_(std::make_shared<bool>(true)),  // tidy: shared_ptr, see there
+      tasks_(parts_.reactor) {
   replica().set_listener(this);
 }
 
-ShardGroup::~ShardGroup() = default;
+ShardGroup::~ShardGroup() { *alive_ = false; }
 
 void ShardGroup::start(raft::Replay recovered, uint64_t checkpoint_index, const std::vector<NodeId>& voters) {
   KEELSON_CHECK(!is_in_, "a node has one member of a group");
@@ -79,6 +83,7 @@ Task<Result<raft::Replay>> ShardGroup::leave_now() {
   while (!member_->is_settled()) co_await env::sleep_for(parts_.reactor, kPollNs);
   raft::Prelude prelude = member_->absence();
   member_.reset();
+  files_.drop();
   co_await TakeShard(replica());
   parts_.host.will_install(parts_.shard.id());
   parts_.shard.engine().reset();
@@ -86,6 +91,7 @@ Task<Result<raft::Replay>> ShardGroup::leave_now() {
   replica().installed(0, 0);
   checkpoint_index_ = 0;
   Status written = co_await write_absence(prelude);
+  if (written.ok()) parts_.shard.engine().replaced();
   parts_.shard.give_back();
   if (!written.ok()) co_return forward_error(written);
   co_return raft::Replay(std::move(prelude));
@@ -152,19 +158,49 @@ uint64_t ShardGroup::needed_from() const { return member_ != nullptr ? member_->
 
 void ShardGroup::checkpoint_wanted() { parts_.host.want_checkpoint(parts_.shard.id()); }
 
-std::string ShardGroup::checkpoint_path(uint64_t index) {
-  if (index != checkpoint_index_ || index == 0) return {};
-  return parts_.checkpoint_folder + "/" + log::checkpoint_name(parts_.shard.id(), index);
+void ShardGroup::send_checkpoint(NodeId to, uint64_t index, std::string message, std::function<void(bool)> done) {
+  if (index != checkpoint_index_ || index == 0) {
+    parts_.reactor.post([done = std::move(done)] { done(false); });
+    return;
+  }
+  const ShardId id = parts_.shard.id();
+  std::string path = parts_.checkpoint_folder + "/" + log::checkpoint_name(id, index);
+  if (files_.are_there()) {
+    // From this turn on, in which it is the newest checkpoint.
+    parts_.shard.engine().hold_files();
+    tasks_.spawn(send_with_files(to, std::move(message), std::move(path), std::move(done)));
+  } else {
+    parts_.messenger.send_file(to, id, std::move(message), std::move(path), {}, std::move(done));
+  }
 }
 
-void ShardGroup::install(std::string path, uint64_t index, std::string prelude) {
+Task<void> ShardGroup::send_with_files(NodeId to, std::string message, std::string path,
+                                       std::function<void(bool)> done) {
+  auto tell = [this, alive = alive_, done = std::move(done)](bool has_arrived) {
+    if (*alive) parts_.shard.engine().release_files();
+    done(has_arrived);
+  };
+  auto files = co_await files_.collect(path);
+  if (files.ok()) {
+    parts_.messenger.send_file(to, parts_.shard.id(), std::move(message), std::move(path), std::move(*files),
+                               std::move(tell));
+    co_return;
+  }
+  log_warn("shard", "a checkpoint cannot be sent to another node",
+           {{"shard", parts_.shard.id()}, {"to", to}, {"why", files.error().message()}});
+  parts_.reactor.post([tell = std::move(tell)] { tell(false); });
+}
+
+Task<Status> ShardGroup::examine(const raft::Arrival& arrival) { co_return co_await files_.examine(arrival); }
+
+void ShardGroup::install(raft::Arrival arrival, uint64_t index, std::string prelude) {
   is_installing_ = true;
-  tasks_.spawn(install_file(std::move(path), index, std::move(prelude)));
+  tasks_.spawn(install_file(std::move(arrival), index, std::move(prelude)));
 }
 
-Task<void> ShardGroup::install_file(std::string path, uint64_t index, std::string prelude) {
+Task<void> ShardGroup::install_file(raft::Arrival arrival, uint64_t index, std::string prelude) {
   co_await TakeShard(replica());
-  Status loaded = co_await load_from(path, index, prelude);
+  Status loaded = co_await load_from(arrival, index, prelude);
   // Room may come, and nothing is lost meanwhile: the member waits.
   for (bool is_told = false; !loaded.ok() && loaded.error().code() == env::DiskErrc::kFull && member() != nullptr &&
                              member_->status().halted.empty();
@@ -174,12 +210,14 @@ Task<void> ShardGroup::install_file(std::string path, uint64_t index, std::strin
                {{"shard", parts_.shard.id()}, {"why", loaded.error().message()}});
     }
     co_await env::sleep_for(parts_.reactor, kFullRetryNs);
-    loaded = co_await load_from(path, index, prelude);
+    loaded = co_await load_from(arrival, index, prelude);
   }
+  files_.drop();
   const std::string why = loaded.ok() ? "" : loaded.error().message();
   const bool is_damaged = !loaded.ok() && loaded.error().code() == LogErrc::kDamaged;
   if (loaded.ok()) {
     checkpoint_index_ = index;
+    parts_.shard.engine().replaced();
   } else {
     log_error("shard", "a checkpoint that came from another node cannot be taken over",
               {{"shard", parts_.shard.id()}, {"why", why}});
@@ -197,8 +235,8 @@ Task<void> ShardGroup::install_file(std::string path, uint64_t index, std::strin
   is_installing_ = false;
 }
 
-Task<Status> ShardGroup::load_from(std::string path, uint64_t index, std::string prelude) {
-  auto file = log::CheckpointReader::open(parts_.env.disk(), path, parts_.faults);
+Task<Status> ShardGroup::load_from(raft::Arrival& arrival, uint64_t index, std::string prelude) {
+  auto file = log::CheckpointReader::open(parts_.env.disk(), arrival.path(), parts_.faults);
   if (!file.ok()) co_return forward_error(file);
   const int64_t time_ms = (*file)->header().time_ms;
   file->reset();
@@ -206,10 +244,16 @@ Task<Status> ShardGroup::load_from(std::string path, uint64_t index, std::string
   if (Status synced = co_await parts_.host.sync_journal(parts_.reactor); !synced.ok()) co_return forward_error(synced);
   parts_.host.will_install(parts_.shard.id());
   parts_.shard.engine().reset();
+  if (Status placed = co_await files_.place(arrival); !placed.ok()) co_return forward_error(placed);
+  // Again: a checkpoint that had been begun may have opened files meanwhile, as they were before.
+  parts_.shard.engine().reset();
   pieces_loaded_ = 0;
   Status installed = co_await raft::install_checkpoint(
       parts_.env.disk(), parts_.reactor,
-      {.from = path, .folder = parts_.checkpoint_folder, .log_id = parts_.log_id, .prelude = std::move(prelude)},
+      {.from = arrival.path(),
+       .folder = parts_.checkpoint_folder,
+       .log_id = parts_.log_id,
+       .prelude = std::move(prelude)},
       [this](std::string_view piece) { return load_piece(piece); }, parts_.faults);
   if (!installed.ok()) co_return forward_error(installed);
   replica().installed(index, time_ms);

@@ -5,6 +5,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -19,6 +20,7 @@
 #include "raft/member.h"
 #include "shard/replica.h"
 #include "shard/shard.h"
+#include "shard/shard_group_files.h"
 
 namespace keelson::shard {
 
@@ -90,8 +92,12 @@ class ShardGroup final : public raft::MemberHost, public ReplicaListener {
 
   // raft::MemberHost.
   void checkpoint_wanted() override;
-  std::string checkpoint_path(uint64_t index) override;
-  void install(std::string path, uint64_t index, std::string prelude) override;
+  void send_checkpoint(NodeId to, uint64_t index, std::string message,
+                       std::function<void(bool has_arrived)> done) override;
+  std::vector<bool> wanted_files(const std::vector<raft::SideFile>& offered) override { return files_.wanted(offered); }
+  Task<Status> examine(const raft::Arrival& arrival) override;
+  void dropped() override { files_.drop(); }
+  void install(raft::Arrival arrival, uint64_t index, std::string prelude) override;
   void members_changed(const raft::Members& members) override;
   void halted(const std::string& why) override;
 
@@ -102,8 +108,10 @@ class ShardGroup final : public raft::MemberHost, public ReplicaListener {
  private:
   class TakeShard;
   [[nodiscard]] Replica& replica() { return *parts_.shard.replica(); }
-  Task<void> install_file(std::string path, uint64_t index, std::string prelude);
-  Task<Status> load_from(std::string path, uint64_t index, std::string prelude);
+  Task<void> send_with_files(NodeId to, std::string message, std::string path,
+                             std::function<void(bool has_arrived)> done);
+  Task<void> install_file(raft::Arrival arrival, uint64_t index, std::string prelude);
+  Task<Status> load_from(raft::Arrival& arrival, uint64_t index, std::string prelude);
   Status load_piece(std::string_view piece);
   Task<Result<raft::Replay>> leave_now();
   Task<Status> write_absence(const raft::Prelude& prelude);
@@ -111,6 +119,7 @@ class ShardGroup final : public raft::MemberHost, public ReplicaListener {
 
   const Parts parts_;
   const raft::MemberOptions options_;
+  GroupFiles files_;
   std::unique_ptr<raft::Member> member_;
   bool is_in_ = false;
   bool is_halted_ = false;
@@ -118,6 +127,8 @@ class ShardGroup final : public raft::MemberHost, public ReplicaListener {
   bool is_leaving_ = false;
   uint64_t checkpoint_index_ = 0;  // of the newest file; 0: none
   size_t pieces_loaded_ = 0;
+  // False once this is destroyed: the outcome of a transfer may come later.
+  std::shared_ptr<bool> alive_;  // tidy: shared_ptr, because what waits in the messenger outlives the group
   env::TaskScope tasks_;
 };
 

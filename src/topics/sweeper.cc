@@ -35,7 +35,7 @@ Sweeper::Sweeper(Topics& topics, Desk& desk, const TopicsOptions& options, Topic
 Task<void> Sweeper::run() {
   for (shard::ShardId id : shards_) {
     if (is_stopping_) co_return;
-    co_await remove_files(id, true);
+    co_await remove_files(id);
   }
   int64_t sweep_at_ns = here_.clock().monotonic_ns() + options_.retention_check_ms * kNsPerMs;
   int64_t files_at_ns = here_.clock().monotonic_ns() + kFilesEveryNs;
@@ -49,7 +49,7 @@ Task<void> Sweeper::run() {
       // A disk that was full may have room again.
       if (has_files) desk_.touched(id);
       if (is_due) co_await trim(id);
-      if (has_files) co_await remove_files(id, replaced_[id] != searched_[id]);
+      if (has_files) co_await remove_files(id);
       if (is_due) co_await compact(id);
     }
     if (is_due) sweep_at_ns = here_.clock().monotonic_ns() + options_.retention_check_ms * kNsPerMs;
@@ -70,42 +70,52 @@ Task<void> Sweeper::trim(shard::ShardId id) {
   }
 }
 
-Task<void> Sweeper::remove_files(shard::ShardId id, bool with_strays) {
+Task<void> Sweeper::remove_files(shard::ShardId id) {
   if (topics_.are_files_held()) co_return;
-  std::vector<std::string> files =
-      co_await shard::visit(topics_.runtime(), here_, id, [this, with_strays, id](shard::Shard& shard) {
-        if (shard.damage()) return std::vector<std::string>();
-        std::vector<std::string> found = engine_of(shard).take_garbage();
-        if (!with_strays) return found;
-        searched_[id] = replaced_[id];
-        Result<std::vector<std::string>> strays = engine_of(shard).find_strays();
-        if (strays.ok()) {
-          found.insert(found.end(), strays->begin(), strays->end());
-        } else {
-          log_warn("topic", "files that a crash may have left cannot be looked for",
-                   {{"shard", id}, {"why", strays.error().message()}});
-        }
-        return found;
-      });
+  std::vector<std::string> files = co_await shard::visit(topics_.runtime(), here_, id, [id](shard::Shard& shard) {
+    if (shard.damage()) return std::vector<std::string>();
+    std::vector<std::string> found = engine_of(shard).take_garbage();
+    if (!engine_of(shard).are_strays_due()) return found;
+    Result<std::vector<std::string>> strays = engine_of(shard).find_strays();
+    if (strays.ok()) {
+      found.insert(found.end(), strays->begin(), strays->end());
+    } else {
+      log_warn("topic", "files that a crash may have left cannot be looked for",
+               {{"shard", id}, {"why", strays.error().message()}});
+    }
+    return found;
+  });
   if (files.empty()) co_return;
   if (const Status synced = co_await topics_.runtime().sync_log(here_); !synced.ok()) {
-    // They are looked for again at the next start.
+    // They are looked for again.
+    co_await shard::visit(topics_.runtime(), here_, id,
+                          [](shard::Shard& shard) { engine_of(shard).look_for_strays_again(); });
     log_warn("topic", "segments that are not used stay, because the log cannot be synced",
              {{"files", files.size()}, {"why", synced.error().message()}});
     co_return;
   }
-  env::Disk& disk = topics_.runtime().env().disk();
   for (const std::string& path : files) {
     while (topics_.are_files_held() && !is_stopping_) co_await env::sleep_for(here_, kNapNs);
     if (is_stopping_) co_return;
-    const Status removed = disk.remove(path);
-    if (removed.ok()) {
-      stats_.files_removed.add();
-    } else if (removed.error().code() != env::make_error_code(env::DiskErrc::kNotFound)) {
-      log_warn("topic", "a segment that is not used cannot be removed", {{"why", removed.error().message()}});
-    }
+    co_await remove_file(id, path);
     // A large file takes its time.
     co_await env::sleep_for(here_, 0);
+  }
+}
+
+// Alone with the shard: another node's state may have brought a file of that name meanwhile.
+Task<void> Sweeper::remove_file(shard::ShardId id, const std::string& path) {
+  env::Disk& disk = topics_.runtime().env().disk();
+  const Result<bool> removed =
+      co_await shard::visit(topics_.runtime(), here_, id, [&disk, &path](shard::Shard& shard) -> Result<bool> {
+        if (shard.damage() || !engine_of(shard).is_unused(path) || !disk.exists(path)) return false;
+        if (Status done = disk.remove(path); !done.ok()) return forward_error(done);
+        return true;
+      });
+  if (!removed.ok()) {
+    log_warn("topic", "a segment that is not used cannot be removed", {{"why", removed.error().message()}});
+  } else if (*removed) {
+    stats_.files_removed.add();
   }
 }
 

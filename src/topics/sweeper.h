@@ -6,7 +6,7 @@
 //    the log like any client's DeleteRecords.
 //  - Compaction: between its steps the reactor is left to others, so that it takes compaction_percent of its time.
 //  - Files: once a second; they are removed after the records that made them useless are durable. What a crash left is
-//    looked for once, after the start, and whenever another node's state has taken the place of a shard's.
+//    looked for after the start, and what a state left that another node's has replaced, after that.
 #pragma once
 
 #include <cstdint>
@@ -37,7 +37,8 @@ class Sweeper {
 
  private:
   Task<void> trim(shard::ShardId id);
-  Task<void> remove_files(shard::ShardId id, bool with_strays);
+  Task<void> remove_files(shard::ShardId id);
+  Task<void> remove_file(shard::ShardId id, const std::string& path);
   Task<void> compact(shard::ShardId id);
   // Leaves the reactor to others for as long as its share demands, after work of that long.
   Task<void> rest(int64_t worked_ns);
@@ -49,7 +50,6 @@ class Sweeper {
   TopicsStats& stats_;
   std::vector<shard::ShardId> shards_;           // of this reactor
   std::map<shard::ShardId, uint64_t> replaced_;  // how often
-  std::map<shard::ShardId, uint64_t> searched_;  // of replaced_ when strays were looked for
   bool is_stopping_ = false;
 };
 

@@ -10,6 +10,13 @@ namespace {
 
 constexpr uint16_t kPeerPort = 7000;
 
+template <class To, class From>
+std::vector<To> side_files(const std::vector<From>& from) {
+  std::vector<To> to;
+  for (const From& one : from) to.push_back({one.name, one.path, one.bytes});
+  return to;
+}
+
 }  // namespace
 
 class ClusterPeers::Messenger final : public raft::Messenger {
@@ -17,8 +24,8 @@ class ClusterPeers::Messenger final : public raft::Messenger {
   explicit Messenger(peer::Hub& hub) : hub_(hub) {}
   void send(raft::NodeId to, raft::ShardId group, std::string_view message) override { hub_.send(to, group, message); }
   void send_file(raft::NodeId to, raft::ShardId group, std::string message, std::string path,
-                 std::function<void(bool has_arrived)> done) override {
-    hub_.send_file(to, group, std::move(message), std::move(path), std::move(done));
+                 std::vector<raft::SideFile> beside, std::function<void(bool has_arrived)> done) override {
+    hub_.send_file(to, group, std::move(message), std::move(path), side_files<peer::SideFile>(beside), std::move(done));
   }
   [[nodiscard]] bool is_reachable(raft::NodeId node) const override { return hub_.is_reachable(node); }
 
@@ -32,8 +39,13 @@ class ClusterPeers::Receiver final : public peer::Receiver {
   void received(peer::NodeId from, uint16_t group, std::string_view message) override {
     groups_.received(from, group, message);
   }
-  void received_file(peer::NodeId from, uint16_t group, std::string message, std::string path) override {
-    groups_.received_file(from, group, std::move(message), std::move(path));
+  void received_file(peer::NodeId from, uint16_t group, std::string message, std::string path,
+                     std::vector<peer::SideFile> beside) override {
+    groups_.received_file(from, group, std::move(message), std::move(path), side_files<raft::SideFile>(beside));
+  }
+  std::vector<bool> wanted_files(peer::NodeId from, uint16_t group,
+                                 const std::vector<peer::SideFile>& offered) override {
+    return groups_.wanted_files(from, group, side_files<raft::SideFile>(offered));
   }
   void reachable_changed(peer::NodeId node, bool is_reachable) override {
     groups_.reachable_changed(node, is_reachable);

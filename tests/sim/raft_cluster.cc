@@ -171,7 +171,7 @@ void RaftCluster::deliver_file(NodeId from, NodeId to, ShardId group, std::strin
   std::string path = "data/arrived-" + std::to_string(++files_);
   machine(to).disk().put(path, content);
   on(to, [from, group, bytes = std::move(bytes), path](RaftReplica& node) {
-    node.sink().received_file(from, group, bytes, path);
+    node.sink().received_file(from, group, bytes, path, {});
   });
   done(true);
 }

@@ -118,8 +118,10 @@ struct CostNode final : log::AgreedState, raft::MemberHost, raft::Messenger {
   int64_t log_time_ms() override { return 1; }
 
   void checkpoint_wanted() override {}
-  std::string checkpoint_path(uint64_t index) override { return {}; }
-  void install(std::string path, uint64_t index, std::string prelude) override {}
+  void send_checkpoint(raft::NodeId to, uint64_t index, std::string message, std::function<void(bool)> done) override {
+    std::abort();
+  }
+  void install(raft::Arrival arrival, uint64_t index, std::string prelude) override {}
   void members_changed(const raft::Members& members) override {}
   void halted(const std::string& why) override { std::abort(); }
 
@@ -143,7 +145,7 @@ struct CostNode final : log::AgreedState, raft::MemberHost, raft::Messenger {
     });
   }
   void send_file(raft::NodeId to, raft::ShardId group, std::string message, std::string path,
-                 std::function<void(bool)> done) override {
+                 std::vector<raft::SideFile> beside, std::function<void(bool)> done) override {
     std::abort();
   }
   [[nodiscard]] bool is_reachable(raft::NodeId to) const override { return true; }

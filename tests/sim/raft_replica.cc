@@ -114,9 +114,10 @@ Task<void> RaftReplica::boot() {
 
 // Checkpoints.
 
-std::string RaftReplica::Replica::checkpoint_path(uint64_t index) {
+void RaftReplica::Replica::send_checkpoint(NodeId to, uint64_t index, std::string message,
+                                           std::function<void(bool)> done) {
   std::string path = checkpoint_folder() + "/" + log::checkpoint_name(group, index);
-  return node.env_.disk().exists(path) ? path : std::string();
+  node.messenger_->send_file(to, group, std::move(message), std::move(path), {}, std::move(done));
 }
 
 void RaftReplica::Replica::halted(const std::string& why) {
@@ -163,16 +164,16 @@ void RaftReplica::trim() {
   log_->trim(needed);
 }
 
-void RaftReplica::Replica::install(std::string path, uint64_t index, std::string prelude) {
-  node.scope_.spawn(node.run_install(*this, std::move(path), index, std::move(prelude)));
+void RaftReplica::Replica::install(raft::Arrival arrival, uint64_t index, std::string prelude) {
+  node.scope_.spawn(node.run_install(*this, std::move(arrival), index, std::move(prelude)));
 }
 
-Task<void> RaftReplica::run_install(Replica& replica, std::string path, uint64_t index, std::string prelude) {
+Task<void> RaftReplica::run_install(Replica& replica, raft::Arrival arrival, uint64_t index, std::string prelude) {
   co_await env::sleep_for(reactor_, 0);
   replica.toy.reset();
   Status status = co_await log_->sync();
   if (status.ok()) {
-    raft::Installation installation{path, checkpoint_folder(), log_->log_id(), std::move(prelude)};
+    raft::Installation installation{arrival.path(), checkpoint_folder(), log_->log_id(), std::move(prelude)};
     status =
         co_await raft::install_checkpoint(env_.disk(), reactor_, std::move(installation),
                                           [&replica](std::string_view piece) { return replica.toy.load(piece); }, {});

@@ -47,8 +47,8 @@ class RaftReplica final : public env::sim::Program {
   struct Replica final : raft::MemberHost {
     Replica(RaftReplica& owner, ShardId shard);
     void checkpoint_wanted() override { node.take_checkpoint(group); }
-    std::string checkpoint_path(uint64_t index) override;
-    void install(std::string path, uint64_t index, std::string prelude) override;
+    void send_checkpoint(NodeId to, uint64_t index, std::string message, std::function<void(bool)> done) override;
+    void install(raft::Arrival arrival, uint64_t index, std::string prelude) override;
     void members_changed(const raft::Members& members) override {}
     void halted(const std::string& why) override;
 
@@ -66,7 +66,7 @@ class RaftReplica final : public env::sim::Program {
   Task<void> boot();
   Status load_newest(Replica& replica, const std::vector<log::CheckpointFile>& files);
   Task<void> write_checkpoint(Replica& replica);
-  Task<void> run_install(Replica& replica, std::string path, uint64_t index, std::string prelude);
+  Task<void> run_install(Replica& replica, raft::Arrival arrival, uint64_t index, std::string prelude);
   void trim();
 
   env::Env& env_;

@@ -283,11 +283,22 @@ Status Compaction::flush() {
   return {};
 }
 
+// By chance, so that two nodes, each of which compacts for itself, do not call different bytes by one name.
+uint32_t Compaction::new_generation(const CompactionPlan::Source& source) const {
+  SegmentName name{plan_.partition, source.base_offset, source.generation};
+  do {
+    const std::string before = file_name(name, kSegmentSuffix);
+    name.generation =
+        kCompactedGeneration | static_cast<uint32_t>(XXH3_64bits_withSeed(before.data(), before.size(), plan_.seed));
+  } while (name.generation == source.generation || plan_.disk->exists(path_of(name, kSegmentSuffix)));
+  return name.generation;
+}
+
 Status Compaction::begin_segment() {
   const CompactionPlan::Source& source = plan_.segments[segment_];
   next_ = {.base_offset = source.base_offset,
            .old_generation = source.generation,
-           .generation = source.generation + 1,
+           .generation = new_generation(source),
            .max_timestamp_offset = source.base_offset,
            .markers_gone = {}};
   written_ = 0;

@@ -45,7 +45,7 @@ struct CompactionPlan {
   int64_t now_ms = 0;
   int64_t delete_retention_ms = 0;
   uint32_t index_interval_bytes = 0;
-  uint64_t seed = 0;  // of the keys' hashes
+  uint64_t seed = 0;  // of the keys' hashes, and of the names of what is made
   TopicFaults faults{};
   size_t keys_max = 0;       // of one run
   int64_t clean_offset = 0;  // compacted before
@@ -121,6 +121,7 @@ class Compaction {
   Status rewrite_records(const BatchView& batch, bool drops_tombstones);
   void keep(std::string_view batch);
   Status flush();
+  [[nodiscard]] uint32_t new_generation(const CompactionPlan::Source& source) const;
   Status begin_segment();
   Task<Status> finish_segment(env::Reactor& here);
   [[nodiscard]] std::unexpected<Error> damaged(std::string_view what, const BatchView& batch) const;

@@ -448,8 +448,8 @@ Status GroupPart::load(std::string_view saved) {
     for (size_t i = 0; i < row.pending.size(); ++i) {
       SavedPending& each = row.pending[i];
       const int32_t coordinator_epoch = i < row.coordinator_epochs.size() ? row.coordinator_epochs[i] : 0;
-      group.pending.emplace(each.producer_id, Pending{each.producer_epoch, positions_of(std::move(each.positions)),
-                                                      coordinator_epoch});
+      group.pending.emplace(each.producer_id,
+                            Pending{each.producer_epoch, positions_of(std::move(each.positions)), coordinator_epoch});
     }
   }
   return {};

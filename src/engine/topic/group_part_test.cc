@@ -103,13 +103,11 @@ TEST(GroupPart, WhoeverHasNotThePresentClaimChangesNothing) {
   const std::string before = part.saved();
   EXPECT_EQ(part.apply(CommitOffsets{.group = "g", .offsets = {at("t", 0, 15)}, .claim = 1}).error,
             TopicErrc::kFencedClaim);
-  EXPECT_EQ(part.apply(PendOffsets{.group = "g",
-                                   .producer_id = 7,
-                                   .producer_epoch = 0,
-                                   .offsets = {at("t", 0, 15)},
-                                   .claim = 1})
-                .error,
-            TopicErrc::kFencedClaim);
+  EXPECT_EQ(
+      part.apply(
+              PendOffsets{.group = "g", .producer_id = 7, .producer_epoch = 0, .offsets = {at("t", 0, 15)}, .claim = 1})
+          .error,
+      TopicErrc::kFencedClaim);
   EXPECT_EQ(part.apply(SaveGroup{.head = {.name = "g", .epoch = 9}, .is_whole = true, .claim = 1}).error,
             TopicErrc::kFencedClaim);
   EXPECT_EQ(part.apply(SaveGroup{.head = {.name = "new", .epoch = 1}, .claim = 3}).error, TopicErrc::kFencedClaim);

@@ -62,6 +62,8 @@ void LogStore::clear() {
   garbage_.clear();
   replaced_.clear();
   releasable_ = 0;
+  is_state_proven_ = false;
+  are_strays_due_ = false;
   sync_error_.clear();
 }
 
@@ -224,6 +226,7 @@ void LogStore::discard(const SegmentName& name) {
 
 std::vector<std::string> LogStore::take_garbage() {
   std::vector<std::string> paths;
+  if (are_files_held()) return paths;
   for (const SegmentName& name : garbage_) {
     paths.push_back(path_of(name, kSegmentSuffix));
     paths.push_back(path_of(name, kIndexSuffix));
@@ -234,6 +237,8 @@ std::vector<std::string> LogStore::take_garbage() {
 
 Result<std::vector<std::string>> LogStore::find_strays() {
   std::vector<std::string> paths;
+  if (are_files_held()) return paths;
+  are_strays_due_ = false;
   if (options_.disk == nullptr || !options_.disk->exists(options_.folder)) return paths;
   auto names = options_.disk->list(options_.folder);
   if (!names.ok()) return forward_error(names);
@@ -253,6 +258,24 @@ Result<std::vector<std::string>> LogStore::find_strays() {
     }
   }
   return paths;
+}
+
+bool LogStore::is_unused(std::string_view path) const {
+  if (!is_state_proven_) return false;
+  const std::string_view file = path.substr(path.rfind('/') + 1);
+  SegmentName name;
+  if (!parse_file_name(file, kSegmentSuffix, name) && !parse_file_name(file, kIndexSuffix, name)) return true;
+  if (std::ranges::find(replaced_, name) != replaced_.end()) return false;
+  const auto log = logs_.find(name.partition);
+  if (log == logs_.end()) return true;
+  return std::ranges::none_of(log->second->segments(), [&](const Segment& segment) {
+    return segment.base_offset == name.base_offset && segment.generation == name.generation;
+  });
+}
+
+bool LogStore::has(const SegmentName& name, uint64_t bytes) const {
+  const auto log = logs_.find(name.partition);
+  return sync_error_.empty() && log != logs_.end() && log->second->written_bytes(name) >= bytes;
 }
 
 uint32_t LogStore::fresh_generation(SegmentName name) const {

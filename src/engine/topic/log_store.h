@@ -5,6 +5,7 @@
 // (written before a crash, by records that are replayed now or are lost), and files may be there that nobody knows.
 #pragma once
 
+#include <atomic>
 #include <cstddef>
 #include <cstdint>
 #include <deque>
@@ -61,9 +62,28 @@ class LogStore {
   // ---- Files to be removed: by whoever asks for them, once the log is synced (a record says that they are not needed
   // any more). Index files are named as well, whether they are there or not.
   [[nodiscard]] std::vector<std::string> take_garbage();
-  // Files of the folder that no partition knows, which a crash left. Not before recovery has ended well. Their names
-  // are not used from then on, so that they may be removed at leisure.
+  // Files of the folder that no partition knows: which a crash left, or of a state that another one has replaced. Not
+  // before recovery has ended well. Their names are not used by what is written from then on, so that they may be
+  // removed at leisure; but files that come with a state from another node may have them (is_unused()).
   [[nodiscard]] Result<std::vector<std::string>> find_strays();
+  // Strays are to be looked for: at the start, and once a state has been replaced for good.
+  [[nodiscard]] bool are_strays_due() const { return are_strays_due_ && !are_files_held(); }
+  // After clear() nothing is a stray, nor unused, until this says that the state since then is durable: before, a crash
+  // would bring back the one that was here.
+  void replaced() {
+    is_state_proven_ = true;
+    are_strays_due_ = true;
+  }
+  // Something that was named for removal has stayed.
+  void look_for_strays_again() { are_strays_due_ = is_state_proven_; }
+  // Nothing refers to the file at that path.
+  [[nodiscard]] bool is_unused(std::string_view path) const;
+  // Between the two, nothing is named for removal. Any thread.
+  void hold_files() { files_held_.fetch_add(1, std::memory_order_relaxed); }
+  void release_files() { files_held_.fetch_sub(1, std::memory_order_relaxed); }
+  [[nodiscard]] bool are_files_held() const { return files_held_.load(std::memory_order_relaxed) != 0; }
+  // See Engine::has_file().
+  [[nodiscard]] bool has(const SegmentName& name, uint64_t bytes) const;
   // For a segment that is about to get its first bytes: its generation, or one that no stray has.
   [[nodiscard]] uint32_t fresh_generation(SegmentName name) const;
   // Compaction's old files: what an earlier checkpoint refers to goes once a later one is durable.
@@ -126,6 +146,9 @@ class LogStore {
   std::vector<SegmentName> garbage_;
   std::vector<SegmentName> replaced_;
   size_t releasable_ = 0;  // of replaced_
+  bool is_state_proven_ = true;
+  bool are_strays_due_ = true;
+  std::atomic<int> files_held_{0};
   std::string sync_error_;
 };
 

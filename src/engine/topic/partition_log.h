@@ -14,6 +14,7 @@
 #include <memory>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "base/result.h"
@@ -86,6 +87,10 @@ class PartitionLog {
   void save(std::string& out) const;
   // False: malformed.
   [[nodiscard]] bool load(std::string_view saved);
+  // The segments that what was saved refers to, and how many bytes of each. False: malformed.
+  [[nodiscard]] static bool segments_of(std::string_view saved, std::vector<std::pair<SegmentName, uint64_t>>& out);
+  // Of that segment's file: how much of it has been written; 0 for one that is not here.
+  [[nodiscard]] uint64_t written_bytes(const SegmentName& name) const;
   // Another file holds the segment's batches (base_offset, generation, bytes and timestamps of `with`). False: there is
   // no such segment, or it is the last one.
   bool replace_segment(uint32_t old_generation, const Segment& with);

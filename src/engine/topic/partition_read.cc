@@ -29,6 +29,14 @@ uint64_t PartitionLog::settled_bytes_of(size_t segment) const {
   return segments_[segment].bytes;
 }
 
+uint64_t PartitionLog::written_bytes(const SegmentName& name) const {
+  const auto found = std::ranges::lower_bound(segments_, name.base_offset, {}, &Segment::base_offset);
+  if (found == segments_.end() || found->base_offset != name.base_offset || found->generation != name.generation) {
+    return 0;
+  }
+  return settled_bytes_of(static_cast<size_t>(found - segments_.begin()));
+}
+
 void PartitionLog::read_tail(const LogStore& store, int64_t offset, uint32_t bytes_max, int64_t until,
                              ReadAnswer& out) const {
   uint64_t bytes = 0;

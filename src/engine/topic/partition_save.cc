@@ -96,6 +96,16 @@ void PartitionLog::save(std::string& out) const {
   out = encode_body(saved);
 }
 
+bool PartitionLog::segments_of(std::string_view bytes, std::vector<std::pair<SegmentName, uint64_t>>& out) {
+  SavedLog saved;
+  if (!decode_body(bytes, saved)) return false;
+  for (const SavedSegment& segment : saved.segments) {
+    if (segment.base_offset < 0) return false;
+    out.emplace_back(SegmentName{saved.id, segment.base_offset, segment.generation}, segment.bytes);
+  }
+  return saved.id.partition >= 0;
+}
+
 bool PartitionLog::load(std::string_view bytes) {
   SavedLog saved;
   if (!decode_body(bytes, saved) || saved.id != id_ || saved.log_start < 0 || saved.next_offset < saved.log_start ||

@@ -33,7 +33,7 @@ struct ProducerBatch {
 struct Producer {
   int16_t epoch = -1;
   int32_t coordinator_epoch = -1;  // the greatest that has ended a transaction here, or asked for that
-  int64_t last_append_ms = 0;  // log time
+  int64_t last_append_ms = 0;      // log time
   int64_t transaction_start = -1;
   uint8_t count = 0;  // of batches, the newest last
   std::array<ProducerBatch, kBatchesRemembered> batches{};

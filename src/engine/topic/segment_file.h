@@ -4,8 +4,11 @@
 //   <topic id as hex>-<partition>-<base offset, 20 digits>.<generation>.log      the batches
 //   the same with .index                                                         made by write_index()
 //
-// The files of all partitions of a shard lie in one folder, so that one sync makes all their names durable. The
-// generation counts rewritings of the segment by compaction.
+// The files of all partitions of a shard lie in one folder, so that one sync makes all their names durable.
+//
+// Generation. Below kCompactedGeneration the file holds the batches as they were appended: in a cluster the same ones
+// on every replica, as far as each has got. From there on it was written by compaction, whole, under a number drawn by
+// chance: so a name that two nodes know means the same bytes, and a segment file may travel from one to the other.
 //
 // The index has an entry for each 32 KiB of batches or more: magic "KTI1", u32 count, u64 bytes of the segment, then
 // of each entry i64 offset of a batch, u32 its position, i64 the greatest timestamp before it (-1:
@@ -29,6 +32,7 @@
 namespace keelson::topic {
 
 inline constexpr uint32_t kIndexSpacingBytes = 32 << 10;
+inline constexpr uint32_t kCompactedGeneration = uint32_t{1} << 31;
 
 struct IndexEntry {
   int64_t offset = 0;     // of the batch there

@@ -460,6 +460,35 @@ void TopicEngine::reset() {
   state_->part_bytes.clear();
 }
 
+// ---- Files that go along with a checkpoint.
+
+std::string TopicEngine::files_folder() const { return state_->store.options().folder; }
+
+Result<std::vector<engine::OwnFile>> TopicEngine::files_of(std::string_view piece) const {
+  std::vector<engine::OwnFile> files;
+  std::vector<std::pair<SegmentName, uint64_t>> segments;
+  while (!piece.empty()) {
+    uint8_t kind = 0;
+    std::string_view block;
+    if (!read_u8(piece, kind) || !read_string(piece, block)) return malformed("a block is cut short");
+    if (kind == kPartition && !PartitionLog::segments_of(block, segments)) return malformed("a partition is malformed");
+  }
+  for (const auto& [name, bytes] : segments) {
+    // Compaction may have left nothing of one, which is never read then.
+    if (bytes != 0) files.push_back({file_name(name, kSegmentSuffix), bytes});
+  }
+  return files;
+}
+
+bool TopicEngine::has_file(const engine::OwnFile& file) const {
+  SegmentName name;
+  return parse_file_name(file.name, kSegmentSuffix, name) && state_->store.has(name, file.bytes);
+}
+
+void TopicEngine::hold_files() { state_->store.hold_files(); }
+void TopicEngine::release_files() { state_->store.release_files(); }
+void TopicEngine::replaced() { state_->store.replaced(); }
+
 // ---- Upkeep.
 
 Status TopicEngine::settle() { return state_->store.settle(); }
@@ -471,6 +500,9 @@ uint64_t TopicEngine::document_changes() const { return state_->directory.docume
 uint64_t TopicEngine::topic_removals() const { return state_->directory.removals(); }
 std::vector<std::string> TopicEngine::take_garbage() { return state_->store.take_garbage(); }
 Result<std::vector<std::string>> TopicEngine::find_strays() const { return state_->store.find_strays(); }
+bool TopicEngine::are_strays_due() const { return state_->store.are_strays_due(); }
+void TopicEngine::look_for_strays_again() { state_->store.look_for_strays_again(); }
+bool TopicEngine::is_unused(std::string_view path) const { return state_->store.is_unused(path); }
 
 std::vector<PartitionUpkeep> TopicEngine::partitions() const {
   std::vector<PartitionUpkeep> all;

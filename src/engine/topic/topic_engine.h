@@ -70,6 +70,13 @@ class TopicEngine final : public engine::Engine {
   void checkpoint_completed() override;
   Status load_checkpoint(std::string_view piece) override;
   void reset() override;
+  // Segments. Their indexes do not travel: they are made again.
+  [[nodiscard]] std::string files_folder() const override;
+  [[nodiscard]] Result<std::vector<engine::OwnFile>> files_of(std::string_view piece) const override;
+  [[nodiscard]] bool has_file(const engine::OwnFile& file) const override;
+  void hold_files() override;
+  void release_files() override;
+  void replaced() override;
 
   // Between records, on the owner's thread: writes what has gathered to segments (into the page cache; no sync). Cheap
   // if there is little; one call writes about 1 MiB. An error (a full disk) may pass; unsettled_bytes() says how much
@@ -97,10 +104,18 @@ class TopicEngine final : public engine::Engine {
   // Segment files (and index files that may not be there) that nothing refers to any more. Whoever takes the list
   // removes them, after shard::Runtime::sync_log(): the records that made them useless must be durable before.
   [[nodiscard]] std::vector<std::string> take_garbage();
-  // Files in the folder that a crash left and nobody knows; to be removed. Only once the shard has recovered without
-  // damage, since an engine that has lost its state knows none, and while no compaction is under way;
-  // shard::Runtime::sync_log() first, as above. The engine uses none of these names from then on.
+  // Files in the folder that nobody knows, left by a crash or by a state that another one has replaced; to be removed.
+  // Only once the shard has recovered without damage, since an engine that has lost its state knows none, and while no
+  // compaction is under way; shard::Runtime::sync_log() first, as above. The engine writes under none of these names
+  // from then on.
   [[nodiscard]] Result<std::vector<std::string>> find_strays() const;
+  // There may be some: at the start, and after a state came from another node (or went: the replica has left).
+  [[nodiscard]] bool are_strays_due() const;
+  // What the two have named could not be removed.
+  void look_for_strays_again();
+  // Asked right before a file that one of the two has named is removed, in the same turn: a state that came from
+  // another node in between may have brought a file of that name.
+  [[nodiscard]] bool is_unused(std::string_view path) const;
 
   // Compaction (compaction.h): of the partition that needs it most, if any does; one at a time. `memory_bytes`: for the
   // keys of one run. `seed`: chance. A partition whose compaction failed is left out for an hour.

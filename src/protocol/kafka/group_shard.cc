@@ -227,9 +227,8 @@ Task<void> GroupShard::finish_delete(topics::Asking asking, uint64_t number) {
 // ---- Offsets that have outlived their retention.
 
 Task<void> GroupShard::sweep() {
-  topic::FindExpiredOffsets page{.now_ms = home_.reactor().clock().wall_ms(),
-                                 .retention_ms = options().offsets_retention_ms,
-                                 .count_max = kPage};
+  topic::FindExpiredOffsets page{
+      .now_ms = home_.reactor().clock().wall_ms(), .retention_ms = options().offsets_retention_ms, .count_max = kPage};
   while (!is_over_) {
     topics::Asked found = co_await ask(page);
     if (is_over_) co_return;
@@ -242,8 +241,7 @@ Task<void> GroupShard::sweep() {
   if (!is_over_) sweep_timer_.arm_after(options().offsets_retention_check_ms * kNsPerMs);
 }
 
-Task<void> GroupShard::delete_expired(std::vector<std::pair<std::string, topic::GroupOffset>> expired,
-                                      int64_t now_ms) {
+Task<void> GroupShard::delete_expired(std::vector<std::pair<std::string, topic::GroupOffset>> expired, int64_t now_ms) {
   for (size_t i = 0; i < expired.size();) {
     topic::DeleteOffsets command{
         .group = expired[i].first, .committed_before_ms = now_ms, .removes_empty = true, .claim = claim_};

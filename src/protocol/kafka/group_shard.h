@@ -1,6 +1,6 @@
-// The groups of one topic shard that this node leads with a claim: their coordinator, with a clock, and with the shard's
-// log for what must survive. Made when the lead begins, ended when it does; one that begins anew is another one. For
-// group_home.h alone; the shard's reactor.
+// The groups of one topic shard that this node leads with a claim: their coordinator, with a clock, and with the
+// shard's log for what must survive. Made when the lead begins, ended when it does; one that begins anew is another
+// one. For group_home.h alone; the shard's reactor.
 //
 //   load() -> is_serving() -> end()
 //

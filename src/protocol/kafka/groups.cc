@@ -67,17 +67,17 @@ HomeCall<Result> Groups::at_shard(env::Reactor& here, std::string_view group, Do
 HomeCall<JoinResult> Groups::join(env::Reactor& here, JoinRequest request) {
   const std::string group = request.group;
   return at_shard<JoinResult>(here, group,
-                             [request = std::move(request)](GroupShard& shard, Reply<JoinResult> reply) mutable {
-                               shard.coordinator().join(std::move(request), std::move(reply));
-                             });
+                              [request = std::move(request)](GroupShard& shard, Reply<JoinResult> reply) mutable {
+                                shard.coordinator().join(std::move(request), std::move(reply));
+                              });
 }
 
 HomeCall<SyncResult> Groups::sync(env::Reactor& here, SyncRequest request) {
   const std::string group = request.group;
   return at_shard<SyncResult>(here, group,
-                             [request = std::move(request)](GroupShard& shard, Reply<SyncResult> reply) mutable {
-                               shard.coordinator().sync(std::move(request), std::move(reply));
-                             });
+                              [request = std::move(request)](GroupShard& shard, Reply<SyncResult> reply) mutable {
+                                shard.coordinator().sync(std::move(request), std::move(reply));
+                              });
 }
 
 HomeCall<ErrorCode> Groups::heartbeat(env::Reactor& here, HeartbeatOf beat) {
@@ -106,7 +106,8 @@ HomeCall<BeatResult> Groups::beat(env::Reactor& here, ConsumerBeat beat) {
 HomeCall<ErrorCode> Groups::commit(env::Reactor& here, CommitCheck check, topic::CommitOffsets what) {
   const std::string group = check.group;
   return at_shard<ErrorCode>(
-      here, group, [check = std::move(check), what = std::move(what)](GroupShard& shard, Reply<ErrorCode> reply) mutable {
+      here, group,
+      [check = std::move(check), what = std::move(what)](GroupShard& shard, Reply<ErrorCode> reply) mutable {
         shard.commit(check, std::move(what), std::move(reply));
       });
 }
@@ -114,7 +115,8 @@ HomeCall<ErrorCode> Groups::commit(env::Reactor& here, CommitCheck check, topic:
 HomeCall<ErrorCode> Groups::commit(env::Reactor& here, CommitCheck check, topic::PendOffsets what) {
   const std::string group = check.group;
   return at_shard<ErrorCode>(
-      here, group, [check = std::move(check), what = std::move(what)](GroupShard& shard, Reply<ErrorCode> reply) mutable {
+      here, group,
+      [check = std::move(check), what = std::move(what)](GroupShard& shard, Reply<ErrorCode> reply) mutable {
         shard.commit(check, std::move(what), std::move(reply));
       });
 }
@@ -132,8 +134,8 @@ HomeCall<DescribedGroup> Groups::describe(env::Reactor& here, std::string group,
 }
 
 HomeCall<ErrorCode> Groups::remove(env::Reactor& here, std::string group) {
-  return at_shard<ErrorCode>(here, group,
-                            [group](GroupShard& shard, Reply<ErrorCode> reply) { shard.remove(group, std::move(reply)); });
+  return at_shard<ErrorCode>(
+      here, group, [group](GroupShard& shard, Reply<ErrorCode> reply) { shard.remove(group, std::move(reply)); });
 }
 
 HomeCall<ErrorCode> Groups::delete_offsets(env::Reactor& here, topic::DeleteOffsets what) {

@@ -40,7 +40,8 @@ class TestView final : public shard::ClusterView {
 class TestMessenger final : public raft::Messenger {
  public:
   void send(raft::NodeId, raft::ShardId, std::string_view) override {}
-  void send_file(raft::NodeId, raft::ShardId, std::string, std::string, std::function<void(bool)> done) override {
+  void send_file(raft::NodeId, raft::ShardId, std::string, std::string, std::vector<raft::SideFile>,
+                 std::function<void(bool)> done) override {
     done(false);
   }
   [[nodiscard]] bool is_reachable(raft::NodeId) const override { return false; }
