@@ -212,6 +212,9 @@ class Transactions::Home {
             .coordinator_epoch = lead.claim};
   }
 
+  [[nodiscard]] int32_t marked_claim(const Lead& lead) const {
+    return options_.faults.marks_without_claim ? 0 : lead.claim;
+  }
   // What is done is taken out of the transaction. True: some partition or group knows a later claim.
   Task<bool> write_markers(topic::TransactionInfo& transaction, bool is_commit, Lead lead) {
     bool was_fenced = false;
@@ -222,6 +225,12 @@ class Transactions::Home {
       for (size_t i = from; i < to; ++i) {
         const topic::PartitionId& at = transaction.partitions[i];
         asking.push_back(topics_.ask(here_, topics_.shard_of(at), marker_of(transaction, at, is_commit, lead)));
+        asking.push_back(topics_.ask(here_, topics_.shard_of(at),
+                                     topic::EndPartitionTransaction{.at = at,
+                                                                    .producer_id = transaction.producer_id,
+                                                                    .producer_epoch = transaction.producer_epoch,
+                                                                    .is_commit = is_commit,
+                                                                    .coordinator_epoch = marked_claim(lead)}));
       }
       for (size_t i = from; i < to; ++i) {
         Asked asked = co_await asking[i - from];
@@ -246,6 +255,12 @@ class Transactions::Home {
                                                                  .producer_epoch = transaction.producer_epoch,
                                                                  .is_commit = is_commit,
                                                                  .coordinator_epoch = lead.claim});
+      const Asked asked = co_await topics_.ask(here_, topics_.shard_of_name(group),
+                                               topic::EndPendingOffsets{.group = group,
+                                                                        .producer_id = transaction.producer_id,
+                                                                        .producer_epoch = transaction.producer_epoch,
+                                                                        .is_commit = is_commit,
+                                                                        .coordinator_epoch = marked_claim(lead)});
       was_fenced |= is_fenced(asked);
       if (!is_done(asked)) groups.push_back(group);
     }
