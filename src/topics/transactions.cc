@@ -203,13 +203,14 @@ class Transactions::Home {
     co_return Carried::kOut;
   }
 
-  static topic::EndPartitionTransaction marker_of(const topic::TransactionInfo& transaction,
-                                                  const topic::PartitionId& at, bool is_commit, const Lead& lead) {
+  [[nodiscard]] topic::EndPartitionTransaction marker_of(const topic::TransactionInfo& transaction,
+                                                         const topic::PartitionId& at, bool is_commit,
+                                                         const Lead& lead) const {
     return {.at = at,
             .producer_id = transaction.producer_id,
             .producer_epoch = transaction.producer_epoch,
             .is_commit = is_commit,
-            .coordinator_epoch = lead.claim};
+            .coordinator_epoch = marked_claim(lead)};
   }
 
   [[nodiscard]] int32_t marked_claim(const Lead& lead) const {
@@ -225,12 +226,6 @@ class Transactions::Home {
       for (size_t i = from; i < to; ++i) {
         const topic::PartitionId& at = transaction.partitions[i];
         asking.push_back(topics_.ask(here_, topics_.shard_of(at), marker_of(transaction, at, is_commit, lead)));
-        asking.push_back(topics_.ask(here_, topics_.shard_of(at),
-                                     topic::EndPartitionTransaction{.at = at,
-                                                                    .producer_id = transaction.producer_id,
-                                                                    .producer_epoch = transaction.producer_epoch,
-                                                                    .is_commit = is_commit,
-                                                                    .coordinator_epoch = marked_claim(lead)}));
       }
       for (size_t i = from; i < to; ++i) {
         Asked asked = co_await asking[i - from];
@@ -254,13 +249,7 @@ class Transactions::Home {
                                                                  .producer_id = transaction.producer_id,
                                                                  .producer_epoch = transaction.producer_epoch,
                                                                  .is_commit = is_commit,
-                                                                 .coordinator_epoch = lead.claim});
-      const Asked asked = co_await topics_.ask(here_, topics_.shard_of_name(group),
-                                               topic::EndPendingOffsets{.group = group,
-                                                                        .producer_id = transaction.producer_id,
-                                                                        .producer_epoch = transaction.producer_epoch,
-                                                                        .is_commit = is_commit,
-                                                                        .coordinator_epoch = marked_claim(lead)});
+                                                                 .coordinator_epoch = marked_claim(lead)});
       was_fenced |= is_fenced(asked);
       if (!is_done(asked)) groups.push_back(group);
     }
