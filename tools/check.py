@@ -30,6 +30,8 @@ FIRST_SIGNS = re.compile(r"\berror: |^FAILED|^FAIL |\[  FAILED")
 SIM_SEEDS = 500
 SIM_CLUSTER_SEEDS = 1000
 SIM_CLUSTERS = "^sim_(cluster|coord|raft_member|slots)$"
+SIM_TOPIC_CLUSTER_SEEDS = 100  # of each of five kinds: a life has several clients of each sort, and segments that travel
+SIM_TOPIC_CLUSTERS = "^sim_topic_cluster$"
 SIM_SEEDS_SANITIZED = 8
 FUZZ_SECONDS = 60
 FUZZ_AT_ONCE = 3  # more than the 2 cores have: a target that starts or ends leaves them time
@@ -260,9 +262,11 @@ def steps() -> list[Step]:
         Step("build", "build/release: the program and the tests", lambda log: build(log, "release", ["all"])),
         Step("unit", "unit tests", lambda log: ctest(log, RELEASE, ["-R", "^unit_"], 900), ["build"]),
         Step("sim", f"simulation, {SIM_SEEDS} seeds of each kind of life",
-             lambda log: sim(log, RELEASE, ["-R", "^sim_", "-E", SIM_CLUSTERS], SIM_SEEDS, 900), ["build"]),
+             lambda log: sim(log, RELEASE, ["-R", "^sim_", "-E", f"{SIM_CLUSTERS}|{SIM_TOPIC_CLUSTERS}"], SIM_SEEDS, 900), ["build"]),
         Step("sim-cluster", f"simulation of clusters, {SIM_CLUSTER_SEEDS} seeds of each kind of life",
              lambda log: sim(log, RELEASE, ["-R", SIM_CLUSTERS], SIM_CLUSTER_SEEDS, 900), ["build"]),
+        Step("sim-topic-cluster", f"simulation of topics on clusters, {SIM_TOPIC_CLUSTER_SEEDS} seeds of each kind of life",
+             lambda log: sim(log, RELEASE, ["-R", SIM_TOPIC_CLUSTERS], SIM_TOPIC_CLUSTER_SEEDS, 900), ["build"]),
         Step("docs", "docs/kv.md, docs/blob.md, docs/etcd.md and docs/topic.md tell what the server does", docs, ["build"]),
         Step("e2e", "real clients against the real program", lambda log: pytest(log, [e2e], RELEASE / "keelson", 1500),
              ["build"]),

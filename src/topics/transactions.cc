@@ -203,13 +203,18 @@ class Transactions::Home {
     co_return Carried::kOut;
   }
 
-  static topic::EndPartitionTransaction marker_of(const topic::TransactionInfo& transaction,
-                                                  const topic::PartitionId& at, bool is_commit, const Lead& lead) {
+  [[nodiscard]] topic::EndPartitionTransaction marker_of(const topic::TransactionInfo& transaction,
+                                                         const topic::PartitionId& at, bool is_commit,
+                                                         const Lead& lead) const {
     return {.at = at,
             .producer_id = transaction.producer_id,
             .producer_epoch = transaction.producer_epoch,
             .is_commit = is_commit,
-            .coordinator_epoch = lead.claim};
+            .coordinator_epoch = marked_claim(lead)};
+  }
+
+  [[nodiscard]] int32_t marked_claim(const Lead& lead) const {
+    return options_.faults.marks_without_claim ? 0 : lead.claim;
   }
 
   // Of this node's replica if there is one, else of another node's.
@@ -260,7 +265,7 @@ class Transactions::Home {
                                          .producer_id = transaction.producer_id,
                                          .producer_epoch = transaction.producer_epoch,
                                          .is_commit = is_commit,
-                                         .coordinator_epoch = lead.claim};
+                                         .coordinator_epoch = marked_claim(lead)};
       const Asked asked = co_await ask_marker(topics_.ask(here_, shard, end), shard, end);
       marked.note(asked, shard);
       if (!is_done(asked)) groups.push_back(group);

@@ -30,7 +30,7 @@ PRODUCERS = 4
 OPTIONS = {"kv.shards": "1", "blob.shards": "1", "topic.shards": "6", "log.segment-size": "1mb", "checkpoint.log-min": "1mb", "topic.cache-size": "6mb",
            "kafka.group-initial-rebalance-delay": f"{REBALANCE_DELAY_MS}ms", "kafka.transaction-check-interval": "500ms",
            "kafka.group-consumer-session-timeout": "6s", "kafka.group-consumer-heartbeat-interval": "500ms"}
-PATIENT = {"message.timeout.ms": 180_000, "reconnect.backoff.max.ms": 200, "retry.backoff.ms": 50, "topic.metadata.refresh.interval.ms": 1000, "log_level": 0}
+PATIENT = {"message.timeout.ms": 180_000, "reconnect.backoff.max.ms": 200, "retry.backoff.ms": 50, "topic.metadata.refresh.interval.ms": 1000}
 
 
 class TopicCluster(Cluster):
@@ -237,7 +237,7 @@ def test_committed_offsets_and_members_over_kills(cluster):
     chance = random.Random(3)
     topic = cluster.new_topic("grouped", PARTITIONS)
     server = cluster
-    members = [Member(server, "crew", [topic], **{"partition.assignment.strategy": "cooperative-sticky", "auto.commit.interval.ms": 200, "log_level": 0})
+    members = [Member(server, "crew", [topic], **{"partition.assignment.strategy": "cooperative-sticky", "auto.commit.interval.ms": 200})
                for _ in range(3)]
     sent = 0
     try:
@@ -274,7 +274,7 @@ def test_transactions_over_kills(cluster):
         number = 0
         while not ending.is_set():
             try:
-                producer = Producer({"bootstrap.servers": cluster.endpoint, "transactional.id": "whole", **PATIENT})
+                producer = Producer({"bootstrap.servers": cluster.endpoint, "transactional.id": "whole", "log_level": 0, "reconnect.backoff.max.ms": 200, "retry.backoff.ms": 50})
                 producer.init_transactions(PATIENCE_S * 4)
                 while not ending.is_set():
                     number += 1

@@ -1,12 +1,17 @@
 // A simulated Kafka client's connection: the requests that the clients of topic_run.h make, each at one version that
 // writes its fields by hand, so that the program's codec is not its own witness.
 //
-// One request at a time. Nothing answered (the connection broke, or the answer is malformed) is nullopt; the link is
-// closed then.
+// One request at a time. Nothing answered (the connection broke, nothing came in time, or the answer is malformed) is
+// nullopt; the connection is closed then.
+//
+// Of several servers, each request goes to the one that leads what it is about: a partition's leader as Metadata tells,
+// the coordinator of a group or of a transactional id as FindCoordinator does, whichever server is asked. What was told
+// holds until an answer or a broken connection says otherwise.
 #pragma once
 
 #include <cstdint>
 #include <functional>
+#include <map>
 #include <memory>
 #include <optional>
 #include <string>
@@ -18,6 +23,7 @@
 #include "base/task.h"
 #include "env/env.h"
 #include "env/network.h"
+#include "env/reactor.h"
 #include "protocol/kafka/reader.h"
 #include "protocol/kafka/writer.h"
 
@@ -31,21 +37,37 @@ struct ProducerState {
   int16_t epoch = -1;
 };
 
+// Where a client finds what it works with: one server that has everything, or the servers of a cluster.
+struct KafkaServers {
+  KafkaServers(env::Address only) : all{std::move(only)} {}  // NOLINT(google-explicit-constructor)
+  KafkaServers(std::vector<env::Address> cluster, int64_t within_ns)
+      : all(std::move(cluster)), answer_within_ns(within_ns) {}
+
+  std::vector<env::Address> all;
+  // Each answer; 0: however long it takes.
+  int64_t answer_within_ns = 0;
+};
+
 class KafkaLink {
  public:
-  KafkaLink(env::Env& env, env::Address server) : env_(env), server_(std::move(server)) {}
+  KafkaLink(env::Env& env, KafkaServers servers) : env_(env), servers_(std::move(servers)) {}
 
-  Task<bool> connect();
-  void close();
-  [[nodiscard]] bool is_open() const { return stream_ != nullptr; }
+  // Every connection.
+  void close() { connections_.clear(); }
+  // Which of the servers was asked last, by its place.
+  [[nodiscard]] size_t last_server() const { return asked_; }
 
   struct Result {
     int16_t error = kNoError;
     int64_t value = -1;  // of Produce: the base offset; of others as they say
   };
 
+  // Of any server.
   Task<std::optional<Result>> create_topic(std::string name, int32_t partitions,
                                            std::vector<std::pair<std::string, std::string>> configs);
+  Task<std::optional<Result>> delete_topic(std::string name);
+  // To that many in all.
+  Task<std::optional<Result>> add_partitions(std::string topic, int32_t partitions);
   // acks: all. `transactional_id` empty: none.
   Task<std::optional<Result>> produce(std::string topic, int32_t partition, std::string batch,
                                       std::string transactional_id = "");
@@ -109,17 +131,49 @@ class KafkaLink {
   Task<std::optional<Result>> committed(std::string group, std::string topic, int32_t partition);
 
  private:
+  // What a request is about.
+  struct Place {
+    enum class Kind : uint8_t { kAny, kPartition, kGroup, kTransaction };
+    Kind kind = Kind::kAny;
+    std::string name{};
+    int32_t partition = 0;
+    auto operator<=>(const Place&) const = default;
+  };
+  [[nodiscard]] static Place at(std::string topic, int32_t partition) {
+    return {Place::Kind::kPartition, std::move(topic), partition};
+  }
+  [[nodiscard]] static Place of_group(std::string group) { return {Place::Kind::kGroup, std::move(group)}; }
+  [[nodiscard]] static Place of_transaction(std::string id) { return {Place::Kind::kTransaction, std::move(id)}; }
+  struct Connection {
+    std::unique_ptr<env::Stream> stream;
+    Buffer input;
+  };
+  using Body = std::function<void(kafka::Writer&)>;
+
   // Writes the body, sends it, and waits for the answer's body, which holds until the next call. A reader that failed
   // counts as no answer: see end().
-  Task<bool> ask(int16_t key, int16_t version, std::function<void(kafka::Writer&)> body);
+  Task<bool> ask(Place place, int16_t key, int16_t version, Body body);
+  // The same, of that server.
+  Task<bool> exchange(size_t server, int16_t key, int16_t version, Body body);
+  Task<bool> connect(size_t server);
+  // Which server has it; none: nobody can tell.
+  Task<std::optional<size_t>> find(Place place);
+  Task<std::optional<size_t>> find_leader(Place place);
+  Task<std::optional<size_t>> find_coordinator(Place place);
+  [[nodiscard]] std::optional<size_t> server_at(std::string_view host, int32_t port) const;
+  [[nodiscard]] size_t any_server();
+  void disconnect(size_t server);
   [[nodiscard]] kafka::Reader answer() const { return kafka::Reader(answer_); }
-  // False, and the link is closed: the answer was not what the version says.
-  bool end(const kafka::Reader& reader);
+  // False, and the connection is closed: the answer was not what the version says. An error that tells of another
+  // leader or coordinator makes the link look for it again.
+  bool end(const kafka::Reader& reader, int16_t error);
 
   env::Env& env_;
-  const env::Address server_;
-  std::unique_ptr<env::Stream> stream_;
-  Buffer input_;
+  const KafkaServers servers_;
+  std::map<size_t, Connection> connections_;  // by server
+  std::map<Place, size_t> known_;
+  Place place_;  // of the last request
+  size_t asked_ = 0;
   std::string answer_;
   int32_t correlation_ = 0;
 };

@@ -9,20 +9,19 @@
 
 namespace keelson::sim_test {
 
-namespace {
-
-constexpr int64_t kPauseNs = 10'000'000;
-
-}  // namespace
-
-TopicClient::TopicClient(env::Env& env, env::Address server, TopicWorld& world, uint32_t id)
-    : env_(env), world_(world), id_(id), link_(env, std::move(server)) {}
+TopicClient::TopicClient(env::Env& env, KafkaServers servers, TopicWorld& world, uint32_t id)
+    : env_(env), world_(world), id_(id), link_(env, std::move(servers)) {}
 
 TopicClient::Verdict TopicClient::judge_error(int16_t error) {
   if (error != kNoError) last_error_ = error;
   switch (error) {
     case kNoError:
       return Verdict::kNone;
+    case 3:   // UNKNOWN_TOPIC_OR_PARTITION
+    case 5:   // LEADER_NOT_AVAILABLE
+    case 19:  // NOT_ENOUGH_REPLICAS: a transaction's coordinator could not be asked (KIP-890)
+    case 41:  // NOT_CONTROLLER
+      return world_.allowed.moves ? Verdict::kAgain : Verdict::kUnexpected;
     case 6:   // NOT_LEADER_OR_FOLLOWER
     case 7:   // REQUEST_TIMED_OUT
     case 14:  // COORDINATOR_LOAD_IN_PROGRESS
@@ -43,7 +42,10 @@ void TopicClient::violate(const std::string& what) {
 
 uint64_t TopicClient::below(uint64_t bound) { return env_.reactor(0).random().next() % bound; }
 
-Task<void> TopicClient::pause() { co_await env::sleep_for(env_.reactor(0), 1 + static_cast<int64_t>(below(kPauseNs))); }
+Task<void> TopicClient::pause() {
+  const uint64_t drawn = below(static_cast<uint64_t>(world_.pause_ns_max));
+  co_await env::sleep_for(env_.reactor(0), 1 + static_cast<int64_t>(drawn));
+}
 
 // Batches are walked as a client walks them: a producer's records are left out from where its aborted transaction began
 // up to the marker.
@@ -84,8 +86,8 @@ bool read_batches(const KafkaLink::Fetched& fetched, bool is_committed_only, int
 
 // ---- Readers.
 
-TopicReader::TopicReader(env::Env& env, env::Address server, TopicWorld& world, uint32_t id)
-    : TopicClient(env, std::move(server), world, id) {}
+TopicReader::TopicReader(env::Env& env, KafkaServers servers, TopicWorld& world, uint32_t id)
+    : TopicClient(env, std::move(servers), world, id) {}
 
 Task<void> TopicReader::run() {
   while (goes_on() && !is_finishing_) {
@@ -93,7 +95,6 @@ Task<void> TopicReader::run() {
     const auto partition = static_cast<int32_t>(below(static_cast<uint64_t>(world_.partitions)));
     int64_t& position = position_[partition];
     if (below(20) == 0) position = 0;
-    const int64_t floor = watermark_[partition];
     const auto fetched = co_await link_.fetch({.topic = world_.topic,
                                                .partition = partition,
                                                .offset = position,
@@ -105,6 +106,9 @@ Task<void> TopicReader::run() {
       if (fetched->log_start <= position && position <= fetched->high_watermark && fetched->log_start >= 0) {
         violate("an offset within the partition is out of range");
       }
+      if (world_.allowed.moves && !world_.is_trimmed) {
+        violate("an offset that was within the partition is out of range");
+      }
       const auto start = co_await link_.find_offset(world_.topic, partition, -2);
       if (start && start->error == kNoError) position = start->value;
       continue;
@@ -114,11 +118,12 @@ Task<void> TopicReader::run() {
       continue;
     }
     if (fetched->error != kNoError) continue;
+    int64_t& floor = watermark_[{link_.last_server(), partition}];
     if (fetched->high_watermark < floor) {
       violate("partition " + std::to_string(partition) + ": the high watermark went back from " +
               std::to_string(floor) + " to " + std::to_string(fetched->high_watermark));
     }
-    watermark_[partition] = std::max(watermark_[partition], fetched->high_watermark);
+    floor = std::max(floor, fetched->high_watermark);
     std::vector<SeenRecord> seen;
     if (!read_batches(*fetched, true, position, seen)) violate("a fetch gave malformed batches");
     for (const SeenRecord& record : seen) world_.judge.saw(partition, record);

@@ -9,6 +9,7 @@ namespace {
 constexpr int32_t kSessionMs = 1000;
 constexpr int32_t kRebalanceMs = 2000;
 
+constexpr int16_t kOffsetOutOfRange = 1;
 // Kafka's codes of a group that goes on without this member, or with another generation.
 constexpr int16_t kIllegalGeneration = 22;
 constexpr int16_t kUnknownMemberId = 25;
@@ -17,8 +18,8 @@ constexpr int16_t kMemberIdRequired = 79;
 
 }  // namespace
 
-GroupMember::GroupMember(env::Env& env, env::Address server, TopicWorld& world, uint32_t id, std::string group)
-    : TopicClient(env, std::move(server), world, id), group_(std::move(group)) {}
+GroupMember::GroupMember(env::Env& env, KafkaServers servers, TopicWorld& world, uint32_t id, std::string group)
+    : TopicClient(env, std::move(servers), world, id), group_(std::move(group)) {}
 
 Task<void> GroupMember::run() {
   bool is_over = false;
@@ -110,6 +111,9 @@ Task<bool> GroupMember::consume(int32_t partition) {
                                              .is_committed_only = true,
                                              .bytes_max = 1 + static_cast<int32_t>(below(20'000)),
                                              .wait_ms = static_cast<int32_t>(below(20))});
+  if (fetched && fetched->error == kOffsetOutOfRange && !world_.is_trimmed) {
+    violate("an offset that the group has committed is out of range");
+  }
   if (!fetched || fetched->error != kNoError) co_return false;
   std::vector<SeenRecord> seen;
   const int64_t before = position;

@@ -25,7 +25,11 @@ class Life {
         world_(seed, options.world),
         server_(world_.add_node(options.reactors)),
         clients_node_(world_.add_node(1)),
-        topic_{.judge = judge_, .topic = kTopic, .partitions = options.partitions, .allowed = options.allowed} {}
+        topic_{.judge = judge_,
+               .topic = kTopic,
+               .partitions = options.partitions,
+               .allowed = options.allowed,
+               .is_trimmed = options.is_trimmed} {}
 
   TopicRunResult run() {
     server_.run_program([this](env::Env& env) { return std::make_unique<TopicNode>(env, options_.node); });

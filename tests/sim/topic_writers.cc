@@ -8,8 +8,9 @@ namespace keelson::sim_test {
 
 namespace {
 
-constexpr int32_t kTransactionTimeoutMs = 60'000;
 constexpr int16_t kCorruptMessage = 2;
+constexpr int16_t kInvalidProducerEpoch = 47;
+constexpr int16_t kProducerFenced = 90;
 constexpr uint64_t kKeys = 4;  // of a keyed writer, in each partition
 
 // A message's unique value, with some weight.
@@ -38,12 +39,12 @@ std::string make_batch(const std::vector<TopicJudge::Message>& messages, const P
 
 }  // namespace
 
-TopicWriter::TopicWriter(env::Env& env, env::Address server, TopicWorld& world, uint32_t id, WriterKind kind)
-    : TopicClient(env, std::move(server), world, id), kind_(kind) {}
+TopicWriter::TopicWriter(env::Env& env, KafkaServers servers, TopicWorld& world, uint32_t id, WriterKind kind)
+    : TopicClient(env, std::move(servers), world, id), kind_(kind) {}
 
 Task<bool> TopicWriter::begin() {
   while (goes_on() && !is_finishing_) {
-    const auto answer = co_await link_.init_producer("", kTransactionTimeoutMs);
+    const auto answer = co_await link_.init_producer("", world_.transaction_timeout_ms);
     if (answer && answer->error == kNoError) {
       producer_ = answer->producer;
       co_return true;
@@ -110,14 +111,16 @@ Task<void> TopicWriter::write() {
   }
 }
 
-TransactionalWriter::TransactionalWriter(env::Env& env, env::Address server, TopicWorld& world, uint32_t id,
+TransactionalWriter::TransactionalWriter(env::Env& env, KafkaServers servers, TopicWorld& world, uint32_t id,
                                          std::string group)
-    : TopicClient(env, std::move(server), world, id), name_("tx-" + std::to_string(id)), group_(std::move(group)) {}
+    : TopicClient(env, std::move(servers), world, id), name_("tx-" + std::to_string(id)), group_(std::move(group)) {}
 
 // Ends what an earlier life of it has left open, too; so also when it is to finish.
 Task<bool> TransactionalWriter::begin() {
   while (goes_on()) {
-    const auto answer = co_await link_.init_producer(name_, kTransactionTimeoutMs);
+    const auto answer = co_await link_.init_producer(name_, world_.transaction_timeout_ms);
+    // Of a refusal too, nobody knows whether it was carried out.
+    if (!answer || answer->error != kNoError) ++begins_unanswered_;
     if (answer && answer->error == kNoError) {
       if (answer->producer.id == producer_.id && answer->producer.epoch <= producer_.epoch) {
         violate("InitProducerId gave an epoch that is not above the last");
@@ -156,8 +159,18 @@ Task<void> TransactionalWriter::run() {
 
 TransactionalWriter::Step TransactionalWriter::step_of(int16_t error, const std::string& at) {
   if (error == kNoError) return Step::kDone;
+  const bool is_fenced = error == kInvalidProducerEpoch || error == kProducerFenced;
+  if (is_fenced && world_.allowed.moves && begins_unanswered_ != 0) {
+    --begins_unanswered_;
+    return Step::kFenced;
+  }
   violate(at + " is answered with error " + std::to_string(error));
   return Step::kStopped;
+}
+
+TransactionalWriter::Step TransactionalWriter::fail_at(Step step, TopicJudge::TransactionId transaction) {
+  if (step == Step::kFenced) world_.judge.ended(transaction, TransactionFate::kAborted);
+  return step;
 }
 
 Task<TransactionalWriter::Step> TransactionalWriter::transact() {
@@ -166,7 +179,7 @@ Task<TransactionalWriter::Step> TransactionalWriter::transact() {
   for (uint64_t writes = 1 + below(4); writes != 0; --writes) {
     const Step step =
         co_await write(static_cast<int32_t>(below(static_cast<uint64_t>(world_.partitions))), transaction);
-    if (step != Step::kDone) co_return step;
+    if (step != Step::kDone) co_return fail_at(step, transaction);
     if (below(20) == 0) {  // it dies, and is begun anew: nothing of this is ever seen
       world_.judge.ended(transaction, TransactionFate::kAborted);
       co_return Step::kFenced;
@@ -174,7 +187,7 @@ Task<TransactionalWriter::Step> TransactionalWriter::transact() {
   }
   if (below(3) == 0) {
     const Step step = co_await commit_offset();
-    if (step != Step::kDone) co_return step;
+    if (step != Step::kDone) co_return fail_at(step, transaction);
   }
   co_return co_await end(transaction, below(10) < 7);
 }
@@ -183,7 +196,8 @@ Task<TransactionalWriter::Step> TransactionalWriter::write(int32_t partition, To
   while (goes_on()) {
     const auto added = co_await link_.add_partition(name_, producer_, world_.topic, partition);
     if (added && judge_error(added->error) != Verdict::kAgain) {
-      if (step_of(added->error, "AddPartitionsToTxn") != Step::kDone) co_return Step::kStopped;
+      const Step step = step_of(added->error, "AddPartitionsToTxn");
+      if (step != Step::kDone) co_return step;
       break;
     }
     co_await pause();
@@ -205,7 +219,8 @@ Task<TransactionalWriter::Step> TransactionalWriter::write(int32_t partition, To
   while (goes_on()) {
     const auto answer = co_await link_.produce(world_.topic, partition, batch, name_);
     if (answer && judge_error(answer->error) != Verdict::kAgain) {
-      if (step_of(answer->error, "Produce in a transaction") != Step::kDone) co_return Step::kStopped;
+      const Step step = step_of(answer->error, "Produce in a transaction");
+      if (step != Step::kDone) co_return step;
       for (size_t i = 0; i < ids.size(); ++i) {
         world_.judge.acknowledged(ids[i], answer->value + static_cast<int64_t>(i));
       }
@@ -222,7 +237,8 @@ Task<TransactionalWriter::Step> TransactionalWriter::commit_offset() {
   while (goes_on()) {
     const auto added = co_await link_.add_offsets(name_, producer_, group_);
     if (added && judge_error(added->error) != Verdict::kAgain) {
-      if (step_of(added->error, "AddOffsetsToTxn") != Step::kDone) co_return Step::kStopped;
+      const Step step = step_of(added->error, "AddOffsetsToTxn");
+      if (step != Step::kDone) co_return step;
       break;
     }
     co_await pause();

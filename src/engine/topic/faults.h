@@ -13,6 +13,8 @@ struct TopicFaults {
   bool hides_aborted = false;
   // Compaction takes the last record of each key for one that was replaced, too.
   bool drops_last_of_key = false;
+  // A checkpoint goes to another node without the segments that it refers to.
+  bool leaves_segments_behind = false;
 };
 
 }  // namespace keelson::topic

@@ -475,7 +475,8 @@ Result<std::vector<engine::OwnFile>> TopicEngine::files_of(std::string_view piec
   }
   for (const auto& [name, bytes] : segments) {
     // Compaction may have left nothing of one, which is never read then.
-    if (bytes != 0) files.push_back({file_name(name, kSegmentSuffix), bytes});
+    if (bytes != 0 && !state_->store.options().faults.leaves_segments_behind)
+      files.push_back({file_name(name, kSegmentSuffix), bytes});
   }
   return files;
 }

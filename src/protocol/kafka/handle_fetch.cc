@@ -176,11 +176,12 @@ bool needs_confirmation(const Asked& asked) {
 
 Task<void> finish_reads(Fetch& fetch) {
   Topics& topics = fetch.call.topics();
+  const bool is_trusting = fetch.call.service().options().faults.trusts_stale_reads;
   for (Part& part : fetch.parts) {
     if (!part.asking) continue;
     Asked asked = co_await *part.asking;
     part.asking.reset();
-    if (topics.is_clustered() && needs_confirmation(asked)) {
+    if (topics.is_clustered() && needs_confirmation(asked) && !is_trusting) {
       const topic::Read again = read_of(fetch, part);
       asked = co_await topics.ask(fetch.call.here(), topics.shard_of(again.from), again);
     }

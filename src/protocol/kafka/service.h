@@ -37,6 +37,12 @@ namespace keelson::kafka {
 
 class Groups;
 
+// Defects that a test plants to prove that the simulation finds them. All off in the server.
+struct KafkaFaults {
+  // What a state that others have left behind says is out of range, or not there, is told as it is.
+  bool trusts_stale_reads = false;
+};
+
 struct KafkaOptions {
   // What clients are told to connect to. Without: the address on which each has reached us, which is numeric, so that
   // no name can lead to another address than the one that is listened on.
@@ -53,6 +59,7 @@ struct KafkaOptions {
   // Frames and answers under way, of all connections of a reactor.
   size_t reactor_bytes_max = size_t{256} << 20;
   bool needs_authentication = false;
+  KafkaFaults faults{};
 };
 
 struct ApiCounters {
