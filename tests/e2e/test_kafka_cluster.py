@@ -198,11 +198,20 @@ def check(cluster, topic: str, loads, idempotent: bool) -> dict:
     return count
 
 
+class PatientLoad(Load):
+    """Does not outrun what a producer keeps for a partition that nobody leads for some seconds."""
+
+    def _send(self):
+        while len(self.producer) > 20_000 and not self.ending.is_set():
+            self.producer.poll(0.05)
+        super()._send()
+
+
 @pytest.mark.parametrize("idempotent", [True, False], ids=["idempotent", "plain"])
 def test_kill_leaders_under_load(cluster, idempotent):
     chance = random.Random(20261127 + idempotent)
     topic = cluster.new_topic(f"load-{idempotent}", PARTITIONS, segment_bytes=1 << 20)
-    loads = [Load(cluster.endpoint, topic, number, idempotent) for number in range(PARTITIONS)]
+    loads = [PatientLoad(cluster.endpoint, topic, number, idempotent) for number in range(PARTITIONS)]
     for load in loads:
         load.start()
     kills, longest_s = 0, 0.0
@@ -225,8 +234,8 @@ def test_kill_leaders_under_load(cluster, idempotent):
             load.ending.set()
         for load in loads:
             load.join(PATIENCE_S * 12)
-    assert not any(load.errors for load in loads), [load.errors for load in loads]
-    assert not any(load.failed for load in loads), [load.failed[:3] for load in loads]
+    wrong = {load.number: (load.errors, load.failed[:3]) for load in loads if load.errors or load.failed}
+    assert not wrong, f"after {kills} kills: {wrong}"
     count = check(cluster, topic, loads, idempotent)
     print(f"{'idempotent' if idempotent else 'plain'}: {kills} kills of leaders, {count}, at most {longest_s:.1f} s until every partition went on")
     assert count["acknowledged"] > 1000
