@@ -12,7 +12,8 @@ import time
 
 import pytest
 from confluent_kafka import Consumer, KafkaException, Producer, TopicPartition
-from confluent_kafka.admin import AdminClient, NewTopic
+from confluent_kafka.admin import (AclBinding, AclBindingFilter, AclOperation, AclPermissionType, AdminClient, NewTopic, ResourcePatternType, ResourceType,
+                                   ScramCredentialInfo, ScramMechanism, UserScramCredentialUpsertion)
 
 from kafka_members import Member, produce
 from kafka_raw import Raw
@@ -152,6 +153,49 @@ def test_java(cluster, tmp_path):
     subprocess.run(["javac", "-d", tmp_path, "-cp", classes, HERE / "clients" / "KafkaSuite.java"], check=True, timeout=300)
     said = run(["java", "-XX:TieredStopAtLevel=1", "-Xmx256m", "-cp", f"{classes}:{tmp_path}", "KafkaSuite", cluster.endpoints[0], 3], check=False, limit_s=300)
     assert passed(said) == 8, said
+
+
+def test_users_and_access_lists_are_the_clusters(launch):
+    """What is said to one node holds on the others, also on one that starts anew; nothing is open before it is known."""
+    users = launch.folder / "users"
+    users.write_text("admin:admin-secret\n")
+    cluster = TopicCluster(launch, {"kafka.sasl.mechanisms": "PLAIN,SCRAM-SHA-256", "kafka.sasl.users-file": str(users), "kafka.acls": "yes",
+                                    "kafka.super-users": "User:admin"})
+
+    def sign_in(number: int | None, user: str, mechanism: str = "SCRAM-SHA-256") -> dict:
+        bootstrap = cluster.endpoint if number is None else cluster.endpoints[number - 1]
+        return {"bootstrap.servers": bootstrap, "security.protocol": "SASL_PLAINTEXT", "sasl.mechanisms": mechanism, "sasl.username": user,
+                "sasl.password": f"{user}-secret", "log_level": 0}
+    admin = AdminClient(sign_in(1, "admin", "PLAIN"))
+    admin.create_topics([NewTopic("ours", 6, 3)], request_timeout=PATIENCE_S)["ours"].result(PATIENCE_S)
+    upsertion = UserScramCredentialUpsertion("ann", ScramCredentialInfo(ScramMechanism.SCRAM_SHA_256, 4096), b"ann-secret")
+    admin.alter_user_scram_credentials([upsertion], request_timeout=PATIENCE_S)["ann"].result(PATIENCE_S)
+    may_write = AclBinding(ResourceType.TOPIC, "ours", ResourcePatternType.LITERAL, "User:ann", "*", AclOperation.WRITE, AclPermissionType.ALLOW)
+    admin.create_acls([may_write], request_timeout=PATIENCE_S)[may_write].result(PATIENCE_S)
+
+    def writes(number: int) -> bool:
+        told = []
+        producer = Producer({**sign_in(number, "ann"), "message.timeout.ms": 10_000})
+        for part in range(6):
+            producer.produce("ours", f"by {number}", partition=part, on_delivery=lambda error, message: told.append(error))
+        producer.flush(PATIENCE_S)
+        return told == [None] * 6
+    for number in (1, 2, 3):
+        wait_until(lambda number=number: writes(number), PATIENCE_S, f"ann writes by way of node {number}")
+    for number in (3, 2, 1):
+        cluster.kill(number)
+        cluster.start(number)
+        assert writes(number), f"node {number} does not know ann after its start"
+    with pytest.raises(KafkaException):
+        reader = Consumer({**sign_in(2, "ann"), "group.id": "spies"})
+        reader.assign([TopicPartition("ours", 0, 0)])
+        message = reader.poll(PATIENCE_S)
+        raise KafkaException(message.error()) if message.error() else AssertionError(message.value())
+    other, one = AdminClient(sign_in(3, "admin", "PLAIN")), may_write
+    removal = AclBindingFilter(one.restype, one.name, one.resource_pattern_type, one.principal, one.host, one.operation, one.permission_type)
+    assert len(other.delete_acls([removal], request_timeout=PATIENCE_S)[removal].result(PATIENCE_S)) == 1
+    for number in (1, 2, 3):
+        wait_until(lambda number=number: not writes(number), PATIENCE_S, f"ann writes no more by way of node {number}")
 
 
 # ---- Nodes that are killed.
