@@ -37,8 +37,8 @@ PATIENT = {"message.timeout.ms": 180_000, "reconnect.backoff.max.ms": 200, "retr
 class TopicCluster(Cluster):
     """Three nodes, as Kafka's clients see them."""
 
-    def __init__(self, launch, options=None):
-        super().__init__(launch, 3, {**OPTIONS, **(options or {})})
+    def __init__(self, launch, options=None, count: int = 3):
+        super().__init__(launch, count, {**OPTIONS, **(options or {})})
 
     @property
     def endpoints(self) -> list[str]:
@@ -196,6 +196,31 @@ def test_users_and_access_lists_are_the_clusters(launch):
     assert len(other.delete_acls([removal], request_timeout=PATIENCE_S)[removal].result(PATIENCE_S)) == 1
     for number in (1, 2, 3):
         wait_until(lambda number=number: not writes(number), PATIENCE_S, f"ann writes no more by way of node {number}")
+
+
+def test_more_nodes_than_replicas(launch):
+    """Nodes without a replica of a shard ask another for what they need of it: transactions span all of them."""
+    cluster = TopicCluster(launch, count=4)
+    topic = cluster.new_topic("wide", PARTITIONS)
+    wait_until(lambda: len(set(cluster.leaders(topic) or [])) == 4, PATIENCE_S * 4, "every node leads some")
+    for number in range(8):
+        producer = Producer({"bootstrap.servers": cluster.endpoints[number % 4], "transactional.id": f"wide-{number}", "log_level": 0})
+        producer.init_transactions(PATIENCE_S)
+        for what in (f"kept-{number}", f"gone-{number}"):
+            producer.begin_transaction()
+            for part in range(PARTITIONS):
+                producer.produce(topic, what, partition=part)
+            if what.startswith("kept"):
+                producer.commit_transaction(PATIENCE_S)
+            else:
+                producer.flush(PATIENCE_S)
+                producer.abort_transaction(PATIENCE_S)
+    got = [value for _, value in read_committed(cluster, topic, str)]
+    assert sorted(got) == sorted(f"kept-{number}" for number in range(8) for _ in range(PARTITIONS))
+    for number, endpoint in enumerate(cluster.endpoints, 1):
+        topic_cli(endpoint, "create", f"by-{number}", "--partitions", 4)
+        topic_cli(endpoint, "produce", f"by-{number}", "--raw", stdin="".join(f"{i}\n" for i in range(20)))
+        assert len(topic_cli(cluster.endpoints[number % 4], "consume", f"by-{number}", "--raw").splitlines()) == 20
 
 
 # ---- Nodes that are killed.
@@ -368,7 +393,7 @@ def test_transactions_over_kills(cluster):
     print(f"transactions: {len(committed)} committed, {len(aborted)} aborted, {len(each[0])} there, in {PARTITIONS} partitions each")
 
 
-def read_committed(cluster, topic: str) -> list[tuple[int, int]]:
+def read_committed(cluster, topic: str, kind=int) -> list[tuple]:
     def is_closed():
         consumer = Consumer({"bootstrap.servers": cluster.endpoint, "group.id": "ends", "log_level": 0, "isolation.level": "read_committed"})
         other = Consumer({"bootstrap.servers": cluster.endpoint, "group.id": "ends", "log_level": 0, "isolation.level": "read_uncommitted"})
@@ -390,7 +415,7 @@ def read_committed(cluster, topic: str) -> list[tuple[int, int]]:
         if message.error():
             ended.add(message.partition())
             continue
-        got.append((message.partition(), int(message.value())))
+        got.append((message.partition(), kind(message.value().decode())))
     consumer.close()
     return got
 
