@@ -172,6 +172,22 @@ void TopicClusterNode::replica_stopped(shard::ShardId shard, const std::string& 
   env_.reactor(0).post([this, shard, why] { failure_ = "shard " + std::to_string(shard) + " stopped: " + why; });
 }
 
+Task<std::string> TopicClusterNode::groups_text() {
+  std::string text;
+  for (const auto& [shard, status] : co_await runtime_->group_statuses(env_.reactor(0))) {
+    text += ", shard " + std::to_string(shard) + " term " + std::to_string(status.term) + " led by " +
+            std::to_string(status.leader) + " applied " + std::to_string(status.applied) + " of " +
+            std::to_string(status.last_index) + (status.is_quiet ? " quiet" : "") + (status.is_full ? " full" : "") +
+            " " + status.halted;
+    for (const raft::PeerStatus& peer : status.peers) {
+      text += "\n      " + std::to_string(peer.node) + " has " + std::to_string(peer.matched) +
+              (peer.is_learner ? ", a learner" : "") + (peer.is_active ? "" : ", silent") +
+              (peer.needs_checkpoint ? ", needs a checkpoint" : "");
+    }
+  }
+  co_return text;
+}
+
 // ---- What it holds.
 
 template <class Body>
