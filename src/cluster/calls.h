@@ -31,6 +31,7 @@ enum class CallMethod : uint32_t {
   kWipeSlots = 12,    // likewise, of range's slots and epoch
   kImportSlots = 13,  // ImportCall -> SlotReply
   kFollow = 14,       // a revision of the cluster's state -> nothing, once the node has seen it
+  kAskTopic = 15,     // for whom set_topic_handler() names
 };
 
 struct ShardCall {

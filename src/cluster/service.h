@@ -156,6 +156,12 @@ class Service {
   // Looks after the placement now.
   void drive_soon();
 
+  // What topics ask of one another's nodes, in bytes of their own. The handler runs on reactor 0; set before start().
+  using TopicHandler = std::function<Task<Result<std::string>>(std::string request)>;
+  void set_topic_handler(TopicHandler handler) { topic_handler_ = std::move(handler); }
+  // From any reactor. After an error it may have been done or not.
+  Task<Result<std::string>> ask_topic(env::Reactor& here, NodeId node, std::string request);
+
   // As last seen.
   [[nodiscard]] const ClusterState& state() const { return state_; }
   [[nodiscard]] ShardId system_shard() const { return shards_.system; }
@@ -200,6 +206,7 @@ class Service {
   Task<Result<std::string>> answer_transfer(peer::Caller caller, std::string request);
   Task<Result<std::string>> answer_keep_alive(peer::Caller caller, std::string request);
   Task<Result<std::string>> answer_time_to_live(peer::Caller caller, std::string request);
+  Task<Result<std::string>> answer_topic(peer::Caller caller, std::string request);
   Task<std::vector<ReplicaReport>> reports();
   Task<Result<NodeId>> enrol(JoinRequest request);
   // False: it is not ready to be asked.
@@ -244,6 +251,7 @@ class Service {
   env::Reactor& home_;
   peer::Mesh& mesh_;
   ServiceOptions options_;
+  TopicHandler topic_handler_;
   ClusterFile file_;
   Shards shards_;
   std::unique_ptr<Leaders> leaders_;

@@ -50,6 +50,7 @@ void Service::add_methods() {
   add_method(CallMethod::kTransferLead, false, &Service::answer_transfer);
   add_method(CallMethod::kKeepAlive, false, &Service::answer_keep_alive);
   add_method(CallMethod::kTimeToLive, false, &Service::answer_time_to_live);
+  add_method(CallMethod::kAskTopic, false, &Service::answer_topic);
 }
 
 Task<Result<std::string>> Service::answer_join(peer::Caller caller, std::string request) {
@@ -162,6 +163,16 @@ Task<Result<std::string>> Service::answer_keep_alive(peer::Caller, std::string r
   if (!is_ready()) co_return not_ready();
   if (!decode_lease(request, lease)) co_return not_understood();
   co_return encode(co_await coord_->local_leases().keep_alive(home_, lease));
+}
+
+Task<Result<std::string>> Service::answer_topic(peer::Caller, std::string request) {
+  if (!is_ready() || !topic_handler_) co_return not_ready();
+  co_return co_await topic_handler_(std::move(request));
+}
+
+Task<Result<std::string>> Service::ask_topic(env::Reactor& here, NodeId node, std::string request) {
+  co_return co_await mesh_.hub(here.index())
+      .call(node, static_cast<uint32_t>(CallMethod::kAskTopic), std::move(request), kTopicTimeoutMs);
 }
 
 Task<Result<std::string>> Service::answer_time_to_live(peer::Caller, std::string request) {

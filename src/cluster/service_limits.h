@@ -15,6 +15,8 @@ inline constexpr int64_t kMovingEveryMs = 100;
 inline constexpr int64_t kRetryMs = 200;
 // Of a call to another node about its replicas.
 inline constexpr int64_t kCallTimeoutMs = 2'000;
+// Of what topics ask: a little longer than a shard takes to say that nobody leads it (shard/replica.h).
+inline constexpr int64_t kTopicTimeoutMs = 6'000;
 // Groups that change at a time: each may have a checkpoint sent to a new replica.
 inline constexpr size_t kCopiesMax = 4;
 // Likewise, with those in which next to nothing was ever written (up to that entry): their checkpoints are small.

@@ -29,6 +29,7 @@
 #include "server/kv_setup.h"
 #include "server/pubsub_setup.h"
 #include "server/s3_setup.h"
+#include "server/topic_calls.h"
 #include "server/topic_setup.h"
 #include "shard/runtime.h"
 #include "topics/topics.h"
@@ -333,6 +334,7 @@ Task<Status> Node::start_topics() {
   kafka_access_ = std::make_unique<kafka::Security>(*topics_, make_kafka_access(settings, options_.kafka_users));
   transactions_ = std::make_unique<topics::Transactions>(*topics_, make_transactions_options(settings));
   groups_ = std::make_unique<kafka::Groups>(*topics_, make_group_options(settings));
+  if (cluster_ != nullptr) connect_topics(*topics_, cluster_->service());
   if (Status started = co_await topics_->start(); !started.ok()) co_return forward_error(started);
   if (Status started = co_await kafka_access_->start(); !started.ok()) co_return forward_error(started);
   if (Status started = co_await transactions_->start(); !started.ok()) co_return forward_error(started);

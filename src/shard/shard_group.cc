@@ -14,6 +14,9 @@ namespace {
 constexpr int64_t kPollNs = 1'000'000;
 // While the disk has no room for a checkpoint that came from another node.
 constexpr int64_t kFullRetryNs = 500'000'000;
+// A member whose node did not take a checkpoint and its files, for want of room maybe, is not sent them again at once:
+// each try may cost a large file before that is known.
+constexpr int64_t kSendRetryNs = 1'000'000'000;
 }  // namespace
 
 // Waits until nobody else has the shard.
@@ -176,19 +179,25 @@ void ShardGroup::send_checkpoint(NodeId to, uint64_t index, std::string message,
 
 Task<void> ShardGroup::send_with_files(NodeId to, std::string message, std::string path,
                                        std::function<void(bool)> done) {
-  auto tell = [this, alive = alive_, done = std::move(done)](bool has_arrived) {
-    if (*alive) parts_.shard.engine().release_files();
-    done(has_arrived);
-  };
   auto files = co_await files_.collect(path);
-  if (files.ok()) {
-    parts_.messenger.send_file(to, parts_.shard.id(), std::move(message), std::move(path), std::move(*files),
-                               std::move(tell));
+  if (!files.ok()) {
+    log_warn("shard", "a checkpoint cannot be sent to another node",
+             {{"shard", parts_.shard.id()}, {"to", to}, {"why", files.error().message()}});
+    parts_.shard.engine().release_files();
+    co_await tell_later(std::move(done));
     co_return;
   }
-  log_warn("shard", "a checkpoint cannot be sent to another node",
-           {{"shard", parts_.shard.id()}, {"to", to}, {"why", files.error().message()}});
-  parts_.reactor.post([tell = std::move(tell)] { tell(false); });
+  parts_.messenger.send_file(to, parts_.shard.id(), std::move(message), std::move(path), std::move(*files),
+                             [this, alive = alive_, done = std::move(done)](bool has_arrived) {
+                               if (*alive) parts_.shard.engine().release_files();
+                               if (!*alive || has_arrived) return done(has_arrived);
+                               tasks_.spawn(tell_later(done));
+                             });
+}
+
+Task<void> ShardGroup::tell_later(std::function<void(bool)> done) {
+  co_await env::sleep_for(parts_.reactor, kSendRetryNs);
+  done(false);
 }
 
 Task<Status> ShardGroup::examine(const raft::Arrival& arrival) { co_return co_await files_.examine(arrival); }

@@ -110,6 +110,8 @@ class ShardGroup final : public raft::MemberHost, public ReplicaListener {
   [[nodiscard]] Replica& replica() { return *parts_.shard.replica(); }
   Task<void> send_with_files(NodeId to, std::string message, std::string path,
                              std::function<void(bool has_arrived)> done);
+  // That it has not arrived.
+  Task<void> tell_later(std::function<void(bool has_arrived)> done);
   Task<void> install_file(raft::Arrival arrival, uint64_t index, std::string prelude);
   Task<Status> load_from(raft::Arrival& arrival, uint64_t index, std::string prelude);
   Status load_piece(std::string_view piece);

@@ -3,6 +3,7 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <functional>
 #include <memory>
 #include <set>
@@ -32,7 +33,7 @@ class Wire final : public raft::Messenger {
  public:
   Wire(Cluster& cluster, NodeId from, unsigned reactor) : cluster_(cluster), from_(from), reactor_(reactor) {}
   void send(NodeId to, ShardId group, std::string_view message) override;
-  void send_file(NodeId to, ShardId group, std::string message, std::string path,
+  void send_file(NodeId to, ShardId group, std::string message, std::string path, std::vector<raft::SideFile> beside,
                  std::function<void(bool)> done) override;
   [[nodiscard]] bool is_reachable(NodeId node) const override;
 
@@ -74,6 +75,8 @@ struct Layout {
   // Who has a replica of a shard; all by default.
   std::function<std::vector<NodeId>(ShardId)> members{};
   bool is_clustered = true;  // false: one node
+  // Behind which a node that was away needs a checkpoint.
+  uint64_t kept_entries_max = 20;
   // Of what stands on topics: made once they have started, and gone before they go.
   std::function<void(Cluster&, NodeId)> made{};
   std::function<void(NodeId)> going{};
@@ -126,13 +129,15 @@ class Cluster {
       replication.node = id;
       replication.messenger = [&at](unsigned reactor) -> raft::Messenger& { return *at.wires[reactor]; };
       replication.first_members = [this](ShardId shard) { return members(shard); };
+      replication.member.kept_entries_max = layout_.kept_entries_max;
       replication.groups.tick_ms = 20;
       replication.replica.deadline_ms = 2000;
     }
     at.runtime = std::make_unique<shard::Runtime>(at.machine->env(), options);
     const Status started = world.run(home(id), at.runtime->start());
     ASSERT_TRUE(started.ok()) << started.error().message();
-    at.topics = std::make_unique<Topics>(*at.runtime, TopicsOptions{.is_clustered = layout_.is_clustered, .node = id});
+    at.topics = std::make_unique<Topics>(
+        *at.runtime, TopicsOptions{.retention_check_ms = 1'000, .is_clustered = layout_.is_clustered, .node = id});
     ASSERT_TRUE(world.run(home(id), at.topics->start()).ok());
     at.hearer = std::make_unique<Hearer>();
     world.run_on(home(id), [&] { at.topics->add_lead_listener(*at.hearer); });
@@ -222,10 +227,10 @@ class Cluster {
       });
     });
   }
-  std::string copy_file(NodeId from, NodeId to, const std::string& path) {
+  std::string copy_file(NodeId from, NodeId to, const std::string& path, uint64_t bytes_max = UINT64_MAX) {
     auto source = peer(from).machine->env().disk().open(path, env::OpenMode::kRead);
     if (!source.ok()) return {};
-    std::string bytes((*source)->size().value_or(0), '\0');
+    std::string bytes(std::min(bytes_max, (*source)->size().value_or(0)), '\0');
     if (!(*source)->read_at(0, bytes).ok()) return {};
     env::Disk& disk = peer(to).machine->env().disk();
     static_cast<void>(disk.make_folder("data"));
@@ -235,6 +240,9 @@ class Cluster {
     if (!target.ok() || !(*target)->write_at(0, bytes).ok()) return {};
     return arrived;
   }
+
+  // That have gone from one node to another.
+  [[nodiscard]] int files() const { return files_; }
 
   env::sim::World world;
   // Groups none of whose messages arrive: without a quorum.
@@ -262,14 +270,19 @@ inline void Wire::send(NodeId to, ShardId group, std::string_view message) {
                    });
 }
 inline void Wire::send_file(NodeId to, ShardId group, std::string message, std::string path,
-                            std::function<void(bool)> done) {
+                            std::vector<raft::SideFile> beside, std::function<void(bool)> done) {
   const std::string arrived = cluster_.is_linked(from_, to) ? cluster_.copy_file(from_, to, path) : "";
-  if (!arrived.empty()) {
-    cluster_.deliver(from_, to, group, reactor_, [from = from_, group, message, arrived](raft::Groups& groups) {
-      groups.received_file(from, group, message, arrived);
+  bool is_whole = !arrived.empty();
+  for (raft::SideFile& file : beside) {
+    if (is_whole) file.path = cluster_.copy_file(from_, to, file.path, file.bytes);
+    is_whole &= !file.path.empty();
+  }
+  if (is_whole) {
+    cluster_.deliver(from_, to, group, reactor_, [from = from_, group, message, arrived, beside](raft::Groups& groups) {
+      groups.received_file(from, group, message, arrived, beside);
     });
   }
-  cluster_.peer(from_).machine->reactor(reactor_).post([done = std::move(done), ok = !arrived.empty()] { done(ok); });
+  cluster_.peer(from_).machine->reactor(reactor_).post([done = std::move(done), is_whole] { done(is_whole); });
 }
 inline bool Wire::is_reachable(NodeId node) const { return cluster_.is_linked(from_, node); }
 

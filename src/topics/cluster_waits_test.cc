@@ -118,5 +118,24 @@ TEST_F(ClusterWaits, AStaleReadNeedsNobodyAndAnErrorIsAskedAgain) {
   EXPECT_TRUE(cluster.world.run_until([&] { return read(other, 1, true).ok(); }, 20 * env::sim::kSecond));
 }
 
+TEST_F(ClusterWaits, RetentionIsTheLeadersAffair) {
+  ASSERT_TRUE(append(leader, "x").ok());
+  ASSERT_TRUE(cluster.ask_all(other, topic::ConfigureTopic{topic_id(1), {{"retention.ms", "500"}}, {}}).ok());
+  const auto start = [&](NodeId node) {
+    return cluster.ask(node, shard, topic::DescribePartition{at}).answer.partition.log_start;
+  };
+  const auto trims = [&](NodeId node) {
+    uint64_t sum = 0;
+    for (unsigned i = 0; i < cluster_harness::kReactors; ++i) sum += cluster.topics(node).stats(i).trims.value();
+    return sum;
+  };
+  EXPECT_TRUE(cluster.world.run_until([&] { return trims(leader) == 1; }, 10 * env::sim::kSecond));
+  cluster.world.run_for(3 * env::sim::kSecond);
+  for (NodeId node = 1; node <= 3; ++node) {
+    EXPECT_EQ(start(node), 1) << node;
+    EXPECT_EQ(trims(node), node == leader ? 1U : 0U) << node;
+  }
+}
+
 }  // namespace
 }  // namespace keelson::topics

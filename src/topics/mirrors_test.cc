@@ -303,6 +303,41 @@ TEST(Mirrors, AgreeInTheEndWhateverHappens) {
   }
 }
 
+// Only checkpoints help a node that was away for so long; all that changed meanwhile is news there.
+TEST(Mirrors, AStateOfAnotherNodeIsNews) {
+  Cluster cluster(7);
+  cluster.wait_for_claims();
+  ASSERT_TRUE(cluster.ask_all(1, creation(1, "one")).ok());
+  const ShardId documents = cluster.topics(1).shard_of_name("acl/a");
+  cluster.crash(3);
+  for (uint8_t i = 2; i < 60; ++i) {
+    ASSERT_TRUE(cluster.ask_all(1, creation(i, "topic-" + std::to_string(i))).ok());
+    ASSERT_TRUE(cluster.ask(1, documents, topic::PutDocument{.key = "acl/a", .value = std::to_string(i)}).ok());
+    topic::BatchBuilder builder({});
+    builder.add(cluster.home(1).clock().wall_ms(), "key", "value");
+    const std::string batch = builder.finish();
+    ASSERT_TRUE(
+        cluster.ask(1, cluster.topics(1).shard_of({topic_id(1), 0}), topic::Append{{topic_id(1), 0}}, batch).ok());
+  }
+  ASSERT_TRUE(cluster.ask_all(1, topic::DeleteTopic{topic_id(2)}).ok());
+  cluster.start(3);
+  const uint64_t directory_before = cluster.topics(3).directory_version();
+  const uint64_t documents_before = cluster.topics(3).documents_version();
+  expect_same_soon(cluster);
+  EXPECT_GT(cluster.files(), 0);
+  EXPECT_GT(cluster.topics(3).directory_version(), directory_before);
+  EXPECT_GT(cluster.topics(3).documents_version(), documents_before);
+  EXPECT_NE(cluster.find(3, "topic-59").topic, nullptr);
+  EXPECT_EQ(cluster.find(3, "topic-2").topic, nullptr);
+  const ShardId shard = cluster.topics(3).shard_of({topic_id(1), 0});
+  cluster.move_lead(shard, 3);
+  const Asked read = cluster.world.run(
+      cluster.home(3), cluster.topics(3).read(cluster.home(3), {.from = {topic_id(1), 0}, .offset = 0}, true));
+  ASSERT_TRUE(read.ok()) << read.answer.reason;
+  EXPECT_EQ(read.answer.read.high_watermark, 58);
+  EXPECT_FALSE(read.answer.read.slices.empty());
+}
+
 TEST(Mending, IsCutIntoPieces) {
   std::map<TopicId, topic::TopicInfo> topics;
   for (int i = 0; i < 5000; ++i) {

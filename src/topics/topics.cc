@@ -68,6 +68,7 @@ struct Seen {
 struct Topics::Inside {
   shard::Runtime& runtime;
   TopicsOptions options;
+  Elsewhere elsewhere{};
   std::vector<std::unique_ptr<detail::Desk>> desks{};  // of each reactor
   std::unique_ptr<detail::Leads> leads{};
   std::vector<std::unique_ptr<detail::ShardListener>> listeners{};  // of each shard
@@ -223,6 +224,17 @@ shard::ShardId Topics::nearest_shard(env::Reactor& here) const {
   const unsigned first = router_.reactor_of(router_.first_shard());
   const unsigned step = (here.index() + count - first) % count;
   return shard_at(static_cast<uint16_t>(step < router_.shard_count() ? step : 0));
+}
+
+void Topics::set_elsewhere(Elsewhere elsewhere) { inside_->elsewhere = std::move(elsewhere); }
+
+Task<Asked> Topics::ask_encoded(env::Reactor& here, shard::ShardId shard, uint16_t code, std::string body,
+                                bool may_go_elsewhere) {
+  std::string kept;
+  if (may_go_elsewhere && inside_->elsewhere) kept = body;
+  Asked asked = co_await start_call(here, shard, code, std::move(body), {}, {});
+  if (asked.outcome != log::LogErrc::kNotLeader || !may_go_elsewhere || !inside_->elsewhere) co_return asked;
+  co_return co_await inside_->elsewhere(here, shard, code, std::move(kept));
 }
 
 Asking Topics::start_call(env::Reactor& here, shard::ShardId shard, uint16_t code, std::string body,

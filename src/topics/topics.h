@@ -10,6 +10,7 @@
 
 #include <atomic>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -123,6 +124,19 @@ class Topics {
   [[nodiscard]] Asking ask_stale(env::Reactor& here, shard::ShardId shard, const Body& body) {
     return start_call(here, shard, static_cast<uint16_t>(Body::kCode), encode(body), {}, {}, true);
   }
+  // As ask(), and of another node where the shard has no replica here: such an answer has the error, the reason, the
+  // claim and producer ids alone.
+  template <class Body>
+  [[nodiscard]] Task<Asked> ask_anywhere(env::Reactor& here, shard::ShardId shard, Body body) {
+    return ask_encoded(here, shard, static_cast<uint16_t>(Body::kCode), encode(body), true);
+  }
+  // How other nodes are asked. Reactor 0, before start(); called on any reactor, `here`.
+  using Elsewhere =
+      std::function<Task<Asked>(env::Reactor& here, shard::ShardId shard, uint16_t code, std::string body)>;
+  void set_elsewhere(Elsewhere elsewhere);
+  // What came encoded, from another node: of the replica here, if there is one (kNotLeader).
+  [[nodiscard]] Task<Asked> ask_encoded(env::Reactor& here, shard::ShardId shard, uint16_t code, std::string body,
+                                        bool may_go_elsewhere = false);
   // A command of the directory. On one node on every shard or none. In a cluster the first shard's answer (kNotLeader
   // where it has no replica); every other shard has been told by then, or some seconds have passed and those that were
   // not there hear of it later.

@@ -1,12 +1,12 @@
-// The npm package kafkajs, unmodified. Run by test_kafka_clients.py as `node kafka_suite.mjs ENDPOINT`.
+// The npm package kafkajs, unmodified. Run by test_kafka_clients.py as `node kafka_suite.mjs ENDPOINT [NODES]`.
 import assert from 'node:assert/strict';
 import { createRequire } from 'node:module';
 
 process.env.KAFKAJS_NO_PARTITIONER_WARNING = '1';
 const require = createRequire(process.env.KEELSON_NODE_FOLDER + '/');
 const { Kafka, logLevel, CompressionTypes, ConfigResourceTypes } = require('kafkajs');
-const [endpoint] = process.argv.slice(2);
-const kafka = new Kafka({ clientId: 'suite', brokers: [endpoint], logLevel: logLevel.NOTHING });
+const [endpoint, nodes = '1'] = process.argv.slice(2);
+const kafka = new Kafka({ clientId: 'suite', brokers: endpoint.split(','), logLevel: logLevel.NOTHING });
 const admin = kafka.admin();
 
 async function until(holds) {
@@ -47,8 +47,8 @@ const steps = {
     });
     assert.deepEqual(told.partitions.map((one) => one.partitionId).sort(), [0, 1, 2]);
     const cluster = await admin.describeCluster();
-    assert.equal(cluster.brokers.length, 1);
-    assert.equal(cluster.controller, cluster.brokers[0].nodeId);
+    assert.equal(cluster.brokers.length, Number(nodes));
+    assert.ok(cluster.brokers.some((one) => one.nodeId === cluster.controller));
     const configs = await admin.describeConfigs({ resources: [{ type: ConfigResourceTypes.TOPIC, name: 'js', configNames: ['retention.ms', 'cleanup.policy'] }], includeSynonyms: false });
     const values = Object.fromEntries(configs.resources[0].configEntries.map((one) => [one.configName, one.configValue]));
     assert.deepEqual(values, { 'retention.ms': '3600000', 'cleanup.policy': 'delete' });

@@ -30,7 +30,7 @@ PRODUCERS = 4
 OPTIONS = {"kv.shards": "1", "blob.shards": "1", "topic.shards": "6", "log.segment-size": "1mb", "checkpoint.log-min": "1mb", "topic.cache-size": "6mb",
            "kafka.group-initial-rebalance-delay": f"{REBALANCE_DELAY_MS}ms", "kafka.transaction-check-interval": "500ms",
            "kafka.group-consumer-session-timeout": "6s", "kafka.group-consumer-heartbeat-interval": "500ms"}
-PATIENT = {"message.timeout.ms": 180_000, "reconnect.backoff.max.ms": 200, "retry.backoff.ms": 50, "topic.metadata.refresh.interval.ms": 1000, "log_level": 0}
+PATIENT = {"message.timeout.ms": 180_000, "reconnect.backoff.max.ms": 200, "retry.backoff.ms": 50, "topic.metadata.refresh.interval.ms": 1000}
 
 
 class TopicCluster(Cluster):
@@ -133,7 +133,7 @@ def test_topics_are_made_and_changed_through_any_node(cluster):
 
 
 def test_kafkajs(cluster):
-    said = run(["node", HERE / "kafka_suite.mjs", cluster.endpoints[0]], env={"KEELSON_NODE_FOLDER": NODE_FOLDER}, check=False)
+    said = run(["node", HERE / "kafka_suite.mjs", cluster.endpoint, 3], env={"KEELSON_NODE_FOLDER": NODE_FOLDER}, check=False)
     assert passed(said) == 7, said
 
 
@@ -150,7 +150,7 @@ def test_librdkafka_in_cpp(cluster, tmp_path):
 def test_java(cluster, tmp_path):
     classes = f"{JARS}/*"
     subprocess.run(["javac", "-d", tmp_path, "-cp", classes, HERE / "clients" / "KafkaSuite.java"], check=True, timeout=300)
-    said = run(["java", "-XX:TieredStopAtLevel=1", "-Xmx256m", "-cp", f"{classes}:{tmp_path}", "KafkaSuite", cluster.endpoints[0]], check=False, limit_s=300)
+    said = run(["java", "-XX:TieredStopAtLevel=1", "-Xmx256m", "-cp", f"{classes}:{tmp_path}", "KafkaSuite", cluster.endpoints[0], 3], check=False, limit_s=300)
     assert passed(said) == 8, said
 
 
@@ -237,7 +237,7 @@ def test_committed_offsets_and_members_over_kills(cluster):
     chance = random.Random(3)
     topic = cluster.new_topic("grouped", PARTITIONS)
     server = cluster
-    members = [Member(server, "crew", [topic], **{"partition.assignment.strategy": "cooperative-sticky", "auto.commit.interval.ms": 200, "log_level": 0})
+    members = [Member(server, "crew", [topic], **{"partition.assignment.strategy": "cooperative-sticky", "auto.commit.interval.ms": 200})
                for _ in range(3)]
     sent = 0
     try:
@@ -274,7 +274,7 @@ def test_transactions_over_kills(cluster):
         number = 0
         while not ending.is_set():
             try:
-                producer = Producer({"bootstrap.servers": cluster.endpoint, "transactional.id": "whole", **PATIENT})
+                producer = Producer({"bootstrap.servers": cluster.endpoint, "transactional.id": "whole", "log_level": 0, "reconnect.backoff.max.ms": 200, "retry.backoff.ms": 50})
                 producer.init_transactions(PATIENCE_S * 4)
                 while not ending.is_set():
                     number += 1

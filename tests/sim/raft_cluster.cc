@@ -36,7 +36,7 @@ class SimMessenger final : public raft::Messenger {
     }
   }
 
-  void send_file(NodeId to, ShardId group, std::string message, std::string path,
+  void send_file(NodeId to, ShardId group, std::string message, std::string path, std::vector<raft::SideFile>,
                  std::function<void(bool)> done) override {
     RaftCluster& c = cluster_;
     auto content = env::read_file(env_.disk(), path, uint64_t{1} << 30);

@@ -307,6 +307,64 @@ TEST(Transfer, ANodeThatWasAwayGetsSegmentsToo) {
   run.check();
 }
 
+// Again and again, at any point from when the first of it arrives.
+TEST(Transfer, SurvivesACrashInTheMidstOfAnInstallation) {
+  set_log_level(LogLevel::kError);
+  uint64_t replaced = 0;
+  uint64_t crashes = 0;
+  env::sim::for_each_seed(1, 150, [&](uint64_t seed) {
+    TransferRun run(seed, {});
+    ASSERT_TRUE(run.wait_for_leader());
+    ASSERT_NO_FATAL_FAILURE(run.create_all());
+    for (int round = 0; round < 4; ++round) {
+      run.crash(2);
+      ASSERT_TRUE(run.wait_for_leader());
+      run.write(0, 60);
+      run.checkpoint(0);
+      run.checkpoint(1);
+      run.restart(2);
+      const uint64_t before = run.counts.replaced;
+      const auto has_some = [&] {
+        const auto names = run.world.node(2).env().disk().list("data/incoming");
+        return names.ok() && !names->empty();
+      };
+      ASSERT_TRUE(run.world.run_until(has_some, 20 * kSecond));
+      for (uint64_t events = run.chance.below(600); events > 0; --events) run.world.step();
+      crashes += run.counts.replaced == before ? 1 : 0;
+    }
+    run.check();
+    replaced += run.counts.replaced;
+  });
+  std::printf("%llu states replaced, %llu crashes before that\n", static_cast<unsigned long long>(replaced),
+              static_cast<unsigned long long>(crashes));
+  EXPECT_GT(replaced, 0U);
+  EXPECT_GT(crashes, 0U);
+}
+
+TEST(Transfer, AReplicaThatLeavesTakesItsFilesWithIt) {
+  set_log_level(LogLevel::kError);
+  TransferRun run(3, {});
+  ASSERT_TRUE(run.wait_for_leader());
+  ASSERT_NO_FATAL_FAILURE(run.create_all());
+  run.write(0, 100);
+  ASSERT_TRUE(run.settle());
+  const auto at = static_cast<unsigned>(run.leader());
+  const unsigned gone = (at + 1) % 3;
+  env::Reactor& here = run.world.node(at).reactor();
+  ASSERT_EQ(run.world.run(here, run.node(at).runtime().change_members(
+                                    here, 0, {{static_cast<uint8_t>(raft::ChangeType::kRemove), gone + 1}})),
+            raft::MemberErrc::kOk);
+  run.world.run_for(2 * kSecond);
+  env::Reactor& there = run.world.node(gone).reactor();
+  const Status removed = run.world.run(there, run.node(gone).runtime().remove_replica(there, 0));
+  ASSERT_TRUE(removed.ok()) << removed.error().message();
+  const auto left = [&] { return run.world.node(gone).env().disk().list(std::string(TransferNode::kFolder)); };
+  EXPECT_TRUE(run.world.run_until([&] { return left()->empty(); }, 20 * kSecond)) << left()->size();
+  // The others go on.
+  EXPECT_TRUE(run.wait(run.append(at, {kPlain, 0})));
+  EXPECT_EQ(run.written.back().call->outcome, log::LogErrc::kOk);
+}
+
 // Everything at once, and the node that gets the state crashes in the midst of it.
 TEST(Transfer, SurvivesWhateverHappensMeanwhile) {
   set_log_level(LogLevel::kError);

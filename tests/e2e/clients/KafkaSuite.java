@@ -41,6 +41,7 @@ import org.apache.kafka.common.serialization.StringSerializer;
 public final class KafkaSuite {
   private static final Duration PATIENCE = Duration.ofSeconds(60);
   private static String endpoint;
+  private static int nodes = 1;
   private static Admin admin;
 
   private interface Step {
@@ -109,8 +110,8 @@ public final class KafkaSuite {
   }
 
   private static void admin() throws Exception {
-    expect(admin.describeCluster().nodes().get().size() == 1, "one node");
-    expect(admin.describeCluster().controller().get().id() == 1, "which controls");
+    expect(admin.describeCluster().nodes().get().size() == nodes, "every node");
+    expect(admin.describeCluster().nodes().get().contains(admin.describeCluster().controller().get()), "one of which controls");
     expect(!admin.describeCluster().clusterId().get().isEmpty(), "the cluster has an id");
     admin.createTopics(List.of(new NewTopic("java", 2, (short) 1).configs(Map.of("retention.ms", "3600000")))).all().get();
     fails(TopicExistsException.class, () -> topic("java", 1));
@@ -266,6 +267,7 @@ public final class KafkaSuite {
 
   public static void main(String[] arguments) throws Exception {
     endpoint = arguments[0];
+    if (arguments.length > 1) nodes = Integer.parseInt(arguments[1]);
     admin = Admin.create(settings(Map.of()));
     Map<String, Object> eager = Map.of(ConsumerConfig.PARTITION_ASSIGNMENT_STRATEGY_CONFIG, "org.apache.kafka.clients.consumer.RangeAssignor",
                                        ConsumerConfig.HEARTBEAT_INTERVAL_MS_CONFIG, 200, ConsumerConfig.SESSION_TIMEOUT_MS_CONFIG, 6000);
