@@ -127,7 +127,11 @@ Task<Status> TopicClusterNode::start_services() {
 }
 
 bool TopicClusterNode::has_failed_log() const {
-  return is_serving_ && runtime_->local_log()->stats().has_failed.value() != 0;
+  if (!is_serving_) return false;
+  // As an operator does who reads the log: a segment that could not be synced keeps the shard from giving checkpoints
+  // to those who need one.
+  return runtime_->local_log()->stats().has_failed.value() != 0 ||
+         runtime_->checkpoint_progress().last_error.contains("until the program starts again");
 }
 
 // ---- What must not matter.
