@@ -137,14 +137,14 @@ class ClusterLife {
         add<TopicWriter>(writers_, WriterKind::kKeyed);
         continue;
       }
-      add<TopicWriter>(writers_, WriterKind::kPlain);
+      if (!options_.is_transactional) add<TopicWriter>(writers_, WriterKind::kPlain);
       if (options_.is_plain) continue;
-      add<TopicWriter>(writers_, WriterKind::kIdempotent);
+      if (!options_.is_transactional) add<TopicWriter>(writers_, WriterKind::kIdempotent);
       add<TransactionalWriter>(writers_, std::string(kTransactionalGroup) + std::to_string(i));
       transactional_.push_back(writers_.back());
     }
     for (unsigned i = 0; i < options_.readers; ++i) add<TopicReader>(readers_);
-    if (!options_.is_compacted && !options_.is_plain) {
+    if (!options_.is_compacted && !options_.is_plain && !options_.is_transactional) {
       for (unsigned i = 0; i < options_.members; ++i) add<GroupMember>(members_, kGroup);
     }
     for (unsigned i = 0; i < options_.admins; ++i) add<TopicAdmin>(admins_);
