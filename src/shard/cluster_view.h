@@ -26,7 +26,7 @@ struct ClusterMap {
     uint16_t tls_port = 0;   // 0: none
     std::string tls_host{};  // where they reach it with TLS
     uint16_t peer_port = 0;
-    std::string zone;  // the part of the world that fails together; empty: nobody has said
+    std::string zone{};  // the part of the world that fails together; empty: nobody has said
     bool is_reachable = true;
   };
   struct Shard {
