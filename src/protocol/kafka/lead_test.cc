@@ -58,6 +58,7 @@ struct KeptResult final : Kept {
   std::optional<Result> result;
 };
 
+// Whoever asks goes first.
 struct Coordinators {
   std::unique_ptr<Transactions> transactions;
   std::unique_ptr<Groups> groups;
@@ -70,7 +71,7 @@ class LeadTest : public ::testing::Test {
     cluster = std::make_unique<Cluster>(
         seed, topics::cluster_harness::Layout{.nodes = nodes,
                                               .made = [this](Cluster& of, NodeId id) { make(of, id); },
-                                              .going = [this](NodeId id) { at[id] = {}; }});
+                                              .going = [this](NodeId id) { at.erase(id); }});
     cluster->wait_for_claims();
   }
   void TearDown() override {
