@@ -108,10 +108,7 @@ class ClusterLife {
       }
       text += (is_serving(*node) ? ": serving " : ": not serving ") + program(*node).failure();
       if (!is_serving(*node)) continue;
-      for (const auto& [shard, position] : program(*node).picture().positions) {
-        text += ", shard " + std::to_string(shard) + " at " + std::to_string(position.first) + " led by " +
-                std::to_string(position.second);
-      }
+      text += world_.run(node->reactor(0), program(*node).groups_text());
     }
     return text;
   }
@@ -140,14 +137,14 @@ class ClusterLife {
         add<TopicWriter>(writers_, WriterKind::kKeyed);
         continue;
       }
-      add<TopicWriter>(writers_, WriterKind::kPlain);
+      if (!options_.is_transactional) add<TopicWriter>(writers_, WriterKind::kPlain);
       if (options_.is_plain) continue;
-      add<TopicWriter>(writers_, WriterKind::kIdempotent);
+      if (!options_.is_transactional) add<TopicWriter>(writers_, WriterKind::kIdempotent);
       add<TransactionalWriter>(writers_, std::string(kTransactionalGroup) + std::to_string(i));
       transactional_.push_back(writers_.back());
     }
     for (unsigned i = 0; i < options_.readers; ++i) add<TopicReader>(readers_);
-    if (!options_.is_compacted && !options_.is_plain) {
+    if (!options_.is_compacted && !options_.is_plain && !options_.is_transactional) {
       for (unsigned i = 0; i < options_.members; ++i) add<GroupMember>(members_, kGroup);
     }
     for (unsigned i = 0; i < options_.admins; ++i) add<TopicAdmin>(admins_);
@@ -256,8 +253,9 @@ class ClusterLife {
       const std::string& directory = picture.directories.begin()->second;
       for (const auto& [shard, text] : picture.directories) {
         if (text != directory) {
-          return who + ": shard " + std::to_string(shard) + " has the topics\n" + text + "where the first has\n" +
-                 directory;
+          return who + ": shard " + std::to_string(shard) +
+                 " has another directory than the first:" + lines_without(text, directory, " it alone has ") +
+                 lines_without(directory, text, " it has not ");
         }
       }
       if (!first) {
@@ -272,6 +270,17 @@ class ClusterLife {
       }
     }
     return {};
+  }
+
+  static std::string lines_without(const std::string& text, const std::string& others, const std::string& said) {
+    std::string found;
+    for (size_t begin = 0; begin < text.size();) {
+      const size_t end = text.find('\n', begin) + 1;
+      const std::string line = text.substr(begin, end - begin);
+      if (!others.contains(line)) found += said + line;
+      begin = end;
+    }
+    return found;
   }
 
   void judge(const Ends& ends) {

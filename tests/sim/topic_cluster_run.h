@@ -30,8 +30,9 @@ struct TopicClusterRunOptions {
   unsigned reactors = 1;
   TopicClusterNodeOptions node;
   int32_t partitions = 4;
-  bool is_compacted = false;  // keyed writers alone, and no group
-  bool is_plain = false;      // plain writers alone, and no group
+  bool is_compacted = false;      // keyed writers alone, and no group
+  bool is_plain = false;          // plain writers alone, and no group
+  bool is_transactional = false;  // transactional writers alone, and no group
   bool is_trimmed = false;
   unsigned writers = 1;  // of each kind
   unsigned readers = 2;

@@ -20,7 +20,7 @@ using env::sim::for_each_seed;
 using env::sim::kMillisecond;
 using env::sim::kSecond;
 
-constexpr uint64_t kSeeds = 20;  // of each of five kinds of life
+constexpr uint64_t kSeeds = 100;  // of each of five kinds of life: 500
 constexpr uint64_t kSeedsToFindABug = 60;
 constexpr uint64_t kLivesToJudge = 10;
 
@@ -198,11 +198,55 @@ TEST(TopicClusterFinds, AnswersBeforeTheSync) {
 }
 
 TEST(TopicClusterFinds, QuorumOfOne) {
-  expect_found({"was acknowledged", "went back", "has other", "it has "}, [](TopicClusterRunOptions& options) {
-    options.node.member.faults.quorum_of_one = true;
-    options.is_plain = true;
-    options.admins = options.readers = 0;
-    for (const Fault fault : {Fault::kIsolate, Fault::kSplit}) options.nemesis.weight(fault) = 1;
+  expect_found({"was acknowledged", "went back", "has other", "it has ", "has two leaders"},
+               [](TopicClusterRunOptions& options) {
+                 options.node.member.faults.quorum_of_one = true;
+                 options.is_plain = true;
+                 options.admins = options.readers = 0;
+                 for (const Fault fault : {Fault::kIsolate, Fault::kSplit}) options.nemesis.weight(fault) = 1;
+               });
+}
+
+// A leader that has been left behind, and whose clients still reach it.
+void leave_leaders_behind(TopicClusterRunOptions& options) {
+  for (const Fault fault : {Fault::kIsolate, Fault::kPause, Fault::kSplit, Fault::kOneWay}) {
+    options.nemesis.weight(fault) = 1;
+  }
+  options.nemesis.pause_ns_max = kSecond / 2;
+  options.pause_ns_max = 10 * kMillisecond;
+}
+
+TEST(TopicClusterFinds, StaleReadsThatAreTrusted) {
+  expect_found({"is out of range"}, [](TopicClusterRunOptions& options) {
+    options.node.node.kafka.faults.trusts_stale_reads = true;
+    options.members = 4;
+    leave_leaders_behind(options);
+  });
+}
+
+TEST(TopicClusterFinds, GroupsThatAreSavedWithoutAClaim) {
+  expect_found({"the committed offset went back", "comes behind"}, [](TopicClusterRunOptions& options) {
+    options.node.node.groups.faults.saves_without_claim = true;
+    options.members = 4;
+    leave_leaders_behind(options);
+  });
+}
+
+TEST(TopicClusterFinds, MarkersWithoutAClaim) {
+  expect_found(
+      {"is seen in part", "was committed, and is not seen", "was aborted, and is seen", "was read as committed"},
+      [](TopicClusterRunOptions& options) {
+        options.node.node.transactions.faults.marks_without_claim = true;
+        options.writers = 3;
+        options.members = 0;
+        leave_leaders_behind(options);
+      });
+}
+
+TEST(TopicClusterFinds, SegmentsThatAreLeftBehind) {
+  expect_found({".log"}, [](TopicClusterRunOptions& options) {
+    keep_away(options);
+    options.node.node.engine.faults.leaves_segments_behind = true;
   });
 }
 
