@@ -25,9 +25,9 @@
 #include <string_view>
 #include <vector>
 
+#include "base/base64.h"
 #include "base/crc32c.h"
 #include "load_tools.h"
-#include "protocol/s3/digest.h"
 #include "protocol/s3/signature_v4.h"
 
 namespace {
@@ -84,7 +84,7 @@ class Signer {
     const uint32_t crc = crc32c(0, body);
     const std::array<char, 4> big_endian = {static_cast<char>(crc >> 24), static_cast<char>(crc >> 16),
                                             static_cast<char>(crc >> 8), static_cast<char>(crc)};
-    const std::string checksum = s3::to_base64({big_endian.data(), big_endian.size()});
+    const std::string checksum = to_base64({big_endian.data(), big_endian.size()});
     const std::string canonical = "PUT\n" + path + "\n\nhost:" + host_ + "\nx-amz-checksum-crc32c:" + checksum +
                                   "\nx-amz-content-sha256:UNSIGNED-PAYLOAD\nx-amz-date:" + date_ + "\n\n" +
                                   std::string(kSigned) + "\nUNSIGNED-PAYLOAD";

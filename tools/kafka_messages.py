@@ -14,8 +14,8 @@ The notation, one thing a line, `#` begins a comment:
       name  TYPE [VERSIONS] [null VERSIONS] [tag N] [= DEFAULT]
     data ConsumerProtocolAssignment versions 0-3     a message without a key; its fields follow
 
-Fields stand in the order of the wire, two spaces deeper than what they belong to. TYPE is bool, int8, int16, uint16, int32,
-int64, float64, string, bytes, records, uuid, or a struct's name, whose fields follow at its first mention in a message and
+Fields stand in the order of the wire, two spaces deeper than what they belong to. TYPE is bool, int8, int16, int32, int64,
+float64, string, bytes, records, uuid, or a struct's name, whose fields follow at its first mention in a message and
 hold for the others; []TYPE is an array; a `?` behind it says that null may stand there (in all of the field's versions, or in
 those behind `null`). VERSIONS are 3, 3-7 or 3+, and all of the message's if left out. A tagged field has its tag's number.
 What a version lacks has its default when decoded (null, zero, empty, if none is given) and is left out when encoded.
@@ -29,7 +29,7 @@ from dataclasses import dataclass, field as dataclass_field
 from pathlib import Path
 
 NUMBERS = {"bool": ("bool", "boolean", 1), "int8": ("int8_t", "int8", 1), "int16": ("int16_t", "int16", 2),
-           "uint16": ("uint16_t", "uint16", 2), "int32": ("int32_t", "int32", 4), "int64": ("int64_t", "int64", 8),
+           "int32": ("int32_t", "int32", 4), "int64": ("int64_t", "int64", 8),
            "float64": ("double", "float64", 8), "uuid": ("Uuid", "uuid", 16)}
 TEXTS = {"string", "bytes"}
 FOREVER = 10_000

@@ -5,6 +5,7 @@
 #include <cstdio>
 #include <utility>
 
+#include "base/base64.h"
 #include "cli/backup_archive.h"
 #include "cli/progress.h"
 #include "cli/run_env.h"
@@ -99,23 +100,11 @@ class Sink {
   uint64_t synced_ = 0;
 };
 
-std::string base64(std::string_view bytes) {
-  constexpr char kDigits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-  std::string text;
-  for (size_t i = 0; i < bytes.size(); i += 3) {
-    unsigned group = 0;
-    for (size_t j = 0; j < 3; ++j)
-      group = group << 8 | (i + j < bytes.size() ? static_cast<unsigned char>(bytes[i + j]) : 0u);
-    for (size_t j = 0; j < 4; ++j) text.push_back(i + j > bytes.size() ? '=' : kDigits[(group >> (18 - 6 * j)) & 63]);
-  }
-  return text;
-}
-
 net::http::Client::Request make_request(const Target& target) {
   net::http::Client::Request request;
   request.target = kTarget;
   request.host = target.server_name.empty() ? target.address : target.server_name;
-  if (!target.password.empty()) request.fields.add("Authorization", "Basic " + base64("keelson:" + target.password));
+  if (!target.password.empty()) request.fields.add("Authorization", "Basic " + to_base64("keelson:" + target.password));
   return request;
 }
 

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "base/base64.h"
 #include "base/crc32c.h"
 #include "cli/blob_documents.h"
 #include "cli/blob_errors.h"
@@ -47,7 +48,7 @@ ContentCheck::ContentCheck(const BlobAnswer& head, uint64_t part_bytes) {
   for (const s3::ChecksumAlgorithm algorithm : s3::kChecksumAlgorithms) {
     const std::string_view text = head.field(s3::checksum_header(algorithm));
     if (text.empty() || is_composite || text.find('-') != std::string_view::npos) continue;
-    const auto value = s3::from_base64(text);
+    const auto value = from_base64(text);
     if (!value || value->size() != s3::checksum_bytes(algorithm)) continue;
     // CRC32C, where there are several: it costs nothing.
     if (kind_ == Kind::kChecksum && algorithm != s3::ChecksumAlgorithm::kCrc32c) continue;
@@ -115,7 +116,7 @@ Result<std::string> crc32c_of(BlobBody& body) {
   if (Status read = for_each_piece(body, [&](std::string_view piece) { crc = crc32c(crc, piece); }); !read.ok()) {
     return forward_error(read);
   }
-  return s3::to_base64(crc32c_bytes(crc));
+  return to_base64(crc32c_bytes(crc));
 }
 
 Result<std::string> md5_of(BlobBody& body) {

@@ -5,11 +5,11 @@
 #include <nlohmann/json.hpp>
 #include <utility>
 
+#include "base/base64.h"
 #include "cli/blob_plan.h"
 #include "cli/run_env.h"
 #include "env/disk.h"
 #include "net/http/client.h"
-#include "protocol/s3/digest.h"
 #include "protocol/s3/policy.h"
 #include "protocol/s3/uri.h"
 
@@ -217,7 +217,7 @@ Task<Result<std::string>> BlobKeysCommands::Command::ask(env::Env& env, Target t
   if (!request.ok()) co_return forward_error(request);
   request->host = target.server_name.empty() ? target.address : target.server_name;
   if (!target.password.empty()) {
-    request->fields.add("Authorization", "Basic " + s3::to_base64("keelson:" + target.password));
+    request->fields.add("Authorization", "Basic " + to_base64("keelson:" + target.password));
   }
   Result<OpenTarget> open = co_await open_target(env, target);
   if (!open.ok()) co_return forward_error(open);

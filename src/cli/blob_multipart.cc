@@ -3,6 +3,7 @@
 #include <optional>
 #include <utility>
 
+#include "base/base64.h"
 #include "cli/blob_errors.h"
 #include "cli/blob_plan.h"
 #include "cli/blob_transfer.h"
@@ -17,14 +18,14 @@ namespace {
 std::optional<std::string> whole_crc32c(const Upload& upload) {
   std::vector<std::string> values;
   for (const RemotePart& part : upload.parts) {
-    auto value = s3::from_base64(part.crc32c);
+    auto value = from_base64(part.crc32c);
     if (!value || value->size() != 4) return std::nullopt;
     values.push_back(std::move(*value));
   }
   std::vector<s3::PartChecksum> checksums;
   for (size_t i = 0; i < values.size(); ++i) checksums.push_back({values[i], upload.parts[i].size_bytes});
   const auto whole = s3::full_object_checksum(s3::ChecksumAlgorithm::kCrc32c, checksums);
-  return whole ? std::optional<std::string>(s3::to_base64(*whole)) : std::nullopt;
+  return whole ? std::optional<std::string>(to_base64(*whole)) : std::nullopt;
 }
 
 // "md5-N", as S3 makes it; empty if a part's entity tag is no MD5.

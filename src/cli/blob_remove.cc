@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "base/base64.h"
 #include "base/check.h"
 #include "cli/blob_errors.h"
 #include "cli/blob_run.h"
@@ -39,7 +40,7 @@ Task<Status> remove_batch(Removal& removal, std::vector<RemoteObject> objects) {
   }
   BlobRequest request{.method = "POST", .bucket = removal.bucket, .query = {{"delete", ""}}};
   request.content = delete_document(objects);
-  request.headers = {{"content-md5", s3::to_base64(s3::digest_of(s3::DigestKind::kMd5, request.content))},
+  request.headers = {{"content-md5", to_base64(s3::digest_of(s3::DigestKind::kMd5, request.content))},
                      {"content-type", "application/xml"}};
   Result<BlobAnswer> answer = co_await stage.service.call(std::move(request));
   if (!answer.ok()) co_return forward_error(answer);

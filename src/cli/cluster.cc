@@ -5,12 +5,12 @@
 #include <map>
 #include <utility>
 
+#include "base/base64.h"
 #include "cli/coord_client.h"
 #include "cli/run_env.h"
 #include "env/env.h"
 #include "net/http/client.h"
 #include "net/http/url.h"
-#include "protocol/s3/digest.h"
 
 namespace keelson::cli {
 
@@ -81,7 +81,7 @@ Task<Result<std::string>> ClusterCommands::Command::ask(env::Env& env, Target ta
   request.target = std::string(kPath) + path;
   request.host = target.server_name.empty() ? target.address : target.server_name;
   if (!target.password.empty()) {
-    request.fields.add("Authorization", "Basic " + s3::to_base64("keelson:" + target.password));
+    request.fields.add("Authorization", "Basic " + to_base64("keelson:" + target.password));
   }
   Result<OpenTarget> open = co_await open_target(env, target);
   if (!open.ok()) co_return forward_error(open);

@@ -3,9 +3,9 @@
 #include <charconv>
 #include <utility>
 
+#include "base/base64.h"
 #include "base/numbers.h"
 #include "env/reactor.h"
-#include "protocol/s3/digest.h"
 
 namespace keelson::cli {
 
@@ -92,7 +92,7 @@ std::string text_in(const Json& json, const char* member) {
 }
 
 std::string bytes_in(const Json& json, const char* member) {
-  return s3::from_base64(text_in(json, member)).value_or(std::string());
+  return from_base64(text_in(json, member)).value_or(std::string());
 }
 
 const Json& list_in(const Json& json, const char* member) {
@@ -101,7 +101,7 @@ const Json& list_in(const Json& json, const char* member) {
   return found.is_array() ? found : kNone;
 }
 
-std::string as_bytes(std::string_view bytes) { return s3::to_base64(bytes); }
+std::string as_bytes(std::string_view bytes) { return to_base64(bytes); }
 
 std::string end_of_prefix(std::string prefix) {
   while (!prefix.empty() && static_cast<unsigned char>(prefix.back()) == 255) prefix.pop_back();

@@ -12,6 +12,7 @@
 #include <utility>
 #include <vector>
 
+#include "base/base64.h"
 #include "base/crc32c.h"
 #include "base/numbers.h"
 #include "env/random.h"
@@ -154,7 +155,7 @@ class FakeS3 {
     const uint32_t crc = crc32c(0, content);
     std::string bytes;
     for (int shift = 24; shift >= 0; shift -= 8) bytes += static_cast<char>(crc >> shift & 255);
-    return s3::to_base64(bytes);
+    return to_base64(bytes);
   }
 
   Object make_object(std::string content) {

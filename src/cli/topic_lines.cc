@@ -2,11 +2,11 @@
 
 #include <nlohmann/json.hpp>
 
+#include "base/base64.h"
 #include "base/numbers.h"
 #include "cli/blob_plan.h"
 #include "cli/topic_client.h"
 #include "net/http/websocket.h"
-#include "protocol/s3/digest.h"
 
 namespace keelson::cli {
 
@@ -18,7 +18,7 @@ using Bytes = std::optional<std::string>;
 std::unexpected<Error> bad(const std::string& sentence) { return fail(TopicClientErrc::kUsage, sentence); }
 
 Result<std::string> decoded(const std::string& text, const std::string& name) {
-  std::optional<std::string> bytes = s3::from_base64(text);
+  std::optional<std::string> bytes = from_base64(text);
   if (!bytes) return bad("\"" + name + "\" is no base64");
   return std::move(*bytes);
 }
@@ -84,11 +84,11 @@ void put(Json& line, const std::string& name, const std::optional<std::string_vi
   if (!bytes) {
     line[name] = nullptr;
   } else if (is_base64) {
-    line[name] = s3::to_base64(*bytes);
+    line[name] = to_base64(*bytes);
   } else if (is_utf8(*bytes)) {
     line[name] = *bytes;
   } else {
-    line[name + "64"] = s3::to_base64(*bytes);
+    line[name + "64"] = to_base64(*bytes);
   }
 }
 
@@ -99,9 +99,8 @@ void put_headers(Json& line, const topic::Record& record, bool is_base64) {
   for (const auto& header : headers) is_text = is_text && is_utf8(header.value.value_or(""));
   Json all = Json::object();
   for (const auto& header : headers) {
-    const Json value =
-        header.value ? Json(is_text ? std::string(*header.value) : s3::to_base64(*header.value)) : Json();
-    const std::string name = is_utf8(header.key) ? std::string(header.key) : s3::to_base64(header.key);
+    const Json value = header.value ? Json(is_text ? std::string(*header.value) : to_base64(*header.value)) : Json();
+    const std::string name = is_utf8(header.key) ? std::string(header.key) : to_base64(header.key);
     Json& present = all[name];
     if (present.is_null()) {
       present = value.is_null() ? Json::array({value}) : value;

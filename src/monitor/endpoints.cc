@@ -3,37 +3,13 @@
 #include <algorithm>
 #include <utility>
 
+#include "base/base64.h"
+
 namespace keelson::monitor {
 
 namespace {
 
 constexpr std::string_view kPlain = "text/plain; charset=utf-8";
-
-int base64_value(char c) {
-  if (c >= 'A' && c <= 'Z') return c - 'A';
-  if (c >= 'a' && c <= 'z') return c - 'a' + 26;
-  if (c >= '0' && c <= '9') return c - '0' + 52;
-  if (c == '+') return 62;
-  if (c == '/') return 63;
-  return -1;
-}
-
-bool base64_decode(std::string_view text, std::string& into) {
-  while (!text.empty() && text.back() == '=') text.remove_suffix(1);
-  unsigned bits = 0;
-  int count = 0;
-  for (char c : text) {
-    const int value = base64_value(c);
-    if (value < 0) return false;
-    bits = (bits << 6) | static_cast<unsigned>(value);
-    count += 6;
-    if (count >= 8) {
-      count -= 8;
-      into.push_back(static_cast<char>((bits >> count) & 0xff));
-    }
-  }
-  return true;
-}
 
 }  // namespace
 
@@ -50,11 +26,11 @@ bool basic_password(const net::http::Fields& fields, std::string& password) {
   constexpr std::string_view kScheme = "Basic ";
   const std::optional<std::string_view> field = fields.find("Authorization");
   if (!field || !net::http::equal_ignoring_case(field->substr(0, kScheme.size()), kScheme)) return false;
-  std::string pair;
-  if (!base64_decode(field->substr(kScheme.size()), pair)) return false;
-  const size_t colon = pair.find(':');
+  const std::optional<std::string> pair = from_base64(field->substr(kScheme.size()));
+  if (!pair) return false;
+  const size_t colon = pair->find(':');
   if (colon == std::string::npos) return false;
-  password = pair.substr(colon + 1);
+  password = pair->substr(colon + 1);
   return true;
 }
 

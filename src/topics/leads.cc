@@ -55,12 +55,22 @@ bool Leads::is_over(shard::ShardId shard, uint64_t turn) const {
   return lead(shard).turn != turn || reactors_[reactor_of(shard)].is_closed;
 }
 
+Task<Asked> Leads::try_claim(shard::ShardId shard) {
+  env::Reactor& here = desks_[reactor_of(shard)]->reactor();
+  Asked asked = co_await topics_.ask(here, shard, topic::ClaimShard{.node = node_});
+  const bool is_refused = asked.outcome == log::LogErrc::kFull || asked.outcome == log::LogErrc::kFailed;
+  if (!is_refused || topics_.is_clustered()) co_return asked;
+  Asked former = co_await topics_.ask(here, shard, topic::DescribeDirectory{});
+  if (former.ok() && former.answer.claim != 0) co_return former;
+  co_return asked;
+}
+
 Task<void> Leads::claim(shard::ShardId shard, uint64_t turn) {
   env::Reactor& here = desks_[reactor_of(shard)]->reactor();
   Lead& lead = this->lead(shard);
   bool is_told = false;
   for (int64_t retry_ns = kRetryNs;; retry_ns = std::min(2 * retry_ns, kRetryNsMax)) {
-    const Asked asked = co_await topics_.ask(here, shard, topic::ClaimShard{.node = node_});
+    const Asked asked = co_await try_claim(shard);
     lead.has_tried = true;
     if (is_over(shard, turn)) co_return;
     if (asked.ok()) {

@@ -2,7 +2,8 @@
 // folder alone.
 //
 // Once this node leads a shard it says so in the shard's log (ClaimShard), again and again until that has come through
-// or the lead is gone; then the listeners are told. On one node the node leads every shard from the start.
+// or the lead is gone; then the listeners are told. On one node the node leads every shard from the start; nobody else
+// can have claimed one there, so while nothing can be written (a full disk) the claim of its last life goes on.
 #pragma once
 
 #include <atomic>
@@ -62,6 +63,8 @@ class Leads {
   void end(shard::ShardId shard);
   [[nodiscard]] bool is_over(shard::ShardId shard, uint64_t turn) const;
   Task<void> claim(shard::ShardId shard, uint64_t turn);
+  // Once: what the claim is, or why there is none yet.
+  Task<Asked> try_claim(shard::ShardId shard);
 
   Topics& topics_;
   const std::vector<std::unique_ptr<Desk>>& desks_;

@@ -31,6 +31,22 @@ TEST(Leads, OnOneNodeEverythingIsLedOnceItHasStarted) {
   for (ShardId shard = 0; shard < kShards; ++shard) EXPECT_EQ(one.hearer(1).claims[shard], 2);
 }
 
+TEST(Leads, AFullDiskLeavesTheClaimOfTheLastLife) {
+  Cluster one(4, {.nodes = 1, .is_clustered = false});
+  ASSERT_TRUE(one.world.run_until([&] { return one.hearer(1).claims.size() == kShards; }));
+  one.peer(1).machine->disk().set_full(true);
+  const topic::PutDocument document{.key = "key", .value = std::string(5'000, 'x')};
+  for (int i = 0; i < 100 && one.ask(1, 0, document).outcome != log::LogErrc::kFull;) ++i;
+  const topic::PutDocument small{.key = "key", .value = "x"};
+  for (int i = 0; i < 1'000 && one.ask(1, 0, small).outcome != log::LogErrc::kFull;) ++i;
+  one.world.run_for(3 * env::sim::kSecond);
+  one.crash(1);
+  one.start(1);
+  EXPECT_EQ(one.ask(1, 0, small).outcome, log::LogErrc::kFull);
+  EXPECT_EQ(one.hearer(1).claims.size(), kShards);
+  for (ShardId shard = 0; shard < kShards; ++shard) EXPECT_EQ(one.hearer(1).claims[shard], 1);
+}
+
 TEST(Leads, AClaimBeginsAnewWhenItIsAskedFor) {
   Cluster one(2, {.nodes = 1, .is_clustered = false});
   one.world.run_for(env::sim::kSecond);

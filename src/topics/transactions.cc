@@ -125,7 +125,7 @@ class Transactions::Home {
     shard::ShardId shard = 0;
     int32_t claim = 0;
   };
-  enum class Carried : uint8_t { kOut, kNotYet, kFenced };
+  enum class Carried : uint8_t { kOut, kNotYet, kOver };  // kOver: of the claim
 
   // A sleep that stop() and the end of a lead end.
   class Nap {
@@ -174,14 +174,12 @@ class Transactions::Home {
         if (!is_led(lead)) break;
       }
       const Carried carried = transaction ? co_await carry_out(*transaction, lead) : Carried::kNotYet;
-      if (carried == Carried::kFenced) topics_.claim_again(here_, lead.shard, lead.claim);
+      if (carried == Carried::kOver) topics_.claim_again(here_, lead.shard, lead.claim);
       if (carried != Carried::kNotYet) break;
       // That it is complete was refused by the log, or written all the same.
       if (transaction && is_marked(*transaction)) transaction.reset();
       figures_.marker_retries.add();
-      if (retry_ms >= kRetryMsMax) {
-        log_warn("topics", "a transaction cannot be ended yet", {{"transactional_id", id}});
-      }
+      if (retry_ms >= kRetryMsMax) warn_of(id);
       co_await Nap(*this, retry_ms);
       retry_ms = std::min(2 * retry_ms, kRetryMsMax);
     }
@@ -191,18 +189,23 @@ class Transactions::Home {
 
   Task<Carried> carry_out(topic::TransactionInfo& transaction, Lead lead) {
     const bool is_commit = transaction.state == topic::TransactionState::kPrepareCommit;
-    if (co_await write_markers(transaction, is_commit, lead)) co_return Carried::kFenced;
+    const Marked marked = co_await write_markers(transaction, is_commit, lead);
+    if (marked.unheard && !marked.was_fenced) co_await wait_until_heard(*marked.unheard, lead, transaction.id);
+    if (marked.is_over()) co_return Carried::kOver;
     if (!is_marked(transaction)) co_return Carried::kNotYet;
     const Asked asked = co_await topics_.ask(
         here_, lead.shard,
         topic::CompleteTransaction{transaction.id, transaction.producer_id, transaction.producer_epoch, lead.claim});
-    if (is_fenced(asked)) co_return Carried::kFenced;
+    if (is_fenced(asked)) co_return Carried::kOver;
     // Any answer but a refusal by the log means that it is not prepared any more.
     if (asked.outcome != log::LogErrc::kOk) co_return Carried::kNotYet;
     (is_commit ? figures_.committed : figures_.aborted).add();
     co_return Carried::kOut;
   }
 
+  [[nodiscard]] int32_t marked_claim(const Lead& lead) const {
+    return options_.faults.marks_without_claim ? 0 : lead.claim;
+  }
   [[nodiscard]] topic::EndPartitionTransaction marker_of(const topic::TransactionInfo& transaction,
                                                          const topic::PartitionId& at, bool is_commit,
                                                          const Lead& lead) const {
@@ -213,12 +216,28 @@ class Transactions::Home {
             .coordinator_epoch = marked_claim(lead)};
   }
 
-  [[nodiscard]] int32_t marked_claim(const Lead& lead) const {
-    return options_.faults.marks_without_claim ? 0 : lead.claim;
+  // Of this node's replica if there is one, else of another node's.
+  template <class Body>
+  Task<Asked> ask_marker(Asking asking, shard::ShardId shard, Body body) {
+    Asked asked = co_await asking;
+    if (asked.outcome == log::LogErrc::kNotLeader) asked = co_await topics_.ask_anywhere(here_, shard, std::move(body));
+    co_return asked;
   }
-  // What is done is taken out of the transaction. True: some partition or group knows a later claim.
-  Task<bool> write_markers(topic::TransactionInfo& transaction, bool is_commit, Lead lead) {
-    bool was_fenced = false;
+
+  // What came of markers.
+  struct Marked {
+    bool was_fenced = false;                  // some partition or group knows a later claim
+    std::optional<shard::ShardId> unheard{};  // of one that may be written yet
+    void note(const Asked& asked, shard::ShardId shard) {
+      was_fenced |= is_fenced(asked);
+      if (asked.outcome == log::LogErrc::kTimedOut) unheard = shard;
+    }
+    [[nodiscard]] bool is_over() const { return was_fenced || unheard; }
+  };
+
+  // What is done is taken out of the transaction.
+  Task<Marked> write_markers(topic::TransactionInfo& transaction, bool is_commit, Lead lead) {
+    Marked marked;
     std::vector<topic::PartitionId> partitions;
     for (size_t from = 0; from < transaction.partitions.size(); from += kMarkersMax) {
       const size_t to = std::min(from + kMarkersMax, transaction.partitions.size());
@@ -228,33 +247,47 @@ class Transactions::Home {
         asking.push_back(topics_.ask(here_, topics_.shard_of(at), marker_of(transaction, at, is_commit, lead)));
       }
       for (size_t i = from; i < to; ++i) {
-        Asked asked = co_await asking[i - from];
-        if (asked.outcome == log::LogErrc::kNotLeader) {
-          // Without a replica here.
-          const topic::PartitionId& at = transaction.partitions[i];
-          asked =
-              co_await topics_.ask_anywhere(here_, topics_.shard_of(at), marker_of(transaction, at, is_commit, lead));
-        }
-        was_fenced |= is_fenced(asked);
-        if (!is_done(asked)) partitions.push_back(transaction.partitions[i]);
+        const topic::PartitionId& at = transaction.partitions[i];
+        const shard::ShardId shard = topics_.shard_of(at);
+        const Asked asked =
+            co_await ask_marker(std::move(asking[i - from]), shard, marker_of(transaction, at, is_commit, lead));
+        marked.note(asked, shard);
+        if (!is_done(asked)) partitions.push_back(at);
       }
-      if (was_fenced || !is_led(lead)) co_return was_fenced;
+      if (marked.is_over() || !is_led(lead)) co_return marked;
     }
     transaction.partitions = std::move(partitions);
     std::vector<std::string> groups;
     for (const std::string& group : transaction.groups) {
-      const Asked asked =
-          co_await topics_.ask_anywhere(here_, topics_.shard_of_name(group),
-                                        topic::EndPendingOffsets{.group = group,
-                                                                 .producer_id = transaction.producer_id,
-                                                                 .producer_epoch = transaction.producer_epoch,
-                                                                 .is_commit = is_commit,
-                                                                 .coordinator_epoch = marked_claim(lead)});
-      was_fenced |= is_fenced(asked);
+      const shard::ShardId shard = topics_.shard_of_name(group);
+      const topic::EndPendingOffsets end{.group = group,
+                                         .producer_id = transaction.producer_id,
+                                         .producer_epoch = transaction.producer_epoch,
+                                         .is_commit = is_commit,
+                                         .coordinator_epoch = marked_claim(lead)};
+      const Asked asked = co_await ask_marker(topics_.ask(here_, shard, end), shard, end);
+      marked.note(asked, shard);
       if (!is_done(asked)) groups.push_back(group);
     }
     transaction.groups = std::move(groups);
-    co_return was_fenced;
+    co_return marked;
+  }
+
+  // Until that shard can be asked again. The claim is not changed before, or all groups of the transaction's shard
+  // would be loaded anew each time that a marker is not heard of.
+  Task<void> wait_until_heard(shard::ShardId shard, Lead lead, std::string id) {
+    for (int64_t retry_ms = kRetryMsMin; is_led(lead); retry_ms = std::min(2 * retry_ms, kRetryMsMax)) {
+      figures_.marker_retries.add();
+      if (retry_ms >= kRetryMsMax) warn_of(id);
+      co_await Nap(*this, retry_ms);
+      if (!is_led(lead)) co_return;
+      const Asked asked = co_await topics_.ask_anywhere(here_, shard, topic::VerifyTransaction{.id = id});
+      if (asked.outcome == log::LogErrc::kOk) co_return;
+    }
+  }
+
+  static void warn_of(const std::string& id) {
+    log_warn("topics", "a transaction cannot be ended yet", {{"transactional_id", id}});
   }
 
   // Looks for what is left to do, in all shards of this reactor that are led.

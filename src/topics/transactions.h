@@ -8,9 +8,9 @@
 // Each reactor does this for the transactional ids whose shard it owns and this node leads (topics.h, LeadListener),
 // with the claim that it has on the shard; so one node does, and who did before is refused, here (kFencedClaim) and by
 // partitions and groups, which remember the greatest claim of whoever ended something there
-// (EndPartitionTransaction::coordinator_epoch). A marker that is not heard of is written again with the same claim:
-// what one node asks of one shard takes effect in the order in which it was asked for (shard/replica.h), so when the
-// second one has been taken the first one can come no more, and the producer's next transaction begins after that.
+// (EndPartitionTransaction::coordinator_epoch). A marker that is not heard of may be written at any time, and must not
+// end the producer's next transaction, which has the same epoch: so the shard is claimed again once the marker's can be
+// asked, and all markers are written with the new claim.
 //
 // Also gives out producer ids, which any node may.
 #pragma once

@@ -9,6 +9,7 @@
 #include <string>
 #include <utility>
 
+#include "base/base64.h"
 #include "base/logging.h"
 #include "env/sim/gtest_seeds.h"
 #include "env/sim/sim.h"
@@ -58,7 +59,7 @@ class Site {
   S3Reply call(BlobRequest what) {
     what.bucket = kBucket;
     if (!what.content.empty() && what.key.empty()) {
-      what.headers.emplace_back("content-md5", s3::to_base64(s3::digest_of(s3::DigestKind::kMd5, what.content)));
+      what.headers.emplace_back("content-md5", to_base64(s3::digest_of(s3::DigestKind::kMd5, what.content)));
     }
     S3Reply reply = world_.run(users_.reactor(), caller_.call(what));
     // The connection that was kept broke when the machine crashed.

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "base/base64.h"
 #include "env/reactor.h"
 #include "protocol/s3/dates.h"
 #include "protocol/s3/digest.h"
@@ -344,7 +345,7 @@ Task<void> S3Client::remove_many() {
   }
   if (chosen.empty()) co_return;
   BlobRequest what{.method = "POST", .bucket = bucket_, .query = {{"delete", ""}}, .content = document + "</Delete>"};
-  what.headers.emplace_back("content-md5", s3::to_base64(s3::digest_of(s3::DigestKind::kMd5, what.content)));
+  what.headers.emplace_back("content-md5", to_base64(s3::digest_of(s3::DigestKind::kMd5, what.content)));
   const S3Reply reply = co_await call(what);
   judge(reply, what);
   if (reply.kind == S3Reply::Kind::kNotSent) co_return;

@@ -122,7 +122,7 @@ struct Answer {
   std::vector<Document> documents;
   // Of commands of the directory: as it is then.
   DirectoryInfo directory;
-  int32_t claim = 0;  // of ClaimShard; of queries on groups and transactions, the shard's present one
+  int32_t claim = 0;  // of ClaimShard; of some queries, the shard's present one
   Appended append;
   ReadAnswer read;
   FoundOffset found;

@@ -143,7 +143,7 @@ struct ListTopics {
   std::string after{};
   uint32_t count_max = 1000;
 };
-// Any shard. Answer: directory.
+// Any shard. Answer: directory, and the shard's present claim.
 struct DescribeDirectory {
   static constexpr Code kCode = Code::kDescribeDirectory;
 };

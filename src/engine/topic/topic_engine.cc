@@ -121,7 +121,10 @@ struct TopicEngine::State {
   void query(const FindTopic& body, Answer& answer) { directory.find(body, answer); }
   void query(const ListTopics& body, Answer& answer) { directory.list(body, answer); }
   void query(const FindDocuments& body, Answer& answer) { directory.find(body, answer); }
-  void query(const DescribeDirectory&, Answer& answer) { answer.directory = directory.info(); }
+  void query(const DescribeDirectory&, Answer& answer) {
+    answer.directory = directory.info();
+    answer.claim = claim;
+  }
   void query(const Read& body, Answer& answer) {
     with_log(body.from, answer,
              [&](const PartitionLog& log) { answer.error = log.read(store, body, answer.read, answer.reason); });

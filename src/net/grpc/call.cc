@@ -88,6 +88,7 @@ Task<bool> Call::send(std::string_view message) {
 Task<void> Call::finish(CallStatus status) {
   deadline_.disarm();
   if (status.ok() && is_cancelled_) status = cancellation_;
+  if (status.details.size() > kDetailsBytesMax) status.details.clear();
   const IntegerText code = format_uint64(static_cast<uint64_t>(status.code));
   if (!has_begun_) {  // "Trailers-Only"
     exchange_.add_field("grpc-status", code);

@@ -72,6 +72,10 @@ TEST(GrpcTimeout, DigitsAndAUnit) {
 TEST(GrpcStatus, MessagesArePercentEncoded) {
   EXPECT_EQ(encode_message("etcdserver: key is not provided"), "etcdserver: key is not provided");
   EXPECT_EQ(encode_message("100%\r\n\xc3\xa4"), "100%25%0D%0A%C3%A4");
+  EXPECT_EQ(encode_message(std::string(100'000, 'a')).size(), kMessageFieldBytesMax - 2);
+  const std::string cut = encode_message(std::string(100'000, '\n'));
+  EXPECT_EQ(cut.size(), kMessageFieldBytesMax);
+  EXPECT_TRUE(cut.ends_with("%0A"));
   EXPECT_EQ(encode_binary(""), "");
   EXPECT_EQ(encode_binary("\xff\xfe"), "//4");
   EXPECT_EQ(encode_binary("any"), "YW55");

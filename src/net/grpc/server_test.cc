@@ -45,7 +45,10 @@ Task<CallStatus> echo(Call& call) {
 Task<CallStatus> length(Call& call) {
   std::string_view message;
   if (co_await call.read_only(message) != Read::kMessage) co_return call.failure();
-  if (message == "fail") co_return CallStatus{Code::kOutOfRange, "no\nmore"};
+  if (message == "fail") co_return CallStatus{Code::kOutOfRange, "no\nmore", "why"};
+  if (message == "fail at length") {
+    co_return CallStatus{Code::kOutOfRange, std::string(1 << 20, '\n'), std::string(1 << 20, 'w')};
+  }
   (void)co_await call.send(std::to_string(message.size()));
   co_return CallStatus{};
 }
@@ -130,7 +133,13 @@ TEST_F(GrpcServerTest, ErrorsComeInTheHeadAlone) {
   EXPECT_EQ(reply.field(":status"), "200");
   EXPECT_EQ(reply.field("grpc-status"), "11");
   EXPECT_EQ(reply.field("grpc-message"), "no%0Amore");
+  EXPECT_EQ(reply.field("grpc-status-details-bin"), "d2h5");
   EXPECT_TRUE(reply.messages.empty());
+  // A trailer that is too large would hide the status.
+  const TestReply& long_reply = call("/test.Service/Length", "fail at length");
+  EXPECT_EQ(long_reply.field("grpc-status"), "11");
+  EXPECT_EQ(long_reply.field("grpc-message").size(), kMessageFieldBytesMax);
+  EXPECT_EQ(long_reply.field("grpc-status-details-bin"), "(none)");
   EXPECT_EQ(call("/test.Service/Nothing", "").field("grpc-message"), "unknown method Nothing for service test.Service");
   EXPECT_EQ(call("/test.Servic/Length", "").field("grpc-message"), "unknown service test.Servic");
   EXPECT_EQ(call("/nothing", "").field("grpc-status"), "12");

@@ -1,6 +1,9 @@
 #include "net/grpc/status.h"
 
+#include <algorithm>
 #include <array>
+
+#include "base/base64.h"
 
 namespace keelson::net::grpc {
 
@@ -22,8 +25,9 @@ uint16_t http_status(Code code) {
 std::string encode_message(std::string_view message) {
   constexpr std::string_view kDigits = "0123456789ABCDEF";
   std::string text;
-  text.reserve(message.size());
+  text.reserve(std::min(message.size(), kMessageFieldBytesMax));
   for (const char c : message) {
+    if (text.size() + 3 > kMessageFieldBytesMax) break;
     if (c >= ' ' && c <= '~' && c != '%') {
       text += c;
       continue;
@@ -37,16 +41,8 @@ std::string encode_message(std::string_view message) {
 }
 
 std::string encode_binary(std::string_view bytes) {
-  constexpr std::string_view kDigits = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-  std::string text;
-  text.reserve(bytes.size() * 4 / 3 + 3);
-  uint32_t held = 0;
-  unsigned bits = 0;
-  for (const char c : bytes) {
-    held = held << 8 | static_cast<uint8_t>(c);
-    for (bits += 8; bits >= 6; bits -= 6) text += kDigits[held >> (bits - 6) & 63];
-  }
-  if (bits != 0) text += kDigits[held << (6 - bits) & 63];
+  std::string text = to_base64(bytes);
+  while (text.ends_with('=')) text.pop_back();
   return text;
 }
 

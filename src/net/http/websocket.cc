@@ -6,24 +6,14 @@
 #include <array>
 #include <cstring>
 
+#include "base/base64.h"
+
 namespace keelson::net::http {
 
 namespace {
 
 constexpr size_t kControlBytesMax = 125;  // §5.5
 constexpr size_t kMaskBytes = 4;
-
-std::string base64(std::string_view bytes) {
-  constexpr char kDigits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-  std::string text;
-  for (size_t i = 0; i < bytes.size(); i += 3) {
-    unsigned group = 0;
-    for (size_t j = 0; j < 3; ++j)
-      group = group << 8 | (i + j < bytes.size() ? static_cast<unsigned char>(bytes[i + j]) : 0u);
-    for (size_t j = 0; j < 4; ++j) text.push_back(i + j > bytes.size() ? '=' : kDigits[(group >> (18 - 6 * j)) & 63]);
-  }
-  return text;
-}
 
 // 16 bytes in base64: 22 digits, of which the last has 4 bits that are zero, and "==".
 bool is_key(std::string_view key) {
@@ -51,7 +41,7 @@ std::string websocket_accept_of(std::string_view key) {
   const std::string text = std::string(key) + "258EAFA5-E914-47DA-95CA-C5AB0DC85B11";
   std::array<unsigned char, SHA_DIGEST_LENGTH> digest;
   SHA1(reinterpret_cast<const unsigned char*>(text.data()), text.size(), digest.data());
-  return base64({reinterpret_cast<const char*>(digest.data()), digest.size()});
+  return to_base64({reinterpret_cast<const char*>(digest.data()), digest.size()});
 }
 
 std::optional<std::string> websocket_accept(const Request& request) {

@@ -83,13 +83,13 @@ std::string why_invalid(const AclBinding& binding) {
 }
 
 std::string why_invalid(const AclFilter& filter) {
-  if (filter.type == ResourceType::kUnknown || filter.type > ResourceType::kUser)
+  if (filter.type <= ResourceType::kUnknown || filter.type > ResourceType::kUser)
     return "The resource's type is not known.";
-  if (filter.pattern == PatternType::kUnknown || filter.pattern > PatternType::kPrefixed) {
+  if (filter.pattern <= PatternType::kUnknown || filter.pattern > PatternType::kPrefixed) {
     return "The type of the pattern is not known.";
   }
-  if (filter.operation == kUnknown || filter.operation > kIdempotentWrite) return "The operation is not known.";
-  if (filter.permission == AclPermission::kUnknown || filter.permission > AclPermission::kAllow) {
+  if (filter.operation <= kUnknown || filter.operation > kIdempotentWrite) return "The operation is not known.";
+  if (filter.permission <= AclPermission::kUnknown || filter.permission > AclPermission::kAllow) {
     return "The permission is not known.";
   }
   return {};
@@ -171,13 +171,19 @@ bool AclSet::allows(std::string_view principal, std::string_view host, AclOperat
       look_at(found->second);
     }
   }
-  // Prefixes of the name stand before it, and the longest that is there hides none of the shorter ones.
-  if (!rules_of_type->prefixed.empty()) {
-    for (size_t size = 1; size <= name.size(); ++size) {
-      const auto found = rules_of_type->prefixed.lower_bound(name.substr(0, size));
-      if (found == rules_of_type->prefixed.end()) break;
-      if (found->first == name.substr(0, size)) look_at(found->second);
-    }
+  // The last that does not stand behind what is left of the name is its longest prefix; or, if it is none, nothing
+  // longer than what both have in common can be one.
+  const ByName& prefixed = rules_of_type->prefixed;
+  for (std::string_view left = name; !left.empty();) {
+    auto found = prefixed.upper_bound(left);
+    if (found == prefixed.begin()) break;
+    --found;
+    const auto differs = std::ranges::mismatch(found->first, left);
+    const auto common = static_cast<size_t>(differs.in2 - left.begin());
+    if (common == 0) break;
+    const bool is_prefix = differs.in1 == found->first.end();
+    if (is_prefix) look_at(found->second);
+    left = left.substr(0, is_prefix ? common - 1 : common);
   }
   if (is_denied) return false;
   return is_any ? is_allowed : if_none_found;

@@ -150,6 +150,16 @@ TEST(KafkaAcls, FiltersMatchAsKafkas) {
   EXPECT_EQ(matched({.type = ResourceType::kGroup}), "");
 }
 
+TEST(KafkaAcls, FiltersOfNumbersThatAreNotKnownAreRefused) {
+  EXPECT_EQ(why_invalid(AclFilter{}), "");
+  for (const int8_t number : {int8_t{-1}, int8_t{0}, int8_t{100}}) {
+    EXPECT_NE(why_invalid(AclFilter{.type = static_cast<ResourceType>(number)}), "");
+    EXPECT_NE(why_invalid(AclFilter{.pattern = static_cast<PatternType>(number)}), "");
+    EXPECT_NE(why_invalid(AclFilter{.operation = static_cast<AclOperation>(number)}), "");
+    EXPECT_NE(why_invalid(AclFilter{.permission = static_cast<AclPermission>(number)}), "");
+  }
+}
+
 TEST(KafkaAcls, SomeBindingsMakeNoSense) {
   EXPECT_EQ(why_invalid(rule("User:ann", kRead, "ships")), "");
   AclBinding binding = rule("User:ann", kRead, "other");

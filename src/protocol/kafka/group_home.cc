@@ -60,6 +60,7 @@ void GroupHome::end(GroupShard& shard) {
   std::erase_if(waiting_, [&](const WaitingBeat& each) { return each.shard == &shard; });
   ended->end();
   tasks_.spawn(bury(std::move(ended)));
+  figures_at_ms_ = 0;
   after();
 }
 
@@ -173,35 +174,46 @@ void GroupHome::beat(GroupShard& shard, ConsumerBeat beat, Reply<BeatResult> rep
 }
 
 Task<void> GroupHome::read_then_beat() {
-  co_await read_directory();
+  is_reading_directory_ = true;
+  // Behind what the coordinator before has seen, if that can be had: a topic that is missing would be taken from the
+  // group's members.
+  bool is_read = co_await read_directory(false);
+  if (!is_read && topics_.is_clustered()) is_read = co_await read_directory(true);
+  is_reading_directory_ = false;
+  const bool is_known = directory_version_ != 0;
   for (WaitingBeat& each : std::exchange(waiting_, {})) {
-    each.shard->coordinator().beat(std::move(each.beat), std::move(each.reply));
+    if (is_known) {
+      each.shard->coordinator().beat(std::move(each.beat), std::move(each.reply));
+    } else {
+      BeatResult result;
+      result.error = ErrorCode::kCoordinatorLoadInProgress;
+      each.reply(std::move(result));
+    }
   }
   after();
 }
 
 // Groups of the consumer protocol are assigned whatever topics there are. One reader at a time, for all heartbeats that
-// come meanwhile; if the topics cannot be read, they go on with what was known.
-Task<void> GroupHome::read_directory() {
-  is_reading_directory_ = true;
+// come meanwhile; if the topics cannot be read, they go on with what was known. `is_stale`: as they stand here.
+Task<bool> GroupHome::read_directory(bool is_stale) {
   const uint64_t version = topics_.directory_version();
+  const shard::ShardId shard = topics_.nearest_shard(here_);
   std::map<std::string, TopicFacts, std::less<>> fresh;
   topic::ListTopics page{.count_max = kPage};
   while (true) {
-    const topics::Asked listed = co_await topics_.ask(here_, topics_.nearest_shard(here_), page);
-    if (!listed.ok()) break;
+    const topics::Asked listed =
+        is_stale ? co_await topics_.ask_stale(here_, shard, page) : co_await topics_.ask(here_, shard, page);
+    if (!listed.ok()) co_return false;
     for (const topic::TopicInfo& info : listed.answer.topics) {
       fresh[info.name] = {.id = info.id, .partition_count = info.partition_count};
     }
-    if (!listed.answer.is_truncated || listed.answer.topics.empty()) {
-      directory_ = std::move(fresh);
-      directory_version_ = version;
-      for (const auto& [id, shard] : shards_) shard->coordinator().topics_changed();
-      break;
-    }
+    if (!listed.answer.is_truncated || listed.answer.topics.empty()) break;
     page.after = listed.answer.topics.back().name;
   }
-  is_reading_directory_ = false;
+  directory_ = std::move(fresh);
+  directory_version_ = version;
+  for (const auto& [id, each] : shards_) each->coordinator().topics_changed();
+  co_return true;
 }
 
 void GroupHome::list(Reply<Groups::Listed> reply) {

@@ -83,7 +83,8 @@ class GroupHome {
   void count();
   Task<void> bury(std::unique_ptr<GroupShard> ended);
   Task<void> read_then_beat();
-  Task<void> read_directory();
+  // False: it cannot be read.
+  Task<bool> read_directory(bool is_stale);
   Task<void> run_list(Reply<Groups::Listed> reply);
   // False: the shard cannot be asked.
   Task<bool> list_shard(shard::ShardId shard, std::map<std::string, ListedGroup>& rows);

@@ -44,7 +44,8 @@ Task<FoundTopic> find_topic(Call& call, std::string_view name, AclOperation oper
   Topics::TopicPointer topic = call.topics().known_topic(call.here(), name);
   if (topic != nullptr) co_return FoundTopic{ErrorCode::kNone, std::move(topic)};
   Topics::Found found = co_await call.topics().find_topic(call.here(), std::string(name));
-  if (found.outcome != log::LogErrc::kOk) co_return FoundTopic{error_of(found.outcome), {}};
+  // Clients of groups know no other error that means: ask again.
+  if (found.outcome != log::LogErrc::kOk) co_return FoundTopic{ErrorCode::kCoordinatorNotAvailable, {}};
   if (found.topic == nullptr) co_return FoundTopic{ErrorCode::kUnknownTopicOrPartition, {}};
   co_return FoundTopic{ErrorCode::kNone, std::move(found.topic)};
 }

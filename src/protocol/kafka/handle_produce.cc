@@ -176,6 +176,8 @@ Task<ErrorCode> verify_transaction(Produce& produce) {
   topic::VerifyTransaction verify{.id = std::string(*produce.request.transactional_id)};
   for (const ProduceRequest::Topic& wanted : produce.request.topics) {
     const Topics::Found found = co_await call.topics().find_topic(call.here(), std::string(wanted.name));
+    // It may be found a moment later, and would take a batch that nobody has looked at.
+    if (found.outcome != log::LogErrc::kOk) co_return ErrorCode::kNotEnoughReplicas;
     if (found.topic == nullptr) continue;  // said later
     for (const ProduceRequest::Partition& partition : wanted.partitions) {
       const std::string_view batches = partition.records.value_or(std::string_view());

@@ -76,6 +76,7 @@ struct Outcome {
 };
 
 Task<Outcome> next_step(Call& call, std::string_view message) {
+  const int64_t began_ns = call.here().clock().monotonic_ns();
   Identity& identity = call.session().identity();
   auto& exchange = static_cast<SaslExchange&>(*identity.exchange);
   const bool is_plain = exchange.mechanism == kPlain;
@@ -98,11 +99,16 @@ Task<Outcome> next_step(Call& call, std::string_view message) {
   }
   if (!why_not.empty()) {
     call.local().counters.failed_logins.add();
-    log_warn("kafka", "client could not log in",
-             {{"address", call.session().remote().text()}, {"mechanism", exchange.mechanism}, {"user", exchange.name}});
+    if (call.local().may_warn()) {
+      log_warn(
+          "kafka", "client could not log in",
+          {{"address", call.session().remote().text()}, {"mechanism", exchange.mechanism}, {"user", exchange.name}});
+    }
     identity.exchange.reset();
-    // Whoever guesses passwords is slowed down.
-    co_await env::sleep_for(call.here(), kFailedLoginMs * kNsPerMs);
+    // Whoever guesses passwords is slowed down. From the message on, so that what it took to look, which is more for
+    // some users than for others, does not show.
+    const int64_t left_ns = began_ns + kFailedLoginMs * kNsPerMs - call.here().clock().monotonic_ns();
+    if (left_ns > 0) co_await env::sleep_for(call.here(), left_ns);
   }
   co_return Outcome{std::move(step.answer), std::move(why_not)};
 }

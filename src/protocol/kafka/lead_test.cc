@@ -101,10 +101,7 @@ class LeadTest : public ::testing::Test {
   }
   void make_topic() {
     const topic::CreateTopic create{.id = topics::cluster_harness::topic_id(7), .name = "t", .partition_count = 3};
-    for (ShardId shard = 0; shard < kShards; ++shard) {
-      const Asked made = cluster->ask(cluster->wait_for_claim(shard), shard, create);
-      ASSERT_TRUE(made.ok() || made.answer.error == TopicErrc::kTopicExists);
-    }
+    ASSERT_TRUE(cluster->ask_all(cluster->wait_for_claim(0), create).ok());
   }
 
   // ---- Asking.
@@ -605,6 +602,37 @@ TEST_F(TransactionLeadTest, ACoordinatorThatSleptFindsOutThatItsTimeIsOver) {
     EXPECT_EQ(describe(to).last_stable, 4);
     cluster.reset();
   }
+}
+
+// One shard is without a quorum for long, and markers to it are not heard of. Groups of the coordinator's shard hardly
+// notice.
+TEST_F(TransactionLeadTest, MarkersThatAreNotHeardOfAreWrittenWithANewClaim) {
+  open(8);
+  make_topic();
+  const std::string id = name_on(0, "tx");
+  const std::string group = name_on(0, "g");
+  const PartitionId to = partition_on(1);
+  cluster->move_lead(0, 1);
+  cluster->move_lead(1, 2);
+  const JoinResult joined = make_stable(group);
+  const Asked producer = init(1, id);
+  ASSERT_TRUE(add(1, id, producer, {to}).ok());
+  ASSERT_TRUE(append(to, producer, 0, "a").ok());
+  const int32_t claim = cluster->hearer(1).claims[0];
+  cluster->mute.insert(1);
+  ASSERT_TRUE(end(1, id, producer, true).ok());
+  for (int i = 0; i < 6; ++i) {
+    cluster->world.run_for(5 * kSecond);
+    EXPECT_EQ(beat(1, group, joined.generation, joined.member_id), ErrorCode::kNone);
+  }
+  EXPECT_EQ(cluster->hearer(1).claims[0], claim);
+  cluster->mute.clear();
+  wait_for_state(id, topic::TransactionState::kCompleteCommit);
+  EXPECT_EQ(cluster->hearer(1).claims[0], claim + 1);
+  EXPECT_EQ(describe(to).last_stable, 2);
+  EXPECT_EQ(describe(to).high_watermark, 2);
+  wait_until_serving(1, group);
+  EXPECT_EQ(beat(1, group, joined.generation, joined.member_id), ErrorCode::kNone);
 }
 
 TEST_F(TransactionLeadTest, OnesThatTakeTooLongAreAbortedByWhoeverLeads) {

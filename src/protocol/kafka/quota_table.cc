@@ -72,7 +72,7 @@ void QuotaTable::set(const QuotaEntity& entity, const QuotaValues& values) {
 }
 
 std::optional<QuotaMatch> QuotaTable::find(std::string_view user, std::string_view client_id, QuotaKind kind) const {
-  if (entries_.empty()) return std::nullopt;
+  if (!has(kind)) return std::nullopt;
   const QuotaName no_one;
   const QuotaName others{.kind = kDefault, .name = {}};
   const QuotaName this_user{.kind = kNamed, .name = std::string(user)};
@@ -89,6 +89,7 @@ std::optional<QuotaMatch> QuotaTable::find(std::string_view user, std::string_vi
     append_u8(match.meter, static_cast<uint8_t>(kind));
     append_name(match.meter, entity.user.kind == kNone ? no_one : this_user);
     append_name(match.meter, entity.client_id.kind == kNone ? no_one : this_client);
+    append_u64(match.meter, std::bit_cast<uint64_t>(match.rate));
     return match;
   }
   return std::nullopt;

@@ -49,7 +49,7 @@ inline constexpr size_t kQuotaNameBytesMax = 1024;
 
 struct QuotaMatch {
   double rate = 0;    // of the kind's amount (access.h), a second
-  std::string meter;  // who shares it: the name of the meter
+  std::string meter;  // the name of the meter: who shares it, and at which rate, since what a meter holds is time
 };
 
 class QuotaTable {

@@ -55,6 +55,9 @@ TEST(KafkaQuotas, ShareMetersByWhatTheyName) {
   EXPECT_NE(meter("u", "c"), meter("v", "c"));  // each user's own
   table.set({others(), others()}, {std::nullopt, 5, std::nullopt});
   EXPECT_NE(meter("u", "c"), meter("u", "d"));
+  const std::string before = meter("u", "c");
+  table.set({others(), others()}, {std::nullopt, 6, std::nullopt});
+  EXPECT_NE(meter("u", "c"), before);  // what was owed at another rate is forgotten
 }
 
 TEST(KafkaQuotas, RequestTimeIsPercentOfACore) {

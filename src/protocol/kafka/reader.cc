@@ -2,30 +2,7 @@
 
 #include <algorithm>
 
-#include "base/coding.h"
-
 namespace keelson::kafka {
-namespace {
-
-// 0 in `used`: malformed or cut off. Bits beyond `bits` are a failure.
-uint64_t leb128(std::string_view from, int bits, size_t& used) {
-  uint64_t value = 0;
-  for (size_t i = 0; i < from.size(); ++i) {
-    const int shift = static_cast<int>(i) * 7;
-    if (shift >= bits) break;
-    const uint64_t part = static_cast<uint8_t>(from[i]) & 0x7f;
-    if (bits - shift < 7 && part >> (bits - shift) != 0) break;
-    value |= part << shift;
-    if ((static_cast<uint8_t>(from[i]) & 0x80) == 0) {
-      used = i + 1;
-      return value;
-    }
-  }
-  used = 0;
-  return 0;
-}
-
-}  // namespace
 
 Uuid Reader::uuid() {
   Uuid id;
@@ -35,23 +12,18 @@ Uuid Reader::uuid() {
 }
 
 uint32_t Reader::uvarint() {
-  size_t used = 0;
-  const uint64_t value = leb128(rest_, 32, used);
-  if (used == 0) fail();
-  rest_.remove_prefix(used);
-  return static_cast<uint32_t>(value);
+  uint32_t value = 0;
+  for (int shift = 0; shift < 32 && !rest_.empty(); shift += 7) {
+    const auto byte = static_cast<uint8_t>(rest_.front());
+    const uint32_t part = byte & 0x7fU;
+    if (shift == 28 && part > 0xf) break;  // more than 32 bits
+    rest_.remove_prefix(1);
+    value |= part << shift;
+    if (byte < 0x80) return value;
+  }
+  fail();
+  return 0;
 }
-
-uint64_t Reader::uvarlong() {
-  size_t used = 0;
-  const uint64_t value = leb128(rest_, 64, used);
-  if (used == 0) fail();
-  rest_.remove_prefix(used);
-  return value;
-}
-
-int32_t Reader::varint() { return static_cast<int32_t>(unzigzag(uvarint())); }
-int64_t Reader::varlong() { return unzigzag(uvarlong()); }
 
 std::string_view Reader::take(size_t count) {
   if (count > rest_.size()) {

@@ -43,19 +43,13 @@ class Reader {
   bool boolean() { return int8() != 0; }
   int8_t int8() { return number<int8_t>(); }
   int16_t int16() { return number<int16_t>(); }
-  uint16_t uint16() { return number<uint16_t>(); }
   int32_t int32() { return number<int32_t>(); }
-  uint32_t uint32() { return number<uint32_t>(); }
   int64_t int64() { return number<int64_t>(); }
   double float64() { return std::bit_cast<double>(number<uint64_t>()); }
   Uuid uuid();
 
-  // LEB128 of at most 32 (64) bits; longer forms of a number than it needs are taken, as Kafka takes them.
+  // LEB128 of at most 32 bits; longer forms of a number than it needs are taken, as Kafka takes them.
   uint32_t uvarint();
-  uint64_t uvarlong();
-  // The same with zig-zag: as record batches have them.
-  int32_t varint();
-  int64_t varlong();
 
   // A null is a failure.
   std::string_view string(bool is_compact);

@@ -5,8 +5,8 @@
 #include <openssl/hmac.h>
 
 #include <algorithm>
-#include <vector>
 
+#include "base/base64.h"
 #include "base/check.h"
 #include "base/numbers.h"
 
@@ -229,31 +229,6 @@ std::optional<PlainMessage> read_plain(std::string_view message) {
   if (plain.name.empty() || plain.name.size() > kSaslNameBytesMax || plain.password.empty()) return std::nullopt;
   if (plain.password.find('\0') != std::string_view::npos) return std::nullopt;
   return plain;
-}
-
-std::string to_base64(std::string_view bytes) {
-  std::string out((bytes.size() + 2) / 3 * 4 + 1, '\0');
-  const int size =
-      EVP_EncodeBlock(reinterpret_cast<unsigned char*>(out.data()), bytes_of(bytes), static_cast<int>(bytes.size()));
-  out.resize(static_cast<size_t>(size));
-  return out;
-}
-
-std::optional<std::string> from_base64(std::string_view text) {
-  // OpenSSL takes white space around it and says nothing of padding: neither belongs here.
-  const size_t padding = text.ends_with("==") ? 2 : text.ends_with("=") ? 1 : 0;
-  const std::string_view digits = text.substr(0, text.size() - padding);
-  const bool is_clean = std::ranges::all_of(digits, [](char c) {
-    return (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '+' || c == '/';
-  });
-  if (text.size() % 4 != 0 || !is_clean) return std::nullopt;
-  std::string out(text.size() / 4 * 3, '\0');
-  if (text.empty()) return out;
-  const int size =
-      EVP_DecodeBlock(reinterpret_cast<unsigned char*>(out.data()), bytes_of(text), static_cast<int>(text.size()));
-  if (size < 0) return std::nullopt;
-  out.resize(static_cast<size_t>(size) - padding);
-  return out;
 }
 
 }  // namespace keelson::kafka

@@ -92,8 +92,4 @@ struct PlainMessage {
 };
 [[nodiscard]] std::optional<PlainMessage> read_plain(std::string_view message);
 
-// RFC 4648, with padding; nullopt if it is none.
-[[nodiscard]] std::string to_base64(std::string_view bytes);
-[[nodiscard]] std::optional<std::string> from_base64(std::string_view text);
-
 }  // namespace keelson::kafka

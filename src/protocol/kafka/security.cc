@@ -8,6 +8,7 @@
 
 #include <boost/unordered/unordered_flat_map.hpp>
 
+#include "base/base64.h"
 #include "base/check.h"
 #include "base/hash.h"
 #include "base/logging.h"
@@ -31,7 +32,10 @@ constexpr uint32_t kDocumentsAtOnce = 1000;
 constexpr size_t kMetersMax = 50'000;
 constexpr size_t kNonceBytes = 24;
 constexpr size_t kSecretBytes = 32;
-constexpr int64_t kWorkerLookNs = 2'000'000;
+// All logins of a reactor that wait for a worker look for one once in this, about, which is less than a hash takes; and
+// each at least once in the other.
+constexpr int64_t kWorkerLookNs = 1'000'000;
+constexpr int64_t kWorkerLookNsMax = 1'000'000'000;
 // In a cluster: how often it is looked whether the documents have changed, and how often a change whose document
 // somebody else has changed meanwhile is tried.
 constexpr int64_t kFollowEveryNs = 50'000'000;
@@ -151,6 +155,7 @@ struct Security::Inside {
   struct Part {
     StatePointer state = std::make_shared<const SecurityState>();
     Meters meters;
+    int64_t logins_waiting = 0;  // for a worker
   };
 
   Inside(topics::Topics& of, size_t reactor_count) : topics(of), home(of.runtime().reactor(0)), parts(reactor_count) {
@@ -184,6 +189,7 @@ struct Security::Inside {
   // Reactor 0's.
   std::deque<Asked> asked;
   Meters meters;
+  size_t meters_max = kMetersMax;
   bool is_working = false;
   bool is_stopping = false;
   bool is_reading_wanted = false;
@@ -413,10 +419,7 @@ Task<std::vector<ErrorCode>> Security::Inside::make(const std::vector<SecurityCh
 
 Task<void> Security::Inside::publish(StatePointer state) {
   for (unsigned i = 0; i < parts.size(); ++i) {
-    co_await shard::call_on(home, topics.runtime().reactor(i), [&] {
-      parts[i]->state = state;
-      parts[i]->meters.clear();
-    });
+    co_await shard::call_on(home, topics.runtime().reactor(i), [&] { parts[i]->state = state; });
   }
   is_known.store(true, std::memory_order_release);
 }
@@ -449,9 +452,15 @@ Task<bool> Security::is_password(env::Reactor& here, std::string user, std::stri
   env::HandOff<bool> result(here);
   env::Callback job = [credential = std::move(credential), password = std::move(password),
                        deliver = result.deliverer()]() mutable { deliver(kafka::is_password(credential, password)); };
+  // By chance, so that those that came together do not look together, and the more rarely the more there are: whoever
+  // may connect may try to log in, and the reactor is to have time for others.
+  int64_t& waiting = inside_->parts[here.index()]->logins_waiting;
+  ++waiting;
   while (!inside_->topics.runtime().env().workers().try_run(job)) {
-    co_await env::sleep_for(here, 1 + static_cast<int64_t>(here.random().next() % kWorkerLookNs));
+    const auto look_ns = static_cast<uint64_t>(std::min(2 * waiting * kWorkerLookNs, kWorkerLookNsMax));
+    co_await env::sleep_for(here, 1 + static_cast<int64_t>(here.random().next() % look_ns));
   }
+  --waiting;
   co_return co_await result;
 }
 
@@ -483,8 +492,10 @@ MeterPointer Security::Inside::find_meter(Part& part, env::Reactor& here, const 
   MeterPointer mine = std::make_shared<const QuotaMeter>();
   part.meters.emplace(name, mine);
   home.post([this, &part, &here, name, mine] {
-    if (meters.size() >= kMetersMax) {
+    if (meters.size() >= meters_max) {
       boost::unordered::erase_if(meters, [](const auto& entry) { return entry.second.use_count() == 1; });
+      // Reactors hold the others. Not looked through again before as many have come.
+      meters_max = std::max(kMetersMax, 2 * meters.size());
     }
     MeterPointer shared = meters.try_emplace(name, mine).first->second;
     if (shared == mine) return;

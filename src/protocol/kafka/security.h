@@ -38,7 +38,7 @@
 namespace keelson::kafka {
 
 inline constexpr std::string_view kPlain = "PLAIN";
-// Before a failed login is answered (Kafka's connection.failed.authentication.delay.ms).
+// From a login's message until it is answered that it failed (Kafka's connection.failed.authentication.delay.ms).
 inline constexpr int64_t kFailedLoginMs = 100;
 inline constexpr size_t kScramUsersMax = 100'000;
 

@@ -85,6 +85,25 @@ TEST(KafkaSecurity, NothingIsDoneForWhoHasNotLoggedIn) {
   EXPECT_TRUE(admin->ask<MetadataResponse>(4, MetadataRequest{}));
 }
 
+// To look at a name that is not in the file takes a hash, on a worker that may have to be waited for.
+TEST(KafkaSecurity, FailedLoginsTakeAsLongWhoeverIsNamed) {
+  TestKafka kafka(guarded());
+  const env::Clock& clock = kafka.server().env().reactor(0).clock();
+  const auto took_ms = [&](std::string_view user) {
+    const auto client = kafka.connect();
+    EXPECT_TRUE(client->ask<SaslHandshakeResponse>(1, SaslHandshakeRequest{.mechanism = "PLAIN"}));
+    const std::string message = std::string(1, '\0') + std::string(user) + std::string("\0wrong", 6);
+    const int64_t from_ns = clock.monotonic_ns();
+    const auto told = client->ask<SaslAuthenticateResponse>(2, SaslAuthenticateRequest{.auth_bytes = message});
+    EXPECT_EQ(told->error_code, code(ErrorCode::kSaslAuthenticationFailed));
+    return static_cast<double>(clock.monotonic_ns() - from_ns) / 1e6;
+  };
+  for (int round = 0; round < 16; ++round) {
+    EXPECT_NEAR(took_ms("admin"), kFailedLoginMs, 0.5);
+    EXPECT_NEAR(took_ms("nobody"), kFailedLoginMs, 0.5);
+  }
+}
+
 TEST(KafkaSecurity, AccessListsHoldOnEveryReactorOnceTheyAreAnswered) {
   TestKafka kafka(guarded(), 3);
   const auto admin = connect_as(kafka, "admin");
@@ -182,6 +201,27 @@ TEST(KafkaSecurity, QuotasMuteConnectionsForAsLongAsTheySay) {
   // Another connection of the same client shares the quota, whichever reactor it is on; one may begin once.
   const auto other = kafka.connect();
   EXPECT_GT(other->ask<ProduceResponse>(9, produce_request("ships", 0, batch))->throttle_time_ms, 1000);
+}
+
+TEST(KafkaSecurity, NewQuotasForgetWhatIsOwed) {
+  TestKafka kafka(open_to_all(), 2);
+  const auto admin = kafka.connect();
+  const auto client = kafka.connect();
+  EXPECT_EQ(create_topic(*admin, "ships", 1), 0);
+  const auto set_rate = [&](double rate) {
+    const AlterClientQuotasRequest quota{
+        .entries = {{.entity = {{.entity_type = "client-id"}}, .ops = {{.key = "producer_byte_rate", .value = rate}}}}};
+    EXPECT_EQ(admin->ask<AlterClientQuotasResponse>(1, quota)->entries.at(0).error_code, 0);
+  };
+  const std::string batch = batch_of({std::string(3000, 'x')});
+  const auto throttle_ms = [&] {
+    return client->ask<ProduceResponse>(9, produce_request("ships", 0, batch))->throttle_time_ms;
+  };
+  set_rate(1);
+  EXPECT_EQ(throttle_ms(), kThrottleMsMax);  // of most of an hour
+  EXPECT_EQ(throttle_ms(), kThrottleMsMax);
+  set_rate(1e9);
+  EXPECT_EQ(throttle_ms(), 0);
 }
 
 // docs/topic.md is made from the table, and ApiVersions tells what has a handler: they must not differ.

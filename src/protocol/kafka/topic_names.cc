@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "base/base64.h"
+
 namespace keelson::kafka {
 
 std::string_view wrong_with_name(std::string_view name) {
@@ -32,16 +34,7 @@ bool is_only_compacted(const topic::TopicInfo& topic) {
 }
 
 std::string uuid_text(const topic::TopicId& id) {
-  static constexpr std::string_view kDigits = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
-  std::string text;
-  uint32_t bits = 0;
-  unsigned count = 0;
-  for (uint8_t byte : id.bytes) {
-    bits = bits << 8 | byte;
-    for (count += 8; count >= 6; count -= 6) text += kDigits[bits >> (count - 6) & 63];
-  }
-  if (count != 0) text += kDigits[bits << (6 - count) & 63];
-  return text;
+  return to_base64_url({reinterpret_cast<const char*>(id.bytes.data()), id.bytes.size()});
 }
 
 }  // namespace keelson::kafka

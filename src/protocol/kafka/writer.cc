@@ -37,8 +37,6 @@ void Writer::clear() {
 void Writer::uuid(const Uuid& id) { raw({reinterpret_cast<const char*>(id.bytes.data()), id.bytes.size()}); }
 
 void Writer::uvarint(uint32_t value) { append_varint(buffer_, value); }
-void Writer::varint(int32_t value) { append_varint(buffer_, zigzag(value)); }
-void Writer::varlong(int64_t value) { append_varint(buffer_, zigzag(value)); }
 
 void Writer::length(size_t value, bool is_compact) {
   KEELSON_CHECK(value <= static_cast<size_t>(std::numeric_limits<int32_t>::max()), "kafka: a field beyond 2 GiB");

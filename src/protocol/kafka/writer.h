@@ -46,15 +46,11 @@ class Writer {
   void boolean(bool value) { int8(value ? 1 : 0); }
   void int8(int8_t value) { buffer_.push_back(static_cast<char>(value)); }
   void int16(int16_t value) { number(value); }
-  void uint16(uint16_t value) { number(value); }
   void int32(int32_t value) { number(value); }
-  void uint32(uint32_t value) { number(value); }
   void int64(int64_t value) { number(value); }
   void float64(double value) { number(std::bit_cast<uint64_t>(value)); }
   void uuid(const Uuid& id);
   void uvarint(uint32_t value);
-  void varint(int32_t value);
-  void varlong(int64_t value);
   // As they are.
   void raw(std::string_view bytes) { buffer_.append(bytes); }
 
@@ -65,9 +61,6 @@ class Writer {
   void null_bytes(bool is_compact);
   void nullable_string(const std::optional<std::string_view>& value, bool is_compact) {
     value ? string(*value, is_compact) : null_string(is_compact);
-  }
-  void nullable_bytes(const std::optional<std::string_view>& value, bool is_compact) {
-    value ? bytes(*value, is_compact) : null_bytes(is_compact);
   }
   void records(const Records& records, bool is_compact);
   void count(size_t elements, bool is_compact) { length(elements, is_compact); }

@@ -14,8 +14,4 @@ namespace keelson::pubsub {
 // None: no id that this server has given.
 [[nodiscard]] std::optional<topics::LeaseId> parse_ack_id(std::string_view text);
 
-// Any bytes in that alphabet; also for page tokens.
-[[nodiscard]] std::string base64_url(std::string_view bytes);
-[[nodiscard]] std::optional<std::string> from_base64_url(std::string_view text);
-
 }  // namespace keelson::pubsub

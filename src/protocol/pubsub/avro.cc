@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 #include <map>
+#include <set>
 #include <utility>
 
 #include <nlohmann/json.hpp>
@@ -94,15 +95,15 @@ bool AvroParser::parse(const json& from, const std::string& space, int depth, si
 bool AvroParser::parse_union(const json& from, const std::string& space, int depth, size_t& type) {
   type = add(Kind::kUnion, "union");
   std::vector<size_t> parts;
-  std::vector<std::string> names;
+  std::map<std::string, size_t, std::less<>> places;
   for (const json& branch : from) {
     if (!parse(branch, space, depth + 1, parts.emplace_back())) return false;
     const AvroSchema::Type& part = schema_.types_[parts.back()];
     if (part.kind == Kind::kUnion) return refuse("a union cannot stand in a union");
-    if (std::ranges::find(names, part.name) != names.end()) return refuse("a union has \"" + part.name + "\" twice");
-    names.push_back(part.name);
+    if (!places.emplace(part.name, parts.size() - 1).second) return refuse("a union has \"" + part.name + "\" twice");
   }
   schema_.types_[type].parts = std::move(parts);
+  schema_.types_[type].places = std::move(places);
   return true;
 }
 
@@ -149,6 +150,7 @@ bool AvroParser::parse_named(const json& from, Kind kind, std::string space, int
 bool AvroParser::parse_fields(const json& from, const std::string& space, int depth, size_t type) {
   const auto fields = from.find("fields");
   if (fields == from.end() || !fields->is_array()) return refuse("a record without fields");
+  std::set<std::string_view> names;
   for (const json& field : *fields) {
     const std::string* const name = field.is_object() ? text_of(field, "name") : nullptr;
     if (name == nullptr || !is_name(*name)) return refuse("a field without a name that is one");
@@ -156,8 +158,8 @@ bool AvroParser::parse_fields(const json& from, const std::string& space, int de
     if (of == field.end()) return refuse("the field \"" + *name + "\" has no type");
     size_t part = 0;
     if (!parse(*of, space, depth + 1, part)) return false;
+    if (!names.insert(*name).second) return refuse("two fields \"" + *name + "\"");
     AvroSchema::Type& record = schema_.types_[type];
-    if (std::ranges::find(record.words, *name) != record.words.end()) return refuse("two fields \"" + *name + "\"");
     record.words.push_back(*name);
     record.parts.push_back(part);
   }
@@ -167,12 +169,12 @@ bool AvroParser::parse_fields(const json& from, const std::string& space, int de
 bool AvroParser::parse_symbols(const json& from, size_t type) {
   const auto symbols = from.find("symbols");
   if (symbols == from.end() || !symbols->is_array()) return refuse("an enum without symbols");
-  std::vector<std::string>& words = schema_.types_[type].words;
+  auto& places = schema_.types_[type].places;
   for (const json& symbol : *symbols) {
     if (!symbol.is_string() || !is_name(*symbol.get_ptr<const std::string*>()))
       return refuse("a symbol that is no name");
-    words.push_back(symbol.get<std::string>());
-    if (std::ranges::count(words, words.back()) != 1) return refuse("two symbols \"" + words.back() + "\"");
+    const std::string& word = *symbol.get_ptr<const std::string*>();
+    if (!places.emplace(word, places.size()).second) return refuse("two symbols \"" + word + "\"");
   }
   return true;
 }
@@ -201,7 +203,10 @@ std::optional<AvroSchema> AvroSchema::parse(std::string_view text, std::string& 
 class AvroBinary {
  public:
   AvroBinary(const AvroSchema& schema, std::string_view bytes) : schema_(schema), rest_(bytes) {}
-  bool check(size_t type, int depth);
+  bool check(size_t type, int depth) {
+    const size_t before = rest_.size();
+    return check_value(type, depth) && (rest_.size() != before || ++empty_values_ <= kAvroEmptyValuesMax);
+  }
   [[nodiscard]] std::string_view rest() const { return rest_; }
 
  private:
@@ -230,11 +235,12 @@ class AvroBinary {
     bytes = rest_.substr(0, static_cast<size_t>(size));
     return take(static_cast<uint64_t>(size));
   }
+  bool check_value(size_t type, int depth);
   bool blocks(const AvroSchema::Type& type, int depth);
 
   const AvroSchema& schema_;
   std::string_view rest_;
-  uint64_t empty_items_ = 0;
+  uint64_t empty_values_ = 0;
 };
 
 bool AvroBinary::blocks(const AvroSchema::Type& type, int depth) {
@@ -245,16 +251,14 @@ bool AvroBinary::blocks(const AvroSchema::Type& type, int depth) {
     if (count < 0 && !number(size, 10)) return false;
     for (uint64_t left = count < 0 ? 0 - static_cast<uint64_t>(count) : static_cast<uint64_t>(count); left != 0;
          --left) {
-      const size_t before = rest_.size();
       std::string_view key;
       if (type.kind == Kind::kMap && (!sized(key) || !is_utf8(key))) return false;
       if (!check(type.parts[0], depth + 1)) return false;
-      if (rest_.size() == before && ++empty_items_ > kAvroEmptyItemsMax) return false;
     }
   }
 }
 
-bool AvroBinary::check(size_t index, int depth) {
+bool AvroBinary::check_value(size_t index, int depth) {
   if (depth > kAvroDepthMax) return false;
   const AvroSchema::Type& type = schema_.types_[index];
   int64_t value = 0;
@@ -279,7 +283,7 @@ bool AvroBinary::check(size_t index, int depth) {
     case Kind::kFixed:
       return take(type.size);
     case Kind::kEnum:
-      return number(value, 5) && value >= 0 && static_cast<uint64_t>(value) < type.words.size();
+      return number(value, 5) && value >= 0 && static_cast<uint64_t>(value) < type.places.size();
     case Kind::kUnion:
       return number(value, 10) && value >= 0 && static_cast<uint64_t>(value) < type.parts.size() &&
              check(type.parts[static_cast<size_t>(value)], depth + 1);
@@ -339,13 +343,12 @@ bool AvroJson::check_record(const AvroSchema::Type& type, const json& value, int
 }
 
 bool AvroJson::check_union(const AvroSchema::Type& type, const json& value, int depth) const {
-  const auto is_null = [&](size_t part) { return schema_.types_[part].kind == Kind::kNull; };
-  if (value.is_null()) return std::ranges::any_of(type.parts, is_null);
+  if (value.is_null()) return type.places.contains("null");
   if (!value.is_object() || value.size() != 1) return false;
   const auto branch = value.begin();
-  return std::ranges::any_of(type.parts, [&](size_t part) {
-    return !is_null(part) && schema_.types_[part].name == branch.key() && check(part, branch.value(), depth + 1);
-  });
+  const auto place = type.places.find(branch.key());
+  return place != type.places.end() && branch.key() != "null" &&
+         check(type.parts[place->second], branch.value(), depth + 1);
 }
 
 bool AvroJson::check(size_t index, const json& value, int depth) const {
@@ -371,8 +374,7 @@ bool AvroJson::check(size_t index, const json& value, int depth) const {
     case Kind::kString:
       return value.is_string();
     case Kind::kEnum:
-      return value.is_string() &&
-             std::ranges::find(type.words, *value.get_ptr<const std::string*>()) != type.words.end();
+      return value.is_string() && type.places.contains(*value.get_ptr<const std::string*>());
     case Kind::kUnion:
       return check_union(type, value, depth);
     case Kind::kRecord:
@@ -385,7 +387,31 @@ bool AvroJson::check(size_t index, const json& value, int depth) const {
   return false;
 }
 
+namespace {
+
+// How many values a text of JSON can have, from its marks alone.
+uint64_t values_at_most(std::string_view text) {
+  uint64_t count = 1;
+  bool is_in_string = false;
+  for (size_t i = 0; i < text.size(); ++i) {
+    const char c = text[i];
+    if (c == '"') {
+      is_in_string = !is_in_string;
+    } else if (is_in_string) {
+      if (c == '\\') ++i;
+    } else if (c == ',' || c == '[' || c == '{') {
+      ++count;
+    }
+  }
+  return count;
+}
+
+}  // namespace
+
 std::optional<std::string> AvroSchema::check_json(std::string_view text) const {
+  if (values_at_most(text) > kAvroJsonValuesMax) {
+    return "it has more than " + std::to_string(kAvroJsonValuesMax) + " values";
+  }
   const json parsed = json::parse(text, nullptr, false);
   if (parsed.is_discarded()) return "it is no JSON";
   if (!AvroJson(*this).check(top_, parsed, 0)) return "it does not fit the schema";

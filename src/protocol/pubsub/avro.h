@@ -6,6 +6,8 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <functional>
+#include <map>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -15,8 +17,11 @@ namespace keelson::pubsub {
 
 // Of schemas and of data: what reads them recurses.
 inline constexpr int kAvroDepthMax = 64;
-// Items that take no bytes, in one datum: arrays of nulls say how many they have, and cost nothing to send.
-inline constexpr uint64_t kAvroEmptyItemsMax = 1'000'000;
+// Of one datum: values in binary that take no bytes (an array of nulls says how many it has; records of records of
+// nothing, each with two fields of the one before, are 2^64 of them), and values in JSON, which are in memory all at
+// once: about 100 bytes each.
+inline constexpr uint64_t kAvroEmptyValuesMax = 1'000'000;
+inline constexpr uint64_t kAvroJsonValuesMax = 1'000'000;
 
 class AvroSchema {
  public:
@@ -49,9 +54,11 @@ class AvroSchema {
   struct Type {
     Kind kind = Kind::kNull;
     std::string name{};                // as JSON's unions say it
-    std::vector<std::string> words{};  // of an enum; of a record its fields' names
+    std::vector<std::string> words{};  // of a record its fields' names
     std::vector<size_t> parts{};       // of a record its fields', of a union its branches', else of the items
-    uint64_t size = 0;                 // of a fixed
+    // Where a symbol, or the name of a union's branch, stands.
+    std::map<std::string, size_t, std::less<>> places{};
+    uint64_t size = 0;  // of a fixed
   };
 
   std::vector<Type> types_;

@@ -6,6 +6,15 @@
 
 namespace keelson::pubsub {
 
+namespace {
+
+// One acknowledgement id among the details of a status, beside its text: tags and lengths.
+constexpr size_t kFailureOverheadBytes = 16;
+// All of them; what is around them takes less than 512 bytes.
+constexpr size_t kFailuresBytesMax = net::grpc::kDetailsBytesMax - 512;
+
+}  // namespace
+
 CallStatus not_found(std::string_view resource) {
   return {Code::kNotFound, "Resource not found (resource=" + std::string(resource) + ")."};
 }
@@ -66,9 +75,12 @@ CallStatus ack_failure(const AckFailures& failures) {
   google::rpc::ErrorInfo info;
   info.set_domain("pubsub.googleapis.com");
   bool is_transient = true;
+  size_t bytes = 0;
   for (const auto& [id, word] : failures) {
-    (*info.mutable_metadata())[id] = std::string(word);
     if (word == kInvalidAckId) is_transient = false;
+    if (bytes + id.size() + word.size() + kFailureOverheadBytes > kFailuresBytesMax) continue;
+    bytes += id.size() + word.size() + kFailureOverheadBytes;
+    (*info.mutable_metadata())[id] = std::string(word);
   }
   info.set_reason(std::string(is_transient ? kTransientFailure : kInvalidAckId));
   CallStatus status{is_transient ? Code::kUnavailable : Code::kFailedPrecondition,

@@ -28,7 +28,8 @@ using net::grpc::Code;
 [[nodiscard]] CallStatus status_of(const topics::Asked& asked);
 
 // Acknowledgements under exactly-once delivery that failed: ids and Google's word for each, "TRANSIENT_FAILURE_..." or
-// "PERMANENT_FAILURE_...".
+// "PERMANENT_FAILURE_...". As many are named as a status has room for; clients judge the others by its code, and count
+// none of them as acknowledged.
 using AckFailures = std::vector<std::pair<std::string, std::string_view>>;
 inline constexpr std::string_view kInvalidAckId = "PERMANENT_FAILURE_INVALID_ACK_ID";
 inline constexpr std::string_view kTransientFailure = "TRANSIENT_FAILURE_SERVICE_UNAVAILABLE";

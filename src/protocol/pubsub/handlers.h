@@ -3,13 +3,16 @@
 
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
+#include "base/base64.h"
 #include "base/task.h"
 #include "net/grpc/call.h"
 #include "protocol/pubsub/errors.h"
 #include "protocol/pubsub/messages.h"
 #include "protocol/pubsub/names.h"
+#include "protocol/pubsub/resources.h"
 #include "protocol/pubsub/service.h"
 
 namespace keelson::pubsub {
@@ -66,8 +69,35 @@ class Handlers {
   Task<SchemaChecked> check_schema(env::Reactor& here, const pb::Topic& topic, const pb::PublishRequest& request);
   Task<CallStatus> check_schema_settings(env::Reactor& here, const pb::SchemaSettings& settings);
   Task<CallStatus> check_resource(env::Reactor& here, std::string resource);
+  // A page of the names of a topic's resources of one family; `name_of` gives none for one that is not among them.
+  template <class Document, class NameOf>
+  Task<CallStatus> list_of_topic(env::Reactor& here, std::string_view family, PageRequest page, NameOf name_of,
+                                 google::protobuf::RepeatedPtrField<std::string>& names, std::string& next_token);
 
   PubsubService& service_;
 };
+
+template <class Document, class NameOf>
+Task<CallStatus> Handlers::list_of_topic(env::Reactor& here, std::string_view family, PageRequest page, NameOf name_of,
+                                         google::protobuf::RepeatedPtrField<std::string>& names,
+                                         std::string& next_token) {
+  std::string after = std::move(page.after);
+  while (true) {
+    const Page found = co_await service_.resources().list(here, std::string(family), after, kPageSizeMax);
+    if (!found.status.ok()) co_return found.status;
+    for (const topic::Document& stored : found.documents) {
+      Document document;
+      if (CallStatus read = read_document(stored, document); !read.ok()) co_return read;
+      after = stored.key;
+      const std::string* const name = name_of(document);
+      if (name == nullptr) continue;
+      *names.Add() = *name;
+      if (static_cast<uint32_t>(names.size()) < page.count) continue;
+      next_token = to_base64_url(after);
+      co_return CallStatus{};
+    }
+    if (!found.is_truncated) co_return CallStatus{};
+  }
+}
 
 }  // namespace keelson::pubsub

@@ -3,6 +3,7 @@
 #include <optional>
 #include <utility>
 
+#include "base/base64.h"
 #include "protocol/pubsub/checks.h"
 #include "protocol/pubsub/handlers.h"
 #include "protocol/pubsub/publish.h"
@@ -148,7 +149,7 @@ Task<CallStatus> Handlers::Publisher_ListTopics(Call& call, const pb::ListTopics
       if (!shown.ok()) co_return shown;
     }
   }
-  if (is_more) into.set_next_page_token(base64_url(question.after));
+  if (is_more) into.set_next_page_token(to_base64_url(question.after));
   co_return CallStatus{};
 }
 

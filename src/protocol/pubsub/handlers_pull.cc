@@ -98,9 +98,7 @@ Task<CallStatus> Handlers::Subscriber_Pull(Call& call, const pb::PullRequest& fr
     if (call.is_cancelled()) {
       std::vector<LeaseId> ids;
       for (const Grant& grant : pulled.grants) ids.push_back(grant.id);
-      there.reactor.post([&home = there.home, name = from.subscription(), ids = std::move(ids)] {
-        if (Subscription* const subscription = home.find(name)) subscription->give_back(ids);
-      });
+      service_.give_back(from.subscription(), std::move(ids));
       co_return call.cancellation();
     }
     if (pulled.grants.empty() && here.clock().monotonic_ns() < until_ns) continue;

@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "base/base64.h"
 #include "protocol/pubsub/checks.h"
 #include "protocol/pubsub/handlers.h"
 #include "protocol/pubsub/schema.h"
@@ -126,7 +127,7 @@ Task<CallStatus> Handlers::SchemaService_ListSchemas(Call& call, const pb::ListS
     const pb::SchemaView view = from.view() == pb::FULL ? pb::FULL : pb::BASIC;
     if (!schema.revisions().empty()) show(*find_revision(schema, ""), view, false, *into.add_schemas());
   }
-  if (found.is_truncated) into.set_next_page_token(base64_url(found.documents.back().key));
+  if (found.is_truncated) into.set_next_page_token(to_base64_url(found.documents.back().key));
   co_return CallStatus{};
 }
 
@@ -141,7 +142,7 @@ Task<CallStatus> Handlers::SchemaService_ListSchemaRevisions(Call& call, const p
   for (int i = found.document.revisions_size() - 1; i >= 0; --i) {
     const pb::Schema& schema = found.document.revisions(i);
     if (is_on && static_cast<uint32_t>(into.schemas_size()) == page.count) {
-      into.set_next_page_token(base64_url(found.document.revisions(i + 1).revision_id()));
+      into.set_next_page_token(to_base64_url(found.document.revisions(i + 1).revision_id()));
       break;
     }
     const pb::SchemaView view = from.view() == pb::FULL ? pb::FULL : pb::BASIC;

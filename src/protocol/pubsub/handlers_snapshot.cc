@@ -2,10 +2,10 @@
 #include <algorithm>
 #include <utility>
 
+#include "base/base64.h"
 #include "protocol/pubsub/at_home.h"
 #include "protocol/pubsub/checks.h"
 #include "protocol/pubsub/handlers.h"
-#include "protocol/pubsub/records.h"
 #include "protocol/pubsub/setup.h"
 
 namespace keelson::pubsub {
@@ -17,27 +17,8 @@ using stored::SnapshotDocument;
 
 std::string snapshot_key(std::string_view name) { return document_key(kSnapshotDocuments, name); }
 
-// The first record at or after a time, of batches that begin where the engine said.
-class FirstAtOrAfter final : public RecordVisitor {
- public:
-  explicit FirstAtOrAfter(int64_t time_ms) : time_ms_(time_ms) {}
-  bool record(const topic::Record& record) override {
-    if (record.timestamp_ms < time_ms_) return true;
-    offset_ = record.offset;
-    return false;
-  }
-  bool reached(int64_t next_offset) override {
-    next_ = next_offset;
-    return true;
-  }
-  // None: they were all before.
-  [[nodiscard]] int64_t offset() const { return offset_ >= 0 ? offset_ : next_; }
-
- private:
-  const int64_t time_ms_;
-  int64_t offset_ = -1;
-  int64_t next_ = -1;
-};
+// The last second that a Timestamp can mean, of the year 9999 (google/protobuf/timestamp.proto).
+constexpr int64_t kTimeMaxS = 253'402'300'799;
 
 bool has_expired(const SnapshotDocument& document, int64_t now_ms) {
   return document.snapshot().expire_time().seconds() * 1000 <= now_ms;
@@ -90,13 +71,8 @@ Task<CallStatus> Handlers::Subscriber_CreateSnapshot(Call& call, const pb::Creat
                              std::move(state.answer.cursors.at(0).positions)};
   // What they failed at is no part of a snapshot.
   for (topic::CursorPosition& position : create.positions) position.attempts.clear();
-  const log::ShardId shard = topics.shard_of_name(key);
-  topics::Asked made = co_await topics.ask(here, shard, create);
-  if (made.outcome == log::LogErrc::kOk && made.answer.error == topic::TopicErrc::kCursorExists) {
-    (void)co_await topics.ask(here, shard, topic::DeleteCursor{key});  // left by a crash
-    made = co_await topics.ask(here, shard, create);
-  }
-  if (!made.ok()) co_return status_of(made);
+  const topics::Asked made = co_await service_.resources().make_cursor(here, std::move(create));
+  if (!made.ok() && made.answer.error != topic::TopicErrc::kCursorExists) co_return status_of(made);
   pb::Subscription shown;
   if (CallStatus status = co_await show_subscription(here, subscription.document, shown); !status.ok())
     co_return status;
@@ -151,7 +127,7 @@ Task<CallStatus> Handlers::Subscriber_ListSnapshots(Call& call, const pb::ListSn
     if (CallStatus read = read_document(document, snapshot); !read.ok()) co_return read;
     if (!has_expired(snapshot, here.clock().wall_ms())) *into.add_snapshots() = snapshot.snapshot();
   }
-  if (found.is_truncated) into.set_next_page_token(base64_url(found.documents.back().key));
+  if (found.is_truncated) into.set_next_page_token(to_base64_url(found.documents.back().key));
   co_return CallStatus{};
 }
 
@@ -162,24 +138,12 @@ Task<CallStatus> Handlers::Publisher_ListTopicSnapshots(Call& call, const pb::Li
   if (!topic.status.ok()) co_return topic.status;
   PageRequest page = parse_page(from.page_size(), from.page_token());
   if (!page.status.ok()) co_return page.status;
-  std::string after = page.after;
-  while (true) {
-    const Page found = co_await service_.resources().list(here, std::string(kSnapshotDocuments), after, page.count);
-    if (!found.status.ok()) co_return found.status;
-    for (const topic::Document& document : found.documents) {
-      SnapshotDocument snapshot;
-      if (CallStatus read = read_document(document, snapshot); !read.ok()) co_return read;
-      after = document.key;
-      if (topic_id_of(snapshot.topic_id()) != topic.topic->id || has_expired(snapshot, here.clock().wall_ms()))
-        continue;
-      into.add_snapshots(snapshot.snapshot().name());
-      if (static_cast<uint32_t>(into.snapshots_size()) == page.count) {
-        into.set_next_page_token(base64_url(after));
-        co_return CallStatus{};
-      }
-    }
-    if (!found.is_truncated) co_return CallStatus{};
-  }
+  const auto name_of = [id = topic.topic->id, now_ms = here.clock().wall_ms()](const SnapshotDocument& document) {
+    const bool is_among = topic_id_of(document.topic_id()) == id && !has_expired(document, now_ms);
+    return is_among ? &document.snapshot().name() : nullptr;
+  };
+  co_return co_await list_of_topic<SnapshotDocument>(here, kSnapshotDocuments, std::move(page), name_of,
+                                                     *into.mutable_snapshots(), *into.mutable_next_page_token());
 }
 
 Task<CallStatus> Handlers::Subscriber_DeleteSnapshot(Call& call, const pb::DeleteSnapshotRequest& from,
@@ -198,26 +162,13 @@ Task<CallStatus> Handlers::Subscriber_DeleteSnapshot(Call& call, const pb::Delet
 // ---- Seek.
 
 Task<Handlers::Ends> Handlers::positions_at(env::Reactor& here, Topic topic, int64_t time_ms) {
-  topics::Topics& topics = service_.topics();
   Ends ends = co_await ends_of(here, topic);
   for (int32_t i = 0; i < topic->partition_count && ends.status.ok(); ++i) {
     const topic::PartitionId partition{topic->id, i};
     topic::CursorPosition& position = ends.positions[static_cast<size_t>(i)];
-    topics::Asked asked =
-        co_await topics.ask(here, topics.shard_of(partition), topic::FindOffset{partition, time_ms, false});
+    const topics::Asked asked = co_await service_.topics().find_offset(here, {.in = partition, .time_ms = time_ms});
     if (!asked.ok()) ends.status = status_of(asked);
-    const topic::FoundOffset& found = asked.answer.found;
-    if (found.within) {
-      topic::ReadAnswer within;
-      within.span = found.within;
-      FirstAtOrAfter visitor(time_ms);
-      Status read = co_await topics.bring(here, within);
-      if (read.ok()) read = walk(within, 0, visitor);
-      if (!read.ok()) ends.status = {Code::kDataLoss, read.error().message()};
-      if (visitor.offset() >= 0) position.floor = visitor.offset();
-    } else if (found.offset >= 0) {
-      position.floor = found.offset;
-    }
+    if (asked.answer.found.offset >= 0) position.floor = asked.answer.found.offset;
   }
   co_return ends;
 }
@@ -231,8 +182,9 @@ Task<CallStatus> Handlers::Subscriber_Seek(Call& call, const pb::SeekRequest& fr
     const auto found = co_await service_.topics().find_topic(here, topic_id_of(subscription.document.topic_id()));
     if (found.outcome != log::LogErrc::kOk) co_return status_of(found.outcome);
     if (found.topic == nullptr) co_return failed_precondition("The subscription's topic has been deleted.");
-    const int64_t time_ms = from.time().seconds() * 1000 + (from.time().nanos() + 999'999) / 1'000'000;
-    Ends ends = co_await positions_at(here, found.topic, std::max<int64_t>(time_ms, 0));
+    const int64_t time_s = std::clamp<int64_t>(from.time().seconds(), 0, kTimeMaxS);
+    const int64_t nanos = std::clamp(from.time().nanos(), 0, 999'999'999);
+    Ends ends = co_await positions_at(here, found.topic, time_s * 1000 + (nanos + 999'999) / 1'000'000);
     if (!ends.status.ok()) co_return ends.status;
     positions = std::move(ends.positions);
   } else if (from.has_snapshot()) {

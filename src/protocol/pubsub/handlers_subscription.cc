@@ -3,6 +3,7 @@
 #include <optional>
 #include <utility>
 
+#include "base/base64.h"
 #include "base/numbers.h"
 #include "protocol/pubsub/checks.h"
 #include "protocol/pubsub/handlers.h"
@@ -113,15 +114,9 @@ Task<CallStatus> Handlers::Subscriber_CreateSubscription(Call& call, const pb::S
   }
   Ends ends = co_await ends_of(here, found.topic);
   if (!ends.status.ok()) co_return ends.status;
-  // The cursor first: a document without one could not work. A cursor without a document was left by a crash.
-  topics::Topics& topics = service_.topics();
-  const log::ShardId shard = topics.shard_of_name(key);
-  const topic::CreateCursor create{key, found.topic->id, std::move(ends.positions)};
-  topics::Asked made = co_await topics.ask(here, shard, create);
-  if (made.outcome == log::LogErrc::kOk && made.answer.error == topic::TopicErrc::kCursorExists) {
-    (void)co_await topics.ask(here, shard, topic::DeleteCursor{key});
-    made = co_await topics.ask(here, shard, create);
-  }
+  // The cursor first: a document without one could not work.
+  const topics::Asked made =
+      co_await service_.resources().make_cursor(here, {key, found.topic->id, std::move(ends.positions)});
   if (!made.ok() && made.answer.error != topic::TopicErrc::kCursorExists) co_return status_of(made);
   SubscriptionDocument document;
   *document.mutable_subscription() = into;
@@ -193,7 +188,7 @@ Task<CallStatus> Handlers::Subscriber_ListSubscriptions(Call& call, const pb::Li
     if (status.ok()) status = co_await show_subscription(here, subscription, *into.add_subscriptions());
     if (!status.ok()) co_return status;
   }
-  if (found.is_truncated) into.set_next_page_token(base64_url(found.documents.back().key));
+  if (found.is_truncated) into.set_next_page_token(to_base64_url(found.documents.back().key));
   co_return CallStatus{};
 }
 
@@ -204,23 +199,13 @@ Task<CallStatus> Handlers::Publisher_ListTopicSubscriptions(Call& call, const pb
   if (!topic.status.ok()) co_return topic.status;
   PageRequest page = parse_page(from.page_size(), from.page_token());
   if (!page.status.ok()) co_return page.status;
-  std::string after = page.after;
-  while (true) {
-    const Page found = co_await service_.resources().list(here, std::string(kSubscriptionDocuments), after, page.count);
-    if (!found.status.ok()) co_return found.status;
-    for (const topic::Document& document : found.documents) {
-      SubscriptionDocument subscription;
-      if (CallStatus read = read_document(document, subscription); !read.ok()) co_return read;
-      after = document.key;
-      if (topic_id_of(subscription.topic_id()) != topic.topic->id || subscription.subscription().detached()) continue;
-      into.add_subscriptions(subscription.subscription().name());
-      if (static_cast<uint32_t>(into.subscriptions_size()) == page.count) {
-        into.set_next_page_token(base64_url(after));
-        co_return CallStatus{};
-      }
-    }
-    if (!found.is_truncated) co_return CallStatus{};
-  }
+  const auto name_of = [id = topic.topic->id](const SubscriptionDocument& document) {
+    const bool is_among = topic_id_of(document.topic_id()) == id && !document.subscription().detached();
+    return is_among ? &document.subscription().name() : nullptr;
+  };
+  co_return co_await list_of_topic<SubscriptionDocument>(here, kSubscriptionDocuments, std::move(page), name_of,
+                                                         *into.mutable_subscriptions(),
+                                                         *into.mutable_next_page_token());
 }
 
 Task<CallStatus> Handlers::Subscriber_DeleteSubscription(Call& call, const pb::DeleteSubscriptionRequest& from,

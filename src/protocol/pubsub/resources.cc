@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <iterator>
 
-#include "protocol/pubsub/ack_id.h"
+#include "base/base64.h"
 
 namespace keelson::pubsub {
 
@@ -33,10 +33,20 @@ Task<std::pair<CallStatus, uint64_t>> Resources::put(env::Reactor& here, std::st
   co_return std::pair{status_of(asked), version};
 }
 
-Task<CallStatus> Resources::remove(env::Reactor& here, std::string key) {
+Task<CallStatus> Resources::remove(env::Reactor& here, std::string key, std::optional<uint64_t> if_version) {
   const log::ShardId shard = topics_.shard_of_name(key);
-  const topics::Asked asked = co_await topics_.ask(here, shard, topic::DeleteDocument{std::move(key), std::nullopt});
+  const topics::Asked asked = co_await topics_.ask(here, shard, topic::DeleteDocument{std::move(key), if_version});
   co_return status_of(asked);
+}
+
+Task<topics::Asked> Resources::make_cursor(env::Reactor& here, topic::CreateCursor create) {
+  const log::ShardId shard = topics_.shard_of_name(create.name);
+  topics::Asked made = co_await topics_.ask(here, shard, create);
+  if (made.outcome != log::LogErrc::kOk || made.answer.error != topic::TopicErrc::kCursorExists) co_return made;
+  // One that has its document is at work, and stays.
+  if ((co_await find(here, create.name)).status.code != Code::kNotFound) co_return made;
+  (void)co_await topics_.ask(here, shard, topic::DeleteCursor{create.name});
+  co_return co_await topics_.ask(here, shard, create);
 }
 
 Task<Page> Resources::list(env::Reactor& here, std::string prefix, std::string after, uint32_t count_max) {

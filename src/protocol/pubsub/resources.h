@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "base/task.h"
+#include "engine/topic/cursor_commands.h"
 #include "protocol/pubsub/errors.h"
 #include "protocol/pubsub/names.h"
 #include "topics/topics.h"
@@ -50,8 +51,12 @@ class Resources {
   // success.
   [[nodiscard]] Task<std::pair<CallStatus, uint64_t>> put(env::Reactor& here, std::string key, std::string value,
                                                           std::optional<uint64_t> if_version);
-  // NOT_FOUND.
-  [[nodiscard]] Task<CallStatus> remove(env::Reactor& here, std::string key);
+  // NOT_FOUND; ABORTED if it is not of that version.
+  [[nodiscard]] Task<CallStatus> remove(env::Reactor& here, std::string key,
+                                        std::optional<uint64_t> if_version = std::nullopt);
+  // For a document that is to be put next. A cursor of that name whose document is not there was left by a crash, and
+  // makes way; kCursorExists: somebody else makes both at the same time.
+  [[nodiscard]] Task<topics::Asked> make_cursor(env::Reactor& here, topic::CreateCursor create);
   // Keys that begin with `prefix`, above `after`.
   [[nodiscard]] Task<Page> list(env::Reactor& here, std::string prefix, std::string after, uint32_t count_max);
 

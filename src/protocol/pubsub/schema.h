@@ -15,6 +15,8 @@ enum class SchemaKind : uint8_t { kAvro, kProtocolBuffer };
 enum class SchemaEncoding : uint8_t { kJson, kBinary };
 // Google's limit.
 inline constexpr size_t kSchemaBytesMax = 300'000;
+// What a message of Protocol Buffers may take while it is checked: 10 MB of fields of three bytes, of an ordinary type.
+inline constexpr uint64_t kProtoMemoryMax = uint64_t{128} << 20;
 
 // Of the messages' enum.
 [[nodiscard]] SchemaKind kind_of(int type);

@@ -2,6 +2,8 @@
 
 #include <gtest/gtest.h>
 
+#include "protocol/pubsub/avro.h"
+
 namespace keelson::pubsub {
 namespace {
 
@@ -88,6 +90,33 @@ TEST(Avro, NothingsCannotBeCountedForEver) {
   EXPECT_FALSE(fits(SchemaKind::kAvro, kNulls, SchemaEncoding::kBinary, "\xfe\xff\xff\xff\xff\xff\xff\xff\xff\x01"));
 }
 
+// Records of nothing: each has two fields of the one before.
+TEST(Avro, NothingsOfNothingsCannotBeCountedForEver) {
+  std::string type = R"({"type":"record","name":"R0","fields":[]})";
+  for (int i = 1; i < 40; ++i) {
+    const std::string before = "R" + std::to_string(i - 1);
+    type = R"({"type":"record","name":"R)" + std::to_string(i) + R"(","fields":[{"name":"a","type":)" + type +
+           R"(},{"name":"b","type":")" + before + R"("}]})";
+  }
+  EXPECT_FALSE(fits(SchemaKind::kAvro, type, SchemaEncoding::kBinary, ""));
+}
+
+TEST(Avro, JsonOfTooManyValuesIsNotRead) {
+  constexpr std::string_view kList =
+      R"({"type":"record","name":"R","fields":[{"name":"n","type":{"type":"array","items":["null","string"]}}]})";
+  const auto list = [&](const std::string& item, size_t count) {
+    std::string text = R"({"n":[)" + item;
+    for (size_t i = 1; i < count; ++i) text += "," + item;
+    return fits(SchemaKind::kAvro, kList, SchemaEncoding::kJson, text + "]}");
+  };
+  EXPECT_TRUE(list("null", kAvroJsonValuesMax - 10));
+  EXPECT_FALSE(list("null", kAvroJsonValuesMax + 1));
+  // What stands in a string is no value.
+  const std::string marks(kAvroJsonValuesMax, '[');
+  EXPECT_TRUE(list(R"({"string":"\"[,)" + marks + R"("})", 2));
+  EXPECT_FALSE(fits(SchemaKind::kAvro, kList, SchemaEncoding::kJson, R"({"n":)" + marks));
+}
+
 TEST(ProtocolBuffers, SchemasAndMessages) {
   constexpr std::string_view kProto = "syntax = \"proto3\"; message M { int32 a = 1; string s = 2; }";
   const auto kind = SchemaKind::kProtocolBuffer;
@@ -102,6 +131,41 @@ TEST(ProtocolBuffers, SchemasAndMessages) {
         "syntax = \"proto3\"; message A { int32 a = 1; int32 b = 1; }"}) {
     EXPECT_NE(check_schema_definition(kind, bad), std::nullopt) << bad;
   }
+}
+
+// Two bytes each for objects of thousands of fields.
+TEST(ProtocolBuffers, SmallMessagesAreNotMuchMemory) {
+  std::string proto = "syntax = \"proto3\"; message M { repeated B b = 1; message B {";
+  for (int i = 1; i <= 5000; ++i) proto += " int64 f" + std::to_string(i) + " = " + std::to_string(i + 20'000) + ";";
+  proto += "} }";
+  const auto binary = [&](size_t count) {
+    std::string message;
+    for (size_t i = 0; i < count; ++i) message += std::string("\x0a\x00", 2);
+    return fits(SchemaKind::kProtocolBuffer, proto, SchemaEncoding::kBinary, message);
+  };
+  const auto json = [&](size_t count) {
+    std::string text = R"({"b":[{})";
+    for (size_t i = 1; i < count; ++i) text += ",{}";
+    return fits(SchemaKind::kProtocolBuffer, proto, SchemaEncoding::kJson, text + "]}");
+  };
+  EXPECT_TRUE(binary(1000));
+  EXPECT_TRUE(json(1000));
+  EXPECT_FALSE(binary(10'000));
+  EXPECT_FALSE(json(10'000));
+}
+
+// Groups, and messages in messages, are read as before.
+TEST(ProtocolBuffers, Nested) {
+  constexpr std::string_view kProto =
+      "syntax = \"proto2\"; message M { optional group G = 1 { optional M m = 2; } required int32 a = 3; }";
+  const auto binary = [&](std::string message) {
+    return fits(SchemaKind::kProtocolBuffer, kProto, SchemaEncoding::kBinary, std::move(message));
+  };
+  EXPECT_TRUE(binary("\x18\x01"));
+  EXPECT_TRUE(binary("\x0b\x12\x02\x18\x01\x0c\x18\x01"));
+  EXPECT_FALSE(binary("\x0b\x12\x02\x18\x01\x18\x01")) << "the group does not end";
+  EXPECT_FALSE(binary("\x0b\x12\x04\x18\x01\x0c\x18\x01"));
+  EXPECT_FALSE(binary("\x0b\x0c")) << "a is missing";
 }
 
 }  // namespace

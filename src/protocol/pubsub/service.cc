@@ -103,9 +103,9 @@ Task<void> PubsubService::stop() {
   for (const auto& local : locals_) {
     co_await shard::call_on(here, local->reactor, [&] {
       // Calls may end meanwhile.
-      const std::vector<Call*> calls(local->calls.begin(), local->calls.end());
+      const std::vector<Call*> calls(local->stream_calls.begin(), local->stream_calls.end());
       for (Call* const call : calls) {
-        if (local->calls.contains(call)) call->cancel(stopped());
+        if (local->stream_calls.contains(call)) call->cancel(stopped());
       }
     });
   }
@@ -126,11 +126,12 @@ Task<CallStatus> PubsubService::run(Call& call, size_t method) {
   MethodCounts& counts = here.methods[method];
   counts.started.add();
   const int64_t started_ns = here.reactor.clock().monotonic_ns();
-  here.calls.insert(&call);
+  const bool is_stream = method_table()[method].is_stream;
+  if (is_stream) here.stream_calls.insert(&call);
   CallStatus status = is_stopping_ ? stopped() : co_await kRuns[method](*handlers_, call);
-  here.calls.erase(&call);
+  here.stream_calls.erase(&call);
   counts.ended[static_cast<size_t>(status.code)].add();
-  if (!method_table()[method].is_stream) {
+  if (!is_stream) {
     counts.latency_ns.record(static_cast<uint64_t>(here.reactor.clock().monotonic_ns() - started_ns));
   }
   co_return status;
@@ -138,12 +139,21 @@ Task<CallStatus> PubsubService::run(Call& call, size_t method) {
 
 // ---- From subscriptions to streams.
 
-void PubsubService::deliver(const StreamAddress& to, std::vector<Grant> grants) {
+void PubsubService::deliver(const StreamAddress& to, const std::string& subscription, std::vector<Grant> grants) {
   PubsubLocal& there = *locals_[to.reactor];
-  // One whose stream has gone meanwhile runs out, and comes again.
-  there.reactor.post([&there, stream = to.stream, grants = std::move(grants)]() mutable {
+  there.reactor.post([this, &there, stream = to.stream, subscription, grants = std::move(grants)]() mutable {
     const auto inbox = there.streams.find(stream);
-    if (inbox != there.streams.end()) inbox->second->delivered(std::move(grants));
+    if (inbox != there.streams.end()) return inbox->second->delivered(std::move(grants));
+    std::vector<LeaseId> ids;
+    for (const Grant& grant : grants) ids.push_back(grant.id);
+    give_back(subscription, std::move(ids));
+  });
+}
+
+void PubsubService::give_back(const std::string& subscription, std::vector<LeaseId> ids) {
+  PubsubLocal& there = home_of(subscription);
+  there.reactor.post([&home = there.home, subscription, ids = std::move(ids)] {
+    if (Subscription* const at = home.find(subscription)) at->give_back(ids);
   });
 }
 

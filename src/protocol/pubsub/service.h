@@ -59,8 +59,8 @@ struct PubsubLocal {
   Home home;
   std::map<uint64_t, StreamInbox*> streams;  // by their number
   uint64_t last_stream = 0;
-  uint64_t published = 0;  // requests: chooses partitions
-  std::set<net::grpc::Call*> calls;
+  uint64_t published = 0;                   // requests: chooses partitions
+  std::set<net::grpc::Call*> stream_calls;  // they are ended when the service stops; the others end by themselves
   std::array<MethodCounts, kMethodCount> methods;
   Counter messages_published;
   Counter bytes_published;
@@ -92,11 +92,13 @@ class PubsubService final : public StreamPost {
   [[nodiscard]] PubsubLocal& local(env::Reactor& reactor) { return *locals_[reactor.index()]; }
   // Where the subscription works.
   [[nodiscard]] PubsubLocal& home_of(std::string_view subscription);
+  // What was granted and never sent. Any reactor.
+  void give_back(const std::string& subscription, std::vector<LeaseId> ids);
   // A subscription's document was written or deleted.
   [[nodiscard]] Task<void> refresh(env::Reactor& here, std::string subscription);
 
   // To a stream, wherever it is. Any reactor.
-  void deliver(const StreamAddress& to, std::vector<Grant> grants) override;
+  void deliver(const StreamAddress& to, const std::string& subscription, std::vector<Grant> grants) override;
   void end(const StreamAddress& to, CallStatus why) override;
   void changed(const StreamAddress& to, const topics::LeaseRules& rules) override;
 

@@ -11,131 +11,13 @@
 #include <google/rpc/details.pb.h>
 // clang-format on
 
-#include "protocol/pubsub/ack_id.h"
+#include "base/base64.h"
 #include "protocol/pubsub/pubsub_harness.h"
 
 namespace keelson::pubsub {
 namespace {
 
 using env::sim::kSecond;
-using Strings = std::vector<std::string>;
-
-constexpr const char* kTopic = "projects/p/topics/orders";
-constexpr const char* kSubscription = "projects/p/subscriptions/workers";
-
-class ServiceTest : public PubsubTest {
- protected:
-  pb::Topic create_topic(const std::string& name = kTopic) {
-    pb::Topic topic;
-    topic.set_name(name);
-    return call<pb::Topic>("Publisher/CreateTopic", topic);
-  }
-  static pb::Subscription subscription(const std::string& name = kSubscription) {
-    pb::Subscription subscription;
-    subscription.set_name(name);
-    subscription.set_topic(kTopic);
-    return subscription;
-  }
-  pb::Subscription create(const pb::Subscription& wish) {
-    return call<pb::Subscription>("Subscriber/CreateSubscription", wish);
-  }
-  void create_both(const pb::Subscription& wish = subscription()) {
-    create_topic();
-    create(wish);
-  }
-  Strings publish(const Strings& data, const std::string& key = "", const topic::Pairs& attributes = {}) {
-    pb::PublishRequest request;
-    request.set_topic(kTopic);
-    for (const std::string& one : data) {
-      pb::PubsubMessage& message = *request.add_messages();
-      message.set_data(one);
-      message.set_ordering_key(key);
-      for (const auto& [name, value] : attributes) (*message.mutable_attributes())[name] = value;
-    }
-    const auto answer = call<pb::PublishResponse>("Publisher/Publish", request);
-    return {answer.message_ids().begin(), answer.message_ids().end()};
-  }
-  pb::PullResponse pull(int count = 100, const std::string& name = kSubscription) {
-    pb::PullRequest request;
-    request.set_subscription(name);
-    request.set_max_messages(count);
-    request.set_return_immediately(true);
-    return call<pb::PullResponse>("Subscriber/Pull", request);
-  }
-  static Strings data_of(const pb::PullResponse& response) {
-    Strings data;
-    for (const auto& message : response.received_messages()) data.push_back(message.message().data());
-    return data;
-  }
-  // Sorted: messages without keys are in no order.
-  Strings pull_data(int count = 100, const std::string& name = kSubscription) {
-    Strings data = data_of(pull(count, name));
-    std::ranges::sort(data);
-    return data;
-  }
-  std::string acknowledge(const Strings& ids) {
-    pb::AcknowledgeRequest request;
-    request.set_subscription(kSubscription);
-    for (const std::string& id : ids) request.add_ack_ids(id);
-    return refusal("Subscriber/Acknowledge", request);
-  }
-  std::string modify(const Strings& ids, int seconds) {
-    pb::ModifyAckDeadlineRequest request;
-    request.set_subscription(kSubscription);
-    request.set_ack_deadline_seconds(seconds);
-    for (const std::string& id : ids) request.add_ack_ids(id);
-    return refusal("Subscriber/ModifyAckDeadline", request);
-  }
-  static Strings ids_of(const pb::PullResponse& response) {
-    Strings ids;
-    for (const auto& message : response.received_messages()) ids.push_back(message.ack_id());
-    return ids;
-  }
-  std::string get_subscription_refusal(const std::string& name) {
-    pb::GetSubscriptionRequest request;
-    request.set_subscription(name);
-    return refusal("Subscriber/GetSubscription", request);
-  }
-
-  static Task<void> stop(PubsubProgram& program, bool& is_stopped) {
-    (void)co_await program.stop();
-    is_stopped = true;
-  }
-  std::unique_ptr<env::TaskScope> scope_;
-
-  // ---- Streams.
-  static pb::StreamingPullRequest first_request() {
-    pb::StreamingPullRequest request;
-    request.set_subscription(kSubscription);
-    request.set_stream_ack_deadline_seconds(10);
-    request.set_client_id("c");
-    request.set_protocol_version(1);
-    return request;
-  }
-  uint32_t open_stream(TestClient& client, const pb::StreamingPullRequest& request = first_request()) {
-    const uint32_t id = client.open("/google.pubsub.v1.Subscriber/StreamingPull");
-    client.send(id, request.SerializeAsString());
-    return id;
-  }
-  // What a stream has got so far.
-  std::vector<pb::ReceivedMessage> received(TestClient& client, uint32_t id) {
-    std::vector<pb::ReceivedMessage> messages;
-    for (const std::string& bytes : client.reply(id).messages) {
-      pb::StreamingPullResponse response;
-      EXPECT_TRUE(response.ParseFromString(bytes));
-      for (const auto& message : response.received_messages()) messages.push_back(message);
-    }
-    return messages;
-  }
-  std::vector<pb::ReceivedMessage> receive(TestClient& client, uint32_t id, size_t count) {
-    EXPECT_TRUE(run_until(client, [&] { return received(client, id).size() >= count; }));
-    return received(client, id);
-  }
-  std::string end_of(TestClient& client, uint32_t id) {
-    EXPECT_TRUE(run_until(client, [&] { return client.reply(id).is_over(); }));
-    return client.reply(id).field("grpc-status") + " " + client.reply(id).field("grpc-message");
-  }
-};
 
 TEST_F(ServiceTest, TopicsAreMadeShownAndDeleted) {
   pb::Topic wish;
@@ -488,6 +370,10 @@ TEST_F(ServiceTest, ExactlyOnceTellsWhatFailed) {
   ASSERT_TRUE(info.ParseFromString(status.details(0).value()));
   EXPECT_EQ(info.metadata().at(ids[0]), "PERMANENT_FAILURE_INVALID_ACK_ID");
   EXPECT_EQ(info.metadata().at(ids[1]), "PERMANENT_FAILURE_INVALID_ACK_ID");
+  // More than a status has room for: some are named, and the code is there.
+  Strings many;
+  for (int i = 0; i < 1000; ++i) many.push_back("none" + std::to_string(i));
+  EXPECT_TRUE(acknowledge(many).starts_with("9 "));
   const uint32_t stream = open_stream(*client_);
   const auto got = receive(*client_, stream, 1);
   pb::StreamingPullRequest acks;
@@ -587,6 +473,9 @@ TEST_F(ServiceTest, SeeksGoBothWays) {
   call<pb::SeekResponse>("Subscriber/Seek", seek);
   EXPECT_EQ(pull_data(), (Strings{"c"}));
   seek.mutable_time()->set_seconds(middle_ms / 1000 + 3600);
+  call<pb::SeekResponse>("Subscriber/Seek", seek);
+  EXPECT_TRUE(pull_data().empty());
+  seek.mutable_time()->set_seconds(INT64_MAX);
   call<pb::SeekResponse>("Subscriber/Seek", seek);
   EXPECT_TRUE(pull_data().empty());
   crash_and_restart();

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "base/hash.h"
 #include "base/logging.h"
 #include "protocol/pubsub/dead_letters.h"
 #include "protocol/pubsub/records.h"
@@ -24,6 +25,16 @@ constexpr int64_t kRetryNs = kNsPerSecond;
 // Used by nobody for so long, it is forgotten.
 constexpr int64_t kIdleNs = 60 * kNsPerSecond;
 constexpr size_t kFailedRoundsMax = 128;
+// Dead letters of one batch: within the smallest max.message.bytes that topics usually have, Kafka's 1 MiB, with what
+// is added to each.
+constexpr size_t kBuriedBytesMax = size_t{256} << 10;
+constexpr int64_t kWarnEveryNs = 60 * kNsPerSecond;
+// Leases' numbers begin with 24 bits of their topic, and have 2^39 at least to go on: an acknowledgement that was meant
+// for a subscription of the same name to another topic, or to one that was made anew, is none of this one's.
+constexpr unsigned kLeaseBits = 40;
+uint64_t lease_family(const topic::TopicId& topic) {
+  return hash64({reinterpret_cast<const char*>(topic.bytes.data()), topic.bytes.size()}, 0) >> kLeaseBits;
+}
 
 }  // namespace
 
@@ -43,7 +54,9 @@ class Subscription::Feed final : public RecordVisitor {
       return next.has_value();
     }
     auto message = message_of(partition_, record);
-    const bool is_for_us = record.timestamp_ms >= oldest_ms_ && of_.setup_.filter.matches(message->attributes);
+    // Kafka's clients may leave out the time: kNoTimestamp is not old.
+    const bool is_too_old = record.timestamp_ms >= 0 && record.timestamp_ms < oldest_ms_;
+    const bool is_for_us = !is_too_old && of_.setup_.filter.matches(message->attributes);
     if (is_for_us) {
       table_.feed(std::move(message));
     } else {
@@ -69,7 +82,7 @@ Subscription::Subscription(topics::Topics& topics, env::Reactor& here, StreamPos
       here_(here),
       post_(post),
       setup_(std::move(setup)),
-      table_(setup_.rules, here.random().next() >> 1),
+      table_(setup_.rules, lease_family(setup_.topic) << kLeaseBits | here.random().next() >> (65 - kLeaseBits)),
       last_used_ns_(here.clock().monotonic_ns()),
       work_(here),
       paper_(here),
@@ -135,7 +148,7 @@ bool Subscription::serve_stream(const StreamAddress& address, Stream& stream) {
                grants);
   if (grants.empty()) return false;
   for (const Grant& grant : grants) stream.unsent_bytes += grant.message->size_bytes();
-  post_.deliver(address, std::move(grants));
+  post_.deliver(address, setup_.name, std::move(grants));
   return true;
 }
 
@@ -277,6 +290,19 @@ Task<void> Subscription::read_for_hungry() {
 
 Task<void> Subscription::bury() {
   auto dead = table_.take_dead();
+  const uint64_t generation = table_.generation();
+  for (size_t next = 0; next < dead.size() && table_.generation() == generation;) {
+    std::vector<std::unique_ptr<topics::Message>> some;
+    size_t bytes = 0;
+    do {
+      bytes += dead[next]->size_bytes();
+      some.push_back(std::move(dead[next++]));
+    } while (next < dead.size() && bytes + dead[next]->size_bytes() <= kBuriedBytesMax);
+    co_await bury_some(std::move(some));
+  }
+}
+
+Task<void> Subscription::bury_some(std::vector<std::unique_ptr<topics::Message>> dead) {
   std::vector<DeadLetter> letters;
   for (const auto& message : dead) {
     letters.push_back({message.get(), table_.attempts({message->partition, message->offset})});
@@ -284,8 +310,9 @@ Task<void> Subscription::bury() {
   const uint64_t generation = table_.generation();
   const CallStatus published = co_await publish_dead_letters(topics_, here_, setup_.name, setup_.dead_letter_topic,
                                                              std::move(letters), spread_++);
-  if (!published.ok()) {
-    log_warn("pubsub", "dead letters cannot be published and stay for now",
+  if (!published.ok() && now_ns() >= warn_again_ns_) {
+    warn_again_ns_ = now_ns() + kWarnEveryNs;
+    log_warn("pubsub", "dead letters cannot be published and are tried again",
              {{"subscription", setup_.name}, {"reason", published.message}});
   }
   if (table_.generation() != generation) co_return;
@@ -361,17 +388,16 @@ Task<void> Subscription::write_round() {
 Task<Subscription::Acked> Subscription::acknowledge(std::vector<LeaseId> ids, bool waits) {
   const Pin pin(*this);
   Acked acked;
-  bool is_any = false;
   for (const LeaseId& id : ids) {
-    acked.is_valid.push_back(table_.acknowledge(id, now_ns()));
-    is_any = is_any || acked.is_valid.back();
+    acked.is_valid.push_back(id.lease >> kLeaseBits == lease_family(setup_.topic) && table_.acknowledge(id, now_ns()));
   }
-  if (!is_any) co_return acked;
   paper_.ring();
   work_.ring();
-  const uint64_t round = rounds_begun_ + 1;
-  if (!waits) co_return acked;
-  while (rounds_ended_ < round && !is_closed()) co_await written_.wait();
+  // Also if they are all void: one that is void because it was said before, and is not written yet, waits with that.
+  const uint64_t round = rounds_begun_ + (table_.has_settling() ? 1 : 0);
+  if (rounds_ended_ >= round || !(waits || setup_.rules.is_exactly_once)) co_return acked;
+  const uint64_t generation = table_.generation();
+  while (rounds_ended_ < round && !is_closed() && table_.generation() == generation) co_await written_.wait();
   if (rounds_ended_ < round) {
     acked.written = log::LogErrc::kStopped;
   } else if (const auto failed = failed_rounds_.find(round); failed != failed_rounds_.end()) {
@@ -406,6 +432,7 @@ Task<CallStatus> Subscription::seek(std::vector<topic::CursorPosition> positions
   if (!asked.ok()) co_return status_of(asked);
   table_.reset({setup_.cursor, setup_.topic, asked.answer.cursors.at(0).generation, std::move(positions)});
   forget_ends();
+  written_.ring();  // acknowledgements that wait are void
   work_.ring();
   co_return CallStatus{};
 }
@@ -482,7 +509,7 @@ SubscriptionFigures Subscription::figures() const {
   figures.leased = table_.leased();
   figures.unacknowledged = table_.unacknowledged();
   const int64_t oldest = table_.oldest_time_ms();
-  figures.oldest_time_ms = oldest == INT64_MAX ? 0 : oldest;
+  figures.oldest_time_ms = oldest == INT64_MAX || oldest < 0 ? 0 : oldest;
   figures.streams = streams_.size();
   figures.counts = table_.counts();
   return figures;

@@ -58,7 +58,8 @@ struct StreamAddress {
 class StreamPost {
  public:
   virtual ~StreamPost() = default;
-  virtual void deliver(const StreamAddress& to, std::vector<Grant> grants) = 0;
+  // If the stream has gone meanwhile they come back by give_back().
+  virtual void deliver(const StreamAddress& to, const std::string& subscription, std::vector<Grant> grants) = 0;
   virtual void end(const StreamAddress& to, CallStatus why) = 0;
   // Exactly-once delivery was turned on or off.
   virtual void changed(const StreamAddress& to, const topics::LeaseRules& rules) = 0;
@@ -112,7 +113,7 @@ class Subscription {
     std::vector<bool> is_valid{};
     log::LogErrc written = log::LogErrc::kOk;
   };
-  // Returns once it is durable; with `waits` unset at once.
+  // Returns once it is durable; with `waits` unset at once, unless delivery is exactly-once at this moment.
   [[nodiscard]] Task<Acked> acknowledge(std::vector<LeaseId> ids, bool waits);
   // Seconds from now; 0: not wanted now. `seconds` one for each id, or one for all.
   [[nodiscard]] std::vector<bool> modify(const std::vector<LeaseId>& ids, const std::vector<int32_t>& seconds);
@@ -165,6 +166,7 @@ class Subscription {
   Task<bool> read_new(int32_t partition);
   Task<topics::Asked> read(int32_t partition, int64_t offset, uint32_t bytes_max);
   Task<void> bury();
+  Task<void> bury_some(std::vector<std::unique_ptr<topics::Message>> dead);
   void below_log_start(int32_t partition, int64_t log_start);
   [[nodiscard]] bool is_hungry() const;
   // True: somebody got something.
@@ -187,6 +189,7 @@ class Subscription {
   std::vector<bool> at_end_;  // of each partition: everything was read
   int32_t next_partition_ = 0;
   uint64_t spread_ = 0;  // of dead letters
+  int64_t warn_again_ns_ = 0;
   std::map<StreamAddress, Stream> streams_;
   StreamAddress last_served_;
   std::vector<Puller*> pullers_;

@@ -1,5 +1,5 @@
 // What the service does beside calls: expiration, and figures for people.
-#include <map>
+#include <algorithm>
 #include <utility>
 
 #include "protocol/pubsub/messages.h"
@@ -14,15 +14,10 @@ namespace {
 
 constexpr uint32_t kDocumentsAtOnce = 500;
 
-Task<void> refresh_at(Home& home, std::string name, bool& is_done) {
-  co_await home.refresh(std::move(name));
-  is_done = true;
-}
-
+// run_on() wants a value.
 Task<bool> run_refresh(Home& home, std::string name) {
-  bool is_done = false;
-  co_await refresh_at(home, std::move(name), is_done);
-  co_return is_done;
+  co_await home.refresh(std::move(name));
+  co_return true;
 }
 
 bool has_expired(const stored::SubscriptionDocument& document, int64_t now_ms) {
@@ -63,7 +58,8 @@ Task<void> PubsubService::expire() {
                 ? read_document(document, subscription).ok() && has_expired(subscription, now_ms)
                 : read_document(document, snapshot).ok() && snapshot.snapshot().expire_time().seconds() * 1000 < now_ms;
         if (!is_over) continue;
-        if (!(co_await resources_.remove(here, document.key)).ok()) continue;
+        // Somebody may have used it, or made another one of its name, since it was looked at.
+        if (!(co_await resources_.remove(here, document.key, document.version)).ok()) continue;
         (void)co_await topics_.ask(here, topics_.shard_of_name(document.key), topic::DeleteCursor{document.key});
         if (family == kSubscriptionDocuments) co_await refresh(here, subscription.subscription().name());
       }

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "base/base64.h"
 #include "base/check.h"
 #include "base/crc32.h"
 #include "base/crc32c.h"

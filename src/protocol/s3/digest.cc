@@ -40,16 +40,6 @@ int hex_value(char c) {
   return -1;
 }
 
-constexpr std::string_view kBase64 = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-
-constexpr std::array<int8_t, 256> make_base64_values() {
-  std::array<int8_t, 256> values{};
-  values.fill(-1);
-  for (size_t i = 0; i < kBase64.size(); ++i) values[static_cast<uint8_t>(kBase64[i])] = static_cast<int8_t>(i);
-  return values;
-}
-constexpr std::array<int8_t, 256> kBase64Values = make_base64_values();
-
 }  // namespace
 
 struct Digest::Context {
@@ -111,41 +101,6 @@ std::optional<std::string> from_hex(std::string_view text) {
     const int low = hex_value(text[i + 1]);
     if (high < 0 || low < 0) return std::nullopt;
     bytes += static_cast<char>(high * 16 + low);
-  }
-  return bytes;
-}
-
-std::string to_base64(std::string_view bytes) {
-  std::string text;
-  text.reserve((bytes.size() + 2) / 3 * 4);
-  for (size_t i = 0; i < bytes.size(); i += 3) {
-    const size_t count = bytes.size() - i < 3 ? bytes.size() - i : 3;
-    uint32_t word = 0;
-    for (size_t k = 0; k < 3; ++k) word = word << 8 | (k < count ? static_cast<uint8_t>(bytes[i + k]) : 0U);
-    for (size_t k = 0; k < 4; ++k) text += k <= count ? kBase64[word >> (18 - 6 * k) & 63] : '=';
-  }
-  return text;
-}
-
-std::optional<std::string> from_base64(std::string_view text) {
-  if (text.size() % 4 != 0) return std::nullopt;
-  size_t padding = 0;
-  while (padding < 2 && padding < text.size() && text[text.size() - 1 - padding] == '=') ++padding;
-  std::string bytes;
-  bytes.reserve(text.size() / 4 * 3);
-  uint32_t word = 0;
-  const size_t digits = text.size() - padding;
-  for (size_t i = 0; i < text.size(); ++i) {
-    const int8_t value = i < digits ? kBase64Values[static_cast<uint8_t>(text[i])] : int8_t{0};
-    if (value < 0) return std::nullopt;
-    word = word << 6 | static_cast<uint32_t>(value);
-    if (i % 4 != 3) continue;
-    for (int k = 2; k >= 0; --k) bytes += static_cast<char>(word >> (8 * k) & 0xff);
-    word = 0;
-  }
-  for (size_t i = 0; i < padding; ++i) {
-    if (bytes.back() != '\0') return std::nullopt;
-    bytes.pop_back();
   }
   return bytes;
 }

@@ -43,10 +43,6 @@ class Digest {
 [[nodiscard]] std::string to_hex(std::string_view bytes);
 // Either case; nullopt for anything but pairs of hex digits.
 [[nodiscard]] std::optional<std::string> from_hex(std::string_view text);
-// RFC 4648, section 4, with padding.
-[[nodiscard]] std::string to_base64(std::string_view bytes);
-// Strict: no white space, padding present, no bits beside the value.
-[[nodiscard]] std::optional<std::string> from_base64(std::string_view text);
 
 // The SHA-256 of nothing, in hex: the payload hash of a request without a body.
 inline constexpr std::string_view kEmptySha256 = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";

@@ -2,8 +2,8 @@
 
 #include <charconv>
 
+#include "base/base64.h"
 #include "protocol/s3/checksum.h"
-#include "protocol/s3/digest.h"
 #include "protocol/s3/xml.h"
 #include "protocol/s3/xml_writer.h"
 

@@ -3,9 +3,9 @@
 #include <charconv>
 #include <utility>
 
+#include "base/base64.h"
 #include "protocol/s3/authorize.h"
 #include "protocol/s3/dates.h"
-#include "protocol/s3/digest.h"
 #include "protocol/s3/documents.h"
 #include "protocol/s3/handlers.h"
 #include "protocol/s3/payload.h"

@@ -3,11 +3,11 @@
 #include <charconv>
 #include <utility>
 
+#include "base/base64.h"
 #include "protocol/s3/acl.h"
 #include "protocol/s3/authorize.h"
 #include "protocol/s3/checksum.h"
 #include "protocol/s3/dates.h"
-#include "protocol/s3/digest.h"
 #include "protocol/s3/handlers.h"
 #include "protocol/s3/object_headers.h"
 #include "protocol/s3/xml_writer.h"

@@ -4,6 +4,7 @@
 #include <cstring>
 #include <utility>
 
+#include "base/base64.h"
 #include "protocol/s3/acl.h"
 #include "protocol/s3/authorize.h"
 #include "protocol/s3/dates.h"

@@ -4,6 +4,7 @@
 #include <utility>
 #include <vector>
 
+#include "base/base64.h"
 #include "protocol/s3/authorize.h"
 #include "protocol/s3/dates.h"
 #include "protocol/s3/handlers.h"

@@ -3,6 +3,7 @@
 #include <cstring>
 #include <utility>
 
+#include "base/base64.h"
 #include "protocol/s3/authenticate.h"
 #include "protocol/s3/authorize.h"
 #include "protocol/s3/dates.h"

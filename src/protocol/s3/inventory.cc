@@ -4,6 +4,7 @@
 #include <array>
 #include <nlohmann/json.hpp>
 
+#include "base/base64.h"
 #include "protocol/s3/acl.h"
 #include "protocol/s3/checksum.h"
 #include "protocol/s3/dates.h"

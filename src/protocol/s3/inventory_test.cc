@@ -9,7 +9,7 @@
 #include <string>
 #include <string_view>
 
-#include "protocol/s3/digest.h"
+#include "base/base64.h"
 #include "protocol/s3/gzip.h"
 #include "protocol/s3/keys.h"
 #include "protocol/s3/lifecycle.h"

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "base/base64.h"
 #include "base/logging.h"
 #include "protocol/s3/digest.h"
 

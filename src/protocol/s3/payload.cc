@@ -5,6 +5,7 @@
 #include <cstring>
 #include <utility>
 
+#include "base/base64.h"
 #include "env/workers.h"
 
 namespace keelson::s3 {

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "base/base64.h"
 #include "base/logging.h"
 #include "net/tls_stream.h"
 #include "protocol/s3/call.h"

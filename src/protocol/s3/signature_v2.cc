@@ -6,6 +6,7 @@
 #include <map>
 #include <vector>
 
+#include "base/base64.h"
 #include "protocol/s3/dates.h"
 #include "protocol/s3/digest.h"
 #include "protocol/s3/signature_v4.h"

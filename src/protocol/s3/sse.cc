@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "base/base64.h"
 #include "base/coding.h"
 #include "base/logging.h"
 #include "protocol/s3/call.h"

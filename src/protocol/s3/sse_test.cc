@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "base/base64.h"
 #include "env/sim/sim.h"
 #include "protocol/s3/digest.h"
 #include "protocol/s3/documents.h"
