@@ -28,7 +28,6 @@ class Arrival {
   [[nodiscard]] const std::vector<SideFile>& beside() const { return beside_; }
   // The file has got another owner (and another name).
   void release(size_t place) { beside_[place].path.clear(); }
-  void release_checkpoint() { path_.clear(); }
 
  private:
   void remove(const std::string& path);

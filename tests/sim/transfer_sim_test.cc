@@ -316,8 +316,8 @@ TEST(Transfer, SurvivesACrashInTheMidstOfAnInstallation) {
     TransferRun run(seed, {});
     ASSERT_TRUE(run.wait_for_leader());
     ASSERT_NO_FATAL_FAILURE(run.create_all());
-    for (int round = 0; round < 4; ++round) {
-      run.crash(2);
+    run.crash(2);
+    for (uint64_t rounds = 1 + run.chance.below(3); rounds > 0; --rounds) {
       ASSERT_TRUE(run.wait_for_leader());
       run.write(0, 60);
       run.checkpoint(0);
@@ -329,8 +329,25 @@ TEST(Transfer, SurvivesACrashInTheMidstOfAnInstallation) {
         return names.ok() && !names->empty();
       };
       ASSERT_TRUE(run.world.run_until(has_some, 20 * kSecond));
-      for (uint64_t events = run.chance.below(600); events > 0; --events) run.world.step();
+      uint64_t events = run.chance.below(600);
+      if (run.chance.happens(0.5)) {
+        // Right behind the commit point.
+        const auto files = [&] {
+          const auto names = run.world.node(2).env().disk().list("data/checkpoints");
+          return names.ok() ? *names : std::vector<std::string>();
+        };
+        const std::vector<std::string> own = files();
+        ASSERT_TRUE(run.world.run_until(
+            [&] {
+              const auto now = files();
+              return !now.empty() && now != own && !now.back().ends_with(".tmp");
+            },
+            20 * kSecond));
+        events = run.chance.below(10);
+      }
+      for (; events > 0; --events) run.world.step();
       crashes += run.counts.replaced == before ? 1 : 0;
+      run.crash(2);
     }
     run.check();
     replaced += run.counts.replaced;
