@@ -380,9 +380,16 @@ Task<Topics::Found> Topics::find_topic(env::Reactor& here, TopicId id) {
 Task<Topics::Found> Topics::Inside::find(Topics& topics, env::Reactor& here, topic::FindTopic what) {
   const uint64_t version = topics.directory_version();
   const shard::ShardId shard = topics.nearest_shard(here);
-  // That there is none is said only of what is confirmed: it may have been made a moment ago, on another node.
+  const shard::ShardId first = topics.router_.first_shard();
+  // That there is none is said only of what is confirmed, and by the shard that decides: it may have been made a moment
+  // ago, on another node, and not every mirror have heard of it.
   Asked asked = co_await topics.ask_stale(here, shard, what);
-  if (topics.is_clustered() && !asked.ok()) asked = co_await topics.ask(here, shard, what);
+  if (topics.is_clustered() && !asked.ok()) {
+    if (shard != first) asked = co_await topics.ask(here, shard, what);
+    if (!asked.ok()) asked = co_await topics.ask_anywhere(here, first, what);
+    // Another node has it: what it is the mirror here will hear.
+    if (asked.ok() && asked.answer.topics.empty()) asked.outcome = log::LogErrc::kNoLeader;
+  }
   Inside& in = *topics.inside_;
   in.seen[here.index()]->make_current(topics.directory_version());
   co_return Found{asked.outcome, in.remember(here, version, asked)};

@@ -98,8 +98,8 @@ Task<bool> TopicAdmin::change(Change change, std::string name, int32_t partition
     if (answer && (answer->error == kNoError || (is_doubtful_ && answer->error == done))) co_return true;
     const bool is_known = answer && (answer->error == done || answer->error == kUnknownTopic);
     if (is_known || (answer && judge_error(answer->error) == Verdict::kUnexpected)) {
-      violate("a change of topic " + name + ", of which it knows better, is answered with error " +
-              std::to_string(answer->error));
+      violate("change " + std::to_string(static_cast<int>(change)) + " of topic " + name +
+              ", of which it knows better, is answered with error " + std::to_string(answer->error));
     }
     is_doubtful_ = true;
     co_await pause();

@@ -127,7 +127,11 @@ Task<Status> TopicClusterNode::start_services() {
 }
 
 bool TopicClusterNode::has_failed_log() const {
-  return is_serving_ && runtime_->local_log()->stats().has_failed.value() != 0;
+  if (!is_serving_) return false;
+  // As an operator does who reads the log: a segment that could not be synced keeps the shard from giving checkpoints
+  // to those who need one.
+  return runtime_->local_log()->stats().has_failed.value() != 0 ||
+         runtime_->checkpoint_progress().last_error.contains("until the program starts again");
 }
 
 // ---- What must not matter.
@@ -170,6 +174,22 @@ Task<void> TopicClusterNode::note_leader(shard::ShardId shard) {
 
 void TopicClusterNode::replica_stopped(shard::ShardId shard, const std::string& why) {
   env_.reactor(0).post([this, shard, why] { failure_ = "shard " + std::to_string(shard) + " stopped: " + why; });
+}
+
+Task<std::string> TopicClusterNode::groups_text() {
+  std::string text;
+  for (const auto& [shard, status] : co_await runtime_->group_statuses(env_.reactor(0))) {
+    text += ", shard " + std::to_string(shard) + " term " + std::to_string(status.term) + " led by " +
+            std::to_string(status.leader) + " applied " + std::to_string(status.applied) + " of " +
+            std::to_string(status.last_index) + (status.is_quiet ? " quiet" : "") + (status.is_full ? " full" : "") +
+            " " + status.halted;
+    for (const raft::PeerStatus& peer : status.peers) {
+      text += "\n      " + std::to_string(peer.node) + " has " + std::to_string(peer.matched) +
+              (peer.is_learner ? ", a learner" : "") + (peer.is_active ? "" : ", silent") +
+              (peer.needs_checkpoint ? ", needs a checkpoint" : "");
+    }
+  }
+  co_return text;
 }
 
 // ---- What it holds.

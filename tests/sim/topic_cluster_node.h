@@ -57,6 +57,9 @@ class TopicClusterNode final : public env::sim::Program, private shard::GroupLis
   // Something that must not matter: a checkpoint, another leader, another voter.
   void stir(uint64_t chance);
 
+  // Where its groups stand, for people.
+  Task<std::string> groups_text();
+
   // ---- Once nobody changes anything any more. Not while a checkpoint is being written.
 
   [[nodiscard]] bool is_writing_checkpoint() const { return runtime_->checkpoint_progress().is_running; }

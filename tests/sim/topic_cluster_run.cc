@@ -108,10 +108,7 @@ class ClusterLife {
       }
       text += (is_serving(*node) ? ": serving " : ": not serving ") + program(*node).failure();
       if (!is_serving(*node)) continue;
-      for (const auto& [shard, position] : program(*node).picture().positions) {
-        text += ", shard " + std::to_string(shard) + " at " + std::to_string(position.first) + " led by " +
-                std::to_string(position.second);
-      }
+      text += world_.run(node->reactor(0), program(*node).groups_text());
     }
     return text;
   }
@@ -256,8 +253,9 @@ class ClusterLife {
       const std::string& directory = picture.directories.begin()->second;
       for (const auto& [shard, text] : picture.directories) {
         if (text != directory) {
-          return who + ": shard " + std::to_string(shard) + " has the topics\n" + text + "where the first has\n" +
-                 directory;
+          return who + ": shard " + std::to_string(shard) +
+                 " has another directory than the first:" + lines_without(text, directory, " it alone has ") +
+                 lines_without(directory, text, " it has not ");
         }
       }
       if (!first) {
@@ -272,6 +270,17 @@ class ClusterLife {
       }
     }
     return {};
+  }
+
+  static std::string lines_without(const std::string& text, const std::string& others, const std::string& said) {
+    std::string found;
+    for (size_t begin = 0; begin < text.size();) {
+      const size_t end = text.find('\n', begin) + 1;
+      const std::string line = text.substr(begin, end - begin);
+      if (!others.contains(line)) found += said + line;
+      begin = end;
+    }
+    return found;
   }
 
   void judge(const Ends& ends) {
