@@ -40,8 +40,8 @@ struct ClusterMap {
     ShardId shard = 0;
   };
 
-  uint64_t epoch = 0;  // grows with each change
-  NodeId here = 0;     // this node
+  uint64_t epoch = 0;     // grows with each change
+  NodeId here = 0;        // this node
   unsigned replicas = 0;  // that each shard should have, with nodes enough
   std::vector<Node> nodes;
   std::vector<Shard> shards;
