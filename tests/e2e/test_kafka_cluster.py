@@ -38,6 +38,7 @@ class TopicCluster(Cluster):
     """Three nodes, as Kafka's clients see them."""
 
     def __init__(self, launch, options=None, count: int = 3):
+        self.numbers: dict[int, int] = {}
         super().__init__(launch, count, {**OPTIONS, **(options or {})})
 
     @property
@@ -63,7 +64,16 @@ class TopicCluster(Cluster):
         bootstrap = self.endpoint if by is None else self.endpoints[by - 1]
         told = AdminClient({"bootstrap.servers": bootstrap, "log_level": 0}).list_topics(topic, timeout=10).topics[topic]
         leaders = [part.leader for _, part in sorted(told.partitions.items())]
-        return leaders if not told.error and leaders and all(leader > 0 for leader in leaders) else None
+        if told.error or not leaders or any(leader < 0 for leader in leaders):
+            return None
+        return [self.number_of(leader) for leader in leaders]
+
+    def number_of(self, broker: int) -> int:
+        """Nodes get their numbers in the cluster in the order in which they join."""
+        if broker not in self.numbers:
+            status = next(told for told in (node.status() for node in self.nodes if node.process.running) if told)
+            self.numbers = {one["id"]: int(one["name"].removeprefix("n")) for one in status["nodes"]}
+        return self.numbers[broker]
 
     def kill(self, number: int):
         self.nodes[number - 1].process.kill()
@@ -228,15 +238,19 @@ def test_more_nodes_than_replicas(launch):
 def read_all(cluster, topic: str, partitions: int, **more) -> list:
     """Everything that is there, by direct assignment, up to the ends of now."""
     consumer = Consumer({"bootstrap.servers": cluster.endpoint, "group.id": "direct", "enable.auto.commit": False, "auto.offset.reset": "error",
-                         "check.crcs": True, "log_level": 0, **more})
-    ends = {}
+                         "check.crcs": True, "log_level": 0, "topic.metadata.refresh.interval.ms": 1000, "metadata.max.age.ms": 2000, **more})
+    ends, why = {}, []
     for part in range(partitions):
         def end(part=part):
             try:
                 return consumer.get_watermark_offsets(TopicPartition(topic, part), timeout=10, cached=False)
-            except KafkaException:
+            except KafkaException as error:
+                why.append(str(error))
                 return None
-        ends[part] = wait_until(end, PATIENCE_S * 2, f"the end of {topic}-{part}")[1]
+        try:
+            ends[part] = wait_until(end, PATIENCE_S * 2, f"the end of {topic}-{part}")[1]
+        except AssertionError as error:
+            raise AssertionError(f"{error}; {why[-1:]}; leaders {[cluster.leaders(topic, by) for by in (1, 2, 3) if cluster.nodes[by - 1].process.running]}\n" + "\n".join(node.get("/admin/cluster")[1] for node in cluster.nodes)) from None
     consumer.assign([TopicPartition(topic, part, 0) for part in range(partitions) if ends[part]])
     left, got = {part for part in ends if ends[part]}, []
     for message in iter(lambda: consumer.poll(PATIENCE_S) if left else None, None):
