@@ -2,7 +2,6 @@
 #include <cstddef>
 #include <cstdint>
 #include <string_view>
-#include <vector>
 
 #include "base/buffer.h"
 #include "base/check.h"
@@ -44,12 +43,6 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   read_body<FileBegin>(input);
   read_body<FileNames>(input);
   read_body<FileWanted>(input);
-  FileWanted wanted;
-  std::vector<bool> each;
-  if (wanted.read(input) && read_runs(wanted.runs, size, each)) {
-    std::vector<bool> again;
-    KEELSON_CHECK(read_runs(runs_of(each), size, again) && again == each, "what is wanted is told differently");
-  }
   read_body<FileChunk>(input);
   read_body<FileNote>(input);
   read_body<Call>(input);

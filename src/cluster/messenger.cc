@@ -7,7 +7,7 @@ template <class To, class From>
 std::vector<To> side_files(std::vector<From> from) {
   std::vector<To> to;
   to.reserve(from.size());
-  for (From& one : from) to.push_back({std::move(one.name), std::move(one.path), one.bytes});
+  for (From& one : from) to.push_back({std::move(one.name), std::move(one.path), one.bytes, one.here});
   return to;
 }
 }  // namespace
@@ -28,9 +28,9 @@ void HubMessenger::received_file(peer::NodeId from, uint16_t group, std::string 
   sink_->received_file(from, group, std::move(message), std::move(path), side_files<raft::SideFile>(std::move(beside)));
 }
 
-std::vector<bool> HubMessenger::wanted_files(peer::NodeId from, uint16_t group,
-                                             const std::vector<peer::SideFile>& offered) {
-  return sink_->wanted_files(from, group, side_files<raft::SideFile>(offered));
+std::vector<uint64_t> HubMessenger::bytes_here(peer::NodeId from, uint16_t group,
+                                               const std::vector<peer::SideFile>& offered) {
+  return sink_->bytes_here(from, group, side_files<raft::SideFile>(offered));
 }
 
 }  // namespace keelson::cluster

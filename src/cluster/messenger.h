@@ -33,8 +33,8 @@ class HubMessenger final : public raft::Messenger, public peer::Receiver {
   }
   void received_file(peer::NodeId from, uint16_t group, std::string message, std::string path,
                      std::vector<peer::SideFile> beside) override;
-  [[nodiscard]] std::vector<bool> wanted_files(peer::NodeId from, uint16_t group,
-                                               const std::vector<peer::SideFile>& offered) override;
+  [[nodiscard]] std::vector<uint64_t> bytes_here(peer::NodeId from, uint16_t group,
+                                                 const std::vector<peer::SideFile>& offered) override;
   void reachable_changed(peer::NodeId node, bool is_reachable) override {
     sink_->reachable_changed(node, is_reachable);
   }

@@ -129,8 +129,9 @@ class Engine {
   [[nodiscard]] virtual Result<std::vector<OwnFile>> files_of(std::string_view piece) const {
     return std::vector<OwnFile>();
   }
-  // The state has that file, and so many bytes of it have been written without an error (maybe not synced).
-  [[nodiscard]] virtual bool has_file(const OwnFile& file) const { return false; }
+  // So many of the first bytes of that file belong to the present state, and have been written without an error (maybe
+  // not synced). 0: none. Other nodes' names are asked for.
+  [[nodiscard]] virtual uint64_t file_bytes(std::string_view name) const { return 0; }
   // Between the two no file is given away for removal that a checkpoint may refer to which is there at the first call.
   // May be nested; reset() does not end it. Any thread.
   virtual void hold_files() {}

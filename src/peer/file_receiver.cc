@@ -32,7 +32,7 @@ struct FileReceiver::Incoming {
   uint64_t bytes = 0;  // of all files that were named
   uint64_t beside_count = 0;
   std::vector<SideFile> beside;  // as they are named
-  std::vector<size_t> wanted;    // places in `beside`
+  std::vector<size_t> wanted;    // places in `beside`, of those that are to be sent
   size_t next_wanted = 0;
   bool is_answered = false;  // what is wanted is known
   std::unique_ptr<env::File> opened;
@@ -114,29 +114,32 @@ bool FileReceiver::names(const Frame& frame) {
       return false;
     }
     file.bytes += one.size_bytes;
-    file.beside.push_back({.name = std::string(one.name), .path = {}, .bytes = one.size_bytes});
+    file.beside.push_back({.name = std::string(one.name), .path = {}, .bytes = one.size_bytes, .here = 0});
   }
   if (file.beside.size() == file.beside_count) offered_({file.file, file.group, file.beside});
   return true;
 }
 
-void FileReceiver::wanted(uint64_t number, const std::vector<bool>& wanted) {
+void FileReceiver::they_are_here(uint64_t number, const std::vector<uint64_t>& bytes) {
   const auto found = incoming_.find(number);
   if (found == incoming_.end()) return;  // aborted meanwhile
   Incoming& file = *found->second;
-  KEELSON_CHECK(wanted.size() == file.beside.size() && !file.is_answered, "each file that is offered is wanted or not");
-  uint64_t bytes = 0;
-  for (size_t i = 0; i < wanted.size(); ++i) {
-    if (!wanted[i]) continue;
+  KEELSON_CHECK(bytes.size() == file.beside.size() && !file.is_answered, "each file that is offered is here or not");
+  uint64_t wanted_bytes = 0;
+  for (size_t i = 0; i < bytes.size(); ++i) {
+    SideFile& one = file.beside[i];
+    KEELSON_CHECK(bytes[i] <= one.bytes, "no more of a file is here than there is");
+    one.here = bytes[i];
+    if (one.here == one.bytes) continue;
     file.wanted.push_back(i);
-    bytes += file.beside[i].bytes;
+    wanted_bytes += one.bytes - one.here;
   }
   const Result<uint64_t> room = disk_.free_bytes(folder_);
-  if (room.ok() && *room < bytes) {
-    return give_up(number, "there is no room for " + std::to_string(bytes) + " bytes of files beside it");
+  if (room.ok() && *room < wanted_bytes) {
+    return give_up(number, "there is no room for " + std::to_string(wanted_bytes) + " bytes of files beside it");
   }
   file.is_answered = true;
-  wire_.append_body(FrameType::kFileWanted, 0, FileWanted{.file = number, .runs = runs_of(wanted)});
+  wire_.append_body(FrameType::kFileWanted, 0, FileWanted{.file = number, .here = bytes});
   (void)go_on(file);
 }
 
@@ -201,7 +204,7 @@ bool FileReceiver::open_next(Incoming& file) {
   next.path = path;
   file.opened = std::move(*opened);
   file.began_at = file.received;
-  file.ends_at = file.received + next.bytes;
+  file.ends_at = file.received + next.bytes - next.here;
   return true;
 }
 

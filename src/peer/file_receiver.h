@@ -33,7 +33,7 @@ struct OfferedFiles {
 class FileReceiver {
  public:
   // `prefix`: what names on this connection begin with, alone in the node's life. `arrived` takes the files over;
-  // `offered` asks which are wanted, and wanted() follows.
+  // `offered` asks what is here of them, and they_are_here() follows.
   FileReceiver(env::Disk& disk, env::Reactor& reactor, Wire& wire, std::string folder, std::string prefix,
                std::function<void(ArrivedFile)> arrived, std::function<void(OfferedFiles)> offered);
   // Removes what is not complete.
@@ -41,8 +41,8 @@ class FileReceiver {
 
   // kFileBegin, kFileNames, kFileChunk, kFileAbort. False: it is malformed, or breaks the rules.
   [[nodiscard]] bool handle(const Frame& frame);
-  // One answer for each of the files that were offered.
-  void wanted(uint64_t number, const std::vector<bool>& wanted);
+  // So many bytes of each of the files that were offered.
+  void they_are_here(uint64_t number, const std::vector<uint64_t>& bytes);
 
  private:
   struct Incoming;

@@ -46,8 +46,8 @@ class FileReceiverTest : public ::testing::Test {
   bool chunk(uint64_t offset, std::string_view bytes) {
     return take(FrameType::kFileChunk, FileChunk{.file = 1, .offset = offset, .bytes = bytes});
   }
-  void want(const std::vector<bool>& wanted) {
-    world.run_on(node.reactor(), [&] { receiver->wanted(1, wanted); });
+  void here(const std::vector<uint64_t>& bytes) {
+    world.run_on(node.reactor(), [&] { receiver->they_are_here(1, bytes); });
   }
   size_t left() { return node.env().disk().list("in")->size(); }
 
@@ -61,24 +61,28 @@ class FileReceiverTest : public ::testing::Test {
 };
 
 TEST_F(FileReceiverTest, TakesWhatFollowsTheRules) {
-  EXPECT_TRUE(begin(3, 3));
+  EXPECT_TRUE(begin(3, 4));
   EXPECT_TRUE(chunk(0, "abc"));
   EXPECT_TRUE(names({{"x", 2}}));
   EXPECT_FALSE(offered);
-  EXPECT_TRUE(names({{"y", 1}, {"z", 0}}));
+  EXPECT_TRUE(names({{"y", 1}, {"z", 0}, {"w", 10}}));
   ASSERT_TRUE(offered);
-  EXPECT_EQ(offered->files.size(), 3U);
+  EXPECT_EQ(offered->files.size(), 4U);
   EXPECT_EQ(offered->group, 4);
-  want({true, false, true});
+  here({0, 1, 0, 7});
   EXPECT_TRUE(chunk(3, "d"));
   EXPECT_FALSE(arrived);
   EXPECT_TRUE(chunk(4, "e"));
+  EXPECT_FALSE(chunk(5, "fghi"));
+  EXPECT_TRUE(chunk(5, "fgh"));
   ASSERT_TRUE(world.run_until([&] { return arrived.has_value(); }));
   EXPECT_EQ(left(), 3U);
   EXPECT_EQ(*env::read_file(node.env().disk(), arrived->path, 10), "abc");
   EXPECT_EQ(*env::read_file(node.env().disk(), arrived->beside[0].path, 10), "de");
   EXPECT_EQ(arrived->beside[1].path, "");
-  EXPECT_EQ(*env::read_file(node.env().disk(), arrived->beside[2].path, 10), "");
+  EXPECT_EQ(arrived->beside[2].path, "");
+  EXPECT_EQ(*env::read_file(node.env().disk(), arrived->beside[3].path, 10), "fgh");
+  EXPECT_EQ(arrived->beside[3].here, 7U);
 }
 
 TEST_F(FileReceiverTest, RefusesTooMuchAtTheStart) {
@@ -110,7 +114,7 @@ TEST_F(FileReceiverTest, RefusesChunksThatAreNotNext) {
   EXPECT_FALSE(chunk(2, "c"));  // of what was not named
   ASSERT_TRUE(names({{"x", 2}}));
   EXPECT_FALSE(chunk(2, "c"));  // nor asked for
-  want({true});
+  here({0});
   EXPECT_FALSE(chunk(2, "cde"));
   EXPECT_TRUE(chunk(2, "c"));
   receiver.reset();
@@ -122,7 +126,7 @@ TEST_F(FileReceiverTest, AnAbortLeavesNothing) {
   ASSERT_TRUE(chunk(0, "a"));
   ASSERT_TRUE(names({{"x", 1}, {"y", 1}}));
   EXPECT_TRUE(take(FrameType::kFileAbort, FileNote{.file = 1}));
-  want({true, true});  // nobody asks any more
+  here({0, 0});  // nobody asks any more
   EXPECT_TRUE(chunk(1, "b"));
   world.run_for(env::sim::kSecond);
   EXPECT_EQ(left(), 0U);
@@ -133,7 +137,7 @@ TEST_F(FileReceiverTest, WithoutRoomNothingIsAskedFor) {
   ASSERT_TRUE(begin(1, 1));
   ASSERT_TRUE(chunk(0, "a"));
   ASSERT_TRUE(names({{"x", uint64_t{1} << 60}}));
-  want({true});
+  here({0});
   EXPECT_TRUE(chunk(1, "b"));
   world.run_for(env::sim::kSecond);
   EXPECT_EQ(left(), 0U);

@@ -13,11 +13,11 @@ struct FileSender::Sending {
   const uint64_t file;
   Waiting what;
   uint64_t sent = 0;
-  uint64_t credited = 0;      // bytes that the receiver has written
-  bool is_named = false;      // all names of those beside it have gone
-  bool is_unanswered = true;  // kFileWanted has not come
-  std::vector<bool> wanted;
-  bool is_over = false;  // kFileDone has come
+  uint64_t credited = 0;       // bytes that the receiver has written
+  bool is_named = false;       // all names of those beside it have gone
+  bool is_unanswered = true;   // kFileWanted has not come
+  std::vector<uint64_t> here;  // what the receiver has of each
+  bool is_over = false;        // kFileDone has come
   bool has_arrived = false;
   Wakeup may_go_on;
 };
@@ -96,17 +96,17 @@ Task<Status> FileSender::send_all(Sending& file) {
   const FileBegin begin{
       .file = file.file, .size_bytes = *size, .message = file.what.message, .beside = file.what.beside.size()};
   wire_->append_body(FrameType::kFileBegin, file.what.group, begin);
-  if (Status sent = co_await send_bytes(file, **opened, *size); !sent.ok()) co_return forward_error(sent);
+  if (Status sent = co_await send_bytes(file, **opened, 0, *size); !sent.ok()) co_return forward_error(sent);
   if (!file.what.beside.empty() && !file.is_over) {
     co_await send_names(file);
     while (file.is_unanswered && !file.is_over) co_await file.may_go_on.wait();
   }
-  for (size_t i = 0; i < file.wanted.size() && !file.is_over; ++i) {
-    if (!file.wanted[i]) continue;
+  for (size_t i = 0; i < file.here.size() && !file.is_over; ++i) {
     const SideFile& next = file.what.beside[i];
+    if (file.here[i] == next.bytes) continue;
     opened = disk_.open(next.path, env::OpenMode::kRead);
     if (!opened.ok()) co_return forward_error(opened);
-    if (Status sent = co_await send_bytes(file, **opened, next.bytes); !sent.ok()) {
+    if (Status sent = co_await send_bytes(file, **opened, file.here[i], next.bytes); !sent.ok()) {
       co_return fail(sent.error().code(), next.path + ": " + sent.error().message());
     }
   }
@@ -130,15 +130,14 @@ Task<void> FileSender::send_names(Sending& file) {
   file.is_named = true;
 }
 
-Task<Status> FileSender::send_bytes(Sending& file, env::File& from, uint64_t bytes) {
-  uint64_t offset = 0;
-  while (offset < bytes && !file.is_over) {
+Task<Status> FileSender::send_bytes(Sending& file, env::File& from, uint64_t offset, uint64_t end) {
+  while (offset < end && !file.is_over) {
     // Messages go first: a chunk joins the queue only when it is all but empty.
     if (file.sent - file.credited >= kFileWindowBytes || wire_->queued_bytes() >= kFileChunkBytes) {
       co_await file.may_go_on.wait();
       continue;
     }
-    const size_t wanted = static_cast<size_t>(std::min<uint64_t>(kFileChunkBytes, bytes - offset));
+    const size_t wanted = static_cast<size_t>(std::min<uint64_t>(kFileChunkBytes, end - offset));
     Result<env::Fetched> fetched = co_await from.fetch(offset, wanted, reactor_);
     if (!fetched.ok()) co_return forward_error(fetched);
     if (fetched->count != wanted) co_return fail(env::DiskErrc::kIo, "the file has become shorter");
@@ -158,7 +157,11 @@ bool FileSender::handle(const Frame& frame) {
     if (found == sending_.end()) return true;  // aborted meanwhile
     Sending& file = *found->second;
     if (!file.is_named || !std::exchange(file.is_unanswered, false)) return false;
-    if (!read_runs(wanted.runs, file.what.beside.size(), file.wanted)) return false;
+    if (wanted.here.size() != file.what.beside.size()) return false;
+    for (size_t i = 0; i < wanted.here.size(); ++i) {
+      if (wanted.here[i] > file.what.beside[i].bytes) return false;
+    }
+    file.here = std::move(wanted.here);
     file.may_go_on.set();
     return true;
   }

@@ -1,8 +1,8 @@
 // Files on their way to one node, over one connection: in chunks that stand between messages, never more of a file
 // under way than the receiver's credit allows.
 //
-// Others may go along with it (SideFile): they follow in a row, those that the receiver wants, and arrive with it or
-// not at all. A file is sent from its beginning or not at all: what a broken connection has carried is thrown away on
+// Others may go along with it (SideFile): what the receiver lacks of them follows in a row, and arrives with it or not
+// at all. A file is sent from its beginning or not at all: what a broken connection has carried is thrown away on
 // both sides, and whoever sends it tries again. Own reactor only.
 #pragma once
 
@@ -53,9 +53,9 @@ class FileSender {
   void start_next();
   Task<void> send(Sending& file);
   Task<Status> send_all(Sending& file);
-  // Asks which of those beside it are wanted.
+  // Asks what of those beside it is wanted.
   Task<void> send_names(Sending& file);
-  Task<Status> send_bytes(Sending& file, env::File& from, uint64_t bytes);
+  Task<Status> send_bytes(Sending& file, env::File& from, uint64_t offset, uint64_t end);
   // Calls `done` in a later turn.
   void tell(FileDone done, bool has_arrived);
 

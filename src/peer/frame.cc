@@ -92,46 +92,20 @@ bool FileNames::read(std::string_view body) {
 
 void FileWanted::append(Buffer& out) const {
   append_varint(out, file);
-  append_varint(out, runs.size());
-  for (const uint64_t run : runs) append_varint(out, run);
+  append_varint(out, here.size());
+  for (const uint64_t bytes : here) append_varint(out, bytes);
 }
 
 bool FileWanted::read(std::string_view body) {
   uint64_t count = 0;
-  runs.clear();
+  here.clear();
   // Each takes a byte at least.
   if (!read_varint(body, file) || !read_varint(body, count) || count > body.size()) return false;
-  runs.resize(count);
-  for (uint64_t& run : runs) {
-    if (!read_varint(body, run)) return false;
+  here.resize(count);
+  for (uint64_t& bytes : here) {
+    if (!read_varint(body, bytes)) return false;
   }
   return true;
-}
-
-std::vector<uint64_t> runs_of(const std::vector<bool>& wanted) {
-  std::vector<uint64_t> runs;
-  bool is_wanted = false;
-  for (const bool one : wanted) {
-    if (runs.empty() || one != is_wanted) {
-      if (runs.empty() && !one) runs.push_back(0);
-      runs.push_back(0);
-      is_wanted = one;
-    }
-    ++runs.back();
-  }
-  return runs;
-}
-
-bool read_runs(const std::vector<uint64_t>& runs, size_t count, std::vector<bool>& wanted) {
-  wanted.clear();
-  wanted.reserve(count);
-  bool is_wanted = true;
-  for (const uint64_t run : runs) {
-    if (run > count - wanted.size()) return false;
-    wanted.insert(wanted.end(), run, is_wanted);
-    is_wanted = !is_wanted;
-  }
-  return wanted.size() == count;
 }
 
 void FileChunk::append(Buffer& out) const {

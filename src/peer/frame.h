@@ -46,7 +46,7 @@ enum class FrameType : uint8_t {
   kFileCredit = 33,  // FileNote: so many bytes of the file are written
   kFileDone = 34,    // FileNote: complete and synced (number 1), or not and never (0)
   kAnswer = 35,      // Answer
-  kFileWanted = 36,  // FileWanted: which of those that were named are to be sent
+  kFileWanted = 36,  // FileWanted: what of those that were named is to be sent
 };
 
 struct Frame {
@@ -78,7 +78,7 @@ void append_frame(Buffer& out, FrameType type, uint16_t group, std::string_view 
 // Bodies. append() adds to an open frame; read() is false for what is malformed.
 
 // A transfer: one file, and maybe others beside it. Its chunks hold the bytes of the first, then of each of the others
-// that is wanted, in a row; none has bytes of two. With others, the sender names them all once the first has been sent,
+// what is wanted, in a row; none has bytes of two. With others, the sender names them all once the first has been sent,
 // and waits for kFileWanted. A receiver that knows nothing of others takes the first alone.
 struct FileBegin {
   uint64_t file = 0;  // the sender's number of it, growing on a connection
@@ -104,14 +104,11 @@ struct FileNames {
 
 struct FileWanted {
   uint64_t file = 0;
-  // So many of the names are wanted, so many of the next ones not, and so on.
-  std::vector<uint64_t> runs;
+  // Of each that was named: so many of its first bytes are there, and only what follows is to be sent.
+  std::vector<uint64_t> here;
   void append(Buffer& out) const;
   [[nodiscard]] bool read(std::string_view body);
 };
-[[nodiscard]] std::vector<uint64_t> runs_of(const std::vector<bool>& wanted);
-// False: the runs are not those of so many names.
-[[nodiscard]] bool read_runs(const std::vector<uint64_t>& runs, size_t count, std::vector<bool>& wanted);
 
 struct FileChunk {
   uint64_t file = 0;

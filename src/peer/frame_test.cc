@@ -81,8 +81,8 @@ TEST(Frame, BodiesComeBackAndCutOnesDoNot) {
   check(FileNames{.file = 3, .names = {{"a", 5}, {"", 0}, {"b", 1ULL << 40}}}, FileNames{}, [](const FileNames& got) {
     return got.file == 3 && got.names.size() == 3 && got.names[0].name == "a" && got.names[2].size_bytes == 1ULL << 40;
   });
-  check(FileWanted{.file = 3, .runs = {0, 300, 1}}, FileWanted{},
-        [](const FileWanted& got) { return got.file == 3 && got.runs == std::vector<uint64_t>{0, 300, 1}; });
+  check(FileWanted{.file = 3, .here = {0, 300, 1}}, FileWanted{},
+        [](const FileWanted& got) { return got.file == 3 && got.here == std::vector<uint64_t>{0, 300, 1}; });
   check(FileNote{.file = 300, .number = 7}, FileNote{},
         [](const FileNote& got) { return got.file == 300 && got.number == 7; });
   check(Call{.call = 9, .method = 12, .request = "who"}, Call{},
@@ -109,22 +109,6 @@ TEST(Frame, AFileAloneIsToldAsEver) {
   begin.beside = 5;
   EXPECT_TRUE(begin.read(alone.view()));
   EXPECT_EQ(begin.beside, 0U);
-}
-
-TEST(Frame, RunsSayWhatIsWanted) {
-  std::mt19937_64 random(3);
-  for (size_t count = 0; count < 200; ++count) {
-    std::vector<bool> wanted;
-    for (size_t i = 0; i < count; ++i) wanted.push_back(random() % (1 + count % 5) == 0);
-    const std::vector<uint64_t> runs = runs_of(wanted);
-    std::vector<bool> again;
-    ASSERT_TRUE(read_runs(runs, count, again));
-    EXPECT_EQ(again, wanted);
-    EXPECT_FALSE(read_runs(runs, count + 1, again));
-    if (count != 0) EXPECT_FALSE(read_runs(runs, count - 1, again));
-  }
-  std::vector<bool> wanted;
-  EXPECT_FALSE(read_runs({1, UINT64_MAX}, 3, wanted));
 }
 
 }  // namespace

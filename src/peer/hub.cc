@@ -327,11 +327,15 @@ void Hub::offer_files(uint64_t inlet, NodeId from, OfferedFiles files) {
   there.reactor_.post([this, &there, inlet, from, files = std::move(files)] {
     if (there.is_stopped_) return;
     // What nobody receives is dropped once it has come: none of it need be sent.
-    std::vector<bool> wanted(files.files.size());
-    if (there.receiver_ != nullptr) wanted = there.receiver_->wanted_files(from, files.group, files.files);
-    reactor_.post([this, inlet, file = files.file, wanted = std::move(wanted)] {
+    std::vector<uint64_t> here;
+    if (there.receiver_ != nullptr) {
+      here = there.receiver_->bytes_here(from, files.group, files.files);
+    } else {
+      for (const SideFile& one : files.files) here.push_back(one.bytes);
+    }
+    reactor_.post([this, inlet, file = files.file, here = std::move(here)] {
       const auto found = inlets_.find(inlet);
-      if (found != inlets_.end()) found->second->wanted(file, wanted);
+      if (found != inlets_.end()) found->second->they_are_here(file, here);
     });
   });
 }

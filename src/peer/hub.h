@@ -43,9 +43,9 @@ class Hub final : public Gatekeeper {
   // The bytes go along with what else goes to that node in this turn. Dropped (and counted) if no connection stands or
   // too much waits for it.
   void send(NodeId to, uint16_t group, std::string_view message);
-  // Streams the file, then those beside it that the receiver there wants (kFilesBesideMax of them at most), then hands
-  // it `message` with the paths under which they arrived. They stay what they are until `done` is called: once, in a
-  // later turn; `false` also when the connection breaks.
+  // Streams the file, then what the receiver there lacks of those beside it (kFilesBesideMax of them at most), then
+  // hands it `message` with the paths under which they arrived. They stay what they are until `done` is called: once,
+  // in a later turn; `false` also when the connection breaks.
   void send_file(NodeId to, uint16_t group, std::string message, std::string path, std::vector<SideFile> beside,
                  std::function<void(bool)> done);
   // A connection stands, and something was heard of the node within the liveness time-out.

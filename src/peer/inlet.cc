@@ -118,8 +118,8 @@ bool Inlet::handle_call(const Frame& frame) {
   return true;
 }
 
-void Inlet::wanted(uint64_t file, const std::vector<bool>& wanted) {
-  if (files_ != nullptr) files_->wanted(file, wanted);
+void Inlet::they_are_here(uint64_t file, const std::vector<uint64_t>& bytes) {
+  if (files_ != nullptr) files_->they_are_here(file, bytes);
 }
 
 void Inlet::answer(uint64_t call, PeerErrc error, std::string_view bytes) {

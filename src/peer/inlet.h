@@ -31,8 +31,8 @@ class Inlet {
   // It has not proved yet who it is, or belongs to no cluster.
   [[nodiscard]] bool is_guest() const { return node_ == 0; }
   void answer(uint64_t call, PeerErrc error, std::string_view bytes);
-  // Of a transfer that came in here: which of the files that were offered along with one are to be sent.
-  void wanted(uint64_t file, const std::vector<bool>& wanted);
+  // Of a transfer that came in here: what there is of the files that were offered along with one.
+  void they_are_here(uint64_t file, const std::vector<uint64_t>& bytes);
   // Ends it; Hub::remove() follows.
   void close() { wire_.close(); }
 

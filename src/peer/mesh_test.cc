@@ -44,15 +44,15 @@ class Recorder final : public Receiver {
                      std::vector<SideFile> beside) override {
     got.push_back({from, group, std::move(message), std::move(path), std::move(beside)});
   }
-  std::vector<bool> wanted_files(NodeId, uint16_t, const std::vector<SideFile>& offered) override {
-    std::vector<bool> wanted;
-    for (const SideFile& one : offered) wanted.push_back(!has.contains(one.name));
-    return wanted;
+  std::vector<uint64_t> bytes_here(NodeId, uint16_t, const std::vector<SideFile>& offered) override {
+    std::vector<uint64_t> here;
+    for (const SideFile& one : offered) here.push_back(has.contains(one.name) ? std::min(has[one.name], one.bytes) : 0);
+    return here;
   }
   void reachable_changed(NodeId node, bool is_reachable) override { reachable[node] = is_reachable; }
   std::vector<Got> got;
   std::map<NodeId, bool> reachable;
-  std::set<std::string> has;  // names that it does not want
+  std::map<std::string, uint64_t> has;  // names, and how much of them
 };
 
 Task<Result<std::string>> echo(Caller caller, std::string request) {
@@ -421,10 +421,10 @@ TEST_F(MeshTest, FilesGoAlongWithOne) {
     const std::string name = "name " + std::to_string(i);
     const size_t size = i % 7 == 0 ? 0 : i == 500 ? 3 * kFileChunkBytes + 5 : i % 40;
     sent[name] = std::string(size, static_cast<char>('a' + i % 26));
-    beside.push_back({.name = name, .path = "/side" + std::to_string(i), .bytes = size});
+    beside.push_back({.name = name, .path = "/side" + std::to_string(i), .bytes = size, .here = 0});
     // Of one that grows meanwhile, only what was told counts.
     node(0).disk().put(beside.back().path, sent[name] + (i % 2 == 0 ? "more" : ""));
-    if (i % 3 == 1) recorder(1, 1).has.insert(name);
+    if (i % 3 == 1) recorder(1, 1).has[name] = i % 2 == 0 ? UINT64_MAX : 9;
   }
   write(0, "/checkpoint", std::string(kFileChunkBytes + 1, 'k'));
   std::optional<bool> done;
@@ -443,11 +443,12 @@ TEST_F(MeshTest, FilesGoAlongWithOne) {
     const SideFile& one = got.beside[i];
     EXPECT_EQ(one.name, beside[i].name);
     EXPECT_EQ(one.bytes, beside[i].bytes);
-    EXPECT_EQ(one.path.empty(), i % 3 == 1);
+    EXPECT_EQ(one.here, i % 3 != 1 ? 0U : i % 2 == 0 ? one.bytes : std::min(one.bytes, uint64_t{9}));
+    EXPECT_EQ(one.path.empty(), one.here == one.bytes);
     if (one.path.empty()) continue;
     const auto content = node(1).disk().content(one.path);
     ASSERT_TRUE(content.ok()) << one.path;
-    EXPECT_EQ(*content, sent[one.name]);
+    EXPECT_EQ(*content, sent[one.name].substr(one.here));
   }
 }
 
@@ -458,7 +459,7 @@ TEST_F(MeshTest, FilesThatGoAlongComeAllOrNone) {
   for (int i = 0; i < 20; ++i) write(0, "/side" + std::to_string(i), std::string(2 * kFileChunkBytes, 's'));
   std::vector<SideFile> beside;
   for (int i = 0; i < 20; ++i) {
-    beside.push_back({std::to_string(i), "/side" + std::to_string(i), 2 * kFileChunkBytes});
+    beside.push_back({std::to_string(i), "/side" + std::to_string(i), 2 * kFileChunkBytes, 0});
   }
   const auto send = [&](const std::vector<SideFile>& files) {
     std::optional<bool> done;
@@ -470,12 +471,12 @@ TEST_F(MeshTest, FilesThatGoAlongComeAllOrNone) {
   };
   const auto left = [&] { return node(1).env().disk().list("/data/incoming")->size(); };
   // One is missing, or shorter than was told.
-  beside.push_back({"gone", "/gone", 1});
+  beside.push_back({"gone", "/gone", 1, 0});
   EXPECT_FALSE(send(beside));
-  beside.back() = {"short", "/side3", 2 * kFileChunkBytes + 1};
+  beside.back() = {"short", "/side3", 2 * kFileChunkBytes + 1, 0};
   EXPECT_FALSE(send(beside));
   EXPECT_FALSE(send(std::vector<SideFile>(kFilesBesideMax + 1)));
-  EXPECT_FALSE(send({{std::string(kFileNameBytesMax + 1, 'n'), "/side1", 1}}));
+  EXPECT_FALSE(send({{std::string(kFileNameBytesMax + 1, 'n'), "/side1", 1, 0}}));
   ASSERT_TRUE(world_->run_until([&] { return all_reachable(); }, 10 * kSecond));
   // The connection breaks in the midst of it.
   beside.pop_back();
@@ -494,7 +495,7 @@ TEST_F(MeshTest, FilesThatGoAlongComeAllOrNone) {
   EXPECT_TRUE(send(beside));
   EXPECT_EQ(left(), 21U);
   // Nothing of it is wanted.
-  for (const SideFile& one : beside) recorder(1).has.insert(one.name);
+  for (const SideFile& one : beside) recorder(1).has[one.name] = UINT64_MAX;
   EXPECT_TRUE(send(beside));
   EXPECT_EQ(left(), 22U);
 }

@@ -77,8 +77,9 @@ struct Options {
 // A file that goes along with another one.
 struct SideFile {
   std::string name;    // what the receiver knows it by; never a path
-  std::string path;    // at the sender: where it lies; at the receiver: where it arrived, empty if it was not wanted
-  uint64_t bytes = 0;  // from its beginning: so much is sent
+  std::string path;    // at the sender: where it lies; at the receiver: where what was sent lies, empty if nothing was
+  uint64_t bytes = 0;  // from its beginning: so much counts
+  uint64_t here = 0;   // at the receiver: so much of that was not sent, because it was there already
 };
 
 // What arrives; one for each reactor, called on its thread.
@@ -91,10 +92,11 @@ class Receiver {
   // the folder.
   virtual void received_file(NodeId from, uint16_t group, std::string message, std::string path,
                              std::vector<SideFile> beside) = 0;
-  // Which of the files that another node wants to send along with one are to be sent: one answer for each of them.
-  [[nodiscard]] virtual std::vector<bool> wanted_files(NodeId from, uint16_t group,
-                                                       const std::vector<SideFile>& offered) {
-    return std::vector<bool>(offered.size(), true);
+  // Of files that another node wants to send along with one: so many of the first bytes of each are here, and only what
+  // follows is to be sent.
+  [[nodiscard]] virtual std::vector<uint64_t> bytes_here(NodeId from, uint16_t group,
+                                                         const std::vector<SideFile>& offered) {
+    return std::vector<uint64_t>(offered.size());
   }
   virtual void reachable_changed(NodeId node, bool is_reachable) = 0;
 };

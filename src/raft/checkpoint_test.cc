@@ -95,7 +95,7 @@ TEST_F(CheckpointTest, WhatCameIsRemovedUnlessSomebodyTookIt) {
   for (const char* path : {"c", "a", "b"}) put(path);
   {
     std::optional<Arrival> first(std::in_place, disk(), "c",
-                                 std::vector<SideFile>{{"a", "a", 1}, {"not sent", "", 1}, {"b", "b", 1}});
+                                 std::vector<SideFile>{{"a", "a", 1, 0}, {"not sent", "", 1, 1}, {"b", "b", 1, 0}});
     Arrival arrival(std::move(*first));
     first.reset();
     EXPECT_TRUE(disk().exists("c"));

@@ -49,10 +49,12 @@ void Groups::received_file(NodeId from, ShardId group, std::string message, std:
   if (Member* member = find(group)) member->received_file(from, std::move(message), std::move(arrival));
 }
 
-std::vector<bool> Groups::wanted_files(NodeId, ShardId group, const std::vector<SideFile>& offered) {
-  Member* member = find(group);
-  // What comes for nobody is dropped.
-  return member == nullptr ? std::vector<bool>(offered.size()) : member->wanted_files(offered);
+std::vector<uint64_t> Groups::bytes_here(NodeId, ShardId group, const std::vector<SideFile>& offered) {
+  if (Member* member = find(group)) return member->bytes_here(offered);
+  // What comes for nobody is dropped: none of it need be sent.
+  std::vector<uint64_t> all;
+  for (const SideFile& one : offered) all.push_back(one.bytes);
+  return all;
 }
 
 void Groups::reachable_changed(NodeId node, bool is_reachable) {

@@ -32,8 +32,8 @@ class Groups final : public MessageSink {
   void received(NodeId from, ShardId group, std::string_view message) override;
   void received_file(NodeId from, ShardId group, std::string message, std::string path,
                      std::vector<SideFile> beside) override;
-  [[nodiscard]] std::vector<bool> wanted_files(NodeId from, ShardId group,
-                                               const std::vector<SideFile>& offered) override;
+  [[nodiscard]] std::vector<uint64_t> bytes_here(NodeId from, ShardId group,
+                                                 const std::vector<SideFile>& offered) override;
   void reachable_changed(NodeId node, bool is_reachable) override;
 
  private:

@@ -449,7 +449,7 @@ void Member::received(NodeId from, std::string_view message) { inside_->received
 void Member::received_file(NodeId from, std::string message, Arrival arrival) {
   inside_->received_file(from, message, std::move(arrival));
 }
-std::vector<bool> Member::wanted_files(const std::vector<SideFile>& offered) { return inside_->wanted_files(offered); }
+std::vector<uint64_t> Member::bytes_here(const std::vector<SideFile>& offered) { return inside_->bytes_here(offered); }
 void Member::reachable_changed(NodeId node, bool is_reachable) { inside_->reachable_changed(node, is_reachable); }
 ShardId Member::group() const { return inside_->group_id(); }
 bool Member::is_quiet() const { return inside_->is_quiet(); }

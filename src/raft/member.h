@@ -102,9 +102,9 @@ class MemberHost {
   // the message (Messenger::send_file). `done` is told once, in a later turn; `false` also if it is gone.
   virtual void send_checkpoint(NodeId to, uint64_t index, std::string message,
                                std::function<void(bool has_arrived)> done) = 0;
-  // Which files that another node has for the state to come are not here already.
-  [[nodiscard]] virtual std::vector<bool> wanted_files(const std::vector<SideFile>& offered) {
-    return std::vector<bool>(offered.size(), true);
+  // See MessageSink.
+  [[nodiscard]] virtual std::vector<uint64_t> bytes_here(const std::vector<SideFile>& offered) {
+    return std::vector<uint64_t>(offered.size());
   }
   // A checkpoint came that follows its format: do the files that came along fit, and what is here already? An error: it
   // is dropped, and the leader sends another one. Else install() follows in the same turn, or dropped().
@@ -211,7 +211,7 @@ class Member final : public log::AgreedLog {
   void tick();
   void received(NodeId from, std::string_view message);
   void received_file(NodeId from, std::string message, Arrival arrival);
-  [[nodiscard]] std::vector<bool> wanted_files(const std::vector<SideFile>& offered);
+  [[nodiscard]] std::vector<uint64_t> bytes_here(const std::vector<SideFile>& offered);
   void reachable_changed(NodeId node, bool is_reachable);
   [[nodiscard]] ShardId group() const;
   // Needs no ticks for now.

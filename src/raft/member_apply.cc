@@ -98,9 +98,9 @@ void Member::Inside::go_on() {
 
 // A checkpoint from the leader.
 
-std::vector<bool> Member::Inside::wanted_files(const std::vector<SideFile>& offered) {
-  if (state_ != State::kRuns) return std::vector<bool>(offered.size(), true);
-  return parts_.host.wanted_files(offered);
+std::vector<uint64_t> Member::Inside::bytes_here(const std::vector<SideFile>& offered) {
+  if (state_ != State::kRuns) return std::vector<uint64_t>(offered.size());
+  return parts_.host.bytes_here(offered);
 }
 
 void Member::Inside::received_file(NodeId from, std::string_view bytes, Arrival arrival) {

@@ -60,7 +60,7 @@ class Member::Inside {
   void tick();
   void received(NodeId from, std::string_view bytes);
   void received_file(NodeId from, std::string_view bytes, Arrival arrival);
-  [[nodiscard]] std::vector<bool> wanted_files(const std::vector<SideFile>& offered);
+  [[nodiscard]] std::vector<uint64_t> bytes_here(const std::vector<SideFile>& offered);
   void reachable_changed(NodeId node, bool is_reachable);
 
   [[nodiscard]] NodeId leader() const { return told_leader_; }

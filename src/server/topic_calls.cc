@@ -13,7 +13,8 @@ namespace {
 
 // What may be asked so.
 constexpr topic::Code kCodes[] = {topic::Code::kVerifyTransaction, topic::Code::kEndPartitionTransaction,
-                                  topic::Code::kEndPendingOffsets, topic::Code::kAllocateProducerIds};
+                                  topic::Code::kEndPendingOffsets, topic::Code::kAllocateProducerIds,
+                                  topic::Code::kMirrorTopic};
 
 // Nodes that have a replica, the leader first; this one is not among them.
 std::vector<log::NodeId> holders_of(const shard::ClusterMap& map, shard::ShardId shard) {

@@ -1,5 +1,6 @@
 // What topics on one node of a cluster ask of shards that have no replica there: markers of transactions, whether a
-// producer may append, producer ids. Another node that has a replica is asked, and passes it to its own.
+// producer may append, producer ids, that a topic has changed. Another node that has a replica is asked, and passes it
+// to its own.
 //
 // A lost answer leaves open whether it was done (kTimedOut), as with any shard. Bytes: base/coding.h.
 #pragma once

@@ -23,10 +23,10 @@ struct ClusterMap {
     std::string name;  // 40 hex digits: what Redis calls a node's id
     std::string host;  // where clients of this service reach it; empty: not known
     uint16_t port = 0;
-    uint16_t tls_port = 0;  // 0: none
-    std::string tls_host;   // where they reach it with TLS
+    uint16_t tls_port = 0;   // 0: none
+    std::string tls_host{};  // where they reach it with TLS
     uint16_t peer_port = 0;
-    std::string zone;  // the part of the world that fails together; empty: nobody has said
+    std::string zone{};  // the part of the world that fails together; empty: nobody has said
     bool is_reachable = true;
   };
   struct Shard {
@@ -40,8 +40,8 @@ struct ClusterMap {
     ShardId shard = 0;
   };
 
-  uint64_t epoch = 0;  // grows with each change
-  NodeId here = 0;     // this node
+  uint64_t epoch = 0;     // grows with each change
+  NodeId here = 0;        // this node
   unsigned replicas = 0;  // that each shard should have, with nodes enough
   std::vector<Node> nodes;
   std::vector<Shard> shards;

@@ -94,7 +94,9 @@ class ShardGroup final : public raft::MemberHost, public ReplicaListener {
   void checkpoint_wanted() override;
   void send_checkpoint(NodeId to, uint64_t index, std::string message,
                        std::function<void(bool has_arrived)> done) override;
-  std::vector<bool> wanted_files(const std::vector<raft::SideFile>& offered) override { return files_.wanted(offered); }
+  std::vector<uint64_t> bytes_here(const std::vector<raft::SideFile>& offered) override {
+    return files_.bytes_here(offered);
+  }
   Task<Status> examine(const raft::Arrival& arrival) override;
   void dropped() override { files_.drop(); }
   void install(raft::Arrival arrival, uint64_t index, std::string prelude) override;

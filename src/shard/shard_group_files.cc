@@ -14,6 +14,7 @@ namespace {
 constexpr size_t kPiecesBeforeEngine = 2;
 // Calls of the disk in a row, each of some microseconds, before others of the reactor get their turn.
 constexpr size_t kCallsAtOnce = 64;
+constexpr size_t kCopyBytes = size_t{1} << 20;
 constexpr int64_t kLentPollNs = 1'000'000;
 
 std::unexpected<Error> misfit(const std::string& name, const char* what) {
@@ -70,13 +71,14 @@ Task<Result<std::vector<raft::SideFile>>> GroupFiles::collect(std::string checkp
   co_return files;
 }
 
-std::vector<bool> GroupFiles::wanted(const std::vector<raft::SideFile>& offered) {
-  std::vector<bool> wanted(offered.size(), true);
-  if (shard_.is_lent()) return wanted;
+std::vector<uint64_t> GroupFiles::bytes_here(const std::vector<raft::SideFile>& offered) {
+  std::vector<uint64_t> here(offered.size());
+  if (shard_.is_lent()) return here;
   for (size_t i = 0; i < offered.size(); ++i) {
-    wanted[i] = lost_.contains(offered[i].name) || !shard_.engine().has_file({offered[i].name, offered[i].bytes});
+    if (lost_.contains(offered[i].name)) continue;
+    here[i] = std::min(shard_.engine().file_bytes(offered[i].name), offered[i].bytes);
   }
-  return wanted;
+  return here;
 }
 
 Task<Status> GroupFiles::sync_own(std::string path, uint64_t bytes) {
@@ -86,6 +88,24 @@ Task<Status> GroupFiles::sync_own(std::string path, uint64_t bytes) {
   if (!size.ok()) co_return std::unexpected<Error>(size.error());
   if (*size < bytes) co_return fail(log::LogErrc::kDamaged, path + ": shorter than it should be");
   co_return co_await (*file)->sync(reactor_);
+}
+
+// The state before needs none of what this writes over.
+Task<Status> GroupFiles::append_rest(std::string part, std::string path, uint64_t here) {
+  auto from = disk_.open(part, env::OpenMode::kRead);
+  if (!from.ok()) co_return forward_error(from);
+  auto to = disk_.open(path, env::OpenMode::kReadWrite);
+  if (!to.ok()) co_return forward_error(to);
+  for (uint64_t offset = 0;;) {
+    auto fetched = co_await (*from)->fetch(offset, kCopyBytes, reactor_);
+    if (!fetched.ok()) co_return forward_error(fetched);
+    if (fetched->count == 0) break;
+    Status written = (*to)->write_at(here + offset, {fetched->bytes.get(), fetched->count});
+    if (!written.ok()) co_return forward_error(written);
+    (*to)->will_sync(here + offset, fetched->count);
+    offset += fetched->count;
+  }
+  co_return co_await (*to)->sync(reactor_);
 }
 
 Task<Status> GroupFiles::examine(const raft::Arrival& arrival) {
@@ -102,17 +122,20 @@ Task<Status> GroupFiles::examine(const raft::Arrival& arrival) {
     const auto found = sizes.find(one.name);
     if (found == sizes.end()) co_return misfit(one.name, "the checkpoint does not refer to it, or it came twice");
     if (found->second != one.bytes) co_return misfit(one.name, "the checkpoint says another size");
+    if (one.here > one.bytes || one.path.empty() != (one.here == one.bytes)) {
+      co_return misfit(one.name, "it is not whole");
+    }
     sizes.erase(found);
-    if (!one.path.empty()) continue;
-    if (Status synced = co_await sync_own(folder + one.name, one.bytes); !synced.ok()) {
+    if (one.here == 0) continue;
+    if (Status synced = co_await sync_own(folder + one.name, one.here); !synced.ok()) {
       lost_.insert(one.name);
       co_return forward_error(synced);
     }
   }
   while (shard_.is_lent()) co_await env::sleep_for(reactor_, kLentPollNs);
   for (const raft::SideFile& one : beside) {
-    if (one.path.empty() && !shard_.engine().has_file({one.name, one.bytes})) {
-      co_return misfit(one.name, "it was not sent, and is not here any more");
+    if (one.here != 0 && shard_.engine().file_bytes(one.name) < one.here) {
+      co_return misfit(one.name, "what was not sent is not here any more");
     }
   }
   shard_.engine().hold_files();
@@ -142,7 +165,13 @@ Task<Status> GroupFiles::place(raft::Arrival& arrival) {
     // A crash must not find less than it needs: the bytes are the same, as far as both have them.
     const auto needed = needed_.find(one.name);
     if (needed != needed_.end() && needed->second > one.bytes) continue;
-    if (Status named = disk_.rename(one.path, folder + "/" + one.name); !named.ok()) co_return forward_error(named);
+    const std::string path = folder + "/" + one.name;
+    if (one.here != 0) {
+      Status appended = co_await append_rest(one.path, path, one.here);
+      if (!appended.ok()) co_return forward_error(appended);
+      continue;
+    }
+    if (Status named = disk_.rename(one.path, path); !named.ok()) co_return forward_error(named);
     lost_.erase(one.name);
     arrival.release(i);
   }

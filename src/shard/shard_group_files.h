@@ -1,6 +1,6 @@
 // Files of an engine's own that go along with a checkpoint from one node to another (engine/engine.h, OwnFile).
 //
-// At the sender: what the checkpoint refers to and is there. At the receiver: which of those that are offered are here
+// At the sender: what the checkpoint refers to and is there. At the receiver: how much of what is offered is here
 // already; what came is looked at before it may take the place of anything; and then it gets its names in the engine's
 // folder, durable, before the checkpoint gets its own, which is the commit point. Until then the folder holds all that
 // the state before needs: files get no shorter for it.
@@ -37,7 +37,7 @@ class GroupFiles {
   // the log behind the checkpoint says the same. The engine's files are held meanwhile.
   Task<Result<std::vector<raft::SideFile>>> collect(std::string checkpoint);
 
-  [[nodiscard]] std::vector<bool> wanted(const std::vector<raft::SideFile>& offered);
+  [[nodiscard]] std::vector<uint64_t> bytes_here(const std::vector<raft::SideFile>& offered);
   // Does what came fit the checkpoint, and is the rest here? kOk: the engine's files are held until drop().
   Task<Status> examine(const raft::Arrival& arrival);
   // Gives the files of the arrival that was examined their names. The shard is the caller's, and the engine empty. May
@@ -52,6 +52,8 @@ class GroupFiles {
   Task<Status> read_sizes(std::string checkpoint, Sizes& sizes);
   // A file that is here already: durable, as far as it counts.
   Task<Status> sync_own(std::string path, uint64_t bytes);
+  // What came of a file of which so many bytes are here: behind them, durable.
+  Task<Status> append_rest(std::string part, std::string path, uint64_t here);
 
   env::Disk& disk_;
   env::Reactor& reactor_;

@@ -3,8 +3,8 @@
 
 #include <gtest/gtest.h>
 
+#include <map>
 #include <memory>
-#include <set>
 #include <string>
 #include <vector>
 
@@ -37,11 +37,14 @@ class FilesEngine final : public engine::Engine {
     }
     return files;
   }
-  bool has_file(const engine::OwnFile& file) const override { return has.contains(file.name); }
+  uint64_t file_bytes(std::string_view name) const override {
+    const auto found = has.find(std::string(name));
+    return found == has.end() ? 0 : found->second;
+  }
   void hold_files() override { ++holds; }
   void release_files() override { --holds; }
 
-  std::set<std::string> has;
+  std::map<std::string, uint64_t> has;
   int holds = 0;
 
  private:
@@ -118,12 +121,15 @@ TEST_F(GroupFilesTest, SendsWhatIsThere) {
 }
 
 TEST_F(GroupFilesTest, TakesWhatFits) {
-  engine.has = {"here"};
+  engine.has = {{"here", 6}, {"grows", 5}};
   ASSERT_TRUE(disk().make_folder("own").ok());
   node.disk().put("own/here", "123456");
-  EXPECT_EQ(files.wanted({{"here", "", 6}, {"new", "", 3}}), (std::vector<bool>{false, true}));
+  node.disk().put("own/grows", "12345??");
+  EXPECT_EQ(files.bytes_here({{"here", "", 6, 0}, {"new", "", 3, 0}, {"grows", "", 9, 0}, {"here", "", 4, 0}}),
+            (std::vector<uint64_t>{6, 0, 5, 4}));
   {
-    raft::Arrival came = arrival({{"here", 6}, {"new", 3}, {"left out", 9}}, {{"here", "", 6}, {"new", "abc", 3}});
+    raft::Arrival came = arrival({{"here", 6}, {"new", 3}, {"left out", 9}, {"grows", 9}},
+                                 {{"here", "", 6, 6}, {"new", "abc", 3, 0}, {"grows", "6789", 9, 5}});
     ASSERT_TRUE(examine(came).ok());
     EXPECT_EQ(engine.holds, 1);
     ASSERT_TRUE(place(came).ok());
@@ -134,22 +140,27 @@ TEST_F(GroupFilesTest, TakesWhatFits) {
   files.drop();
   files.drop();
   EXPECT_EQ(engine.holds, 0);
+  EXPECT_EQ(content("own/grows"), "123456789");
   // For good.
   node.crash();
   EXPECT_EQ(content("own/new"), "abc");
+  EXPECT_EQ(content("own/grows"), "123456789");
 }
 
 TEST_F(GroupFilesTest, RefusesWhatDoesNotFit) {
   const std::vector<engine::OwnFile> refers_to{{"a", 3}, {"b", 2}};
-  EXPECT_FALSE(examine(arrival(refers_to, {{"c", "abc", 3}})).ok());
-  EXPECT_FALSE(examine(arrival(refers_to, {{"../a", "", 3}})).ok());
-  EXPECT_FALSE(examine(arrival(refers_to, {{"a", "ab", 2}})).ok());
-  EXPECT_FALSE(examine(arrival(refers_to, {{"a", "abc", 3}, {"a", "abc", 3}})).ok());
-  EXPECT_FALSE(examine(arrival(refers_to, {{"a", "", 3}})).ok());  // it is not here
+  EXPECT_FALSE(examine(arrival(refers_to, {{"c", "abc", 3, 0}})).ok());
+  EXPECT_FALSE(examine(arrival(refers_to, {{"../a", "", 3, 3}})).ok());
+  EXPECT_FALSE(examine(arrival(refers_to, {{"a", "ab", 2, 0}})).ok());
+  EXPECT_FALSE(examine(arrival(refers_to, {{"a", "abc", 3, 0}, {"a", "abc", 3, 0}})).ok());
+  EXPECT_FALSE(examine(arrival(refers_to, {{"a", "", 3, 3}})).ok());  // it is not here
+  EXPECT_FALSE(examine(arrival(refers_to, {{"a", "", 3, 0}})).ok());
+  EXPECT_FALSE(examine(arrival(refers_to, {{"a", "abc", 3, 3}})).ok());
+  EXPECT_FALSE(examine(arrival(refers_to, {{"a", "abc", 3, 4}})).ok());
   EXPECT_EQ(engine.holds, 0);
   EXPECT_TRUE(disk().list("in")->empty());
   EXPECT_FALSE(disk().exists("own"));
-  EXPECT_TRUE(examine(arrival(refers_to, {{"a", "abc", 3}})).ok());
+  EXPECT_TRUE(examine(arrival(refers_to, {{"a", "abc", 3, 0}})).ok());
   EXPECT_EQ(engine.holds, 1);
 }
 
@@ -157,21 +168,21 @@ TEST_F(GroupFilesTest, AnEngineWithoutFilesTakesNone) {
   Shard plain{3, std::make_unique<FilesEngine>(""), log, clock};
   GroupFiles none{disk(), node.reactor(), plain, "checkpoints", {}};
   EXPECT_FALSE(none.are_there());
-  EXPECT_FALSE(world.run(node.reactor(), none.examine(arrival({}, {{"a", "abc", 3}}))).ok());
+  EXPECT_FALSE(world.run(node.reactor(), none.examine(arrival({}, {{"a", "abc", 3, 0}}))).ok());
   raft::Arrival came = arrival({}, {});
   EXPECT_TRUE(world.run(node.reactor(), none.examine(came)).ok());
   EXPECT_TRUE(world.run(node.reactor(), none.place(came)).ok());
 }
 
 TEST_F(GroupFilesTest, AsksForWhatItShouldHaveAndHasNot) {
-  engine.has = {"a"};
-  EXPECT_EQ(files.wanted({{"a", "", 3}}), std::vector<bool>{false});
-  EXPECT_FALSE(examine(arrival({{"a", 3}}, {{"a", "", 3}})).ok());
-  EXPECT_EQ(files.wanted({{"a", "", 3}}), std::vector<bool>{true});
-  raft::Arrival came = arrival({{"a", 3}}, {{"a", "abc", 3}});
+  engine.has = {{"a", 3}};
+  EXPECT_EQ(files.bytes_here({{"a", "", 3, 0}}), std::vector<uint64_t>{3});
+  EXPECT_FALSE(examine(arrival({{"a", 3}}, {{"a", "", 3, 3}})).ok());
+  EXPECT_EQ(files.bytes_here({{"a", "", 3, 0}}), std::vector<uint64_t>{0});
+  raft::Arrival came = arrival({{"a", 3}}, {{"a", "abc", 3, 0}});
   ASSERT_TRUE(examine(came).ok());
   ASSERT_TRUE(place(came).ok());
-  EXPECT_EQ(files.wanted({{"a", "", 3}}), std::vector<bool>{false});
+  EXPECT_EQ(files.bytes_here({{"a", "", 3, 0}}), std::vector<uint64_t>{3});
 }
 
 // What a crash would go back to keeps all that it needs.
@@ -181,7 +192,8 @@ TEST_F(GroupFilesTest, NoFileGetsShorterThanItIsNeeded) {
   checkpoint(3, 7, {{"a", 4}, {"b", 3}});
   checkpoint(2, 9, {{"c", 5}});  // another shard's
   checkpoint(3, 6, {{"b", 2}}, false);
-  raft::Arrival came = arrival({{"a", 3}, {"b", 3}, {"c", 3}}, {{"a", "123", 3}, {"b", "123", 3}, {"c", "123", 3}});
+  raft::Arrival came =
+      arrival({{"a", 3}, {"b", 3}, {"c", 3}}, {{"a", "123", 3, 0}, {"b", "123", 3, 0}, {"c", "123", 3, 0}});
   ASSERT_TRUE(examine(came).ok());
   ASSERT_TRUE(place(came).ok());
   EXPECT_EQ(content("own/a"), "12345");
@@ -190,7 +202,7 @@ TEST_F(GroupFilesTest, NoFileGetsShorterThanItIsNeeded) {
 }
 
 TEST_F(GroupFilesTest, GoesOnAfterAnError) {
-  raft::Arrival came = arrival({{"a", 1}, {"b", 1}}, {{"a", "a", 1}, {"b", "b", 1}});
+  raft::Arrival came = arrival({{"a", 1}, {"b", 1}}, {{"a", "a", 1, 0}, {"b", "b", 1, 0}});
   ASSERT_TRUE(examine(came).ok());
   node.disk().set_read_only(true);
   ASSERT_FALSE(place(came).ok());

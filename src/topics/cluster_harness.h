@@ -14,6 +14,7 @@
 #include "engine/topic/topic_engine.h"
 #include "env/sim/sim.h"
 #include "shard/call_on.h"
+#include "shard/run_on.h"
 #include "shard/runtime.h"
 #include "topics/topics.h"
 
@@ -66,6 +67,7 @@ struct Peer {
   std::unique_ptr<shard::Runtime> runtime;
   std::unique_ptr<Topics> topics;
   std::unique_ptr<Hearer> hearer;
+  std::unique_ptr<env::TaskScope> scope;
   bool is_started = false;
   bool is_cut_off = false;
 };
@@ -75,6 +77,8 @@ struct Layout {
   // Who has a replica of a shard; all by default.
   std::function<std::vector<NodeId>(ShardId)> members{};
   bool is_clustered = true;  // false: one node
+  // Nodes ask each other for shards that they have no replica of. Not with crashes.
+  bool asks_elsewhere = false;
   // Behind which a node that was away needs a checkpoint.
   uint64_t kept_entries_max = 20;
   // Of what stands on topics: made once they have started, and gone before they go.
@@ -138,6 +142,12 @@ class Cluster {
     ASSERT_TRUE(started.ok()) << started.error().message();
     at.topics = std::make_unique<Topics>(
         *at.runtime, TopicsOptions{.retention_check_ms = 1'000, .is_clustered = layout_.is_clustered, .node = id});
+    if (layout_.asks_elsewhere) {
+      at.topics->set_elsewhere([this, id](env::Reactor& here, ShardId shard, uint16_t code, std::string body) {
+        return ask_other(id, here, shard, code, std::move(body));
+      });
+    }
+    at.scope = std::make_unique<env::TaskScope>(home(id));
     ASSERT_TRUE(world.run(home(id), at.topics->start()).ok());
     at.hearer = std::make_unique<Hearer>();
     world.run_on(home(id), [&] { at.topics->add_lead_listener(*at.hearer); });
@@ -151,6 +161,7 @@ class Cluster {
     at.is_started = false;
     at.runtime->abandon();
     if (layout_.going) layout_.going(id);
+    at.scope.reset();
     at.topics.reset();
     at.runtime.reset();
     at.machine->crash();
@@ -165,6 +176,7 @@ class Cluster {
     EXPECT_EQ(hearer(id).told.size(), told) << "told after stop()";
     at.is_started = false;
     if (layout_.going) layout_.going(id);
+    at.scope.reset();
     at.topics.reset();
     at.runtime.reset();
   }
@@ -249,6 +261,14 @@ class Cluster {
   std::set<ShardId> mute;
 
  private:
+  Task<Asked> ask_other(NodeId from, env::Reactor& here, ShardId shard, uint16_t code, std::string body) {
+    for (NodeId id : members(shard)) {
+      if (!is_linked(from, id)) continue;
+      co_return co_await shard::run_on(here, *peer(id).scope, home(id),
+                                       topics(id).ask_encoded(home(id), shard, code, std::move(body)));
+    }
+    co_return Asked{.outcome = LogErrc::kNoLeader, .answer = {}};
+  }
   template <class Body>
   Task<Asked> asked(NodeId at, ShardId shard, const Body& body, std::string_view payload) {
     co_return co_await topics(at).ask(home(at), shard, body, payload);

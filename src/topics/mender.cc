@@ -131,6 +131,9 @@ std::vector<topic::MirrorTopic> mending(const topic::DirectoryInfo& mirror,
                                         const topic::DirectoryInfo& source,
                                         const std::map<TopicId, topic::TopicInfo>& topics) {
   std::vector<topic::MirrorTopic> pieces;
+  // What the mirror has heard meanwhile, the replica of the source here may not know yet: a topic that it still has may
+  // have been deleted.
+  if (source.version < mirror.version) return pieces;
   size_t bytes = 0;
   const auto piece = [&](size_t more) -> topic::MirrorTopic& {
     if (pieces.empty() || bytes + more > kPieceBytesMax) {

@@ -52,7 +52,7 @@ class Mender {
   bool is_stopping_ = false;
 };
 
-// What brings `mirror` to `source`, in pieces; each is good alone. Empty: they are equal.
+// What brings `mirror` to `source`, in pieces; each is good alone. Empty: they are equal, or the source is behind.
 [[nodiscard]] std::vector<topic::MirrorTopic> mending(const topic::DirectoryInfo& mirror,
                                                       const std::map<TopicId, topic::TopicInfo>& mirrored,
                                                       const topic::DirectoryInfo& source,

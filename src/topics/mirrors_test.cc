@@ -303,6 +303,22 @@ TEST(Mirrors, AgreeInTheEndWhateverHappens) {
   }
 }
 
+// Whoever changes a topic reaches the mirrors that it has no replica of by way of other nodes, before it answers.
+TEST(Mirrors, HearOfChangesByWayOfOtherNodes) {
+  Cluster cluster(8, {.nodes = 4,
+                      .members = [](ShardId shard) -> std::vector<NodeId> {
+                        if (shard == 0) return {1};
+                        return {static_cast<NodeId>(shard + 1), 4};
+                      },
+                      .asks_elsewhere = true});
+  cluster.wait_for_claims();
+  ASSERT_TRUE(cluster.ask_all(1, creation(1, "one")).ok());
+  for (NodeId id = 1; id <= 4; ++id) EXPECT_NE(cluster.find(id, "one").topic, nullptr) << id;
+  ASSERT_TRUE(cluster.ask_all(1, topic::DeleteTopic{topic_id(1)}).ok());
+  cluster.world.run_for(100 * env::sim::kMillisecond);
+  EXPECT_TRUE(are_same(cluster));
+}
+
 // Only checkpoints help a node that was away for so long; all that changed meanwhile is news there.
 TEST(Mirrors, AStateOfAnotherNodeIsNews) {
   Cluster cluster(7);
@@ -361,6 +377,8 @@ TEST(Mending, IsCutIntoPieces) {
   EXPECT_EQ(count, topics.size());
   EXPECT_TRUE(detail::mending({.version = 5000}, topics, {.version = 5000}, topics).empty());
   EXPECT_EQ(detail::mending({.version = 4000}, topics, {.version = 5000}, topics).size(), 1U);
+  // The mirror knows already that they are gone.
+  EXPECT_TRUE(detail::mending({.version = 9000}, {}, {.version = 5000}, topics).empty());
 }
 
 }  // namespace

@@ -84,6 +84,7 @@ struct Topics::Inside {
                                           Answer& answer);
   // A command of the directory in a cluster.
   static Task<void> run_on_first(Topics& topics, env::Reactor& here, detail::Call& call);
+  static Task<void> run_anywhere(Topics& topics, env::Reactor& here, shard::ShardId shard, detail::Call& call);
   static Task<void> tell_mirrors(Topics& topics, env::Reactor& here, const topic::MirrorTopic& change);
   static Task<Found> find(Topics& topics, env::Reactor& here, topic::FindTopic what);
   TopicPointer remember(env::Reactor& here, uint64_t version, Asked& asked);
@@ -246,6 +247,18 @@ Asking Topics::start_call(env::Reactor& here, shard::ShardId shard, uint16_t cod
   return Asking(std::move(call));
 }
 
+Asking Topics::start_anywhere(env::Reactor& here, shard::ShardId shard, uint16_t code, std::string body) {
+  detail::Desk& desk = *inside_->desks[here.index()];
+  detail::CallPointer call = desk.make_call(code, std::move(body), {}, {});
+  if (desk.start_beside(*call)) desk.scope().spawn(Inside::run_anywhere(*this, here, shard, *call));
+  return Asking(std::move(call));
+}
+
+Task<void> Topics::Inside::run_anywhere(Topics& topics, env::Reactor& here, shard::ShardId shard, detail::Call& call) {
+  call.asked = co_await topics.ask_encoded(here, shard, call.command.code, call.body, true);
+  topics.inside_->desks[here.index()]->came_back(call);
+}
+
 Asking Topics::start_on_all(env::Reactor& here, uint16_t code, std::string body) {
   detail::Desk& desk = *inside_->desks[here.index()];
   detail::CallPointer call = desk.make_call(code, std::move(body), {}, {});
@@ -320,8 +333,9 @@ Task<void> Topics::Inside::run_on_first(Topics& topics, env::Reactor& here, deta
 Task<void> Topics::Inside::tell_mirrors(Topics& topics, env::Reactor& here, const topic::MirrorTopic& change) {
   const int64_t until_ns = here.clock().monotonic_ns() + kMirrorWaitNs;
   std::vector<Asking> told;
+  const std::string body = topic::encode(change);
   for (uint16_t i = 1; i < topics.router_.shard_count(); ++i) {
-    told.push_back(topics.ask(here, topics.shard_at(i), change));
+    told.push_back(topics.start_anywhere(here, topics.shard_at(i), static_cast<uint16_t>(change.kCode), body));
   }
   // Whoever leads a mirror that is not reached mends it (Mender).
   for (Asking& asking : told) co_await asking.by(here, until_ns);

@@ -190,6 +190,8 @@ class Topics {
 
   [[nodiscard]] Asking start_call(env::Reactor& here, shard::ShardId shard, uint16_t code, std::string body,
                                   std::string_view payload, std::shared_ptr<const void> owner, bool is_stale = false);
+  // As ask_anywhere(), but under way at once.
+  [[nodiscard]] Asking start_anywhere(env::Reactor& here, shard::ShardId shard, uint16_t code, std::string body);
   [[nodiscard]] Asking start_on_all(env::Reactor& here, uint16_t code, std::string body);
 
   const shard::Router router_;

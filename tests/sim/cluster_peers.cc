@@ -13,7 +13,7 @@ constexpr uint16_t kPeerPort = 7000;
 template <class To, class From>
 std::vector<To> side_files(const std::vector<From>& from) {
   std::vector<To> to;
-  for (const From& one : from) to.push_back({one.name, one.path, one.bytes});
+  for (const From& one : from) to.push_back({one.name, one.path, one.bytes, one.here});
   return to;
 }
 
@@ -43,9 +43,9 @@ class ClusterPeers::Receiver final : public peer::Receiver {
                      std::vector<peer::SideFile> beside) override {
     groups_.received_file(from, group, std::move(message), std::move(path), side_files<raft::SideFile>(beside));
   }
-  std::vector<bool> wanted_files(peer::NodeId from, uint16_t group,
-                                 const std::vector<peer::SideFile>& offered) override {
-    return groups_.wanted_files(from, group, side_files<raft::SideFile>(offered));
+  std::vector<uint64_t> bytes_here(peer::NodeId from, uint16_t group,
+                                   const std::vector<peer::SideFile>& offered) override {
+    return groups_.bytes_here(from, group, side_files<raft::SideFile>(offered));
   }
   void reachable_changed(peer::NodeId node, bool is_reachable) override {
     groups_.reachable_changed(node, is_reachable);

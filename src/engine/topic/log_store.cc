@@ -273,9 +273,9 @@ bool LogStore::is_unused(std::string_view path) const {
   });
 }
 
-bool LogStore::has(const SegmentName& name, uint64_t bytes) const {
+uint64_t LogStore::file_bytes(const SegmentName& name) const {
   const auto log = logs_.find(name.partition);
-  return sync_error_.empty() && log != logs_.end() && log->second->written_bytes(name) >= bytes;
+  return sync_error_.empty() && log != logs_.end() ? log->second->written_bytes(name) : 0;
 }
 
 uint32_t LogStore::fresh_generation(SegmentName name) const {

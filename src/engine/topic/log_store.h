@@ -82,8 +82,8 @@ class LogStore {
   void hold_files() { files_held_.fetch_add(1, std::memory_order_relaxed); }
   void release_files() { files_held_.fetch_sub(1, std::memory_order_relaxed); }
   [[nodiscard]] bool are_files_held() const { return files_held_.load(std::memory_order_relaxed) != 0; }
-  // See Engine::has_file().
-  [[nodiscard]] bool has(const SegmentName& name, uint64_t bytes) const;
+  // See Engine.
+  [[nodiscard]] uint64_t file_bytes(const SegmentName& name) const;
   // For a segment that is about to get its first bytes: its generation, or one that no stray has.
   [[nodiscard]] uint32_t fresh_generation(SegmentName name) const;
   // Compaction's old files: what an earlier checkpoint refers to goes once a later one is durable.

@@ -484,9 +484,9 @@ Result<std::vector<engine::OwnFile>> TopicEngine::files_of(std::string_view piec
   return files;
 }
 
-bool TopicEngine::has_file(const engine::OwnFile& file) const {
-  SegmentName name;
-  return parse_file_name(file.name, kSegmentSuffix, name) && state_->store.has(name, file.bytes);
+uint64_t TopicEngine::file_bytes(std::string_view name) const {
+  SegmentName segment;
+  return parse_file_name(name, kSegmentSuffix, segment) ? state_->store.file_bytes(segment) : 0;
 }
 
 void TopicEngine::hold_files() { state_->store.hold_files(); }

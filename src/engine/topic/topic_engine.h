@@ -73,7 +73,7 @@ class TopicEngine final : public engine::Engine {
   // Segments. Their indexes do not travel: they are made again.
   [[nodiscard]] std::string files_folder() const override;
   [[nodiscard]] Result<std::vector<engine::OwnFile>> files_of(std::string_view piece) const override;
-  [[nodiscard]] bool has_file(const engine::OwnFile& file) const override;
+  [[nodiscard]] uint64_t file_bytes(std::string_view name) const override;
   void hold_files() override;
   void release_files() override;
   void replaced() override;

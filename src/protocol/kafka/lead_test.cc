@@ -371,6 +371,46 @@ TEST_F(LeadTest, GroupsAreListedAndDescribedWhereTheyAreLed) {
   EXPECT_EQ(listed, names);
 }
 
+// What there is to be assigned is decided at the first shard, which may be without a leader at that moment, or for
+// longer: nothing is taken from members because of that.
+TEST_F(LeadTest, MembersKeepTheirPartitionsAtTheNextCoordinator) {
+  for (uint64_t seed = 31; seed <= 36; ++seed) {
+    SCOPED_TRACE(seed);
+    open(seed);
+    make_topic();
+    const std::string group = name_on(1, "g");
+    cluster->move_lead(0, 1);
+    cluster->move_lead(1, 1);
+    wait_until_serving(1, group);
+    const auto beating = [&](NodeId id, int32_t epoch) {
+      ConsumerBeat beat{.group = group, .member_id = "m", .epoch = epoch};
+      if (epoch == 0) {
+        beat.rebalance_timeout_ms = 60'000;
+        beat.topics.emplace().emplace_back("t");
+        beat.owned.emplace();
+      }
+      return ask(id, [&] { return groups(id).beat(home(id), beat); });
+    };
+    const BeatResult joined = beating(1, 0);
+    ASSERT_EQ(joined.error, ErrorCode::kNone);
+    ASSERT_TRUE(joined.assignment);
+    ASSERT_EQ(joined.assignment->size(), 1U);
+    EXPECT_EQ(joined.assignment->at(0).partitions.size(), 3U);
+    cluster->crash(1);
+    if (seed % 2 == 0) cluster->mute.insert(0);
+    const NodeId next = cluster->wait_for_claim(1);
+    wait_until_serving(next, group);
+    for (int i = 0; i < 5; ++i) {
+      const BeatResult again = beating(next, joined.epoch);
+      EXPECT_EQ(again.error, ErrorCode::kNone);
+      EXPECT_EQ(again.epoch, joined.epoch);
+      EXPECT_FALSE(again.assignment);
+      cluster->world.run_for(5 * kSecond);
+    }
+    cluster.reset();
+  }
+}
+
 // One client commits growing offsets, gives up on nodes that do not answer, and asks the next one. Whatever it was told
 // is committed stays, and no older one comes back, whatever is still under way from nodes that led before.
 TEST_F(LeadTest, OffsetsNeverGoBack) {

@@ -40,6 +40,7 @@ constexpr int64_t kWorkerLookNsMax = 1'000'000'000;
 // somebody else has changed meanwhile is tried.
 constexpr int64_t kFollowEveryNs = 50'000'000;
 constexpr int kTriesMax = 10;
+constexpr unsigned kFailuresTold = 20;
 
 using StatePointer = std::shared_ptr<const SecurityState>;
 using MeterPointer = std::shared_ptr<const QuotaMeter>;
@@ -192,7 +193,7 @@ struct Security::Inside {
   bool is_working = false;
   bool is_stopping = false;
   bool is_reading_wanted = false;
-  std::string told_why;               // why they could not be read, as it was logged
+  unsigned failures = 0;              // to read, one after another
   std::atomic<bool> is_known{false};  // any thread
   std::unique_ptr<env::TaskScope> tasks;
 };
@@ -306,14 +307,15 @@ Task<void> Security::Inside::read_again() {
   // The first time the replica here may be far behind.
   const Status loaded = co_await load(state, was_known ? Reading::kAsKnownHere : Reading::kConfirmed);
   if (loaded.ok()) {
-    told_why.clear();
+    failures = 0;
     co_await publish(std::make_shared<const SecurityState>(std::move(state)));
     co_return;
   }
   is_reading_wanted = !is_stopping;
-  if (std::exchange(told_why, loaded.error().message()) == told_why) co_return;
+  // A node that comes up knows no leader at first.
+  if (++failures != kFailuresTold) co_return;
   log_warn("kafka", was_known ? "who may do what cannot be read anew" : "who may do what is not known yet",
-           {{"why", told_why}});
+           {{"why", loaded.error().message()}});
 }
 
 Task<std::vector<ErrorCode>> Security::change(env::Reactor& here, std::vector<SecurityChange> changes) {
