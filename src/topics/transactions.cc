@@ -264,7 +264,7 @@ class Transactions::Home {
                                          .producer_id = transaction.producer_id,
                                          .producer_epoch = transaction.producer_epoch,
                                          .is_commit = is_commit,
-                                         .coordinator_epoch = marked_claim(lead)};
+                                         .coordinator_epoch = lead.claim};
       const Asked asked = co_await ask_marker(topics_.ask(here_, shard, end), shard, end);
       marked.note(asked, shard);
       if (!is_done(asked)) groups.push_back(group);

@@ -32,7 +32,7 @@ namespace keelson::topics {
 
 // Defects that a test plants to prove that the simulation finds them. All off in the server.
 struct TransactionFaults {
-  // Markers, and the ends of groups' offsets, do not say by whose claim they come.
+  // Markers of partitions do not say by whose claim they come.
   bool marks_without_claim = false;
 };
 
