@@ -259,27 +259,10 @@ TEST(TopicClusterFinds, QuorumOfOne) {
                });
 }
 
-// A leader that has been left behind, and whose clients still reach it.
-void leave_leaders_behind(TopicClusterRunOptions& options) {
-  for (const Fault fault : {Fault::kIsolate, Fault::kPause, Fault::kSplit, Fault::kOneWay}) {
-    options.nemesis.weight(fault) = 1;
-  }
-  options.nemesis.pause_ns_max = kSecond / 2;
-  options.pause_ns_max = 10 * kMillisecond;
-}
-
 TEST(TopicClusterFinds, StaleReadsThatAreTrusted) {
   expect_found({"is out of range"}, [](TopicClusterRunOptions& options) {
     options.node.node.kafka.faults.trusts_stale_reads = true;
     mislead_readers(options);
-  });
-}
-
-TEST(TopicClusterFinds, GroupsThatAreSavedWithoutAClaim) {
-  expect_found({"the committed offset went back", "comes behind"}, [](TopicClusterRunOptions& options) {
-    options.node.node.groups.faults.saves_without_claim = true;
-    options.members = 4;
-    leave_leaders_behind(options);
   });
 }
 
