@@ -203,17 +203,13 @@ class Transactions::Home {
     co_return Carried::kOut;
   }
 
-  [[nodiscard]] int32_t marked_claim(const Lead& lead) const {
-    return options_.faults.marks_without_claim ? 0 : lead.claim;
-  }
-  [[nodiscard]] topic::EndPartitionTransaction marker_of(const topic::TransactionInfo& transaction,
-                                                         const topic::PartitionId& at, bool is_commit,
-                                                         const Lead& lead) const {
+  static topic::EndPartitionTransaction marker_of(const topic::TransactionInfo& transaction,
+                                                  const topic::PartitionId& at, bool is_commit, const Lead& lead) {
     return {.at = at,
             .producer_id = transaction.producer_id,
             .producer_epoch = transaction.producer_epoch,
             .is_commit = is_commit,
-            .coordinator_epoch = marked_claim(lead)};
+            .coordinator_epoch = lead.claim};
   }
 
   // Of this node's replica if there is one, else of another node's.

@@ -30,18 +30,11 @@
 
 namespace keelson::topics {
 
-// Defects that a test plants to prove that the simulation finds them. All off in the server.
-struct TransactionFaults {
-  // Markers of partitions do not say by whose claim they come.
-  bool marks_without_claim = false;
-};
-
 // Names and defaults: Kafka's.
 struct TransactionsOptions {
   int32_t timeout_ms_max = 900'000;          // transaction.max.timeout.ms
   int64_t expiration_ms = 7 * 86'400'000LL;  // transactional.id.expiration.ms
   int64_t check_ms = 10'000;                 // transaction.abort.timed.out.transaction.cleanup.interval.ms
-  TransactionFaults faults{};
 };
 
 // Of one reactor; written there, read anywhere.

@@ -15,12 +15,6 @@
 namespace keelson::kafka {
 
 // Settings of [kafka], with Kafka's names and defaults, besides what is bounded here and is not there.
-// Defects that a test plants to prove that the simulation finds them. All off in the server.
-struct GroupFaults {
-  // Groups and offsets are saved whoever has claimed the shard since.
-  bool saves_without_claim = false;
-};
-
 struct GroupOptions {
   int32_t initial_rebalance_delay_ms = 3'000;  // group.initial.rebalance.delay.ms
   int32_t session_timeout_ms_min = 6'000;      // group.min.session.timeout.ms
@@ -33,7 +27,6 @@ struct GroupOptions {
   int64_t offsets_retention_check_ms = 600'000;     // offsets.retention.check.interval.ms
   int32_t consumer_session_timeout_ms = 45'000;     // group.consumer.session.timeout.ms
   int32_t consumer_heartbeat_interval_ms = 5'000;   // group.consumer.heartbeat.interval.ms
-  GroupFaults faults{};
 };
 
 // A member that joined for the first time may wait for a rebalance to end, without a heartbeat, for so long.

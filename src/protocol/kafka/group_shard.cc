@@ -136,11 +136,9 @@ std::optional<std::vector<std::string>> GroupShard::match_topics(const std::stri
   return home_.match_topics(regex);
 }
 
-int32_t GroupShard::saved_claim() const { return options().faults.saves_without_claim ? 0 : claim_; }
-
 void GroupShard::save(uint64_t, topic::SaveGroup what, Saved saved) {
   if (is_over_) return;
-  what.claim = saved_claim();
+  what.claim = claim_;
   const uint64_t number = ++last_number_;
   saving_.emplace(number, std::move(saved));
   // Asked for right here, so that saves and commits stand in the log in their order.
@@ -178,7 +176,7 @@ void GroupShard::commit(const CommitCheck& check, Body what, Reply<ErrorCode> re
   if (const ErrorCode error = coordinator_->check_commit(check); error != ErrorCode::kNone) return reply(error);
   if (tasks_.count() >= kTasksMax) return reply(ErrorCode::kCoordinatorNotAvailable);
   home_.figures().offset_commits.add();
-  what.claim = saved_claim();
+  what.claim = claim_;
   const uint64_t number = keep(std::move(reply));
   tasks_.spawn(finish_commit(ask(what), number));
 }

@@ -83,7 +83,6 @@ class GroupShard final : public GroupHost {
   // The claim is somebody else's: ends everything here, and true. Then nothing of this object is to be touched but by
   // tasks of its own.
   bool is_fenced(const topics::Asked& asked);
-  [[nodiscard]] int32_t saved_claim() const;
   void claim_again();
 
   GroupHome& home_;
