@@ -164,11 +164,11 @@ def ctest(log: Log, folder: Path, selection: list[str], limit_s: int) -> Counts:
     return gtest_counts(log, code)
 
 
-def sim(log: Log, folder: Path, selection: list[str], seeds: int, limit_s: int) -> Counts:
+def sim(log: Log, folder: Path, selection: list[str], seeds: int, limit_s: int, leaving_out: str = "") -> Counts:
     """The simulation draws `seeds` schedules of each kind; its tests of planted bugs run besides."""
     code = log.command(["ctest", "--test-dir", folder, "-V", "-j2", *selection, "--timeout", str(limit_s)],
                        limit_s + 60,
-                       env={**SANITIZER_ENV, "KEELSON_SEEDS": f"1:{seeds}"},
+                       env={**SANITIZER_ENV, "KEELSON_SEEDS": f"1:{seeds}", "GTEST_FILTER": f"*-{leaving_out}"},
                        limit=limit_memory if folder == RELEASE else None)
     return gtest_counts(log, code)
 
@@ -275,7 +275,9 @@ def steps() -> list[Step]:
         Step("unit-asan", "unit tests under asan and ubsan", lambda log: ctest(log, ASAN, ["-R", "^unit_"], 900),
              ["build-asan"]),
         Step("sim-asan", f"simulation under asan and ubsan, {SIM_SEEDS_SANITIZED} seeds",
-             lambda log: sim(log, ASAN, ["-R", "^sim_"], SIM_SEEDS_SANITIZED, 600), ["build-asan"]),
+             # Planted defects are looked for with as many seeds as it takes, which takes minutes here.
+             lambda log: sim(log, ASAN, ["-R", "^sim_"], SIM_SEEDS_SANITIZED, 600, "TopicClusterFinds.*"),
+             ["build-asan"]),
         Step("e2e-asan", "clients against the program under asan and ubsan",
              lambda log: pytest(log, quick, ASAN / "keelson", 600, {"KEELSON_SANITIZED": "1"}), ["build-asan"]),
         Step("fuzz", f"every fuzz target for {FUZZ_SECONDS} s", fuzz, ["build-asan"]),
