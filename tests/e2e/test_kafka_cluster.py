@@ -332,6 +332,11 @@ def test_committed_offsets_and_members_over_kills(cluster):
     members = [Member(server, "crew", [topic], **{"partition.assignment.strategy": "cooperative-sticky", "auto.commit.interval.ms": 200})
                for _ in range(3)]
     sent = 0
+
+    def state() -> str:
+        ends = [max((got[2] + 1 for member in members for got in member.got if got[1] == part), default=0) for part in range(PARTITIONS)]
+        return f"read up to {ends}; members have {[sorted(part for _, part in member.parts) for member in members]}; {[member.errors[-2:] for member in members]}"
+
     try:
         for turn in range(max(2, KILLS // 2)):
             produce(server, topic, [f"{turn}:{i}" for i in range(2000)], PARTITIONS, **PATIENT)
@@ -341,7 +346,10 @@ def test_committed_offsets_and_members_over_kills(cluster):
             produce(server, topic, [f"{turn}:late:{i}" for i in range(500)], PARTITIONS, **PATIENT)
             sent += 500
             cluster.start(victim)
-            wait_until(lambda: len({got[3] for member in members for got in member.got}) == sent, PATIENCE_S * 4, f"all {sent} messages have come")
+            try:
+                wait_until(lambda: len({got[3] for member in members for got in member.got}) == sent, PATIENCE_S * 4, f"all {sent} messages have come")
+            except AssertionError as error:
+                raise AssertionError(f"{error}: {state()}") from error
     finally:
         for member in members:
             member.close()
