@@ -64,7 +64,7 @@ class Node:
 
     def serves(self) -> bool:
         """A write and a read through this node succeed."""
-        assert self.process.running, f"node {self.number} ended:\n{self.process.output()[-3000:]}"
+        assert self.process.running, f"node {self.number} ended with {self.process.popen.poll()}:\n{self.process.output()[-3000:]}"
         try:
             connection = self.connect(3)
         except OSError:

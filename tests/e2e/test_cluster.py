@@ -52,7 +52,7 @@ class Node:
             return 0, str(error)
 
     def is_ready(self) -> bool:
-        assert self.process.running, f"node {self.number} ended:\n{self.process.output()[-3000:]}"
+        assert self.process.running, f"node {self.number} ended with {self.process.popen.poll()}:\n{self.process.output()[-3000:]}"
         return self.get("/readyz")[0] == 200
 
     def status(self) -> dict | None:

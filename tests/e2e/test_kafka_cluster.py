@@ -356,12 +356,19 @@ def test_committed_offsets_and_members_over_kills(cluster):
     errors = [error for member in members for error in member.errors if not getattr(error, "retriable", lambda: True)()]
     assert not [error for error in errors if error.fatal()], errors
     offsets = Consumer({"bootstrap.servers": cluster.endpoint, "group.id": "crew", "log_level": 0})
-    committed = offsets.committed([TopicPartition(topic, part) for part in range(PARTITIONS)], PATIENCE_S)
-    offsets.close()
-    total = sum(part.offset for part in committed)
+
+    def committed() -> int:
+        return sum(max(part.offset, 0) for part in offsets.committed([TopicPartition(topic, part) for part in range(PARTITIONS)], PATIENCE_S))
+
+    total = committed()
     came = sum(len(member.got) for member in members)
     print(f"group: {sent} messages sent, {came} came ({came - sent} again), committed {total}")
-    assert total == sent
+    assert total <= sent
+    # A member's last commit is lost if its coordinator moves right then; whoever comes next gets what was not committed.
+    with Member(server, "crew", [topic], **{"auto.commit.interval.ms": 200}) as last:
+        wait_until(lambda: committed() == sent, PATIENCE_S * 2, "everything is committed")
+        assert len(last.got) == sent - total
+    offsets.close()
 
 
 def test_transactions_over_kills(cluster):
