@@ -320,8 +320,9 @@ bool Directory::load_gone(std::string_view saved) {
     uint64_t version = 0;
     if (!read_varint(rest, version)) return false;
     const size_t size = saved.size() - rest.size();
-    if (!decode_body(saved.substr(0, size), gone) || gone.version <= version_) return false;
-    remember_gone(gone.id, gone.version);
+    if (!decode_body(saved.substr(0, size), gone)) return false;
+    // What the directory has reached since needs no memory.
+    if (gone.version > version_) remember_gone(gone.id, gone.version);
     saved.remove_prefix(size);
   }
   return true;
