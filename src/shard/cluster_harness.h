@@ -58,6 +58,7 @@ class TextEngine final : public engine::Engine {
   }
   std::unique_ptr<engine::CheckpointSource> begin_checkpoint() override {
     auto source = std::make_unique<Source>();
+    source->durable = durable;
     for (const auto& [key, value] : values) {
       append_string(source->bytes, key);
       append_string(source->bytes, value);
@@ -86,6 +87,8 @@ class TextEngine final : public engine::Engine {
 
   std::map<std::string, std::string> values;
   std::function<Status()> on_load;
+  // What make_durable() says.
+  std::function<Status()> durable = [] { return Status(); };
 
  private:
   struct Source final : engine::CheckpointSource {
@@ -93,7 +96,9 @@ class TextEngine final : public engine::Engine {
       out.append(bytes.view());
       return true;
     }
+    Task<Status> make_durable(env::Reactor&) override { co_return durable(); }
     Buffer bytes;
+    std::function<Status()> durable;
   };
   // Of the keys that are there, or that have changed since.
   struct Walk final : engine::SlotWalk {

@@ -131,6 +131,25 @@ TEST(Cluster, TakesACheckpointOverOnceThereIsRoom) {
   cluster.expect_same({1, 2, 3});
 }
 
+// Whoever is behind gets it from another one then.
+TEST(Cluster, WhoCannotWriteACheckpointForAPeerLeadsNoMore) {
+  Cluster cluster(1, 3, 3);
+  const NodeId bad = cluster.wait_for_leader(0);
+  ASSERT_NE(bad, 0U);
+  const NodeId behind = bad % 3 + 1;
+  cluster.peer(bad).engines[0]->durable = []() -> Status {
+    return fail(env::DiskErrc::kIo, "the test's disk does not sync");
+  };
+  bool has_loaded = false;
+  cluster.bring_back_by_checkpoints(behind, [&](ShardId shard) -> Status {
+    has_loaded |= shard == 0;
+    return {};
+  });
+  cluster.expect_same({1, 2, 3});
+  EXPECT_TRUE(has_loaded);
+  EXPECT_NE(cluster.wait_for_leader(0), bad);
+}
+
 TEST(Cluster, RemovesAReplicaThatTakesACheckpointOver) {
   Cluster cluster(1, 3, 3);
   bool is_loading = false;

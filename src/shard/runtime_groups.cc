@@ -221,11 +221,8 @@ Task<void> Runtime::checkpoint_soon(ShardId id) {
   if (!done.ok()) {
     ++progress_.failed;
     log_error("shard", "a checkpoint for another node failed", {{"shard", id}, {"why", done.error().message()}});
-    // Room may come. Who cannot write for another reason is no help to whoever is behind, and would be asked for ever.
-    if (done.error().code() != env::DiskErrc::kFull) {
-      const std::string why = done.error().message();
-      reactor_of(id).post([this, id, why] { shard_groups_[id]->cannot_write(why); });
-    }
+    // Another node may be able to help whoever is behind. This one's journal is good, so it stays a member.
+    reactor_of(id).post([this, id] { static_cast<void>(shard_groups_[id]->give_lead_away()); });
   }
   trim_log();
 }

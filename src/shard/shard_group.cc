@@ -157,16 +157,6 @@ void ShardGroup::checkpoint_finished(uint64_t index) {
   if (member_ != nullptr) member_->checkpoint_finished(index);
 }
 
-void ShardGroup::cannot_write(const std::string& why) {
-  if (member() == nullptr) return;
-  is_halted_ = true;
-  detach(LogErrc::kFailed);
-  member_->stop();
-  log_error("shard", "this node's replica of a shard has stopped; the others of its group go on",
-            {{"shard", parts_.shard.id()}, {"why", why}});
-  if (parts_.listener != nullptr) parts_.listener->replica_stopped(parts_.shard.id(), why);
-}
-
 uint64_t ShardGroup::needed_from() const { return member_ != nullptr ? member_->needed_from() : UINT64_MAX; }
 
 void ShardGroup::checkpoint_wanted() { parts_.host.want_checkpoint(parts_.shard.id()); }

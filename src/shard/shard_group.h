@@ -87,9 +87,6 @@ class ShardGroup final : public raft::MemberHost, public ReplicaListener {
 
   // A file of that index has its name.
   void checkpoint_finished(uint64_t index);
-  // A checkpoint that a peer needs could not be written, and not for want of room: the replica stops for good, so that
-  // another one leads.
-  void cannot_write(const std::string& why);
   // The first record of the journal that recovery needs.
   [[nodiscard]] uint64_t needed_from() const;
 
