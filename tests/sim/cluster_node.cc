@@ -81,18 +81,8 @@ void ClusterNode::stir(uint64_t chance) {
   env_.reactor(0).post([this, shard, who, kind = chance / 100 % 4, is_demotion = chance / 10'000 % 2 == 0] {
     if (kind == 0) tasks_.spawn(checkpoint());
     if (kind == 1) tasks_.spawn(give_lead(shard, who));
-    if (kind > 1) tasks_.spawn(change_member(shard, who, is_demotion));
+    if (kind > 1) tasks_.spawn(peers_->change_member(shard, who, is_demotion));
   });
-}
-
-// Takes the vote of a member, or gives it one; where this node leads. Two voters stay.
-Task<void> ClusterNode::change_member(shard::ShardId shard, shard::NodeId who, bool is_demotion) {
-  const auto status = co_await runtime_->group_status(env_.reactor(0), shard);
-  if (!status || status->role != raft::Role::kLeader) co_return;
-  const raft::Members& members = status->members;
-  if (members.is_joint() || (is_demotion && members.voters.size() <= 2)) co_return;
-  const auto type = static_cast<uint8_t>(is_demotion ? raft::ChangeType::kAddLearner : raft::ChangeType::kAddVoter);
-  (void)co_await runtime_->change_members(env_.reactor(0), shard, {{type, who}});
 }
 
 Task<void> ClusterNode::give_lead(shard::ShardId shard, shard::NodeId to) {

@@ -43,7 +43,6 @@ class ClusterNode final : public ClusterProgram, private shard::GroupListener {
   void fail_start(const Status& why) { failure_ = why.error().message(); }
   Task<void> note_leader(shard::ShardId shard);
   Task<void> give_lead(shard::ShardId shard, shard::NodeId to);
-  Task<void> change_member(shard::ShardId shard, shard::NodeId who, bool is_demotion);
   Task<void> checkpoint();
 
   // shard::GroupListener.

@@ -104,4 +104,14 @@ std::vector<env::Address> peer_addresses(unsigned nodes) {
   return all;
 }
 
+Task<void> ClusterPeers::change_member(shard::ShardId shard, raft::NodeId who, bool is_demotion) {
+  env::Reactor& home = env_.reactor(0);
+  const auto status = co_await runtime_->group_status(home, shard);
+  if (!status || status->role != raft::Role::kLeader) co_return;
+  const raft::Members& members = status->members;
+  if (members.is_joint() || (is_demotion && members.voters.size() <= 2)) co_return;
+  const auto type = static_cast<uint8_t>(is_demotion ? raft::ChangeType::kAddLearner : raft::ChangeType::kAddVoter);
+  (void)co_await runtime_->change_members(home, shard, {{type, who}});
+}
+
 }  // namespace keelson::sim_test

@@ -25,6 +25,8 @@ class ClusterPeers {
   [[nodiscard]] shard::ReplicationOptions replication();
   // After Runtime::start() and before Runtime::start_groups().
   Task<Status> start(shard::Runtime& runtime);
+  // Takes the vote of a member, or gives it one; where this node leads. Two voters stay.
+  Task<void> change_member(shard::ShardId shard, raft::NodeId who, bool is_demotion);
   [[nodiscard]] peer::Mesh& mesh() { return *mesh_; }
 
  private:

@@ -197,6 +197,17 @@ Task<std::optional<size_t>> KafkaLink::find_coordinator(Place place) {
 
 // ---- Requests.
 
+std::optional<KafkaLink::Result> KafkaLink::one_topic(bool has_message) {
+  Reader in = answer();
+  in.int32();
+  in.count(false, 1, 1);
+  in.string(false);
+  const Result result{.error = in.int16()};
+  if (has_message) in.nullable_string(false);
+  if (!end(in, result.error)) return std::nullopt;
+  return result;
+}
+
 Task<std::optional<KafkaLink::Result>> KafkaLink::create_topic(
     std::string name, int32_t partitions, std::vector<std::pair<std::string, std::string>> configs) {
   const bool is_answered = co_await ask({}, 19, 2, [&](Writer& out) {
@@ -214,14 +225,7 @@ Task<std::optional<KafkaLink::Result>> KafkaLink::create_topic(
     out.boolean(false);
   });
   if (!is_answered) co_return std::nullopt;
-  Reader in = answer();
-  in.int32();
-  in.count(false, 1, 1);
-  in.string(false);
-  const Result result{.error = in.int16()};
-  in.nullable_string(false);
-  if (!end(in, result.error)) co_return std::nullopt;
-  co_return result;
+  co_return one_topic(true);
 }
 
 Task<std::optional<KafkaLink::Result>> KafkaLink::delete_topic(std::string name) {
@@ -231,13 +235,7 @@ Task<std::optional<KafkaLink::Result>> KafkaLink::delete_topic(std::string name)
     out.int32(kTimeoutMs);
   });
   if (!is_answered) co_return std::nullopt;
-  Reader in = answer();
-  in.int32();
-  in.count(false, 1, 1);
-  in.string(false);
-  const Result result{.error = in.int16()};
-  if (!end(in, result.error)) co_return std::nullopt;
-  co_return result;
+  co_return one_topic(false);
 }
 
 Task<std::optional<KafkaLink::Result>> KafkaLink::add_partitions(std::string topic, int32_t partitions) {
@@ -250,14 +248,7 @@ Task<std::optional<KafkaLink::Result>> KafkaLink::add_partitions(std::string top
     out.boolean(false);
   });
   if (!is_answered) co_return std::nullopt;
-  Reader in = answer();
-  in.int32();
-  in.count(false, 1, 1);
-  in.string(false);
-  const Result result{.error = in.int16()};
-  in.nullable_string(false);
-  if (!end(in, result.error)) co_return std::nullopt;
-  co_return result;
+  co_return one_topic(true);
 }
 
 Task<std::optional<KafkaLink::Result>> KafkaLink::produce(std::string topic, int32_t partition, std::string batch,

@@ -167,6 +167,8 @@ class KafkaLink {
   // False, and the connection is closed: the answer was not what the version says. An error that tells of another
   // leader or coordinator makes the link look for it again.
   bool end(const kafka::Reader& reader, int16_t error);
+  // What became of the one topic that was asked for.
+  std::optional<Result> one_topic(bool has_message);
 
   env::Env& env_;
   const KafkaServers servers_;

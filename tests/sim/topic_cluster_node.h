@@ -82,7 +82,6 @@ class TopicClusterNode final : public env::sim::Program, private shard::GroupLis
   void fail_start(const Status& why) { failure_ = why.error().message(); }
   Task<void> note_leader(shard::ShardId shard);
   Task<void> give_lead(shard::ShardId shard, shard::NodeId to);
-  Task<void> change_member(shard::ShardId shard, shard::NodeId who, bool is_demotion);
   Task<void> checkpoint();
   template <class Body>
   [[nodiscard]] topic::Answer query(shard::ShardId shard, const Body& body);
