@@ -14,14 +14,6 @@ namespace {
 
 constexpr size_t kMemory = size_t{1} << 20;
 
-TopicEngineOptions no_cache() {
-  TopicEngineOptions options;
-  options.cache_bytes = 0;
-  options.partition_settle_bytes = 1;
-  options.settle_bytes = 1;
-  return options;
-}
-
 class CompactionTest : public ::testing::Test {
  protected:
   using Pair = std::pair<std::string, std::optional<std::string>>;

@@ -3,13 +3,20 @@
 #include <algorithm>
 #include <utility>
 
-#include "base/coding.h"
 #include "base/hash.h"
 #include "engine/topic/body_codec.h"
 
 namespace keelson::topic {
 
+namespace {
+// Of a checkpoint.
+struct SavedGone {
+  std::vector<GoneTopic> topics;
+};
+}  // namespace
+
 static void fields_of(auto& visit, Is<GoneTopic> auto& b) { visit(b.id, b.version); }
+static void fields_of(auto& visit, Is<SavedGone> auto& b) { visit(b.topics); }
 static void fields_of(auto& visit, Is<Document> auto& b) { visit(b.key, b.value, b.version); }
 
 namespace {
@@ -310,20 +317,18 @@ bool Directory::load_topic(std::string_view saved) {
 
 void Directory::save_gone(std::string& out) const {
   out.clear();
-  for (const auto& [id, version] : gone_) out += encode_body(GoneTopic{id, version});
+  if (gone_.empty()) return;
+  SavedGone saved;
+  for (const auto& [id, version] : gone_) saved.topics.push_back({id, version});
+  out = encode_body(saved);
 }
 
-bool Directory::load_gone(std::string_view saved) {
-  while (!saved.empty()) {
-    GoneTopic gone;
-    std::string_view rest = saved.substr(std::min(saved.size(), gone.id.bytes.size()));
-    uint64_t version = 0;
-    if (!read_varint(rest, version)) return false;
-    const size_t size = saved.size() - rest.size();
-    if (!decode_body(saved.substr(0, size), gone)) return false;
+bool Directory::load_gone(std::string_view bytes) {
+  SavedGone saved;
+  if (!decode_body(bytes, saved)) return false;
+  for (const GoneTopic& gone : saved.topics) {
     // What the directory has reached since needs no memory.
     if (gone.version > version_) remember_gone(gone.id, gone.version);
-    saved.remove_prefix(size);
   }
   return true;
 }

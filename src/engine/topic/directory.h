@@ -78,7 +78,7 @@ class Directory {
   void set_version(uint64_t version) { version_ = version; }
   // The ids that a mirror remembers as gone; empty: none.
   void save_gone(std::string& out) const;
-  [[nodiscard]] bool load_gone(std::string_view saved);
+  [[nodiscard]] bool load_gone(std::string_view bytes);
   void clear();
 
  private:

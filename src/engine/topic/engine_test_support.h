@@ -28,6 +28,15 @@ class OneAnswer final : public AnswerSink {
   Answer& answer_;
 };
 
+// Everything goes to segments at once and is read from there.
+inline TopicEngineOptions no_cache() {
+  TopicEngineOptions options;
+  options.cache_bytes = 0;
+  options.partition_settle_bytes = 1;
+  options.settle_bytes = 1;
+  return options;
+}
+
 inline TopicId topic_id(uint8_t number) {
   TopicId id;
   id.bytes[0] = 0xab;

@@ -101,17 +101,8 @@ class GroupPart final : public Part {
   template <class Body>
   void run(const PartContext& context, std::string_view body, Answer& answer) {
     Body decoded;
-    if (!decode(body, decoded)) {
-      answer.error = TopicErrc::kInvalid;
-      return;
-    }
-    if constexpr (requires { decoded.claim; }) {
-      if (!context.admits(decoded.claim)) {
-        answer.error = TopicErrc::kFencedClaim;
-        return;
-      }
-    }
-    answer.error = on(context, decoded, answer);
+    answer.error = admit(context, body, decoded);
+    if (answer.error == TopicErrc::kOk) answer.error = on(context, decoded, answer);
   }
   template <class Body>
   void look(std::string_view body, Answer& answer) const {

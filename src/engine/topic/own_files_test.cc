@@ -20,14 +20,6 @@ std::string batch_of(const std::string& key, const std::string& value, int64_t t
   return builder.finish();
 }
 
-TopicEngineOptions no_cache() {
-  TopicEngineOptions options;
-  options.cache_bytes = 0;
-  options.partition_settle_bytes = 1;
-  options.settle_bytes = 1;
-  return options;
-}
-
 class OwnFilesTest : public ::testing::Test {
  protected:
   void fill(TestEngine& to, const PartitionId& of, int count) {

@@ -2,6 +2,7 @@
 // hands each the commands of its codes (codes.h).
 #pragma once
 
+#include <cstdint>
 #include <string_view>
 
 #include "base/buffer.h"
@@ -9,15 +10,24 @@
 #include "engine/engine.h"
 #include "engine/topic/answer.h"
 #include "engine/topic/codes.h"
+#include "engine/topic/types.h"
 
 namespace keelson::topic {
 
 struct PartContext : engine::ApplyContext {
   int32_t claim = 0;  // the shard's present one (ClaimShard); 0: there was none yet
-
-  // May a command with that claim be carried out? 0: it is of nobody, and always may.
-  [[nodiscard]] bool admits(int32_t carried) const { return carried == 0 || carried == claim; }
 };
+
+// Reads the body of a command, which may carry a claim: kInvalid if it is malformed, kFencedClaim if the claim is not
+// the shard's present one. 0: it is of nobody, and always taken.
+template <class Body>
+[[nodiscard]] TopicErrc admit(const PartContext& context, std::string_view bytes, Body& body) {
+  if (!decode(bytes, body)) return TopicErrc::kInvalid;
+  if constexpr (requires { body.claim; }) {
+    if (body.claim != 0 && body.claim != context.claim) return TopicErrc::kFencedClaim;
+  }
+  return TopicErrc::kOk;
+}
 
 class Part {
  public:

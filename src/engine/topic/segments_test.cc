@@ -21,11 +21,8 @@ std::string batch_of(const std::string& value, int64_t time_ms, Codec codec = Co
   return builder.finish();
 }
 
-TopicEngineOptions no_cache() {
-  TopicEngineOptions options;
-  options.cache_bytes = 0;
-  options.partition_settle_bytes = 1;
-  options.settle_bytes = 1;
+TopicEngineOptions two_open_files() {
+  TopicEngineOptions options = no_cache();
   options.open_files_max = 2;
   return options;
 }
@@ -59,7 +56,7 @@ class SegmentsTest : public ::testing::Test {
     return names;
   }
 
-  TestEngine engine{no_cache()};
+  TestEngine engine{two_open_files()};
   const PartitionId at{engine.create(1, 2, {{"segment.bytes", "200000"}}), 0};
 };
 

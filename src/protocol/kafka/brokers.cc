@@ -52,28 +52,24 @@ const Broker* Brokers::leader(shard::ShardId shard) const {
   return leader == 0 ? nullptr : find(id_of(leader));
 }
 
-std::vector<int32_t> Brokers::replicas(shard::ShardId shard) const {
-  if (topics_ == nullptr) return {here_};
-  std::vector<int32_t> ids;
-  const shard::ClusterMap::Shard* known = map_->shard(shard);
-  if (known != nullptr) {
-    for (const shard::NodeId node : known->replicas) ids.push_back(id_of(node));
+Brokers::Placing Brokers::placing(shard::ShardId shard) const {
+  Placing placed{.leader = leader(shard)};
+  if (topics_ == nullptr) {
+    placed.replicas = placed.in_sync = {here_};
+    return placed;
   }
-  const Broker* leads = leader(shard);
-  if (leads != nullptr && std::ranges::find(ids, leads->id) == ids.end()) ids.push_back(leads->id);
-  return ids;
-}
-
-std::vector<int32_t> Brokers::in_sync(shard::ShardId shard) const {
-  std::vector<int32_t> ids = replicas(shard);
-  if (topics_ == nullptr) return ids;
-  const Broker* leads = leader(shard);
-  std::erase_if(ids, [&](int32_t id) {
-    if (id == here_ || (leads != nullptr && id == leads->id)) return false;
+  if (const shard::ClusterMap::Shard* known = map_->shard(shard); known != nullptr) {
+    for (const shard::NodeId node : known->replicas) placed.replicas.push_back(id_of(node));
+  }
+  const int32_t leader = placed.leader == nullptr ? here_ : placed.leader->id;
+  if (placed.leader != nullptr && std::ranges::find(placed.replicas, leader) == placed.replicas.end()) {
+    placed.replicas.push_back(leader);
+  }
+  for (const int32_t id : placed.replicas) {
     const shard::ClusterMap::Node* node = map_->node(static_cast<shard::NodeId>(id));
-    return node == nullptr || !node->is_reachable;
-  });
-  return ids;
+    if (id == here_ || id == leader || (node != nullptr && node->is_reachable)) placed.in_sync.push_back(id);
+  }
+  return placed;
 }
 
 }  // namespace keelson::kafka

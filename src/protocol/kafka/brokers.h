@@ -49,9 +49,13 @@ class Brokers {
   [[nodiscard]] const Broker* leader(shard::ShardId shard) const;
   // As many replicas a partition gets if nobody asks for a number, which is also the greatest that may be asked for.
   [[nodiscard]] int16_t replicas_default() const;
-  // Replicas of a shard, and those on nodes that are reached: a leader always is.
-  [[nodiscard]] std::vector<int32_t> replicas(shard::ShardId shard) const;
-  [[nodiscard]] std::vector<int32_t> in_sync(shard::ShardId shard) const;
+  // Where a shard is, as it is known at that moment.
+  struct Placing {
+    const Broker* leader = nullptr;  // as leader() has it
+    std::vector<int32_t> replicas{};
+    std::vector<int32_t> in_sync{};  // those on nodes that are reached: a leader always is
+  };
+  [[nodiscard]] Placing placing(shard::ShardId shard) const;
 
  private:
   const topics::Topics* topics_ = nullptr;        // null: in no cluster

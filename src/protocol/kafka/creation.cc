@@ -27,20 +27,23 @@ std::string unified(std::string name) {
   return name;
 }
 
-// Another topic whose name differs in . and _ alone: the two would be one in the names of Kafka's metrics. Empty: none.
-Task<std::string> name_like(Call& call, std::string name) {
+// Another topic whose name differs in . and _ alone: the two would be one in the names of Kafka's metrics. `like`
+// stays empty: there is none. An error: nobody can be asked.
+Task<ErrorCode> find_like(Call& call, std::string name, std::string& like) {
   const size_t first = name.find_first_of("._");
-  if (first == std::string::npos) co_return std::string();
+  if (first == std::string::npos) co_return ErrorCode::kNone;
   topic::ListTopics question{.prefix = name.substr(0, first)};
   const std::string looked_for = unified(name);
   for (;;) {
     const topics::Asked asked =
         co_await call.topics().ask(call.here(), call.topics().nearest_shard(call.here()), question);
-    if (!asked.ok()) co_return std::string();
+    if (!asked.ok()) co_return error_of_change(asked);
     for (const topic::TopicInfo& topic : asked.answer.topics) {
-      if (topic.name != name && unified(topic.name) == looked_for) co_return topic.name;
+      if (topic.name == name || unified(topic.name) != looked_for) continue;
+      like = topic.name;
+      co_return ErrorCode::kNone;
     }
-    if (!asked.answer.is_truncated || asked.answer.topics.empty()) co_return std::string();
+    if (!asked.answer.is_truncated || asked.answer.topics.empty()) co_return ErrorCode::kNone;
     question.after = asked.answer.topics.back().name;
   }
 }
@@ -56,7 +59,11 @@ Task<Created> create_topic(Call& call, std::string name, int32_t partitions, top
     co_return Created{.error = ErrorCode::kInvalidPartitions,
                       .reason = "the number of partitions must be from 1 to " + std::to_string(topic::kPartitionsMax)};
   }
-  if (std::string other = co_await name_like(call, name); !other.empty()) {
+  std::string other;
+  if (const ErrorCode error = co_await find_like(call, name, other); error != ErrorCode::kNone) {
+    co_return Created{.error = error};
+  }
+  if (!other.empty()) {
     co_return Created{.error = ErrorCode::kInvalidTopicException,
                       .reason = "Topic '" + name + "' collides with existing topics: " + other};
   }
@@ -83,10 +90,10 @@ Task<FoundOrMade> find_or_make(Call& call, std::string name, bool may_make) {
     co_return FoundOrMade{.error = ErrorCode::kTopicAuthorizationFailed};
   }
   const Created created = co_await create_topic(call, name, call.service().options().partitions_default, {});
-  // Another client may have been faster.
   if (created.error == ErrorCode::kNotController || created.error == ErrorCode::kRequestTimedOut) {
     co_return FoundOrMade{.error = ErrorCode::kLeaderNotAvailable};
   }
+  // Another client may have been faster.
   if (created.error != ErrorCode::kNone && created.error != ErrorCode::kTopicAlreadyExists) {
     co_return FoundOrMade{.error = created.error};
   }

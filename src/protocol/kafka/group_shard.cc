@@ -61,6 +61,7 @@ void GroupShard::load() {
 }
 
 Task<void> GroupShard::run_load() {
+  bool is_told = false;
   for (int64_t retry_ms = kRetryMsMin;; retry_ms = std::min(2 * retry_ms, kRetryMsMax)) {
     const log::LogErrc outcome = co_await load_groups();
     if (is_over_) co_return;
@@ -72,7 +73,8 @@ Task<void> GroupShard::run_load() {
       is_loading_ = false;
       co_return;
     }
-    if (retry_ms == kRetryMsMax) {
+    if (retry_ms == kRetryMsMax && !is_told) {
+      is_told = true;
       log_warn("kafka", "the groups of a shard cannot be loaded yet",
                {{"shard", id_}, {"why", make_error_code(outcome).message()}});
     }

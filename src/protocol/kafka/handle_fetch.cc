@@ -277,10 +277,12 @@ Task<void> bring(Fetch& fetch, Part& part, size_t bytes_max) {
   }
   if (!part.read.slices.empty() || part.read.next_offset <= part.wanted.offset) co_return;
   // Compaction has taken what was there: from where the shard goes on.
-  Asked asked = co_await topics.read(fetch.call.here(), {.from = part.id(),
-                                                         .offset = part.read.next_offset,
-                                                         .bytes_max = static_cast<uint32_t>(bytes_max),
-                                                         .is_committed_only = fetch.is_committed_only});
+  Asked asked = co_await topics.read(fetch.call.here(),
+                                     {.from = part.id(),
+                                      .offset = part.read.next_offset,
+                                      .bytes_max = static_cast<uint32_t>(bytes_max),
+                                      .is_committed_only = fetch.is_committed_only},
+                                     true);
   part.error = error_of(asked);
   part.read = std::move(asked.answer.read);
 }

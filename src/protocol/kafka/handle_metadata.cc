@@ -4,6 +4,7 @@
 #include <optional>
 #include <set>
 #include <utility>
+#include <vector>
 
 #include "protocol/kafka/creation.h"
 #include "protocol/kafka/errors.h"
@@ -59,20 +60,38 @@ std::optional<std::string> rack_of(const Broker& broker) {
   return broker.rack.empty() ? std::nullopt : std::optional(broker.rack);
 }
 
-// Who has a partition, in the fields that both messages have.
-template <class Partition>
-void place(Call& call, const Brokers& brokers, const topic::TopicInfo& topic, int32_t index, Partition& out) {
-  const shard::ShardId shard = call.topics().shard_of({topic.id, index});
-  const Broker* leader = brokers.leader(shard);
-  out.leader_id = leader == nullptr ? -1 : leader->id;
-  out.leader_epoch = leader == nullptr ? -1 : 0;
-  out.replica_nodes = brokers.replicas(shard);
-  out.isr_nodes = brokers.in_sync(shard);
-  if (leader == nullptr) out.error_code = number(ErrorCode::kLeaderNotAvailable);
-}
+// Who has the partitions of one answer. Each shard is looked up once: it has many of them, and all are told the same.
+class Places {
+ public:
+  explicit Places(Call& call)
+      : topics_(call.topics()),
+        brokers_(call.service().brokers_for(call.session())),
+        by_shard_(topics_.router().shard_count()) {}
+  Places(const Places&) = delete;
+  Places& operator=(const Places&) = delete;
 
-MetadataResponse::Topic described(Call& call, const Brokers& brokers, const topic::TopicInfo& topic,
-                                  bool with_operations) {
+  [[nodiscard]] const Brokers& brokers() const { return brokers_; }
+
+  // In the fields that both messages have.
+  template <class Partition>
+  void place(const topic::TopicInfo& topic, int32_t index, Partition& out) {
+    const shard::ShardId shard = topics_.shard_of({topic.id, index});
+    std::optional<Brokers::Placing>& placed = by_shard_[shard - topics_.router().first_shard()];
+    if (!placed) placed = brokers_.placing(shard);
+    out.leader_id = placed->leader == nullptr ? -1 : placed->leader->id;
+    out.leader_epoch = placed->leader == nullptr ? -1 : 0;
+    out.replica_nodes = placed->replicas;
+    out.isr_nodes = placed->in_sync;
+    if (placed->leader == nullptr) out.error_code = number(ErrorCode::kLeaderNotAvailable);
+  }
+
+ private:
+  Topics& topics_;
+  const Brokers brokers_;
+  std::vector<std::optional<Brokers::Placing>> by_shard_;  // by its number within the service
+};
+
+MetadataResponse::Topic described(Call& call, Places& places, const topic::TopicInfo& topic, bool with_operations) {
   MetadataResponse::Topic out;
   out.name = topic.name;
   out.topic_id = topic.id;
@@ -80,7 +99,7 @@ MetadataResponse::Topic described(Call& call, const Brokers& brokers, const topi
   for (int32_t i = 0; i < topic.partition_count; ++i) {
     MetadataResponse::Partition& partition = out.partitions.emplace_back();
     partition.partition_index = i;
-    place(call, brokers, topic, i, partition);
+    places.place(topic, i, partition);
   }
   if (with_operations) out.topic_authorized_operations = allowed_operations(call, ResourceType::kTopic, topic.name);
   return out;
@@ -104,8 +123,7 @@ Task<bool> list_topics(Call& call, std::vector<topic::TopicInfo>& into) {
   }
 }
 
-Task<void> describe_all(Call& call, const Brokers& brokers, const MetadataRequest& request,
-                        MetadataResponse& response) {
+Task<void> describe_all(Call& call, Places& places, const MetadataRequest& request, MetadataResponse& response) {
   std::vector<topic::TopicInfo> all;
   if (!co_await list_topics(call, all)) {
     response.error_code = number(ErrorCode::kLeaderNotAvailable);
@@ -113,11 +131,11 @@ Task<void> describe_all(Call& call, const Brokers& brokers, const MetadataReques
   }
   for (const topic::TopicInfo& topic : all) {
     if (!call.may(AclOperation::kDescribe, ResourceType::kTopic, topic.name)) continue;
-    response.topics.push_back(described(call, brokers, topic, request.include_topic_authorized_operations));
+    response.topics.push_back(described(call, places, topic, request.include_topic_authorized_operations));
   }
 }
 
-Task<void> describe_one(Call& call, const Brokers& brokers, const MetadataRequest& request,
+Task<void> describe_one(Call& call, Places& places, const MetadataRequest& request,
                         const MetadataRequest::Topic& wanted, MetadataResponse& response) {
   MetadataResponse::Topic missing;
   const bool is_by_id = !wanted.name && call.version() >= 10;
@@ -125,7 +143,7 @@ Task<void> describe_one(Call& call, const Brokers& brokers, const MetadataReques
     missing.topic_id = wanted.topic_id;
     const Topics::Found found = co_await call.topics().find_topic(call.here(), wanted.topic_id);
     if (found.topic != nullptr && call.may(AclOperation::kDescribe, ResourceType::kTopic, found.topic->name)) {
-      response.topics.push_back(described(call, brokers, *found.topic, request.include_topic_authorized_operations));
+      response.topics.push_back(described(call, places, *found.topic, request.include_topic_authorized_operations));
       co_return;
     }
     const bool is_known = found.outcome == log::LogErrc::kOk;
@@ -145,7 +163,7 @@ Task<void> describe_one(Call& call, const Brokers& brokers, const MetadataReques
   const bool may_make = call.version() < 4 || request.allow_auto_topic_creation;
   const FoundOrMade found = co_await find_or_make(call, name, may_make);
   if (found.topic != nullptr) {
-    response.topics.push_back(described(call, brokers, *found.topic, request.include_topic_authorized_operations));
+    response.topics.push_back(described(call, places, *found.topic, request.include_topic_authorized_operations));
     co_return;
   }
   missing.error_code = number(found.error);
@@ -156,24 +174,24 @@ Task<void> handle_metadata(Call& call) {
   MetadataRequest request;
   if (!call.decode(request)) co_return;
   MetadataResponse response;
-  const Brokers brokers = call.service().brokers_for(call.session());
-  for (const Broker& broker : brokers.all()) {
+  Places places(call);
+  for (const Broker& broker : places.brokers().all()) {
     response.brokers.push_back(
         {.node_id = broker.id, .host = broker.at.host, .port = broker.at.port, .rack = rack_of(broker)});
   }
   response.cluster_id = call.service().options().cluster_id;
-  response.controller_id = brokers.controller();
+  response.controller_id = places.brokers().controller();
   // No list: all topics. In version 0 an empty one says the same.
   const bool wants_all = !request.topics || (call.version() == 0 && request.topics->empty());
   if (wants_all) {
-    co_await describe_all(call, brokers, request, response);
+    co_await describe_all(call, places, request, response);
     if (response.error_code != 0 && call.version() < kErrorFrom) {
       give_up(call);
       co_return;
     }
   } else {
     for (const MetadataRequest::Topic& wanted : *request.topics) {
-      co_await describe_one(call, brokers, request, wanted, response);
+      co_await describe_one(call, places, request, wanted, response);
     }
   }
   if (request.include_cluster_authorized_operations) {
@@ -213,7 +231,7 @@ Task<void> handle_describe_cluster(Call& call) {
 using Described = DescribeTopicPartitionsResponse;
 
 // Appends partitions from `first` on, while there is room. True: all of them.
-bool add_partitions(Call& call, const Brokers& brokers, const topic::TopicInfo& topic, int32_t first, int32_t& room,
+bool add_partitions(Call& call, Places& places, const topic::TopicInfo& topic, int32_t first, int32_t& room,
                     Described& response) {
   Described::Topic& out = response.topics.emplace_back();
   out.name = topic.name;
@@ -229,7 +247,7 @@ bool add_partitions(Call& call, const Brokers& brokers, const topic::TopicInfo& 
     }
     Described::Partition& partition = out.partitions.emplace_back();
     partition.partition_index = i;
-    place(call, brokers, topic, i, partition);
+    places.place(topic, i, partition);
     partition.eligible_leader_replicas.emplace();
     partition.last_known_elr.emplace();
   }
@@ -241,7 +259,7 @@ Task<void> handle_describe_topic_partitions(Call& call) {
   DescribeTopicPartitionsRequest request;
   if (!call.decode(request)) co_return;
   Described response;
-  const Brokers brokers = call.service().brokers_for(call.session());
+  Places places(call);
   std::set<std::string> names;
   for (const auto& topic : request.topics) names.emplace(topic.name);
   if (request.topics.empty()) {
@@ -270,7 +288,7 @@ Task<void> handle_describe_topic_partitions(Call& call) {
         next.partition_index = 0;
         break;
       }
-      if (!add_partitions(call, brokers, *found.topic, std::exchange(first, 0), room, response)) break;
+      if (!add_partitions(call, places, *found.topic, std::exchange(first, 0), room, response)) break;
       continue;
     }
     Described::Topic& missing = response.topics.emplace_back();

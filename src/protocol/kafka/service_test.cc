@@ -689,7 +689,7 @@ TEST(KafkaCluster, ListenersOfOneKindKnowEachOther) {
   EXPECT_TRUE(response.node_endpoints.empty()) << "this node leads: there is nobody else to ask";
   const Brokers alone(here);
   EXPECT_EQ(alone.controller(), 1);
-  EXPECT_EQ(alone.replicas(0), std::vector<int32_t>{1});
+  EXPECT_EQ(alone.placing(0).replicas, std::vector<int32_t>{1});
   EXPECT_EQ(alone.replicas_default(), 1);
 }
 
