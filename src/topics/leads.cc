@@ -26,7 +26,9 @@ bool Leads::is_decided(shard::ShardId shard) const {
 
 void Leads::changed(shard::ShardId shard, log::NodeId leader, bool is_here) {
   Lead& lead = this->lead(shard);
-  lead.leader.store(leader, std::memory_order_release);
+  if (lead.leader.exchange(leader, std::memory_order_acq_rel) != leader) {
+    lead.changed_ns.store(desks_[reactor_of(shard)]->reactor().clock().monotonic_ns(), std::memory_order_release);
+  }
   if (lead.is_here.load(std::memory_order_relaxed) == is_here) return;
   lead.is_here.store(is_here, std::memory_order_release);
   end(shard);

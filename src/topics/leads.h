@@ -42,11 +42,16 @@ class Leads {
     return lead(shard).leader.load(std::memory_order_acquire);
   }
   [[nodiscard]] bool leads(shard::ShardId shard) const { return lead(shard).is_here.load(std::memory_order_acquire); }
+  // By the monotonic clock, when leader_of() became what it is.
+  [[nodiscard]] int64_t changed_ns(shard::ShardId shard) const {
+    return lead(shard).changed_ns.load(std::memory_order_acquire);
+  }
 
  private:
   struct Lead {
     std::atomic<log::NodeId> leader{0};
     std::atomic<bool> is_here{false};
+    std::atomic<int64_t> changed_ns{0};
     // The rest: the shard's reactor.
     uint64_t turn = 0;  // grows with each beginning and end: what was begun in an earlier one does not count
     int32_t claim = 0;  // of which listeners know; 0: none

@@ -206,6 +206,7 @@ void Topics::claim_again(env::Reactor& here, shard::ShardId shard, int32_t claim
 bool Topics::is_clustered() const { return inside_->options.is_clustered; }
 log::NodeId Topics::leader_of(shard::ShardId shard) const { return inside_->leads->leader_of(shard); }
 bool Topics::leads(shard::ShardId shard) const { return inside_->leads->leads(shard); }
+int64_t Topics::leader_changed_ns(shard::ShardId shard) const { return inside_->leads->changed_ns(shard); }
 
 bool Topics::is_stopping(env::Reactor& here) const { return inside_->desks[here.index()]->is_stopping(); }
 

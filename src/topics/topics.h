@@ -95,6 +95,8 @@ class Topics {
   // As far as is known here; 0: none. On one node its own. Any thread.
   [[nodiscard]] log::NodeId leader_of(shard::ShardId shard) const;
   [[nodiscard]] bool leads(shard::ShardId shard) const;
+  // By the monotonic clock, since when leader_of() is what it is. Any thread.
+  [[nodiscard]] int64_t leader_changed_ns(shard::ShardId shard) const;
 
   [[nodiscard]] shard::Runtime& runtime();
   [[nodiscard]] const shard::Router& router() const { return router_; }

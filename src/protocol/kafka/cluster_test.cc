@@ -8,6 +8,7 @@
 #include "protocol/kafka/messages/delete_topics.h"
 #include "protocol/kafka/messages/list_offsets.h"
 #include "protocol/kafka/messages/metadata.h"
+#include "protocol/kafka/messages/offset_fetch.h"
 #include "protocol/kafka/service_test_support.h"
 #include "topics/cluster_harness.h"
 
@@ -171,6 +172,43 @@ TEST(KafkaOnCluster, ALeadThatMovesTakesItsRecordsAlongAndEndsWaits) {
     const auto beyond = after->ask<FetchResponse>(12, fetch_request("t", 0, 3));
     EXPECT_EQ(beyond->topics.at(0).partitions.at(0).error_code, code(ErrorCode::kOffsetOutOfRange));
   }
+}
+
+// What librdkafka takes for final it must not be told while the coordinator moves.
+TEST(KafkaOnCluster, WhoeverFetchesOffsetsFromACoordinatorThatHasMovedAsksAgain) {
+  KafkaCluster kafka(6);
+  ASSERT_EQ(create_topic(*kafka.connect(1), "t", 2), 0);
+  const ShardId shard = kafka.cluster().topics(1).shard_of_name("g");
+  const NodeId from = kafka.cluster().wait_for_claim(shard);
+  const NodeId to = from % 3 + 1;
+  auto client = kafka.connect(from);
+  auto next = kafka.connect(to);
+  OffsetFetchRequest request;
+  request.group_id = "g";
+  request.topics.emplace().push_back({"t", {0, 1}});
+  // The whole answer's error, and each partition's.
+  const auto told = [&request](TestClient& by, bool wants_stable) {
+    request.require_stable = wants_stable;
+    const auto answer = by.ask<OffsetFetchResponse>(7, request);
+    std::vector<int16_t> codes{answer ? answer->error_code : int16_t{-2}};
+    if (!answer || answer->topics.empty()) return codes;
+    for (const auto& partition : answer->topics.at(0).partitions) codes.push_back(partition.error_code);
+    return codes;
+  };
+  using Codes = std::vector<int16_t>;
+  const int16_t unstable = code(ErrorCode::kUnstableOffsetCommit);
+  ASSERT_TRUE(kafka.world().run_until([&] { return told(*client, true) == Codes({0, 0, 0}); }));
+  kafka.world().run_for(10 * env::sim::kSecond);
+  EXPECT_EQ(told(*next, true), Codes({code(ErrorCode::kNotCoordinator)}));
+  kafka.cluster().move_lead(shard, to);
+  EXPECT_EQ(told(*client, true), Codes({0, unstable, unstable}));
+  EXPECT_EQ(told(*client, false), Codes({code(ErrorCode::kCoordinatorLoadInProgress)}));
+  kafka.world().run_for(env::sim::kSecond);
+  EXPECT_EQ(told(*client, true), Codes({0, unstable, unstable}));
+  EXPECT_EQ(told(*next, true), Codes({0, 0, 0}));
+  // Whoever is in no group, and has no heartbeats, must hear some time that it is to look elsewhere.
+  kafka.world().run_for(10 * env::sim::kSecond);
+  EXPECT_EQ(told(*client, true), Codes({code(ErrorCode::kNotCoordinator)}));
 }
 
 TEST(KafkaOnCluster, TopicsAreTheSameOnAllNodes) {

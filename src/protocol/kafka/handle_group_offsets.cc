@@ -28,6 +28,9 @@ using topics::Topics;
 constexpr int16_t kGroupsFrom = 8;        // of OffsetFetch: several groups
 constexpr int16_t kErrorFrom = 2;         // of OffsetFetch: an error for the whole answer
 constexpr int16_t kMemberErrorsFrom = 3;  // of TxnOffsetCommit: KIP-447
+// How long a coordinator that has moved is said to be moving. A member's next heartbeat (every three seconds, mostly)
+// tells it that the coordinator is elsewhere.
+constexpr int64_t kMoveNs = 5'000 * int64_t{1'000'000};
 
 std::optional<std::string> owned(const std::optional<std::string_view>& from) {
   if (!from) return std::nullopt;
@@ -154,7 +157,34 @@ struct FetchOf {
   bool wants_stable = false;
 };
 
-Task<FetchedGroup> fetch_group(Call& call, FetchOf what) {
+// Whether whoever asks again a little later hears something else, here or at the coordinator that it finds meanwhile.
+bool is_for_a_moment(Call& call, std::string_view group, ErrorCode error) {
+  if (error == ErrorCode::kCoordinatorNotAvailable || error == ErrorCode::kCoordinatorLoadInProgress) return true;
+  if (error != ErrorCode::kNotCoordinator) return false;
+  Topics& topics = call.topics();
+  const shard::ShardId shard = topics.shard_of_name(group);
+  // It leads, and is stopping; or nobody is known to lead.
+  if (topics.leads(shard) || topics.leader_of(shard) == 0) return true;
+  return call.here().clock().monotonic_ns() - topics.leader_changed_ns(shard) < kMoveNs;
+}
+
+// librdkafka (to 2.16 at least; its issue 5586) takes an error of the whole answer for final, but for that of a
+// coordinator that loads, and even that one if partitions were assigned to it meanwhile: it never reads those
+// partitions, until they are taken from it. That an offset is not stable yet is what it asks again for in any case.
+FetchedGroup ask_again(const FetchOf& what) {
+  if (!what.wants_stable || !what.topics->has_value()) return {ErrorCode::kCoordinatorLoadInProgress};
+  FetchedGroup result;
+  for (const auto& wanted : **what.topics) {
+    auto& out = result.topics.emplace_back();
+    out.name = std::string(wanted.name);
+    for (const int32_t partition : wanted.partition_indexes) {
+      out.partitions.push_back(no_offset(partition, ErrorCode::kUnstableOffsetCommit));
+    }
+  }
+  return result;
+}
+
+Task<FetchedGroup> find_offsets(Call& call, const FetchOf& what) {
   if (!call.may(AclOperation::kDescribe, ResourceType::kGroup, what.group)) {
     co_return FetchedGroup{ErrorCode::kGroupAuthorizationFailed};
   }
@@ -205,6 +235,12 @@ Task<FetchedGroup> fetch_group(Call& call, FetchOf what) {
     }
   }
   co_return result;
+}
+
+Task<FetchedGroup> fetch_group(Call& call, FetchOf what) {
+  FetchedGroup fetched = co_await find_offsets(call, what);
+  if (is_for_a_moment(call, what.group, fetched.error)) co_return ask_again(what);
+  co_return fetched;
 }
 
 Task<void> handle_offset_fetch(Call& call) {
