@@ -164,7 +164,7 @@ bool is_for_a_moment(Call& call, std::string_view group, ErrorCode error) {
   Topics& topics = call.topics();
   const shard::ShardId shard = topics.shard_of_name(group);
   // It leads, and is stopping; or nobody is known to lead.
-  if (topics.leads(shard) || topics.leader_of(shard) == 0) return true;
+  if (topics.leads(shard) || call.service().brokers_for(call.session()).leader(shard) == nullptr) return true;
   return call.here().clock().monotonic_ns() - topics.leader_changed_ns(shard) < kMoveNs;
 }
 
