@@ -192,6 +192,10 @@ Loan Loan::try_take(Runtime& runtime, env::Reactor& here, std::span<const ShardI
 void Loan::after_taken() {
   LogClock& clock = runtime_->clock(here_->index());
   time_ms_ = clock.refresh();
+  for (ShardId id : shards_) {
+    const Replica* replica = runtime_->shard(id).replica();
+    if (replica != nullptr) time_ms_ = std::min(time_ms_, replica->loan_time_max_ms());
+  }
   for (ShardId id : shards_) time_ms_ = std::max(time_ms_, runtime_->shard(id).last_time_ms());
 }
 

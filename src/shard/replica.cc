@@ -181,6 +181,7 @@ uint64_t Replica::ask_read() {
     is_read_due_ = false;
     if (log_ == nullptr) return;
     ++counters_.read_rounds;
+    asked_reads_.push_back({last_read_, shard_.clock_.refresh()});
     log_->confirm_read(last_read_);
   });
   return last_read_;
@@ -202,9 +203,15 @@ void Replica::ask_again() {
 }
 
 void Replica::read_confirmed(uint64_t read, bool is_confirmed) {
+  const auto asked = std::find_if(asked_reads_.begin(), asked_reads_.end(),
+                                  [read](const AskedRead& some) { return some.read == read; });
+  KEELSON_CHECK(asked != asked_reads_.end(), "a read that was not asked is answered");
+  const int64_t time_ms = asked->time_ms;
+  asked_reads_.erase(asked);
   if (loan_.read != 0 && read == loan_.read) end_commit(is_confirmed ? LogErrc::kOk : LogErrc::kNoLeader);
   if (is_confirmed) {
     confirmed_read_ = std::max(confirmed_read_, read);
+    confirmed_time_ms_ = std::max(confirmed_time_ms_, time_ms);
     run_ready();
   } else {
     failed_read_ = std::max(failed_read_, read);
@@ -217,7 +224,8 @@ void Replica::run_query(Operation& operation) {
     operation.finished(LogErrc::kNotOwner);
     return;
   }
-  const int64_t now_ms = std::max(shard_.clock_.now_ms(), shard_.last_time_ms_);
+  const int64_t known_ms = operation.is_stale ? shard_.clock_.now_ms() : confirmed_time_ms_;
+  const int64_t now_ms = std::max(known_ms, shard_.last_time_ms_);
   engine::ReplySink& reply = operation.open_reply();
   for (const engine::Command& command : operation.commands) {
     const uint64_t seed = seed_of(shard_.id_, shard_.applied_index_, ++shard_.counters_.queries);

@@ -5,6 +5,10 @@
 // until the group has confirmed that nothing was missed (all reads of a turn together), then runs on the local state; a
 // stale one runs at once.
 //
+// Time. A read that the group confirmed sees the log time at which that was asked for, not that at which it runs:
+// between the two this node may have slept, another one may have led and written, and whatever expired since would be
+// missing here without what has taken its place.
+//
 // Order. Operations of one sequence (Operation::sequence()) take effect in their order:
 //   - Writes are proposed in their order. One that is refused is certain not to be in the log: it is proposed again by
 //     itself, once everything that was proposed behind it is decided. Meanwhile new writes wait. If a later write of
@@ -32,6 +36,7 @@
 
 #include <cstdint>
 #include <deque>
+#include <limits>
 #include <memory>
 #include <span>
 #include <string>
@@ -128,6 +133,8 @@ class Replica final : public log::AgreedState {
   void confirm(CommitRequest& request);
   // Stands for the index in the seeds of a borrower's commands.
   [[nodiscard]] uint64_t loan_seed() const { return loan_.seed; }
+  // The latest log time at which the borrower may read: the state is not known to be the group's any later.
+  [[nodiscard]] int64_t loan_time_max_ms() const { return loan_.time_max_ms; }
 
   // The state is about to come from another node: `request` gets the shard before all others, whatever a borrower left
   // behind. installed() before it is given back.
@@ -201,13 +208,18 @@ class Replica final : public log::AgreedState {
     std::unique_ptr<engine::SlotWalk> walk;  // null: it has ended, and nobody has said so yet
     bool is_over = false;                    // to be dropped once nobody has the engine
   };
+  struct AskedRead {
+    uint64_t read = 0;
+    int64_t time_ms = 0;  // of the log
+  };
   enum class Hold : uint8_t { kNone, kAsked, kReady };
   struct LoanOut {
     LoanUse use = LoanUse::kLook;
     uint64_t seed = 0;
-    int64_t time_ms = 0;
-    uint64_t proposal = 0;  // of its record, while that is under way
-    uint64_t read = 0;      // of confirm(), likewise
+    int64_t time_ms = 0;                                        // of its record
+    int64_t time_max_ms = std::numeric_limits<int64_t>::max();  // less for kRead
+    uint64_t proposal = 0;                                      // of its record, while that is under way
+    uint64_t read = 0;                                          // of confirm(), likewise
     CommitRequest* request = nullptr;
   };
 
@@ -287,7 +299,9 @@ class Replica final : public log::AgreedState {
   uint64_t last_proposal_ = 0;
   uint64_t last_read_ = 0;  // the newest that was asked, or will be at the end of this turn
   uint64_t confirmed_read_ = 0;
-  uint64_t failed_read_ = 0;  // those up to it are asked again
+  int64_t confirmed_time_ms_ = 0;      // when that was asked
+  std::deque<AskedRead> asked_reads_;  // neither confirmed nor failed
+  uint64_t failed_read_ = 0;           // those up to it are asked again
   bool is_read_due_ = false;
   std::deque<Pending> writes_;  // in the order of submission
   std::deque<Read> reads_;      // likewise

@@ -43,7 +43,8 @@ class TextEngine final : public engine::Engine {
     seeds.push_back(context.seed);
     static_cast<TextSink&>(reply).text = value;
   }
-  void query(const engine::ApplyContext&, const engine::Command& command, engine::ReplySink& reply) override {
+  void query(const engine::ApplyContext& context, const engine::Command& command, engine::ReplySink& reply) override {
+    last_query_ms = context.time_ms;
     const auto found = values.find(std::string(command.args[0]));
     static_cast<TextSink&>(reply).text = found == values.end() ? "" : found->second;
   }
@@ -54,6 +55,7 @@ class TextEngine final : public engine::Engine {
   std::map<std::string, std::string> values;
   std::vector<uint64_t> seeds;
   int64_t last_time_ms = 0;
+  int64_t last_query_ms = 0;
 };
 
 class TextOperation final : public Operation {

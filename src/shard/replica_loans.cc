@@ -85,6 +85,7 @@ void Replica::grant(LoanRequest& request) {
     // Of this node, this life and this loan alone.
     loan_.seed = seed_of(shard_.id_, reactor_.random().next(), last_proposal_);
   }
+  if (request.use == LoanUse::kRead) loan_.time_max_ms = confirmed_time_ms_;
   request.granted(shard_);
 }
 

@@ -399,6 +399,30 @@ TEST(Replica, ReadsStaleAtOnce) {
   EXPECT_EQ(read.outcome, LogErrc::kOk);
 }
 
+// The node sleeps between a read's confirmation and its run; meanwhile a key expires here that others have written
+// anew.
+TEST(Replica, ReadsAsOfTheTimeThatWasConfirmed) {
+  House house(1);
+  house.set_leader(1);
+  Shard& shard = *house.node(2).shard;
+  TextOperation read(kRead, "key", "", nullptr);
+  Looker borrower;
+  borrower.use = LoanUse::kRead;
+  int64_t asked_ms = 0;
+  house.run([&] {
+    asked_ms = house.node(2).clock.refresh();
+    shard.submit(read);
+    shard.lend(borrower);
+  });
+  house.world.run_for(300 * env::sim::kMillisecond);
+  house.run([&] { house.node(2).clock.refresh(); });
+  house.step(30);
+  ASSERT_TRUE(read.is_finished && borrower.is_granted);
+  EXPECT_EQ(house.node(2).engine->last_query_ms, asked_ms);
+  EXPECT_EQ(house.node(2).replica().loan_time_max_ms(), asked_ms);
+  house.run([&] { shard.give_back(); });
+}
+
 TEST(Replica, LendsForWritingOnTheLeaderAlone) {
   House house(1);
   house.set_leader(1);
