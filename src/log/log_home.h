@@ -70,6 +70,9 @@ struct HandedOver {
   RecordBuilder records;
   WaiterList waiters;
 };
+// What gathers within a turn is written, or handed over, once there is so much of it: it is in the processor's cache
+// still, and buffers of this size are used again and again. Larger writes cost no less for each byte.
+inline constexpr size_t kWriteBytes = size_t{1} << 20;
 
 class LogHome {
  public:

@@ -39,9 +39,10 @@ Append RemotePort::end(CommitWaiter& waiter) {
       hand_over();
     });
   }
-  if (!must_wait_ && home_.shared().state.load(std::memory_order_relaxed) == LogErrc::kOk) return Append::kCommitted;
-  gathering_->waiters.push(waiter);
-  return Append::kPending;
+  const bool is_committed = !must_wait_ && home_.shared().state.load(std::memory_order_relaxed) == LogErrc::kOk;
+  if (!is_committed) gathering_->waiters.push(waiter);
+  if (gathering_->records.bytes().size() >= kWriteBytes) hand_over();
+  return is_committed ? Append::kCommitted : Append::kPending;
 }
 
 void RemotePort::hand_over() {
