@@ -2,6 +2,9 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
+#include <deque>
+
 #include "log/log_harness.h"
 
 namespace keelson::log {
@@ -318,6 +321,32 @@ TEST(LocalLog, FullDiskRefusesAndRecoversByItself) {
   ASSERT_TRUE(h.reopen_after_crash().ok());
   EXPECT_EQ(h.recorder.of(0).size(), accepted + 1);
   EXPECT_EQ(h.recorder.of(0).back(), "room again");
+}
+
+// Of records that are written before their turn has ended, too, no more are taken than there is room for.
+TEST(LocalLog, AFullDiskLosesNothingOfATurnWithManyLargeRecords) {
+  for (unsigned reactor = 0; reactor < 2; ++reactor) {
+    LogHarness h(2);
+    h.options.durability = Durability::kInterval;
+    h.options.segment_bytes = uint64_t{8} << 20;
+    ASSERT_TRUE(h.open().ok());
+    h.node.disk().set_full(true);
+    std::deque<Waiter> waiters(40);
+    h.world.run_on(h.node.reactor(reactor), [&] {
+      for (Waiter& waiter : waiters) h.append_now(waiter, {{0, std::string(600'000, 'x')}}, reactor);
+    });
+    const auto accepted =
+        std::ranges::count(waiters, LogErrc::kOk, [](const Waiter& waiter) { return *waiter.outcome; });
+    EXPECT_GT(accepted, 10) << "what was preallocated can be used";
+    EXPECT_LT(accepted, 40);
+    h.world.run_for(env::sim::kMillisecond);
+    h.node.kill();
+    h.close();
+    h.node.disk().set_full(false);
+    h.node.restart();
+    ASSERT_TRUE(h.open().ok());
+    EXPECT_EQ(h.recorder.of(0).size(), static_cast<size_t>(accepted)) << "reactor " << reactor;
+  }
 }
 
 TEST(LocalLog, ALargeRecordWithoutRoomIsRefusedAndSmallOnesGoOn) {

@@ -150,7 +150,10 @@ void LogHome::fail(const std::string& what, const Error& error) {
 
 Append LogHome::end(CommitWaiter& waiter, bool must_wait) {
   batch_.end();
-  if (batch_.bytes().size() >= kWriteBytes && !has_failed()) write_out();
+  if (batch_.bytes().size() >= kWriteBytes && !has_failed()) {
+    write_out();
+    publish_room();  // admit() counts what is in the batch alone
+  }
   schedule_flush();
   if (!must_wait && shared_.state.load(std::memory_order_relaxed) == LogErrc::kOk) return Append::kCommitted;
   home_waiters_.push(waiter);

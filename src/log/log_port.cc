@@ -20,7 +20,8 @@ LogErrc RemotePort::admit(size_t payload_bytes) {
   LogShared& shared = home_.shared();
   if (const LogErrc state = shared.state.load(std::memory_order_relaxed); state != LogErrc::kOk) return state;
   if (payload_bytes > kRecordBytesMax) return LogErrc::kTooLarge;
-  const uint64_t need = gathering().records.bytes().size() + payload_bytes + home_.overhead_bytes();
+  const uint64_t waiting = handed_over_bytes_ + gathering().records.bytes().size();
+  const uint64_t need = waiting + payload_bytes + home_.overhead_bytes();
   if (need <= shared.room_bytes.load(std::memory_order_relaxed)) return LogErrc::kOk;
   if (shared.is_full.load(std::memory_order_relaxed)) return LogErrc::kFull;
   if (need <= home_.segment_bytes()) return LogErrc::kOk;
@@ -37,6 +38,7 @@ Append RemotePort::end(CommitWaiter& waiter) {
     here_.at_turn_end([this] {
       is_hand_over_scheduled_ = false;
       hand_over();
+      handed_over_bytes_ = 0;
     });
   }
   const bool is_committed = !must_wait_ && home_.shared().state.load(std::memory_order_relaxed) == LogErrc::kOk;
@@ -47,6 +49,7 @@ Append RemotePort::end(CommitWaiter& waiter) {
 
 void RemotePort::hand_over() {
   if (gathering_ == nullptr || gathering_->records.bytes().empty()) return;
+  handed_over_bytes_ += gathering_->records.bytes().size();
   home_.reactor().post([this, handed = std::exchange(gathering_, nullptr)]() mutable {
     home_.receive(*this, *handed);
     give_back(std::move(handed));

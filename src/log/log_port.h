@@ -64,6 +64,8 @@ class RemotePort final : public CommitLog {
   std::unique_ptr<HandedOver> gathering_;
   bool is_hand_over_scheduled_ = false;
   bool must_wait_ = false;  // of the open record
+  // In this turn: the room that the home has told of does not know of them yet.
+  uint64_t handed_over_bytes_ = 0;
   // An emptied one on its way back from the home, so that its memory is used again.
   std::atomic<HandedOver*> spare_{nullptr};
 };
