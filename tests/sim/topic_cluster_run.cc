@@ -21,6 +21,7 @@ constexpr int64_t kTryAgainNs = 50 * kMillisecond;
 // A node that cannot go on is started anew, as a service manager does.
 constexpr int64_t kSuperviseEveryNs = 200 * kMillisecond;
 constexpr int64_t kCompareEveryNs = 500 * kMillisecond;
+constexpr int64_t kLateWithinNs = 10 * kSecond;
 // Wall clocks jump by as much as a minute, and no transaction is to be timed out by that.
 constexpr int32_t kTransactionTimeoutMs = 600'000;
 constexpr uint32_t kAuditor = 1000;
@@ -214,6 +215,8 @@ class ClusterLife {
       return;
     }
     result_.recovered_ns = world_.now_ns() - calm_since_ns;
+    // What clients have given up may yet be done.
+    world_.run_for(kLateWithinNs);
     if (!agree()) return;
     auditor_ = std::make_unique<TopicReader>(machine_->env(), servers(), topic_, kAuditor);
     Ends ends;
