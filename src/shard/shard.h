@@ -15,6 +15,7 @@
 
 #include <cstdint>
 #include <deque>
+#include <list>
 #include <memory>
 #include <optional>
 #include <span>
@@ -162,8 +163,9 @@ class Shard {
   [[nodiscard]] const ShardCounters& counters() const { return counters_; }
   void set_listener(ShardListener* listener) { listener_ = listener; }
   [[nodiscard]] ShardListener* listener() const { return listener_; }
-  // For the listener's use, owner's thread: its own operations that are under way. They may outlive it.
-  size_t listener_operations = 0;
+  // For the listener's use, owner's thread: its own operations that are under way. They may outlive it, and go with the
+  // shard if they are never finished.
+  std::list<std::unique_ptr<Operation>> listener_operations;
 
   // Before start: the state loaded from a checkpoint, then records replayed on top of it.
   void recovered_to(uint64_t index, int64_t time_ms);

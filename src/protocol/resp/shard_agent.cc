@@ -1,6 +1,7 @@
 #include "protocol/resp/shard_agent.h"
 
 #include <algorithm>
+#include <list>
 #include <memory>
 
 #include "base/check.h"
@@ -24,11 +25,11 @@ constexpr size_t kExpiryLooks = 10;
 constexpr size_t kVictimsPassedMax = 64;
 }  // namespace
 
-// A command of the server's own: deletes keys whose time is over, or which had to make room. Frees itself.
+// A command of the server's own: deletes keys whose time is over, or which had to make room. The shard has it
+// while it is under way.
 class InternalWrite final : public shard::Operation {
  public:
   InternalWrite(uint16_t code, uint16_t database, shard::Shard& shard) : shard_(shard) {
-    ++shard_.listener_operations;
     const kv::CommandSpec* spec = kv::command_by_code(code);
     KEELSON_CHECK(spec != nullptr, "internal commands are in the table");
     command_ = {spec->code, database, {}};
@@ -44,14 +45,15 @@ class InternalWrite final : public shard::Operation {
     for (const std::string& key : self->keys_) self->args_.push_back(key);
     self->command_.args = self->args_;
     self->commands = {&self->command_, 1};
-    shard::Shard& shard = self->shard_;
-    shard.submit(*self.release());
+    InternalWrite& write = *self;
+    auto& under_way = write.shard_.listener_operations;
+    write.place_ = under_way.insert(under_way.end(), std::move(self));
+    write.shard_.submit(write);
   }
 
   engine::ReplySink& open_reply() override { return unheard_; }
-  void finished(shard::LogErrc) override { delete this; }
+  void finished(shard::LogErrc) override { shard_.listener_operations.erase(place_); }
   [[nodiscard]] uint16_t slot() const override { return key_slot(keys_.front()); }
-  ~InternalWrite() override { --shard_.listener_operations; }
 
  private:
   engine::Command command_;
@@ -60,6 +62,7 @@ class InternalWrite final : public shard::Operation {
   std::vector<std::string_view> args_;
   kv::NullReply unheard_;
   shard::Shard& shard_;
+  std::list<std::unique_ptr<shard::Operation>>::iterator place_;
 };
 
 ShardAgent::ShardAgent(KvService& service, shard::Shard& shard)
@@ -267,7 +270,7 @@ bool ShardAgent::is_changed(uint16_t database, std::string_view key, Watch seen,
 // What nobody asked for is decided in one place; of a replicated shard, with so many decisions under way at most.
 bool ShardAgent::may_decide(size_t under_way_max) const {
   return shard_.is_free() && !shard_.damage() && shard_.leads() &&
-         (shard_.replica() == nullptr || shard_.listener_operations <= under_way_max);
+         (shard_.replica() == nullptr || shard_.listener_operations.size() <= under_way_max);
 }
 
 bool ShardAgent::expire_due_keys(size_t keys_max) {
